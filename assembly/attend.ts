@@ -1,0 +1,208 @@
+// Attention of one tile: the queries of one block, for every query head that shares one key head, over all keys they can see.
+//
+// The rows of a tile are (head, query) pairs, head by head; grouped heads are just more rows, so K and V are read once for all. Keys
+// come in blocks; each block is packed once per tile and then met by the rows in bands of sixteen, so that scores never leave L1:
+//
+//   for each key block:      pack K (convert, rotate, interleave) and V (convert, interleave)
+//     for each band:         scores → softcap → biases → mask, online softmax → o
+//   for each row:            o / l, log-sum-exp
+//
+// Within a band the rows go in groups of four. Only panels of eight keys that some row of the group sees are computed. Block boundaries stand at multiples of KEY_BLOCK from key 0
+// and sums run in key order, so a row's bits do not depend on the tile it is in.
+//
+// Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 to 3 %).
+
+import {
+  A_BATCH, A_COEFFICIENT, A_GATE, A_HEAD, A_INDEX, A_INDEX_ROW, A_PTR, A_ROW, A_SIZE, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G,
+  DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK, KEY_LENGTHS, LAST, LSE, OUT, QUERIES, R_FROM, R_HEAD, R_HIGH, R_LOW, R_MAX, R_QUERY, R_SIZE,
+  R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
+} from './job';
+import { storeRow } from './convert';
+import { exp2 } from './exp';
+import { log } from './math';
+import { packKeys, packQueries, packValues } from './pack';
+import { scores } from './scores';
+import { canonical } from './simd';
+import { addIndexed, addRow, softcap, softmax } from './softmax';
+import { allFinite, values, valuesMasked } from './values';
+
+const LOG2E: f32 = 1.4426950408889634;
+const LN2: f64 = 0.6931471805599453;
+
+export function attend(job: usize, tile: i32, scratch: usize): void {
+  const L = load<i32>(job, DIM_L);
+  const G = load<i32>(job, DIM_G);
+  const queries = load<i32>(job, QUERIES);
+  const blocks = (L + queries - 1) / queries;
+  const b = tile / blocks / G;
+  const g = (tile / blocks) % G;
+  // The last queries first: under a causal mask they see the most keys, and the small tiles fill the gaps at the end.
+  const first = (blocks - 1 - (tile % blocks)) * queries;
+  const count = min(queries, L - first);
+  const rows = count * (load<i32>(job, DIM_H) / G);
+  const range = startRows(job, scratch, b, g, first, count, rows);
+  packQueries(job, scratch, b, rows);
+  keyBlocks(job, scratch, b, g, rows, <i32>(range >> 32), <i32>range);
+  for (let r = 0; r < rows; r++) finishRow(job, scratch, b, r);
+}
+
+/** Sets up every row; returns the keys that some row sees, first << 32 | end (equal when there are none). */
+function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, rows: i32): u64 {
+  const S = load<i32>(job, DIM_S);
+  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
+  const lengths = load<usize>(job, KEY_LENGTHS);
+  const keys = lengths ? min(S, load<i32>(lengths + (b << 2))) : S;
+  const groups = <usize>(rows + 3 >> 2);
+  memory.fill(scratch + load<usize>(job, S_OUT), 0, (groups << 2) * outputWidth(job));
+  memory.fill(scratch + load<usize>(job, S_ROWS), 0, groups * R_SIZE);
+  let low = keys;
+  let high = 0;
+  for (let r = 0; r < rows; r++) {
+    const row = rowOf(job, scratch, r);
+    const i = first + (r % count);
+    const from = max(i + load<i32>(job, FIRST), 0);
+    const to = max(min(i + load<i32>(job, LAST) + 1, keys), from);
+    store<i32>(row, i, R_QUERY);
+    store<i32>(row, g * shared + r / count, R_HEAD);
+    store<i32>(row, from, R_LOW);
+    store<i32>(row, to, R_HIGH);
+    if (from < to) {
+      low = min(low, from);
+      high = max(high, to);
+    }
+  }
+  for (let n: usize = 0; n < groups; n++) {
+    v128.store(scratch + load<usize>(job, S_ROWS) + n * R_SIZE, f32x4.splat(-Infinity), R_MAX);
+  }
+  return low < high ? (<u64>low << 32) | high : 0;
+}
+
+/** Lane r mod 4 of the row's group. */
+@inline function rowOf(job: usize, scratch: usize, r: i32): usize {
+  return scratch + load<usize>(job, S_ROWS) + (r >> 2) * R_SIZE + ((r & 3) << 2);
+}
+
+/** Bytes of a row of E' floats. */
+@inline function outputWidth(job: usize): usize {
+  return <usize>(load<i32>(job, DIM_E) + 7 & ~7) << 2;
+}
+
+/** Takes the keys low … high − 1 block by block. */
+function keyBlocks(job: usize, scratch: usize, b: i32, g: i32, rows: i32, low: i32, high: i32): void {
+  for (let block = low - (low % KEY_BLOCK); block < high; block += KEY_BLOCK) {
+    const from = max(block, low) & ~7;
+    const end = min(block + KEY_BLOCK, high);
+    packKeys(job, scratch, b, g, block, from, end);
+    packValues(job, scratch, b, g, block, from, end);
+    for (let r = 0; r < rows; r += BAND) meet(job, scratch, b, r, min(BAND, rows - r), block, end);
+  }
+}
+
+/** A band of rows meets the keys block … end − 1. */
+function meet(job: usize, scratch: usize, b: i32, r: i32, rows: i32, block: i32, end: i32): void {
+  const group = rowOf(job, scratch, r);
+  const groups = rows + 3 >> 2;
+  let low = end;
+  let high = block;
+  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
+    rangeOf(at, min(4, rows - 4 * n), block, end);
+    low = min(low, load<i32>(at, R_FROM));
+    high = max(high, load<i32>(at, R_TO));
+  }
+  if (low >= high) return;
+  const D = load<i32>(job, DIM_D);
+  const s = scratch + load<usize>(job, S_SCORES);
+  const v = scratch + load<usize>(job, S_VALUES);
+  const width = outputWidth(job);
+  const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
+  scores(group, groups, scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2), scratch + load<usize>(job, S_KEYS), s, block, D);
+  let hidden = false;
+  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
+    const from = load<i32>(at, R_FROM);
+    const keys = load<i32>(at, R_TO) - from;
+    if (keys <= 0) continue;
+    const line = s + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
+    adjust(job, at, min(4, rows - 4 * n), line, b, from, keys);
+    if (softmax(at, line, keys + 7 & ~7, from)) hidden = true;
+  }
+  if (!hidden || allFinite(v, width, low - block, high - block)) values(group, groups, s, v, block, o, width);
+  else valuesMasked(group, rows, s, v, block, o, width);
+}
+
+/** Sets the keys of block … end − 1 that some of the group's `live` rows see. */
+@inline function rangeOf(group: usize, live: i32, block: i32, end: i32): void {
+  let low = end;
+  let high = block;
+  for (let r = 0; r < live; r++) {
+    const from = max(load<i32>(group + (r << 2), R_LOW), block);
+    const to = min(load<i32>(group + (r << 2), R_HIGH), end);
+    if (from >= to) continue;
+    low = min(low, from);
+    high = max(high, to);
+  }
+  store<i32>(group, low & ~7, R_FROM);
+  store<i32>(group, high, R_TO);
+}
+
+/** Softcap and biases of a group's scores, row by row. */
+@inline function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
+  const cap = load<f32>(job, CAP);
+  if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0) return;
+  for (let r = 0; r < live; r++, s += SCORES_ROW) {
+    if (cap != 0) softcap(s, keys, cap);
+    addBiases(job, group + (r << 2), s, b, from, keys);
+  }
+}
+
+/** Adds every bias of one row at the keys low … low + keys − 1. */
+function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
+  const i = load<i32>(row, R_QUERY);
+  const h = load<i32>(row, R_HEAD);
+  let entry = load<usize>(job, BIASES);
+  for (let left = load<i32>(job, BIAS_COUNT); left > 0; left--, entry += A_SIZE) {
+    let coefficient = load<f32>(entry, A_COEFFICIENT);
+    const gate = load<usize>(entry, A_GATE);
+    if (gate) {
+      const H = load<i32>(job, DIM_H);
+      coefficient *= load<f32>(gate + (<usize>((b * H + h) * load<i32>(job, DIM_L) + i) << 2));
+    }
+    const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
+    const index = load<usize>(entry, A_INDEX);
+    if (index) addIndexed(s, table, index + i * load<i32>(entry, A_INDEX_ROW) + (low << 2), keys, coefficient);
+    else addRow(s, table + i * load<i32>(entry, A_ROW) + (low << 2), keys, coefficient);
+  }
+}
+
+/** Divides the row's output by its sum, the sink's share included, and writes it and its log-sum-exp. */
+function finishRow(job: usize, scratch: usize, b: i32, r: i32): void {
+  const row = rowOf(job, scratch, r);
+  const E = load<i32>(job, DIM_E);
+  const width = outputWidth(job);
+  const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
+  const i = load<i32>(row, R_QUERY);
+  const h = load<i32>(row, R_HEAD);
+  let m = load<f32>(row, R_MAX);
+  let l = load<f32>(row, R_SUM);
+  let c: f32 = 1;
+  const sinks = load<usize>(job, SINKS);
+  if (sinks) {
+    const sink = load<f32>(sinks + (h << 2)) * LOG2E;
+    const top = m < sink ? sink : m;
+    if (top != -Infinity) {
+      c = exp2(m - top);
+      l = c * l + exp2(sink - top);
+      m = top;
+    }
+  }
+  // l is 0 only if no key is visible: o is then 0 already and is left so.
+  c = l == 0 ? <f32>0 : c / l;
+  for (let at = o; at < o + width; at += 16) v128.store(at, canonical(f32x4.mul(v128.load(at), f32x4.splat(c))));
+  const to = load<usize>(job, OUT + T_PTR) + b * load<i32>(job, OUT + T_BATCH) + h * load<i32>(job, OUT + T_HEAD)
+    + i * load<i32>(job, OUT + T_ROW);
+  storeRow(to, o, E, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
+  const lse = load<usize>(job, LSE);
+  if (lse) {
+    const value: f32 = l == 0 ? -f32.POSITIVE_INFINITY : <f32>(LN2 * <f64>m + log(<f64>l));
+    store<f32>(lse + (<usize>((b * load<i32>(job, DIM_H) + h) * load<i32>(job, DIM_L) + i) << 2), value == value ? value : f32.NaN);
+  }
+}

@@ -1,0 +1,95 @@
+// Element types: rows of any stored type become contiguous f32 rows and back. All arithmetic is f32.
+
+import { BF16, F16, F32, I32, I8 } from './job';
+
+/** Bytes of one element. */
+@inline export function sizeOf(type: i32): i32 {
+  return type == F32 || type == I32 ? 4 : type == I8 ? 1 : 2;
+}
+
+/**
+ * Four halves (zero-extended to 32 bits) as f32, exact. The 15 lower bits moved up by 13 are the same number with an exponent too
+ * small by 112; one multiplication by 2^112 mends normals and subnormals alike. Infinity and NaN get their exponent by hand.
+ */
+@inline function halfToFloat(h: v128): v128 {
+  const sign = i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16);
+  const size = i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13);
+  const value = f32x4.mul(size, i32x4.splat(0x77800000));
+  const special = v128.and(i32x4.ge_s(size, i32x4.splat(0x0f800000)), i32x4.splat(0x7f800000));
+  return v128.or(v128.or(value, special), sign);
+}
+
+/**
+ * Four f32 as halves in the low 16 bits, round to nearest even. The size plus 2^13·ulp-aligned magic rounds at the tenth mantissa
+ * bit: for normals by integer arithmetic, for results below 2^−14 by an f32 addition of 0.5, whose ulp is 2^−24.
+ */
+@inline function floatToHalf(x: v128): v128 {
+  const sign = i32x4.shr_u(v128.and(x, i32x4.splat(0x80000000)), 16);
+  const size = v128.and(x, i32x4.splat(0x7fffffff));
+  const odd = v128.and(i32x4.shr_u(size, 13), i32x4.splat(1));
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(size, i32x4.splat(0xc8000fff)), odd), 13);
+  const small = i32x4.sub(f32x4.add(size, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
+  let h = v128.bitselect(small, normal, i32x4.lt_s(size, i32x4.splat(0x38800000)));
+  h = v128.bitselect(i32x4.splat(0x7c00), h, i32x4.ge_s(size, i32x4.splat(0x477ff000)));
+  h = v128.bitselect(i32x4.splat(0x7e00), h, i32x4.gt_s(size, i32x4.splat(0x7f800000)));
+  return v128.or(h, sign);
+}
+
+/** Four f32 as bfloat16 in the low 16 bits, round to nearest even; NaN stays NaN. */
+@inline function floatToBrain(x: v128): v128 {
+  const odd = v128.and(i32x4.shr_u(x, 16), i32x4.splat(1));
+  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, odd), i32x4.splat(0x7fff)), 16);
+  return v128.bitselect(rounded, i32x4.splat(0x7fc0), f32x4.eq(x, x));
+}
+
+@inline function loadOne(from: usize, type: i32): f32 {
+  if (type == F32) return load<f32>(from);
+  if (type == F16) return f32x4.extract_lane(halfToFloat(i32x4.splat(load<u16>(from))), 0);
+  if (type == BF16) return reinterpret<f32>(<u32>load<u16>(from) << 16);
+  if (type == I8) return <f32>load<i8>(from);
+  return <f32>load<i32>(from);
+}
+
+@inline function storeOne(to: usize, type: i32, value: f32): void {
+  if (type == F32) store<f32>(to, value);
+  else if (type == F16) store<u16>(to, <u16>i32x4.extract_lane(floatToHalf(f32x4.splat(value)), 0));
+  else store<u16>(to, <u16>i32x4.extract_lane(floatToBrain(f32x4.splat(value)), 0));
+}
+
+/** n elements of `type`, `stride` bytes apart, as contiguous f32. */
+export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
+  let at = 0;
+  if (stride == sizeOf(type)) {
+    if (type == F32) {
+      memory.copy(to, from, <usize>n << 2);
+      return;
+    }
+    if (type == F16 || type == BF16) {
+      for (; at <= n - 4; at += 4) {
+        const raw = v128.load_zero<u64>(from);
+        const wide = i32x4.extend_low_i16x8_u(raw);
+        v128.store(to, type == F16 ? halfToFloat(wide) : i32x4.shl(wide, 16));
+        from += 8;
+        to += 16;
+      }
+    }
+  }
+  for (; at < n; at++) {
+    store<f32>(to, loadOne(from, type));
+    from += stride;
+    to += 4;
+  }
+}
+
+/** n contiguous f32 as elements of `type` (f32, f16, bf16), `stride` bytes apart. */
+export function storeRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
+  if (type == F32 && stride == 4) {
+    memory.copy(to, from, <usize>n << 2);
+    return;
+  }
+  for (let at = 0; at < n; at++) {
+    storeOne(to, type, load<f32>(from));
+    from += 4;
+    to += stride;
+  }
+}

@@ -1,0 +1,75 @@
+// exp2 and tanh in f32: scalar forms with the derivation, SIMD twins with the same names and, lane by lane, the same bits.
+// Polynomials: minimax by iteratively reweighted least squares (Lawson), coefficients rounded to f32.
+
+// 2^f = 1 + f·(E1 + f·(E2 + …)) on [−1/2, 1/2]; relative error of the exact polynomial 2.0e-9.
+const E1: f32 = reinterpret<f32>(0x3f317218); // 0x1.62e43p-1
+const E2: f32 = reinterpret<f32>(0x3e75fdee); // 0x1.ebfbdcp-3
+const E3: f32 = reinterpret<f32>(0x3d635774); // 0x1.c6aee8p-5
+const E4: f32 = reinterpret<f32>(0x3c1d96a6); // 0x1.3b2d4cp-7
+const E5: f32 = reinterpret<f32>(0x3aaf9f29); // 0x1.5f3e52p-10
+const E6: f32 = reinterpret<f32>(0x3920fdde); // 0x1.41fbbcp-13
+
+// Adding 1.5·2^23 + 127 rounds to an integer n (ties to even) and leaves n + 127, the exponent field of 2^n, in the low bits.
+const MAGIC: f32 = 12583039.0;
+// Below −126.5 the result is exactly 0: the rounded exponent −127 makes the scale's exponent field 0.
+const LOWEST: f32 = -127.0;
+
+/**
+ * 2^x for x ≤ 128; 1.2 ulp (exhaustive on [−1/2, 1/2]); exactly 1 at 0, exactly 0 below −126.5, NaN at NaN.
+ *
+ * x = n + f with n = round(x), f in [−1/2, 1/2], exact because x and n are close; 2^x = 2^n · 2^f. The scale 2^n is an exponent
+ * field; it is multiplied, not added to the bits, so that a NaN stays one.
+ */
+@inline export function exp2(x: f32): f32 {
+  x = x < LOWEST ? LOWEST : x;
+  const t = x + MAGIC;
+  const f = x - (t - MAGIC);
+  let p = E6 * f + E5;
+  p = p * f + E4;
+  p = p * f + E3;
+  p = p * f + E2;
+  p = p * f + E1;
+  p = p * f + 1;
+  return p * reinterpret<f32>(reinterpret<i32>(t) << 23);
+}
+
+/** SIMD twin of exp2. Always mul and add, never relaxed: 1 at 0 must hold whatever the host fuses. */
+@inline export function exp2x4(x: v128): v128 {
+  x = f32x4.pmax(x, f32x4.splat(LOWEST));
+  const t = f32x4.add(x, f32x4.splat(MAGIC));
+  const f = f32x4.sub(x, f32x4.sub(t, f32x4.splat(MAGIC)));
+  let p = f32x4.add(f32x4.mul(f32x4.splat(E6), f), f32x4.splat(E5));
+  p = f32x4.add(f32x4.mul(p, f), f32x4.splat(E4));
+  p = f32x4.add(f32x4.mul(p, f), f32x4.splat(E3));
+  p = f32x4.add(f32x4.mul(p, f), f32x4.splat(E2));
+  p = f32x4.add(f32x4.mul(p, f), f32x4.splat(E1));
+  p = f32x4.add(f32x4.mul(p, f), f32x4.splat(1));
+  return f32x4.mul(p, i32x4.shl(t, 23));
+}
+
+// tanh(x) = x + x·z·(T1 + z·(T2 + …)), z = x², on |x| ≤ 0.625; relative error of the exact polynomial 4.4e-9.
+const T1: f32 = reinterpret<f32>(0xbeaaaa99); // -0x1.555532p-2
+const T2: f32 = reinterpret<f32>(0x3e088393); // 0x1.110726p-3
+const T3: f32 = reinterpret<f32>(0xbd5c1e2d); // -0x1.b83c5ap-5
+const T4: f32 = reinterpret<f32>(0x3ca9134e); // 0x1.52269cp-6
+const T5: f32 = reinterpret<f32>(0xbbbaf0e7); // -0x1.75e1cep-8
+const TWO_LOG2E: f32 = reinterpret<f32>(0x4038aa3b); // 0x1.715476p+1
+
+/**
+ * tanh of four lanes; 1.5 ulp. Small |x|: the odd polynomial, which keeps relative accuracy near 0. Else
+ * 1 − 2/(e^{2|x|} + 1) with the sign put back; |x| is held below 15, where the result is already 1.
+ */
+@inline export function tanhx4(x: v128): v128 {
+  const z = f32x4.mul(x, x);
+  let p = f32x4.add(f32x4.mul(f32x4.splat(T5), z), f32x4.splat(T4));
+  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T3));
+  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T2));
+  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T1));
+  const small = f32x4.add(x, f32x4.mul(f32x4.mul(p, z), x));
+  const size = f32x4.abs(x);
+  const bounded = f32x4.pmin(size, f32x4.splat(15));
+  const e = exp2x4(f32x4.mul(bounded, f32x4.splat(TWO_LOG2E)));
+  const large = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
+  const signed = v128.or(large, v128.and(x, i32x4.splat(0x80000000)));
+  return v128.bitselect(small, signed, f32x4.lt(size, f32x4.splat(0.625)));
+}

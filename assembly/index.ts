@@ -1,0 +1,13 @@
+// The kernel registry: everything exported is a kernel, and src/wasm/kernels.ts has its type. Pointers in, nothing out; only the f64
+// functions return a value. No kernel allocates, keeps state or knows about threads.
+
+/** Raised whenever the parameter blocks or the exports change meaning; the loader compares it. */
+function abi(): i32 {
+  return 1;
+}
+
+export { abi };
+export { attend } from './attend';
+export { rotate, rotaryTable } from './rotate';
+export { loadRow, storeRow } from './convert';
+export { exp, log, pow, sin, cos, tanh } from './math';

@@ -1,0 +1,116 @@
+// The parameter block of one attention call: the plan of docs/architecture.md as bytes. Written by src/attention.ts, read by the
+// kernels. This file is in the subset that is AssemblyScript and TypeScript at once; the build copies it to the TypeScript side.
+// All offsets and strides are in bytes; fields are 32 bits wide; a pointer of 0 means "not there".
+
+// Element types.
+export const F32: i32 = 0;
+export const F16: i32 = 1;
+export const BF16: i32 = 2;
+export const I8: i32 = 3;
+export const I32: i32 = 4;
+
+// A tensor: pointer, element type, strides of batch, head, position (query or key) and channel.
+export const T_PTR: i32 = 0;
+export const T_TYPE: i32 = 4;
+export const T_BATCH: i32 = 8;
+export const T_HEAD: i32 = 12;
+export const T_ROW: i32 = 16;
+export const T_CHANNEL: i32 = 20;
+export const T_SIZE: i32 = 24;
+
+export const Q: i32 = 0;
+export const K: i32 = 24;
+export const V: i32 = 48;
+export const OUT: i32 = 72;
+export const LSE: i32 = 96; // f32 [B, H, L]
+export const DIM_B: i32 = 100;
+export const DIM_H: i32 = 104;
+export const DIM_G: i32 = 108;
+export const DIM_L: i32 = 112;
+export const DIM_S: i32 = 116;
+export const DIM_D: i32 = 120;
+export const DIM_E: i32 = 124;
+
+// Scores are kept in units of log 2, so that softmax is exp2: q is multiplied by Q_SCALE = scale·log2(e) while it is packed. With
+// a softcap c, Q_SCALE = scale/c and the score becomes CAP·tanh(score), CAP = c·log2(e); CAP is 0 when there is none.
+export const Q_SCALE: i32 = 128;
+export const CAP: i32 = 132;
+
+// Query i sees the keys i + FIRST ≤ j ≤ i + LAST (both signed), and of these those below KEY_LENGTHS[b] (i32 [B]).
+export const FIRST: i32 = 136;
+export const LAST: i32 = 140;
+export const KEY_LENGTHS: i32 = 144;
+export const SINKS: i32 = 148; // f32 [H]
+
+// A tile is one (batch, key head, block of QUERIES queries).
+export const QUERIES: i32 = 152;
+
+// Rotation: a table row holds R/2 cosines, then R/2 sines; row i of the query table belongs to query i, row j of the key table to
+// key j; the batch stride is 0 when all batch rows share positions. Channels START … START + R − 1 turn, the others pass.
+export const ROTATE_Q: i32 = 160;
+export const ROTATE_Q_BATCH: i32 = 164;
+export const ROTATE_K: i32 = 168;
+export const ROTATE_K_BATCH: i32 = 172;
+export const ROTATE_DIM: i32 = 176;
+export const ROTATE_START: i32 = 180;
+export const ROTATE_PAIRS_IN: i32 = 184; // 1: pairs (2i, 2i+1); 0: halves (i, i + R/2)
+export const ROTATE_PAIRS_OUT: i32 = 188;
+
+// Biases, added after the softcap: BIAS_COUNT entries at BIASES.
+export const BIAS_COUNT: i32 = 192;
+export const BIASES: i32 = 196;
+
+// Scratch of one thread, offsets from its base.
+export const S_ROWS: i32 = 200; // per group of four rows: R_SIZE bytes
+export const S_QUERIES: i32 = 204; // [rows/4][D][4] scaled, rotated queries
+export const S_KEYS: i32 = 208; // [KEY_BLOCK/8][D][8] rotated keys
+export const S_VALUES: i32 = 212; // [E'/8][KEY_BLOCK][8] values; E' is E rounded up to 8
+export const S_OUT: i32 = 216; // [rows][E'] output before division
+export const S_SCORES: i32 = 220; // [BAND][KEY_BLOCK] scores, then probabilities
+export const S_LINE: i32 = 224; // 8 rows of D floats, for conversion and rotation
+export const JOB_SIZE: i32 = 256;
+
+// A bias entry. Without an index map: bias(i, j) = coefficient · row[j], row = ptr + b·BATCH + h·HEAD + i·ROW: a table over the
+// offset j − i has ROW = −4 (its pointer stands at offset 0), a dense tensor has its own strides. With an index map:
+// bias(i, j) = coefficient · table[map[j]], table = ptr + b·BATCH + h·HEAD, map = INDEX + i·INDEX_ROW (i32).
+// GATE, if there, is f32 [B, H, L] and multiplies the row.
+export const A_PTR: i32 = 0;
+export const A_BATCH: i32 = 4;
+export const A_HEAD: i32 = 8;
+export const A_ROW: i32 = 12;
+export const A_INDEX: i32 = 16;
+export const A_INDEX_ROW: i32 = 20;
+export const A_GATE: i32 = 24;
+export const A_COEFFICIENT: i32 = 28;
+export const A_SIZE: i32 = 32;
+
+// What a tile knows of its rows, four by four (a group): one 16-byte vector per field, lane = row.
+export const R_QUERY: i32 = 0; // i
+export const R_HEAD: i32 = 16; // h
+export const R_LOW: i32 = 32; // first visible key
+export const R_HIGH: i32 = 48; // one past the last visible key
+export const R_MAX: i32 = 64; // running maximum m, in units of log 2
+export const R_SUM: i32 = 80; // running sum of exp2(s − m)
+export const R_SCALE: i32 = 96; // exp2(m before − m after) of the present block
+export const R_FROM: i32 = 112; // keys of the present block that some row of the group sees: from … to − 1; from is a multiple of 8
+export const R_TO: i32 = 116;
+export const R_SIZE: i32 = 128;
+
+// Rows that meet a key block together: scores of a band stay in L1, a key panel and a value column are read once for all its groups.
+export const BAND: i32 = 16;
+// Keys of a block. A constant, so that the rows of a band's scores lie at immediate offsets; part of the contract on bits.
+export const KEY_BLOCK: i32 = 96;
+// Bytes from row to row of a band's scores.
+export const SCORES_ROW: i32 = 384;
+
+// The parameter block of rotaryTable.
+export const W_TABLE: i32 = 0; // f32 [rows][R/2 cosines, R/2 sines]
+export const W_ROWS: i32 = 4;
+export const W_PAIRS: i32 = 8; // R/2
+export const W_AXES: i32 = 12;
+export const W_POSITIONS: i32 = 16; // f64 [axes][rows]
+export const W_FREQUENCIES: i32 = 20; // f64 [axes][R/2], rad per position
+export const W_FACTOR: i32 = 24; // f64, multiplies cosine and sine
+export const W_SINE: i32 = 32; // f64, 1 or −1 (the inverse rotation)
+export const W_TILE: i32 = 40; // rows of a tile
+export const W_SIZE: i32 = 48;

@@ -1,0 +1,141 @@
+// Brings operands into the order in which the micro-kernels read them.
+//
+//   queries, four rows at a time      keys, eight at a time         values, eight channels at a time
+//   [rows/4][D][4]                    [keys/8][D][8]                [E'/8][keys][8], E' = E rounded up to 8
+//   d0: r0 r1 r2 r3                   d0: k0 k1 … k7                k0: e0 e1 … e7
+//   d1: r0 r1 r2 r3                   d1: k0 k1 … k7                k1: e0 e1 … e7
+//
+// Reading values in place instead lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
+
+import {
+  DIM_D, DIM_E, F32, K, KEY_BLOCK, Q, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS,
+  S_LINE, S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
+} from './job';
+import { loadRow } from './convert';
+import { rotateRow } from './rotate';
+
+/** A row as contiguous f32: where it lies if it is that already, else converted into `line`. */
+@inline function contiguous(from: usize, line: usize, n: i32, stride: i32, type: i32): usize {
+  if (type == F32 && stride == 4) return from;
+  loadRow(line, from, n, stride, type);
+  return line;
+}
+
+/** Converts, rotates, scales and interleaves the tile's query rows; rows past the last are zero. */
+export function packQueries(job: usize, scratch: usize, b: i32, rows: i32): void {
+  const D = load<i32>(job, DIM_D);
+  const scale = load<f32>(job, Q_SCALE);
+  const line = scratch + load<usize>(job, S_LINE);
+  const turned = line + (<usize>D << 2);
+  const table = load<usize>(job, ROTATE_Q);
+  const packed = scratch + load<usize>(job, S_QUERIES);
+  for (let r = 0; r < (rows + 3 & ~3); r++) {
+    let to = packed + ((<usize>(r & ~3) * D + (r & 3)) << 2);
+    if (r >= rows) {
+      for (let d = 0; d < D; d++, to += 16) store<f32>(to, 0);
+      continue;
+    }
+    const row = scratch + load<usize>(job, S_ROWS) + (r >> 2) * R_SIZE + ((r & 3) << 2);
+    const i = load<i32>(row, R_QUERY);
+    let from = load<usize>(job, Q + T_PTR) + b * load<i32>(job, Q + T_BATCH) + load<i32>(row, R_HEAD) * load<i32>(job, Q + T_HEAD)
+      + i * load<i32>(job, Q + T_ROW);
+    from = contiguous(from, line, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
+    if (table) {
+      rotateRow(turned, from, table + b * load<i32>(job, ROTATE_Q_BATCH) + i * (load<i32>(job, ROTATE_DIM) << 2), job);
+      from = turned;
+    }
+    for (let d = 0; d < D; d++, from += 4, to += 16) store<f32>(to, load<f32>(from) * scale);
+  }
+}
+
+/** Four rows of four as four columns. */
+@inline function transpose4x4(a: v128, b: v128, c: v128, d: v128, to: usize): void {
+  const ab02 = v128.shuffle<f32>(a, b, 0, 4, 2, 6);
+  const ab13 = v128.shuffle<f32>(a, b, 1, 5, 3, 7);
+  const cd02 = v128.shuffle<f32>(c, d, 0, 4, 2, 6);
+  const cd13 = v128.shuffle<f32>(c, d, 1, 5, 3, 7);
+  v128.store(to, v128.shuffle<i64>(ab02, cd02, 0, 2));
+  v128.store(to, v128.shuffle<i64>(ab13, cd13, 0, 2), 32);
+  v128.store(to, v128.shuffle<i64>(ab02, cd02, 1, 3), 64);
+  v128.store(to, v128.shuffle<i64>(ab13, cd13, 1, 3), 96);
+}
+
+/** Interleaves four contiguous rows into one half of a panel. */
+@inline function interleave4(to: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
+  let n = D;
+  for (; n >= 4; n -= 4) {
+    transpose4x4(v128.load(k0), v128.load(k1), v128.load(k2), v128.load(k3), to);
+    k0 += 16;
+    k1 += 16;
+    k2 += 16;
+    k3 += 16;
+    to += 128;
+  }
+  for (; n > 0; n--) {
+    store<f32>(to, load<f32>(k0));
+    store<f32>(to, load<f32>(k1), 4);
+    store<f32>(to, load<f32>(k2), 8);
+    store<f32>(to, load<f32>(k3), 12);
+    k0 += 4;
+    k1 += 4;
+    k2 += 4;
+    k3 += 4;
+    to += 32;
+  }
+}
+
+/** One key as a contiguous, rotated f32 row; keys from `end` on repeat the last one (their scores are masked). */
+@inline function keyRow(job: usize, keys: usize, line: usize, slot: i32, b: i32, j: i32, end: i32, D: i32): usize {
+  j = min(j, end - 1);
+  const own = line + (<usize>slot * D << 2);
+  let from = keys + j * load<i32>(job, K + T_ROW);
+  const table = load<usize>(job, ROTATE_K);
+  if (!table) return contiguous(from, own, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  from = contiguous(from, line + (<usize>8 * D << 2), D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  rotateRow(own, from, table + b * load<i32>(job, ROTATE_K_BATCH) + j * (load<i32>(job, ROTATE_DIM) << 2), job);
+  return own;
+}
+
+/** Packs the keys first … end − 1 of head g into panels; `first` is a multiple of 8, panel 0 holds `block`. */
+export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): void {
+  const D = load<i32>(job, DIM_D);
+  const line = scratch + load<usize>(job, S_LINE);
+  const keys = load<usize>(job, K + T_PTR) + b * load<i32>(job, K + T_BATCH) + g * load<i32>(job, K + T_HEAD);
+  let panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
+  for (let j = first; j < end; j += 8) {
+    const k0 = keyRow(job, keys, line, 0, b, j, end, D);
+    const k1 = keyRow(job, keys, line, 1, b, j + 1, end, D);
+    const k2 = keyRow(job, keys, line, 2, b, j + 2, end, D);
+    const k3 = keyRow(job, keys, line, 3, b, j + 3, end, D);
+    interleave4(panel, k0, k1, k2, k3, D);
+    const k4 = keyRow(job, keys, line, 4, b, j + 4, end, D);
+    const k5 = keyRow(job, keys, line, 5, b, j + 5, end, D);
+    const k6 = keyRow(job, keys, line, 6, b, j + 6, end, D);
+    const k7 = keyRow(job, keys, line, 7, b, j + 7, end, D);
+    interleave4(panel + 16, k4, k5, k6, k7, D);
+    panel += <usize>D << 5;
+  }
+}
+
+/** Interleaves the values first … end − 1 of head g into columns of eight channels; row 0 of a column belongs to key `block`. */
+export function packValues(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): void {
+  const E = load<i32>(job, DIM_E);
+  const column: usize = KEY_BLOCK << 5;
+  const line = scratch + load<usize>(job, S_LINE);
+  let from = load<usize>(job, V + T_PTR) + b * load<i32>(job, V + T_BATCH) + g * load<i32>(job, V + T_HEAD)
+    + first * load<i32>(job, V + T_ROW);
+  let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 5);
+  for (let j = first; j < end; j++, from += load<i32>(job, V + T_ROW), to += 32) {
+    const row = contiguous(from, line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+    let at = to;
+    let e = 0;
+    for (; e + 8 <= E; e += 8, at += column) {
+      v128.store(at, v128.load(row + (<usize>e << 2)));
+      v128.store(at, v128.load(row + (<usize>e << 2), 16), 16);
+    }
+    if (e == E) continue;
+    v128.store(at, f32x4.splat(0));
+    v128.store(at, f32x4.splat(0), 16);
+    for (; e < E; e++, at += 4) store<f32>(at, load<f32>(row + (<usize>e << 2)));
+  }
+}

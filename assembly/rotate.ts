@@ -1,0 +1,139 @@
+// Rotation of rows by a table of cosines and sines (rotary position embedding, Su et al. 2021, arXiv 2104.09864), and the table.
+
+import {
+  DIM_D, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH,
+  ROTATE_START, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, W_AXES, W_FACTOR, W_FREQUENCIES, W_PAIRS, W_POSITIONS, W_ROWS, W_SINE,
+  W_TABLE, W_TILE,
+} from './job';
+import { loadRow, storeRow } from './convert';
+import { cos, sin } from './math';
+
+/**
+ * Turns the channels START … START + R − 1 of a contiguous f32 row and copies the others. For each pair (x, y) with the angle φ of
+ * its table column: x' = x·cos φ − y·sin φ, y' = x·sin φ + y·cos φ, each product and sum rounded by itself. `to` may not overlap
+ * `from`. R is even.
+ */
+export function rotateRow(to: usize, from: usize, table: usize, job: usize): void {
+  const D = load<i32>(job, DIM_D);
+  const R = load<i32>(job, ROTATE_DIM);
+  const start = load<i32>(job, ROTATE_START);
+  if (R < D) memory.copy(to, from, <usize>D << 2);
+  to += <usize>start << 2;
+  from += <usize>start << 2;
+  const half = R >> 1;
+  const cosines = table;
+  const sines = table + (<usize>half << 2);
+  if (load<i32>(job, ROTATE_PAIRS_IN)) {
+    if (load<i32>(job, ROTATE_PAIRS_OUT)) rotatePairs(to, from, cosines, sines, half);
+    else rotateEach(to, from, cosines, sines, half, 8, 4, 4, <usize>half << 2);
+  } else rotateHalves(to, from, cosines, sines, half);
+}
+
+/** The pairs (i, i + half). */
+function rotateHalves(to: usize, from: usize, cosines: usize, sines: usize, half: i32): void {
+  const apart = <usize>half << 2;
+  let n = half;
+  for (; n >= 4; n -= 4) {
+    const x = v128.load(from);
+    const y = v128.load(from + apart);
+    const c = v128.load(cosines);
+    const s = v128.load(sines);
+    v128.store(to, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)));
+    v128.store(to + apart, f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c)));
+    to += 16;
+    from += 16;
+    cosines += 16;
+    sines += 16;
+  }
+  rotateEach(to, from, cosines, sines, n, 4, apart, 4, apart);
+}
+
+/** The pairs (2i, 2i + 1). */
+function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, half: i32): void {
+  let n = half;
+  for (; n >= 4; n -= 4) {
+    const low = v128.load(from);
+    const high = v128.load(from, 16);
+    const x = v128.shuffle<f32>(low, high, 0, 2, 4, 6);
+    const y = v128.shuffle<f32>(low, high, 1, 3, 5, 7);
+    const c = v128.load(cosines);
+    const s = v128.load(sines);
+    const turnedX = f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s));
+    const turnedY = f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c));
+    v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 0, 4, 1, 5));
+    v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 2, 6, 3, 7), 16);
+    to += 32;
+    from += 32;
+    cosines += 16;
+    sines += 16;
+  }
+  rotateEach(to, from, cosines, sines, n, 8, 4, 8, 4);
+}
+
+/** n pairs one by one; steps and distances of a pair's members in bytes, in and out. */
+function rotateEach(
+  to: usize, from: usize, cosines: usize, sines: usize, n: i32,
+  stepIn: usize, apartIn: usize, stepOut: usize, apartOut: usize,
+): void {
+  for (; n > 0; n--) {
+    const x = load<f32>(from);
+    const y = load<f32>(from + apartIn);
+    const c = load<f32>(cosines);
+    const s = load<f32>(sines);
+    store<f32>(to, x * c - y * s);
+    store<f32>(to + apartOut, x * s + y * c);
+    to += stepOut;
+    from += stepIn;
+    cosines += 4;
+    sines += 4;
+  }
+}
+
+/**
+ * Rotation on its own: OUT[b, h, i] = Q[b, h, i] turned by row i of the query table. A tile is QUERIES rows of one (batch, head).
+ * Scratch: two rows of D floats. A row is read whole before it is written, so OUT may be Q.
+ */
+export function rotate(job: usize, tile: i32, scratch: usize): void {
+  const L = load<i32>(job, DIM_L);
+  const H = load<i32>(job, DIM_H);
+  const D = load<i32>(job, DIM_D);
+  const rows = load<i32>(job, QUERIES);
+  const blocks = (L + rows - 1) / rows;
+  const b = tile / blocks / H;
+  const h = (tile / blocks) % H;
+  const first = (tile % blocks) * rows;
+  const last = min(first + rows, L);
+  const from = load<usize>(job, Q + T_PTR) + b * load<i32>(job, Q + T_BATCH) + h * load<i32>(job, Q + T_HEAD);
+  const to = load<usize>(job, OUT + T_PTR) + b * load<i32>(job, OUT + T_BATCH) + h * load<i32>(job, OUT + T_HEAD);
+  const table = load<usize>(job, ROTATE_Q) + b * load<i32>(job, ROTATE_Q_BATCH);
+  const tableRow = load<i32>(job, ROTATE_DIM) << 2;
+  const turned = scratch + (<usize>D << 2);
+  for (let i = first; i < last; i++) {
+    loadRow(scratch, from + i * load<i32>(job, Q + T_ROW), D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
+    rotateRow(turned, scratch, table + i * tableRow, job);
+    storeRow(to + i * load<i32>(job, OUT + T_ROW), turned, D, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
+  }
+}
+
+/** Fills the rows of one tile of a table: angle = Σ_axis position·frequency in f64, rounded to f32 after cosine and sine. */
+export function rotaryTable(job: usize, tile: i32, scratch: usize): void {
+  const rows = load<i32>(job, W_ROWS);
+  const pairs = load<i32>(job, W_PAIRS);
+  const axes = load<i32>(job, W_AXES);
+  const factor = load<f64>(job, W_FACTOR);
+  const sign = load<f64>(job, W_SINE);
+  const first = tile * load<i32>(job, W_TILE);
+  const last = min(first + load<i32>(job, W_TILE), rows);
+  for (let row = first; row < last; row++) {
+    const to = load<usize>(job, W_TABLE) + ((<usize>row * <usize>pairs) << 3);
+    for (let i = 0; i < pairs; i++) {
+      let angle: f64 = 0;
+      for (let axis = 0; axis < axes; axis++) {
+        const position = load<f64>(load<usize>(job, W_POSITIONS) + ((<usize>axis * rows + row) << 3));
+        angle += position * load<f64>(load<usize>(job, W_FREQUENCIES) + ((<usize>axis * pairs + i) << 3));
+      }
+      store<f32>(to + (<usize>i << 2), <f32>(factor * cos(angle)));
+      store<f32>(to + (<usize>(pairs + i) << 2), <f32>(sign * factor * sin(angle)));
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// The vector helpers. This is the only file that knows about relaxed SIMD.
+
+/** a·b + c: fused where the target has relaxed SIMD and the host fuses, else rounded twice. */
+@inline export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** Lane n everywhere; n is a literal. */
+@inline export function splat(x: v128, n: i32): v128 {
+  if (n == 0) return v128.shuffle<f32>(x, x, 0, 0, 0, 0);
+  if (n == 1) return v128.shuffle<f32>(x, x, 1, 1, 1, 1);
+  if (n == 2) return v128.shuffle<f32>(x, x, 2, 2, 2, 2);
+  return v128.shuffle<f32>(x, x, 3, 3, 3, 3);
+}
+
+/** Row sums of four vectors: lane r is (x0 + x2) + (x1 + x3) of row r, the one order in which lanes are ever added. */
+@inline export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7)); // a02 a13 b02 b13
+  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 1, 4, 5), v128.shuffle<f32>(c, d, 2, 3, 6, 7));
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
+}
+
+/** Row maxima of four vectors. A NaN may be lost, which is harmless where the NaN itself reaches the row's sum. */
+@inline export function maxRows(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.pmax(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7));
+  const cd = f32x4.pmax(v128.shuffle<f32>(c, d, 0, 1, 4, 5), v128.shuffle<f32>(c, d, 2, 3, 6, 7));
+  return f32x4.pmax(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
+}
+
+/** Lane numbers 0 1 2 3. */
+@inline export function lanes(): v128 {
+  return i32x4(0, 1, 2, 3);
+}
+
+/** Replaces every NaN by the one canonical NaN: which payload arithmetic yields is the host's choice. */
+@inline export function canonical(x: v128): v128 {
+  return v128.bitselect(x, i32x4.splat(0x7fc00000), f32x4.eq(x, x));
+}

@@ -1,0 +1,119 @@
+// The online softmax (Milakov and Gimelshein 2018, arXiv 1805.02867; FlashAttention, arXiv 2205.14135) of one row over one key block.
+//
+// Scores are in units of log 2. With the running maximum m and the running sum l, a block with scores s turns them into
+//   m' = max(m, max s)    p = exp2(s − m')    c = exp2(m − m')    l' = c·l + Σ p    o' = c·o + Σ p·v.
+// Lane sums run over keys j mod 4 in ascending order and are folded once a block, so that neither masked keys (which add 0) nor the
+// vectors left out on either side show in the bits. A masked score is −Infinity, its probability −0: the sign marks it.
+
+import { exp2x4, tanhx4 } from './exp';
+import { R_HIGH, R_LOW, R_MAX, R_SCALE, R_SUM, SCORES_ROW } from './job';
+import { lanes, maxRows, splat, sumRows } from './simd';
+
+/** s ← cap·tanh(s); q was scaled by scale/c, see Q_SCALE. */
+export function softcap(s: usize, n: i32, cap: f32): void {
+  for (const end = s + (<usize>n << 2); s < end; s += 16) v128.store(s, f32x4.mul(f32x4.splat(cap), tanhx4(v128.load(s))));
+}
+
+/** s ← s + coefficient·row. */
+export function addRow(s: usize, row: usize, n: i32, coefficient: f32): void {
+  const c = f32x4.splat(coefficient);
+  for (const end = s + (<usize>n << 2); s < end; s += 16, row += 16) {
+    v128.store(s, f32x4.add(v128.load(s), f32x4.mul(c, v128.load(row))));
+  }
+}
+
+/** s ← s + coefficient·table[map]; `n` real entries, not rounded up: a map is never read past its end. */
+export function addIndexed(s: usize, table: usize, map: usize, n: i32, coefficient: f32): void {
+  for (const end = s + (<usize>n << 2); s < end; s += 4, map += 4) {
+    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(map) << 2)));
+  }
+}
+
+/** Lanes j … j + 3 that lie in low ≤ j < high. */
+@inline function visible(j: i32, low: v128, high: v128): v128 {
+  const at = i32x4.add(i32x4.splat(j), lanes());
+  return v128.and(i32x4.ge_s(at, low), i32x4.lt_s(at, high));
+}
+
+/** Largest of n scores (a multiple of 8), lane by lane. */
+@inline function maximum(s: usize, n: i32): v128 {
+  let a = v128.load(s);
+  let b = v128.load(s, 16);
+  for (const end = s + (<usize>n << 2); (s += 32) < end; ) {
+    a = f32x4.pmax(a, v128.load(s));
+    b = f32x4.pmax(b, v128.load(s, 16));
+  }
+  return f32x4.pmax(a, b);
+}
+
+/** The same of the visible ones, after writing −Infinity over the others. */
+@inline function maskedMaximum(s: usize, n: i32, low: i32, high: i32): v128 {
+  const hidden = f32x4.splat(-Infinity);
+  let top = hidden;
+  for (let j = 0; j < n; j += 4, s += 16) {
+    const x = v128.bitselect(v128.load(s), hidden, visible(j, i32x4.splat(low), i32x4.splat(high)));
+    v128.store(s, x);
+    top = f32x4.pmax(top, x);
+  }
+  return top;
+}
+
+/** s ← p = exp2(s − m); returns the lane sums of p. */
+@inline function exponentials(s: usize, n: i32, m: v128): v128 {
+  let sum = f32x4.splat(0);
+  for (const end = s + (<usize>n << 2); s < end; s += 16) {
+    const p = exp2x4(f32x4.sub(v128.load(s), m));
+    sum = f32x4.add(sum, p);
+    v128.store(s, p);
+  }
+  return sum;
+}
+
+/** p ← −0 where the key is not visible. */
+@inline function markHidden(s: usize, n: i32, low: i32, high: i32): void {
+  const hidden = i32x4.splat(0x80000000);
+  for (let j = 0; j < n; j += 4, s += 16) {
+    v128.store(s, v128.bitselect(v128.load(s), hidden, visible(j, i32x4.splat(low), i32x4.splat(high))));
+  }
+}
+
+@inline function topOfRow(group: usize, r: i32, s: usize, n: i32, from: i32): v128 {
+  const low = load<i32>(group + (r << 2), R_LOW) - from;
+  const high = load<i32>(group + (r << 2), R_HIGH) - from;
+  return low > 0 || high < n ? maskedMaximum(s, n, low, high) : maximum(s, n);
+}
+
+@inline function hideInRow(group: usize, r: i32, s: usize, n: i32, from: i32): bool {
+  const low = load<i32>(group + (r << 2), R_LOW) - from;
+  const high = load<i32>(group + (r << 2), R_HIGH) - from;
+  if (low <= 0 && high >= n) return false;
+  markHidden(s, n, low, high);
+  return true;
+}
+
+/**
+ * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
+ * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Returns true if some row
+ * had a masked key.
+ */
+export function softmax(group: usize, s: usize, n: i32, from: i32): bool {
+  const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
+  const top = maxRows(
+    topOfRow(group, 0, s, n, from), topOfRow(group, 1, s1, n, from), topOfRow(group, 2, s2, n, from), topOfRow(group, 3, s3, n, from),
+  );
+  const before = v128.load(group, R_MAX);
+  const m = f32x4.pmax(before, top);
+  // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp2(−Infinity) = 0.
+  const base = v128.andnot(m, f32x4.eq(m, f32x4.splat(-Infinity)));
+  const sum = sumRows(
+    exponentials(s, n, splat(base, 0)), exponentials(s1, n, splat(base, 1)),
+    exponentials(s2, n, splat(base, 2)), exponentials(s3, n, splat(base, 3)),
+  );
+  const c = exp2x4(f32x4.sub(before, base));
+  v128.store(group, m, R_MAX);
+  v128.store(group, c, R_SCALE);
+  v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), sum), R_SUM);
+  const h0 = hideInRow(group, 0, s, n, from), h1 = hideInRow(group, 1, s1, n, from);
+  const h2 = hideInRow(group, 2, s2, n, from), h3 = hideInRow(group, 3, s3, n, from);
+  return h0 || h1 || h2 || h3;
+}

@@ -1,0 +1,98 @@
+// Output of one group of four rows over a run of keys: o(r, e) = scale(r)·o(r, e) + Σ_j p(r, j)·v(j, e), j ascending.
+
+import { KEY_BLOCK, R_FROM, R_SCALE, R_SIZE, R_TO, SCORES_ROW } from './job';
+import { madd, splat } from './simd';
+
+/** Bytes of one column of eight channels. */
+const COLUMN: usize = KEY_BLOCK << 5;
+
+/**
+ * Four rows × eight channels, all keys. p: SCORES_ROW bytes a row, v: one column [keys][8], o: `width` bytes a row.
+ *
+ * Attempts that lost: inlined into its caller, or with the row stride of p in a variable (no integer register is left for the row
+ * pointers: 26 against 35 GFLOP/s).
+ */
+function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize, c: v128): void {
+  const o1 = o + width, o2 = o1 + width, o3 = o2 + width;
+  const c0 = splat(c, 0), c1 = splat(c, 1), c2 = splat(c, 2), c3 = splat(c, 3);
+  let o0a = f32x4.mul(v128.load(o), c0), o0b = f32x4.mul(v128.load(o, 16), c0);
+  let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
+  let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
+  let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
+  for (const end = p + (<usize>keys << 2); p < end; p += 4, v += 32) {
+    const va = v128.load(v);
+    const vb = v128.load(v, 16);
+    const x0 = v128.load32_splat(p);
+    o0a = madd(x0, va, o0a);
+    o0b = madd(x0, vb, o0b);
+    const x1 = v128.load32_splat(p, SCORES_ROW);
+    o1a = madd(x1, va, o1a);
+    o1b = madd(x1, vb, o1b);
+    const x2 = v128.load32_splat(p, 2 * SCORES_ROW);
+    o2a = madd(x2, va, o2a);
+    o2b = madd(x2, vb, o2b);
+    const x3 = v128.load32_splat(p, 3 * SCORES_ROW);
+    o3a = madd(x3, va, o3a);
+    o3b = madd(x3, vb, o3b);
+  }
+  v128.store(o, o0a);
+  v128.store(o, o0b, 16);
+  v128.store(o1, o1a);
+  v128.store(o1, o1b, 16);
+  v128.store(o2, o2a);
+  v128.store(o2, o2b, 16);
+  v128.store(o3, o3a);
+  v128.store(o3, o3b, 16);
+}
+
+/**
+ * A band of `groups` groups over the keys that each group sees, column by column, so that a column is read from L1 by all groups but the
+ * first. p: [4·groups][KEY_BLOCK]; v: columns [E'/8][KEY_BLOCK][8] from key `block` on; o: [4·groups][E'], `width` bytes a row.
+ */
+export function values(group: usize, groups: i32, p: usize, v: usize, block: i32, o: usize, width: usize): void {
+  for (const end = o + width; o < end; o += 32, v += COLUMN) {
+    for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
+      const from = load<i32>(at, R_FROM);
+      const keys = load<i32>(at, R_TO) - from;
+      if (keys <= 0) continue;
+      const x = p + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
+      values4x8(x, v + (<usize>(from - block) << 5), keys, o + <usize>(4 * n) * width, width, v128.load(at, R_SCALE));
+    }
+  }
+}
+
+/** True if the values from … to − 1 of all columns are finite: 0·x is 0 for those and NaN for the others. */
+export function allFinite(v: usize, width: usize, from: i32, to: i32): bool {
+  let sum = f32x4.splat(0);
+  const zero = f32x4.splat(0);
+  for (let e: usize = 0; e < width; e += 32, v += COLUMN) {
+    for (let at = v + (<usize>from << 5), end = v + (<usize>to << 5); at < end; at += 16) {
+      sum = f32x4.add(sum, f32x4.mul(v128.load(at), zero));
+    }
+  }
+  return !v128.any_true(f32x4.ne(sum, sum));
+}
+
+/**
+ * A band by selection, row by row: keys whose probability has its sign bit set (the mark of a masked key, see softmax.ts) are passed
+ * over, so that a NaN or an infinity behind a mask stays there. Same order and, where all is finite, same bits as `values`.
+ */
+export function valuesMasked(group: usize, rows: i32, p: usize, v: usize, block: i32, o: usize, width: usize): void {
+  for (let r = 0; r < rows; r++, p += SCORES_ROW, o += width) {
+    const at = group + (r >> 2) * R_SIZE;
+    const from = load<i32>(at, R_FROM) - block;
+    const to = load<i32>(at, R_TO) - block;
+    if (from >= to) continue;
+    const c = v128.load32_splat(at + ((r & 3) << 2), R_SCALE);
+    for (let e: usize = 0; e < width; e += 16) v128.store(o + e, f32x4.mul(v128.load(o + e), c));
+    for (let j = from; j < to; j++) {
+      const x = v128.load32_splat(p + (j << 2));
+      if (i32x4.extract_lane(x, 0) < 0) continue;
+      let y = v + (<usize>j << 5);
+      for (let e: usize = 0; e < width; e += 32, y += COLUMN) {
+        v128.store(o + e, madd(x, v128.load(y), v128.load(o + e)));
+        v128.store(o + e, madd(x, v128.load(y, 16), v128.load(o + e, 16)), 16);
+      }
+    }
+  }
+}

@@ -1,0 +1,15 @@
+/** onnxruntime-node: the native library, for orientation; it is no WebAssembly peer. */
+import * as ort from 'onnxruntime-node';
+import { onnxruntimePeer } from '../lib/onnxruntime.mjs';
+import { packageVersion } from '../lib/packages.mjs';
+
+export function createPeer({ threads }) {
+  ort.env.logLevel = 'error';
+  return onnxruntimePeer({
+    name: 'onnxruntime-node',
+    version: packageVersion('onnxruntime-node'),
+    threads,
+    ort,
+    sessionOptions: { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 },
+  });
+}

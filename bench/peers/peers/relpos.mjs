@@ -1,0 +1,87 @@
+/** relpos itself, as built into dist/. */
+import { readFileSync } from 'node:fs';
+import { createEngine, rotary, t5 } from '../../../dist/index.js';
+import { sliceRows } from '../lib/inputs.mjs';
+
+const version = () => JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version;
+
+/** The tensors live in the engine's memory, as those of an application do; the output is read through a view, uncopied. */
+const tensors = (engine, { H, G, L, S, D }, { q, k, v }) => ({
+  q: engine.tensor([1, H, L, D], q),
+  k: engine.tensor([1, G, S, D], k),
+  v: engine.tensor([1, G, S, D], v),
+  out: engine.tensor([1, H, L, D]),
+});
+
+const entry = (parts) => ({ layout: 'bhld', repeat: 1, ...parts });
+
+const disposeAll = (...resources) => {
+  for (const resource of resources) resource.dispose();
+};
+
+const rotation = ({ D, rotary: { theta } }) => rotary({ dim: D, theta, layout: 'halves' });
+
+function prepareAttention(engine, testCase, inputs) {
+  const { q, k, v, out } = tensors(engine, testCase, inputs);
+  const attend = (encoding) => async () => {
+    await engine.attention(q, k, v, { causal: testCase.causal, out, ...(encoding && { encoding }) });
+    return out.view();
+  };
+  const dispose = () => disposeAll(q, k, v, out);
+  if (testCase.rotary) return [entry({ variant: 'attention with rotary', run: attend(rotation(testCase)), dispose })];
+  if (!testCase.t5) return [entry({ variant: 'attention', run: attend(), dispose })];
+  const bias = t5({ heads: testCase.H, ...testCase.t5, table: inputs.table });
+  return [
+    entry({ variant: 'attention with t5', run: attend(bias), dispose }),
+    entry({ variant: 'attention without bias', run: attend(), dispose: () => {}, differs: { t5: undefined } }),
+  ];
+}
+
+/** Each run appends one token to a cache that holds all others and attends; then the token is taken back. */
+function decodeWithCache(engine, testCase, { q, k, v }) {
+  const { H, G, S, D } = testCase;
+  const part = (data, from, to) => engine.tensor([1, G, to - from, D], sliceRows(data, G, S, D, from, to));
+  const cache = engine.kvCache({ batch: 1, heads: G, headDim: D, capacity: S });
+  const past = [part(k, 0, S - 1), part(v, 0, S - 1)];
+  cache.append(...past);
+  disposeAll(...past);
+  const query = engine.tensor([1, H, 1, D], q);
+  const newest = [part(k, S - 1, S), part(v, S - 1, S)];
+  const out = engine.tensor([1, H, 1, D]);
+  const run = async () => {
+    await engine.attention(query, ...newest, { cache, out });
+    cache.truncate(S - 1);
+    return out.view();
+  };
+  return entry({ variant: 'attention with cache', run, dispose: () => disposeAll(cache, query, ...newest, out) });
+}
+
+const prepareDecode = (engine, testCase, inputs) => [
+  decodeWithCache(engine, testCase, inputs),
+  ...prepareAttention(engine, testCase, inputs),
+];
+
+function prepareRotary(engine, testCase, { x }) {
+  const { H, L, D } = testCase;
+  const input = engine.tensor([1, H, L, D], x);
+  const encoding = rotation(testCase);
+  const out = engine.tensor([1, H, L, D]);
+  const run = async () => {
+    await engine.rotate(input, encoding, { out });
+    return out.view();
+  };
+  return [entry({ variant: 'rotate', run, dispose: () => disposeAll(input, out) })];
+}
+
+const PREPARE = { attention: prepareAttention, decode: prepareDecode, rotary: prepareRotary };
+
+export async function createPeer({ threads, relaxed }) {
+  const engine = await createEngine({ threads, precision: relaxed ? 'relaxed' : 'reproducible' });
+  if (relaxed && !engine.capabilities.relaxedSimd) throw new Error('relpos: this runtime has no relaxed SIMD');
+  return {
+    name: relaxed ? 'relpos relaxed' : 'relpos',
+    version: version(),
+    threads: engine.capabilities.threads,
+    prepare: (testCase, inputs) => PREPARE[testCase.kind](engine, testCase, inputs),
+  };
+}

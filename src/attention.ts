@@ -1,0 +1,456 @@
+// From a user's call to a job: check everything, lower the encodings to a plan, write the plan into a parameter block.
+
+import { Lease } from './block.ts';
+import { boolean, finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
+import {
+  type Arithmetic,
+  type Bias,
+  type DenseBias,
+  type Encoding,
+  type IndexBias,
+  mergePlans,
+  type Plan,
+  type Rotation,
+  type Shape,
+} from './plan.ts';
+import type { Tables, TableUse } from './tables.ts';
+import { DTYPES, type Home, makeTensor, Tensor } from './tensor.ts';
+import type { Job } from './threads/types.ts';
+import * as field from './wasm/generated/job.ts';
+
+/** Order of the dimensions of q, k, v and the output: [B, H, L, D], or [B, L, H, D] as a projection yields it. */
+export type Layout = 'bhld' | 'blhd';
+
+/** Options of `attention` and its relatives. */
+export interface AttentionOptions {
+  /** A position scheme, or several that add up. Default none. */
+  readonly encoding?: Encoding | readonly Encoding[];
+  /** True: key j is visible to query i when j ≤ i + (S − L), the bottom-right alignment; `{ offset }` sets j ≤ i + offset. */
+  readonly causal?: boolean | { readonly offset: number };
+  /** i + (S − L) − left ≤ j ≤ i + (S − L) + right, both inclusive; a missing side is unbounded. */
+  readonly window?: { readonly left?: number; readonly right?: number };
+  /** Multiplies q·k; default 1/√D. */
+  readonly scale?: number;
+  /** c > 0: the scaled score s becomes c · tanh(s/c), before biases and masks. */
+  readonly softcap?: number;
+  /** One extra logit per query head in the denominator: [H]. */
+  readonly sinks?: Float32Array | readonly number[] | Tensor;
+  /** Keys that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
+  readonly keyLengths?: Int32Array | readonly number[];
+  /** Default `'bhld'`. */
+  readonly layout?: Layout;
+  /** Written instead of a new tensor; same shape as the result, f32, f16 or bf16. May not overlap an input. */
+  readonly out?: Tensor;
+  /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
+  readonly signal?: AbortSignal;
+  /** Called now and then with tiles done and tiles in all. Asynchronous calls only. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+const OPTION_NAMES = ['encoding', 'causal', 'window', 'scale', 'softcap', 'sinks', 'keyLengths', 'layout', 'out', 'signal', 'onProgress'];
+
+/** What a call needs of its engine. */
+export interface Office extends Home {
+  readonly tables: Tables;
+  readonly math: Arithmetic;
+  /** Threads that could take part. */
+  readonly threads: number;
+}
+
+/** A call that is ready to run. */
+export interface Call {
+  /** Tables to fill, in any order, before the main job. */
+  readonly preparations: readonly Job[];
+  readonly job: Job;
+  /** The result, after the job has run. */
+  finish(): { out: Tensor; lse?: Tensor };
+  /** Undoes what the call reserved; after a failure also the result. */
+  release(failed: boolean): void;
+}
+
+/** Rows (queries × grouped heads) that a tile aims at. */
+const TILE_ROWS = 128;
+/** Fewest queries of a tile when tiles are made smaller to feed all threads. */
+const FEWEST_QUERIES = 16;
+/** Floating-point operations below which waking other threads costs more than it gains. */
+const SMALL_WORK = 4e6;
+/** Stands for "no bound" in FIRST and LAST; far beyond any position, far from overflow when added to one. */
+const UNBOUNDED = 2 ** 30;
+
+/** Axis of heads and of positions in a layout. */
+const axes = (layout: Layout): { head: number; row: number } => (layout === 'bhld' ? { head: 1, row: 2 } : { head: 2, row: 1 });
+
+function checkTensor(where: string, name: string, value: unknown, home: Home): Tensor {
+  if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
+  if (value.home !== home) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
+    throw wrongType(where, name, 'a tensor of f32, f16 or bf16', value.dtype);
+  }
+  void value.pointer; // throws if it was disposed
+  return value;
+}
+
+/** Sizes of a call, after checking that the shapes fit one another. */
+function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layout: Layout): Shape {
+  const { head, row } = axes(layout);
+  const letters = (names: readonly string[]): string => {
+    const [batch, h, r, width] = names as [string, string, string, string];
+    return `[${(layout === 'bhld' ? [batch, h, r, width] : [batch, r, h, width]).join(', ')}]`;
+  };
+  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+  if (q.shape.length !== 4) throw wrongValue(where, 'q', `shape ${letters(['B', 'H', 'L', 'D'])}`, shown(q));
+  const B = q.shape[0] as number;
+  const D = q.shape[3] as number;
+  const H = q.shape[head] as number;
+  const L = q.shape[row] as number;
+  if (H < 1 || D < 1 || D > 512) throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', '1 ≤ D ≤ 512'])}`, shown(q));
+  const expectedK = `shape ${letters([`B=${B}`, 'G', 'S', `D=${D}`])}`;
+  if (k.shape.length !== 4 || k.shape[0] !== B || k.shape[3] !== D || !k.shape[head]) throw wrongValue(where, 'k', expectedK, shown(k));
+  const G = k.shape[head] as number;
+  const S = k.shape[row] as number;
+  if (H % G) throw wrongValue(where, 'k', expectedK, shown(k), `H=${H} is not divisible by G=${G}`);
+  const fits = v.shape.length === 4 && v.shape[0] === B && v.shape[head] === G && v.shape[row] === S;
+  const E = v.shape[3] as number;
+  if (!fits || E < 1 || E > 512) throw wrongValue(where, 'v', `shape ${letters([`B=${B}`, `G=${G}`, `S=${S}`, '1 ≤ E ≤ 512'])}`, shown(v));
+  return { B, H, G, L, S, D, E };
+}
+
+/** Lowest and highest address of a tensor's elements, [low, high). */
+function extent(tensor: Tensor): [number, number] {
+  const bytes = DTYPES[tensor.dtype].bytes;
+  const last = tensor.shape.reduce((sum, n, axis) => sum + Math.max(0, n - 1) * (tensor.strides[axis] as number), 0);
+  return [tensor.pointer, tensor.pointer + (tensor.size ? (last + 1) * bytes : 0)];
+}
+
+/** @throws if `out` is not a fit tensor or overlaps an input */
+export function checkOut(where: string, out: unknown, shape: readonly number[], inputs: Record<string, Tensor>, home: Home): Tensor {
+  const tensor = checkTensor(where, 'out', out, home);
+  if (tensor.shape.length !== shape.length || tensor.shape.some((n, axis) => n !== shape[axis])) {
+    throw wrongValue(where, 'out', `shape [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
+  }
+  const [low, high] = extent(tensor);
+  for (const [name, input] of Object.entries(inputs)) {
+    const [from, to] = extent(input);
+    if (low < to && from < high) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
+  }
+  return tensor;
+}
+
+/** Range of keys of query i as offsets: i + first ≤ j ≤ i + last. */
+function visibleRange(where: string, { causal, window }: AttentionOptions, { L, S }: Shape): { first: number; last: number } {
+  const base = S - L;
+  let first = -UNBOUNDED;
+  let last = UNBOUNDED;
+  if (typeof causal === 'object' && causal !== null) {
+    last = integer(where, 'causal.offset', causal.offset, -UNBOUNDED, UNBOUNDED);
+  } else if (causal !== undefined && boolean(where, 'causal', causal)) {
+    last = base;
+  }
+  if (window !== undefined) {
+    const { left, right } = knownOptions(where, window, ['left', 'right']) as { left?: unknown; right?: unknown };
+    if (left !== undefined) first = base - integer(where, 'window.left', left, 0, UNBOUNDED);
+    if (right !== undefined) last = Math.min(last, base + integer(where, 'window.right', right, 0, UNBOUNDED));
+  }
+  return { first, last };
+}
+
+function numbersOf(where: string, name: string, given: unknown, size: number): Float32Array | undefined {
+  if (given === undefined) return undefined;
+  if (!(given instanceof Tensor) && !(given instanceof Float32Array) && !Array.isArray(given)) {
+    throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
+  }
+  const values = given instanceof Tensor ? given.toArray() : Float32Array.from(given);
+  if (values.length !== size) throw wrongValue(where, name, `${size} numbers`, `${values.length}`);
+  return values;
+}
+
+function lengthsOf(where: string, given: unknown, { B, S }: Shape): Int32Array | undefined {
+  if (given === undefined) return undefined;
+  if (!(given instanceof Int32Array) && !Array.isArray(given)) throw wrongType(where, 'keyLengths', 'an Int32Array or an array', given);
+  if (given.length !== B) throw wrongValue(where, 'keyLengths', `B=${B} lengths`, `${given.length}`);
+  return Int32Array.from(given, (n: number, b: number) => integer(where, `keyLengths[${b}]`, n, 0, S));
+}
+
+/** Lowers the encodings and checks what came out. */
+function lower(where: string, given: AttentionOptions['encoding'], shape: Shape, office: Office): { plan: Plan; owners: Encoding[] } {
+  const encodings = given === undefined ? [] : Array.isArray(given) ? given : [given as Encoding];
+  const owners: Encoding[] = [];
+  const plans = encodings.map((encoding: Encoding, n: number) => {
+    const name = Array.isArray(given) ? `encoding[${n}]` : 'encoding';
+    if (typeof encoding?.lower !== 'function') throw wrongType(where, name, 'an encoding such as rotary({ … })', encoding);
+    const plan = encoding.lower({ shape, math: office.math });
+    for (const bias of plan.biases ?? []) {
+      checkBias(where, `${name} (${encoding.name})`, bias, shape, office);
+      owners.push(encoding);
+    }
+    if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
+    return plan;
+  });
+  return { plan: mergePlans(plans), owners };
+}
+
+export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {
+  const { dim, start = 0, frequencies } = rotation;
+  if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
+  const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (dim / 2) === 0;
+  if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
+}
+
+function checkBias(where: string, name: string, bias: Bias, { B, H, L, S }: Shape, home: Home): void {
+  if (bias.kind === 'dense') {
+    const { tensor } = bias;
+    checkTensor(where, name, tensor, home);
+    const allowed = [[1, B], [1, H], [1, L], [S]];
+    if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
+      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, S=${S}]`, `[${tensor.shape.join(', ')}]`);
+    }
+    return;
+  }
+  if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
+  if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
+  if (bias.kind === 'index') checkIndex(where, name, bias, L, S);
+}
+
+function checkIndex(where: string, name: string, { table, heads, index }: IndexBias, L: number, S: number): void {
+  const rows = table.length / heads;
+  if (!Number.isInteger(rows)) throw wrongValue(where, name, `a table of [${heads}, P]`, table);
+  if (index.length !== L * S) throw wrongValue(where, name, `an index of [L=${L}, S=${S}]`, index);
+  const bad = index.findIndex((x) => x < 0 || x >= rows);
+  if (bad >= 0) throw wrongValue(where, name, `indices in 0 … ${rows - 1}`, index[bad]);
+}
+
+/** How a call is cut into tiles. The cut shows in no bit of the result. */
+function tiling({ B, H, G, L }: Shape, threads: number): { queries: number; tiles: number } {
+  const group = H / G;
+  let queries = Math.max(1, Math.floor(TILE_ROWS / group));
+  if (queries > 4) queries -= queries % 4;
+  const tiles = (): number => B * G * Math.ceil(L / queries);
+  while (threads > 1 && queries > FEWEST_QUERIES && tiles() < 4 * threads) queries = Math.ceil(queries / 8) * 4;
+  return { queries, tiles: tiles() };
+}
+
+/** Offsets of one thread's scratch. */
+function scratchLayout({ D, E }: Shape, rows: number): { fields: [number, number][]; bytes: number } {
+  const padded = Math.ceil(rows / 4) * 4;
+  const width = Math.ceil(E / 8) * 8;
+  const sizes: [number, number][] = [
+    [field.S_ROWS, (padded / 4) * field.R_SIZE],
+    [field.S_QUERIES, padded * D * 4],
+    [field.S_KEYS, field.KEY_BLOCK * D * 4],
+    [field.S_VALUES, field.KEY_BLOCK * width * 4],
+    [field.S_OUT, padded * width * 4],
+    [field.S_SCORES, field.BAND * field.SCORES_ROW],
+    [field.S_LINE, 9 * Math.max(D, E) * 4],
+  ];
+  let bytes = 0;
+  const fields = sizes.map(([name, size]): [number, number] => {
+    const at = bytes;
+    bytes += Math.ceil(size / 64) * 64;
+    return [name, at];
+  });
+  return { fields, bytes };
+}
+
+type Writer = ReturnType<Lease['writer']>;
+
+/** Writes a tensor's description: dimensions [batch, head, row, channel] whatever the layout. */
+export function writeTensor(writer: Writer, at: number, tensor: Tensor, layout: Layout): void {
+  const { code, bytes } = DTYPES[tensor.dtype];
+  const { head, row } = axes(layout);
+  const stride = (axis: number): number => (tensor.strides[axis] as number) * bytes;
+  writer
+    .int(at + field.T_PTR, tensor.pointer)
+    .int(at + field.T_TYPE, code)
+    .int(at + field.T_BATCH, stride(0))
+    .int(at + field.T_HEAD, stride(head))
+    .int(at + field.T_ROW, stride(row))
+    .int(at + field.T_CHANNEL, stride(3));
+}
+
+/** log2(e), by which natural units become units of log 2. */
+const LOG2E = 1.4426950408889634;
+
+/** Where a bias lies: fields of its entry. */
+type BiasEntry = readonly [number, number][];
+
+function denseEntry({ tensor }: DenseBias, office: Office, lease: Lease): BiasEntry {
+  let source = tensor;
+  if (tensor.dtype !== 'f32' || (tensor.strides[3] !== 1 && tensor.shape[3] !== 1)) {
+    source = makeTensor(office, 'bias', tensor.shape, tensor.toArray());
+    lease.defer(() => source.dispose());
+  }
+  lease.defer(source.pin());
+  const stride = (axis: number): number => (source.shape[axis] === 1 ? 0 : (source.strides[axis] as number) * 4);
+  return [
+    [field.A_PTR, source.pointer],
+    [field.A_BATCH, stride(0)],
+    [field.A_HEAD, stride(1)],
+    [field.A_ROW, stride(2)],
+  ];
+}
+
+function indexEntry({ table, heads, index }: IndexBias, { S }: Shape, lease: Lease): BiasEntry {
+  return [
+    [field.A_PTR, lease.upload(table)],
+    [field.A_HEAD, heads > 1 ? (table.length / heads) * 4 : 0],
+    [field.A_INDEX, lease.upload(index)],
+    [field.A_INDEX_ROW, S * 4],
+  ];
+}
+
+/** Fills in the bias entries; returns their address. */
+function writeBiases(plan: Plan, owners: readonly Encoding[], shape: Shape, office: Office, lease: Lease): number {
+  const biases = plan.biases ?? [];
+  if (!biases.length) return 0;
+  const { L, S } = shape;
+  const entries = biases.map((bias, n): BiasEntry => {
+    const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, lease.upload(bias.gate)]] : [];
+    if (bias.kind === 'dense') return denseEntry(bias, office, lease);
+    if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
+    // Query i stands at i + S − L: offsets run from −(S − 1) to L − 1, and column j of row i is offset j − i − (S − L).
+    const { at, headStride } = office.tables.offsets(owners[n] as Encoding, bias, 1 - S, Math.max(1, S + L - 1), lease);
+    return [[field.A_PTR, at - 4 * (S - L)], [field.A_HEAD, headStride], [field.A_ROW, -4], ...gate];
+  });
+  const block = lease.block(biases.length * field.A_SIZE);
+  const writer = lease.writer(block);
+  entries.forEach((entry, n) => {
+    for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
+    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E);
+  });
+  return block;
+}
+
+/** The tables of a rotation for queries and keys. */
+function rotationTables(rotation: Rotation, { B, L, S }: Shape, office: Office, lease: Lease): { q: TableUse; k: TableUse } {
+  const { tables } = office;
+  const { queryPositions, keyPositions } = rotation;
+  const first = Math.min(0, S - L);
+  const standard = queryPositions && keyPositions ? undefined : tables.positions(rotation, false, first, Math.max(1, S - first), lease);
+  const from = (position: number): TableUse => ({
+    ...(standard as TableUse),
+    at: (standard as TableUse).at + (position - first) * 4 * rotation.dim,
+  });
+  return {
+    q: queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(S - L),
+    k: keyPositions ? tables.explicit(rotation, false, keyPositions, S, B, lease) : { ...from(0), ...(queryPositions ? {} : { jobs: [] }) },
+  };
+}
+
+function writeRotation(writer: Writer, rotation: Rotation, q: number, k: number, { L, S }: Shape): void {
+  const { dim, start = 0, layout, layoutOut = layout, queryPositions, keyPositions } = rotation;
+  writer
+    .int(field.ROTATE_Q, q)
+    .int(field.ROTATE_Q_BATCH, queryPositions?.batched ? L * dim * 4 : 0)
+    .int(field.ROTATE_K, k)
+    .int(field.ROTATE_K_BATCH, keyPositions?.batched ? S * dim * 4 : 0)
+    .int(field.ROTATE_DIM, dim)
+    .int(field.ROTATE_START, start)
+    .int(field.ROTATE_PAIRS_IN, layout === 'pairs' ? 1 : 0)
+    .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0);
+}
+
+/** The tensor that the kernels write: `out` itself, or one of the call's own that replaces its contents at the end. */
+function resultTensor(office: Office, where: string, shape: readonly number[], out: Tensor | undefined, staged: boolean): Tensor {
+  if (out && !staged) return out;
+  return makeTensor(office, where, shape, undefined, out?.dtype ?? 'f32');
+}
+
+/** Checks a call and gets everything ready for it. @throws before anything is changed */
+export function prepareAttention(
+  office: Office,
+  where: string,
+  q: unknown,
+  k: unknown,
+  v: unknown,
+  given: AttentionOptions,
+  withLse: boolean,
+): Call {
+  office.alive();
+  knownOptions(where, given, OPTION_NAMES);
+  const tensors = { q: checkTensor(where, 'q', q, office), k: checkTensor(where, 'k', k, office), v: checkTensor(where, 'v', v, office) };
+  const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
+  const shape = checkShapes(where, tensors.q, tensors.k, tensors.v, layout);
+  const { B, H, G, L, S, D, E } = shape;
+  const scale = given.scale === undefined ? 1 / Math.sqrt(D) : finite(where, 'scale', given.scale);
+  const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
+  const { first, last } = visibleRange(where, given, shape);
+  const sinks = numbersOf(where, 'sinks', given.sinks, H);
+  const lengths = lengthsOf(where, given.keyLengths, shape);
+  const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
+  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, tensors, office);
+  if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
+    throw wrongType(where, 'onProgress', 'a function', given.onProgress);
+  if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
+    throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
+  }
+  const { plan, owners } = lower(where, given.encoding, shape, office);
+
+  const lease = new Lease(office.arena);
+  const staged = Boolean(given.signal || given.onProgress);
+  let target: Tensor | undefined;
+  let lse: Tensor | undefined;
+  try {
+    target = resultTensor(office, where, outShape, out, staged);
+    lse = withLse ? makeTensor(office, where, [B, H, L]) : undefined;
+    const rotation = plan.rotation;
+    const tables = rotation && rotationTables(rotation, shape, office, lease);
+    const biases = writeBiases(plan, owners, shape, office, lease);
+    const work = 4 * B * H * L * S * Math.max(D, E);
+    const threads = work < SMALL_WORK ? 1 : office.threads;
+    const { queries, tiles } = tiling(shape, threads);
+    const scratch = scratchLayout(shape, queries * (H / G));
+    const used = Math.max(1, Math.min(threads, tiles));
+    const scratchAt = lease.allocate(scratch.bytes * used);
+    const lengthsAt = lengths ? lease.upload(lengths) : 0;
+    const sinksAt = sinks ? lease.upload(sinks) : 0;
+    const job = lease.block(field.JOB_SIZE);
+    for (const tensor of Object.values(tensors)) lease.defer(tensor.pin());
+    if (out) lease.defer(out.pin());
+
+    const writer = lease.writer(job);
+    writeTensor(writer, field.Q, tensors.q, layout);
+    writeTensor(writer, field.K, tensors.k, layout);
+    writeTensor(writer, field.V, tensors.v, layout);
+    writeTensor(writer, field.OUT, target, layout);
+    [B, H, G, L, S, D, E].forEach((n, index) => writer.int(field.DIM_B + 4 * index, n));
+    writer
+      .int(field.LSE, lse ? lse.pointer : 0)
+      .f32(field.Q_SCALE, softcap ? scale / softcap : scale * LOG2E)
+      .f32(field.CAP, softcap * LOG2E)
+      .int(field.FIRST, first)
+      .int(field.LAST, last)
+      .int(field.KEY_LENGTHS, lengthsAt)
+      .int(field.SINKS, sinksAt)
+      .int(field.QUERIES, queries)
+      .int(field.BIAS_COUNT, plan.biases?.length ?? 0)
+      .int(field.BIASES, biases);
+    for (const [name, at] of scratch.fields) writer.int(name, at);
+    if (rotation && tables) writeRotation(writer, rotation, tables.q.at, tables.k.at, shape);
+
+    const result = target;
+    return {
+      preparations: tables ? [...tables.q.jobs, ...tables.k.jobs] : [],
+      job: { kernel: 'attend', job, tiles, scratch: scratchAt, scratchStride: scratch.bytes, threads: used },
+      finish() {
+        tables?.q.done();
+        tables?.k.done();
+        if (out && result !== out) {
+          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          result.dispose();
+        }
+        return { out: out ?? result, ...(lse && { lse }) };
+      },
+      release(failed) {
+        lease.release();
+        if (!failed) return;
+        if (result !== out) result.dispose();
+        lse?.dispose();
+      },
+    };
+  } catch (error) {
+    lease.release();
+    if (target !== out) target?.dispose();
+    lse?.dispose();
+    throw error;
+  }
+}

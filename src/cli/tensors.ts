@@ -1,0 +1,94 @@
+import type { Engine } from '../engine.ts';
+import type { DType, Tensor } from '../tensor.ts';
+import { InputError } from './io.ts';
+import { quote, type SafeTensor, type SafetensorsDtype } from './safetensors.ts';
+
+/** The tensors of a file, by name. */
+export type FileTensors = ReadonlyMap<string, SafeTensor>;
+
+interface ArrayType<T> {
+  new (buffer: ArrayBuffer, offset: number, length: number): T;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+type EngineType = readonly [dtype: DType, array: ArrayType<Float32Array | Uint16Array>];
+
+/** Float types that the engine stores bit for bit, and the typed array of each. */
+const ENGINE_TYPES: Readonly<Record<string, EngineType>> = {
+  F32: ['f32', Float32Array],
+  F16: ['f16', Uint16Array],
+  BF16: ['bf16', Uint16Array],
+};
+
+/** The types of q, k, v. */
+export const FLOAT_TYPES: readonly SafetensorsDtype[] = ['F32', 'F16', 'BF16'];
+
+/**
+ * A tensor of the file that must be there.
+ *
+ * @param role which option names it, for the message: `--q`.
+ * @throws {InputError} if the file has none of this name, or its type is not one of `dtypes`.
+ */
+export function named(tensors: FileTensors, name: string, role: string, dtypes: readonly SafetensorsDtype[]): SafeTensor {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) {
+    const names = [...tensors.keys()].slice(0, 12).map(quote).join(', ');
+    throw new InputError(`${role}: the file has no tensor ${quote(name)}; it has ${names || 'none'}${tensors.size > 12 ? ', …' : ''}`);
+  }
+  if (!dtypes.includes(tensor.dtype)) {
+    throw new InputError(`${role}: tensor ${quote(name)} expected ${dtypes.join(', ')}, got ${tensor.dtype}`);
+  }
+  return tensor;
+}
+
+/** Copies a tensor of the file into the engine, bit for bit. Its type must be one of `FLOAT_TYPES`. */
+export function upload(engine: Engine, { dtype, shape, data }: SafeTensor): Tensor {
+  const [type, array] = ENGINE_TYPES[dtype] as EngineType;
+  return engine.tensor(shape, elements(data, array), type);
+}
+
+/**
+ * A tensor that an option names by `"@name"`: floats as the engine's tensor, which knows its shape; integers (positions, lengths,
+ * indices) as an array.
+ *
+ * @throws {InputError} if there is none of this name, or it holds 64-bit integers that do not fit 32 bits.
+ */
+export function table(engine: Engine, tensors: FileTensors, name: string): Tensor | Int32Array {
+  const tensor = named(tensors, name, `"@${name}"`, [...FLOAT_TYPES, 'I32', 'I8', 'I64']);
+  if (tensor.dtype === 'I32') return elements(tensor.data, Int32Array).slice();
+  if (tensor.dtype === 'I8') return Int32Array.from(elements(tensor.data, Int8Array));
+  return tensor.dtype === 'I64' ? narrow(name, elements(tensor.data, BigInt64Array)) : upload(engine, tensor);
+}
+
+/** Frameworks store indices with 64 bits; the kernels take 32. */
+function narrow(name: string, wide: BigInt64Array): Int32Array {
+  const narrowed = Int32Array.from(wide, Number);
+  const at = narrowed.findIndex((value, i) => BigInt(value) !== wide[i]);
+  if (at >= 0) throw new InputError(`"@${name}": tensor ${quote(name)} expected 32-bit integers, got ${wide[at]} at ${at}`);
+  return narrowed;
+}
+
+/** The values of a float tensor of any width, exact. */
+export function floats(engine: Engine, tensor: SafeTensor): Float32Array | Float64Array {
+  if (tensor.dtype === 'F64') return elements(tensor.data, Float64Array);
+  if (tensor.dtype === 'F32') return elements(tensor.data, Float32Array);
+  const uploaded = upload(engine, tensor);
+  try {
+    return uploaded.toArray();
+  } finally {
+    uploaded.dispose();
+  }
+}
+
+/** An engine's f32 tensor as the file holds it. */
+export function download(tensor: Tensor): { readonly tensor: SafeTensor; readonly values: Float32Array } {
+  const values = tensor.toArray();
+  const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { tensor: { dtype: 'F32', shape: [...tensor.shape], data }, values };
+}
+
+/** A file's bytes as a typed array: a view where they are aligned, else a copy. */
+function elements<T>(data: Uint8Array, Type: ArrayType<T>): T {
+  const aligned = data.byteOffset % Type.BYTES_PER_ELEMENT === 0 ? data : new Uint8Array(data);
+  return new Type(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / Type.BYTES_PER_ELEMENT);
+}

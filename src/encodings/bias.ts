@@ -1,0 +1,20 @@
+import { wrongType } from '../check.ts';
+import type { Encoding } from '../plan.ts';
+import { Tensor } from '../tensor.ts';
+
+/**
+ * A dense additive bias: s(i, j) += tensor[b, h, i, j]. The tensor is f32 [B|1, H|1, L|1, S] and is read at each call, in place; −Infinity
+ * hides a key.
+ *
+ * @throws TypeError if it is not a tensor
+ * @example
+ * ```ts
+ * const engine = await createEngine();
+ * const encoding = bias(engine.tensor([1, 1, 16, 16]));
+ * engine.dispose();
+ * ```
+ */
+export function bias(tensor: Tensor): Encoding {
+  if (!(tensor instanceof Tensor)) throw wrongType('bias', 'tensor', 'a tensor', tensor);
+  return { name: 'bias', lower: () => ({ biases: [{ kind: 'dense', tensor }] }) };
+}

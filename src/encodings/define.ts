@@ -1,0 +1,31 @@
+import { options, wrongType } from '../check.ts';
+import type { Encoding } from '../plan.ts';
+
+/**
+ * Your own position scheme: say what it lowers to, and every kernel, thread and cache works with it. The built-in schemes use the same
+ * door. `lower` is called once per attention call.
+ *
+ * @throws TypeError if `name` or `lower` is missing
+ * @example
+ * ```ts
+ * // A bias that halves with every 8 positions of distance, the same for all heads.
+ * const encoding = defineEncoding({
+ *   name: 'halving',
+ *   lower: ({ math }) => ({
+ *     biases: [{
+ *       kind: 'offset',
+ *       heads: 1,
+ *       fill: (out, first, count) => {
+ *         for (let n = 0; n < count; n++) out[n] = math.pow(2, -Math.abs(first + n) / 8);
+ *       },
+ *     }],
+ *   }),
+ * });
+ * ```
+ */
+export function defineEncoding(given: Encoding): Encoding {
+  options('defineEncoding', given, ['name', 'lower']);
+  if (typeof given.name !== 'string') throw wrongType('defineEncoding', 'name', 'a string', given.name);
+  if (typeof given.lower !== 'function') throw wrongType('defineEncoding', 'lower', 'a function', given.lower);
+  return given;
+}

@@ -1,0 +1,378 @@
+import { type AttentionOptions, type Call, type Office, prepareAttention } from './attention.ts';
+import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
+import { makeDisposable } from './dispose.ts';
+import { RelposError } from './errors.ts';
+import type { Arithmetic, Encoding } from './plan.ts';
+import type { WorkerFactory } from './platform/handle.ts';
+import { cores, runtime } from './platform/host.ts';
+import { canShareMemory } from './platform/sharing.ts';
+import { prepareRotation, type RotateOptions } from './rotation.ts';
+import { type SelfTestReport, selfTest } from './selftest.ts';
+import { Tables } from './tables.ts';
+import { type DType, makeTensor, type Tensor, type TensorData } from './tensor.ts';
+import { createPool, createSoloPool } from './threads/pool.ts';
+import type { JobOptions, Logger, Pool } from './threads/types.ts';
+import {
+  compile,
+  compileSync,
+  fetchWasm,
+  hasRelaxedSimd,
+  hasSimd,
+  instantiate,
+  type Kernels,
+  kernelBytes,
+  type WasmSource,
+} from './wasm/kernels.ts';
+import { Arena, CONTROL, createMemory, type MemoryUsage } from './wasm/memory.ts';
+
+/** `'reproducible'`: the same bits everywhere. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host. */
+export type Precision = 'reproducible' | 'relaxed';
+
+/** Options of `createEngine`. */
+export interface EngineOptions {
+  /** Threads, the caller's included; `'auto'` (default) takes the cores, at most 8. */
+  readonly threads?: number | 'auto';
+  /** Default `'reproducible'`. */
+  readonly precision?: Precision;
+  /** Most bytes the engine's memory may take; default as much as the host grants, at most 4 GiB. */
+  readonly maxMemory?: number;
+  /** The kernels, where the inlined bytes cannot be compiled: a Module, bytes, a Response or a URL. A Module means one thread. */
+  readonly wasm?: WasmSource;
+  /** Starts a worker where a content security policy forbids those made from inlined source: `() => new Worker(url of relpos/worker)`. */
+  readonly worker?: WorkerFactory;
+  /** Hears of what is worth knowing, such as fewer threads than asked for; default `console.warn` for warnings. */
+  readonly logger?: Logger;
+}
+
+/** What the host gives. */
+export interface Capabilities {
+  readonly runtime: string;
+  readonly version: string;
+  readonly simd: boolean;
+  /** True if the engine runs the relaxed-SIMD kernels. */
+  readonly relaxedSimd: boolean;
+  /** Threads at work, the caller's included. */
+  readonly threads: number;
+  readonly requestedThreads: number;
+  /** Why there are fewer threads than requested. */
+  readonly reason?: string;
+}
+
+interface Parts {
+  readonly memory: WebAssembly.Memory;
+  readonly limit: number;
+  readonly kernels: Kernels;
+  readonly pool: Pool;
+  readonly capabilities: Capabilities;
+  readonly precision: Precision;
+}
+
+/**
+ * Attention and position schemes on one WebAssembly memory. Made by `createEngine`; ended by `dispose()` or `using`, which ends the
+ * workers and drops the memory.
+ */
+export class Engine {
+  declare [Symbol.dispose]: () => void;
+  readonly capabilities: Capabilities;
+  readonly #parts: Parts;
+  readonly #office: Office;
+  #disposed = false;
+
+  /** @internal */
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.capabilities = parts.capabilities;
+    const { kernels, pool } = parts;
+    const math: Arithmetic = {
+      exp: (x) => kernels.exp(x),
+      log: (x) => kernels.log(x),
+      pow: (x, y) => kernels.pow(x, y),
+      sin: (x) => kernels.sin(x),
+      cos: (x) => kernels.cos(x),
+      tanh: (x) => kernels.tanh(x),
+    };
+    const home = { arena: new Arena(parts.memory, parts.limit), kernels, alive: () => this.#alive() };
+    this.#office = Object.assign(home, { tables: undefined as unknown as Tables, math, threads: pool.threads });
+    (this.#office as { tables: Tables }).tables = new Tables(this.#office);
+  }
+
+  /**
+   * An array in the engine's memory: a copy of `data`, or zeros.
+   *
+   * @param shape lengths of the dimensions, ≥ 0
+   * @param data a typed array of the dtype (f16 and bf16: Float32Array to convert, or Uint16Array of raw bits) or numbers
+   * @param dtype default `'f32'`
+   * @throws TypeError, RangeError if an argument is wrong
+   * @throws RelposError `out-of-memory`, `disposed`
+   */
+  tensor(shape: readonly number[], data?: TensorData, dtype: DType = 'f32'): Tensor {
+    return makeTensor(this.#office, 'tensor', shape, data, dtype);
+  }
+
+  /**
+   * softmax(scale · q·kᵀ + biases + mask) · v, never materialising L × S.
+   *
+   * Shapes: q [B, H, L, D], k [B, G, S, D], v [B, G, S, E], result [B, H, L, E]; with `layout: 'blhd'` heads and positions change places.
+   * D and E are 1 … 512. With H > G, query head h uses key head ⌊h / (H/G)⌋: of 6 heads over 2, heads 0, 1, 2 use 0.
+   *
+   * `causal: true` aligns bottom-right. Visible keys (1) of each query:
+   *
+   *     L = 2, S = 5      L = 5, S = 2
+   *     1 1 1 1 0         0 0
+   *     1 1 1 1 1         0 0
+   *                       0 0
+   *                       1 0
+   *                       1 1
+   *
+   * A query that sees no key yields exactly 0.
+   *
+   * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`; the signal's reason if it is aborted
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const q = engine.tensor([1, 2, 3, 4], Float32Array.from({ length: 24 }, (_, i) => i / 24));
+   * const out = await engine.attention(q, q, q, { encoding: rotary({ dim: 4, theta: 10000, layout: 'halves' }), causal: true });
+   * out.toArray(); // 24 numbers
+   * engine.dispose();
+   * ```
+   */
+  async attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Promise<Tensor> {
+    const call = prepareAttention(this.#office, 'attention', q, k, v, options, false);
+    return (await this.#run(call, options)).out;
+  }
+
+  /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
+  attentionSync(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+    forbidAsync('attentionSync', options);
+    return this.#runSync(prepareAttention(this.#office, 'attentionSync', q, k, v, options, false)).out;
+  }
+
+  /**
+   * `attention` with the log-sum-exp of each row's scores, natural log, [B, H, L]: what is needed to merge with attention over other
+   * keys. A row that sees no key has −Infinity. With sinks, the sink counts.
+   */
+  async attentionPartial(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
+    const call = prepareAttention(this.#office, 'attentionPartial', q, k, v, options, true);
+    return (await this.#run(call, options)) as { out: Tensor; lse: Tensor };
+  }
+
+  /** `attentionPartial` before returning. */
+  attentionPartialSync(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): { out: Tensor; lse: Tensor } {
+    forbidAsync('attentionPartialSync', options);
+    const call = prepareAttention(this.#office, 'attentionPartialSync', q, k, v, options, true);
+    return this.#runSync(call) as { out: Tensor; lse: Tensor };
+  }
+
+  /**
+   * The rotation of an encoding on its own: row i of x [B, H, L, D] turns by the angles of position `offset + i`, or `positions[i]`.
+   * `attention` with an encoding gives the same bits as rotating q and k first.
+   *
+   * @throws TypeError, RangeError if an argument is wrong or the encoding does not rotate
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const x = engine.tensor([1, 1, 2, 4], [1, 2, 3, 4, 5, 6, 7, 8]);
+   * const turned = await engine.rotate(x, rotary({ dim: 4, theta: 10000, layout: 'pairs' }), { offset: 10 });
+   * engine.dispose();
+   * ```
+   */
+  async rotate(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Promise<Tensor> {
+    return (await this.#run(prepareRotation(this.#office, 'rotate', x, encoding, options), {})).out;
+  }
+
+  /** `rotate` before returning. */
+  rotateSync(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Tensor {
+    return this.#runSync(prepareRotation(this.#office, 'rotateSync', x, encoding, options)).out;
+  }
+
+  /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */
+  memoryUsage(): MemoryUsage {
+    this.#alive();
+    return this.#office.arena.usage();
+  }
+
+  /**
+   * Runs fixed inputs through the kernels and compares with a plain f64 evaluation and, in reproducible precision, with the bits that
+   * every host must give.
+   *
+   * @throws RelposError `kernel-trap` if they differ: then this host computes wrongly and should not be used
+   */
+  async selfTest(): Promise<SelfTestReport> {
+    return selfTest(this, this.#parts.precision === 'reproducible');
+  }
+
+  /** Ends the workers and drops the memory; tensors become unusable. Pending calls reject. A second call does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#parts.pool.dispose();
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new RelposError('disposed', 'the engine was disposed');
+  }
+
+  async #run(call: Call, { signal, onProgress }: AttentionOptions): Promise<ReturnType<Call['finish']>> {
+    const { pool } = this.#parts;
+    const watch: JobOptions = { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) };
+    try {
+      for (const job of call.preparations) await pool.run(job, { signal });
+      await pool.run(call.job, watch);
+      const result = call.finish();
+      call.release(false);
+      return result;
+    } catch (error) {
+      call.release(true);
+      throw error;
+    }
+  }
+
+  #runSync(call: Call): ReturnType<Call['finish']> {
+    const { pool } = this.#parts;
+    try {
+      for (const job of call.preparations) pool.runSync(job);
+      pool.runSync(call.job);
+      const result = call.finish();
+      call.release(false);
+      return result;
+    } catch (error) {
+      call.release(true);
+      throw error;
+    }
+  }
+}
+
+makeDisposable(Engine.prototype);
+
+function forbidAsync(where: string, { signal, onProgress }: AttentionOptions): void {
+  if (signal !== undefined) throw new TypeError(`${where}: "signal" works with the asynchronous form only`);
+  if (onProgress !== undefined) throw new TypeError(`${where}: "onProgress" works with the asynchronous form only`);
+}
+
+/** Threads wanted: all cores up to 8, or as many as are named. */
+function requested(where: string, threads: EngineOptions['threads']): number {
+  if (threads === undefined || threads === 'auto') return Math.min(cores(), 8);
+  if (typeof threads !== 'number') throw wrongType(where, 'threads', "a number or 'auto'", threads);
+  return integer(where, 'threads', threads, 1, 256);
+}
+
+function checkOptions(where: string, given: EngineOptions): { threads: number; precision: Precision; maxMemory: number | undefined } {
+  knownOptions(where, given, ['threads', 'precision', 'maxMemory', 'wasm', 'worker', 'logger']);
+  const threads = requested(where, given.threads);
+  const precision = oneOf(where, 'precision', given.precision ?? 'reproducible', ['reproducible', 'relaxed']);
+  const maxMemory = given.maxMemory === undefined ? undefined : finite(where, 'maxMemory', given.maxMemory, 65535);
+  if (given.worker !== undefined && typeof given.worker !== 'function') throw wrongType(where, 'worker', 'a function', given.worker);
+  if (!hasSimd()) throw new RelposError('unsupported-runtime', 'this host has no 128-bit WebAssembly SIMD, which relpos needs');
+  return { threads, precision, maxMemory };
+}
+
+interface Host {
+  readonly memory: WebAssembly.Memory;
+  readonly limit: number;
+  readonly module: WebAssembly.Module;
+  readonly kernels: Kernels;
+}
+
+function host(module: WebAssembly.Module, shared: boolean, maxMemory: number | undefined): Host {
+  const { memory, limit } = createMemory(shared, maxMemory);
+  return { memory, limit, module, kernels: instantiate(module, memory) };
+}
+
+function engineOf(
+  { memory, limit, kernels }: Host,
+  pool: Pool,
+  precision: Precision,
+  relaxed: boolean,
+  wanted: number,
+  reason?: string,
+): Engine {
+  const { name, version } = runtime();
+  const capabilities: Capabilities = {
+    runtime: name,
+    version,
+    simd: true,
+    relaxedSimd: relaxed,
+    threads: pool.threads,
+    requestedThreads: wanted,
+    ...(reason !== undefined && { reason }),
+  };
+  return new Engine({ memory, limit, kernels, pool, capabilities: Object.freeze(capabilities), precision });
+}
+
+/** An engine on several threads, or the reason why there can be none. */
+async function threaded(given: EngineOptions, threads: number, relaxed: boolean, maxMemory: number | undefined): Promise<Engine | string> {
+  if (given.wasm instanceof WebAssembly.Module) return 'a compiled Module was given, which has an unshared memory';
+  const sharing = canShareMemory();
+  if (!sharing.ok) return sharing.reason;
+  const module = await compile(kernelBytes(relaxed, true));
+  let shared: Host;
+  try {
+    shared = host(module, true, maxMemory);
+  } catch (error) {
+    return `no shared memory: ${String(error)}`;
+  }
+  const { pool, reason } = await createPool({ ...shared, control: CONTROL, threads, worker: given.worker, logger: given.logger });
+  if (pool.threads > 1) return engineOf(shared, pool, given.precision ?? 'reproducible', relaxed, threads, reason);
+  pool.dispose();
+  return reason ?? 'no worker could be started';
+}
+
+/**
+ * Makes an engine: compiles the kernels, reserves memory, starts the threads. Importing the package does none of this.
+ *
+ * If fewer threads can be had than were asked for, the engine works with what there is and `capabilities.reason` says why.
+ *
+ * @throws TypeError, RangeError if an option is wrong
+ * @throws RelposError `unsupported-runtime`, `bad-wasm`, `out-of-memory`
+ * @example
+ * ```ts
+ * const engine = await createEngine({ threads: 'auto' });
+ * engine.capabilities; // { runtime: 'node', simd: true, threads: 2, … }
+ * engine.dispose();
+ * ```
+ */
+export async function createEngine(given: EngineOptions = {}): Promise<Engine> {
+  const { threads, precision, maxMemory } = checkOptions('createEngine', given);
+  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
+  let reason: string | undefined;
+  if (threads > 1) {
+    const engine = await threaded(given, threads, relaxed, maxMemory);
+    if (typeof engine !== 'string') return engine;
+    reason = engine;
+    if (given.threads !== undefined && given.threads !== 'auto') {
+      const warn = given.logger ? (text: string) => given.logger?.warn(text) : (text: string) => console.warn(text);
+      warn(`relpos: ${threads} threads asked for, 1 in use: ${reason}`);
+    }
+  }
+  const source = given.wasm === undefined ? kernelBytes(relaxed, false) : await fetchWasm(given.wasm);
+  const module = source instanceof WebAssembly.Module ? source : await compile(source);
+  const single = host(module, false, maxMemory);
+  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, threads, reason);
+}
+
+/**
+ * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes.
+ *
+ * @throws as `createEngine`; RelposError `unsupported-runtime` where the host compiles only asynchronously
+ * @example
+ * ```ts
+ * const engine = createEngineSync();
+ * engine.capabilities.threads; // 1
+ * engine.dispose();
+ * ```
+ */
+export function createEngineSync(given: EngineOptions = {}): Engine {
+  const where = 'createEngineSync';
+  const { threads, precision, maxMemory } = checkOptions(where, given);
+  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
+  const { wasm } = given;
+  const bytes = wasm === undefined ? kernelBytes(relaxed, false) : wasm;
+  const isBytes = bytes instanceof ArrayBuffer || ArrayBuffer.isView(bytes);
+  if (!(bytes instanceof WebAssembly.Module) && !isBytes) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
+  const single = host(bytes instanceof WebAssembly.Module ? bytes : compileSync(bytes as BufferSource), false, maxMemory);
+  const wanted = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
+  const reason = wanted > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
+  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, wanted, reason);
+}

@@ -1,0 +1,27 @@
+/**
+ * What can go wrong in the state of an engine, as opposed to in an argument (those are `TypeError` and `RangeError`):
+ *
+ * - `disposed`: an engine, tensor or cache was used after its `dispose()`.
+ * - `out-of-memory`: the engine's memory cannot grow enough; `asked` and `limit` are in bytes.
+ * - `kernel-trap`: a kernel trapped, or a worker died while it held work; the next call runs on a rebuilt pool.
+ * - `unsupported-runtime`: the host has no WebAssembly SIMD, or forbids compiling.
+ * - `bad-wasm`: the `wasm` option is not this version's kernels.
+ */
+export type RelposErrorCode = 'disposed' | 'out-of-memory' | 'kernel-trap' | 'unsupported-runtime' | 'bad-wasm';
+
+/** An error of state; `code` says which. Wrong arguments give `TypeError` (wrong type) or `RangeError` (wrong value) instead. */
+export class RelposError extends Error {
+  readonly code: RelposErrorCode;
+  /** Bytes asked for; set when `code` is `'out-of-memory'`. */
+  readonly asked?: number;
+  /** The most bytes the memory can have; set when `code` is `'out-of-memory'`. */
+  readonly limit?: number;
+
+  constructor(code: RelposErrorCode, message: string, detail: { asked?: number; limit?: number; cause?: unknown } = {}) {
+    super(message, 'cause' in detail ? { cause: detail.cause } : undefined);
+    this.name = 'RelposError';
+    this.code = code;
+    if (detail.asked !== undefined) this.asked = detail.asked;
+    if (detail.limit !== undefined) this.limit = detail.limit;
+  }
+}

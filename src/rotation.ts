@@ -1,0 +1,110 @@
+// Rotation on its own: from a user's call to a job.
+
+import { type Call, checkOut, checkRotation, type Office, writeTensor } from './attention.ts';
+import { Lease } from './block.ts';
+import { boolean, finite, options as knownOptions, wrongType, wrongValue } from './check.ts';
+import type { Encoding, Positions } from './plan.ts';
+import { makeTensor, Tensor } from './tensor.ts';
+import * as field from './wasm/generated/job.ts';
+
+/** Options of `rotate`. */
+export interface RotateOptions {
+  /** Position of each row, [L] or [B][L] in one array; default `offset` … `offset + L − 1`. */
+  readonly positions?: readonly number[] | Int32Array | Float64Array;
+  /** Position of the first row when no positions are given; default 0. The encoding's own offset is added. */
+  readonly offset?: number;
+  /** True turns back: the inverse of the same call without it. */
+  readonly inverse?: boolean;
+  /** `'bhld'` (default) or `'blhd'`. */
+  readonly layout?: 'bhld' | 'blhd';
+  /** Written instead of a new tensor. May be `x` itself, else may not overlap it. */
+  readonly out?: Tensor;
+}
+
+/** Rows of one (batch, head) that a tile turns. */
+const TILE_ROWS = 64;
+/** Channels in all below which the work stays on the caller's thread. */
+const SMALL_WORK = 262_144;
+
+function explicitPositions(where: string, given: RotateOptions['positions'], B: number, L: number): Positions | undefined {
+  if (given === undefined) return undefined;
+  if (!Array.isArray(given) && !(given instanceof Int32Array) && !(given instanceof Float64Array)) {
+    throw wrongType(where, 'positions', 'an array of numbers, an Int32Array or a Float64Array', given);
+  }
+  if (given.length !== L && given.length !== B * L)
+    throw wrongValue(where, 'positions', `L=${L} or B·L=${B * L} numbers`, `${given.length}`);
+  const values = Float64Array.from(given);
+  const bad = values.findIndex((x) => !Number.isFinite(x));
+  if (bad >= 0) throw wrongValue(where, `positions[${bad}]`, 'a finite number', values[bad]);
+  return { values, batched: given.length !== L };
+}
+
+/** Checks a call of `rotate` and gets everything ready for it. */
+export function prepareRotation(office: Office, where: string, x: unknown, encoding: Encoding, given: RotateOptions): Call {
+  office.alive();
+  knownOptions(where, given, ['positions', 'offset', 'inverse', 'layout', 'out']);
+  if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
+  if (x.home !== office) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
+  const layout = given.layout ?? 'bhld';
+  if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
+  if (x.dtype === 'i8' || x.dtype === 'i32') throw wrongType(where, 'x', 'a tensor of f32, f16 or bf16', x.dtype);
+  const [B, second, third, D] = x.shape as [number, number, number, number];
+  const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
+  const inverse = boolean(where, 'inverse', given.inverse ?? false);
+  const offset = finite(where, 'offset', given.offset ?? 0);
+  const positions = explicitPositions(where, given.positions, B, L);
+  if (typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: office.math });
+  if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
+  checkRotation(where, `encoding (${encoding.name})`, rotation, D);
+  const out = given.out === undefined || given.out === x ? given.out : checkOut(where, given.out, x.shape, { x }, office);
+
+  const lease = new Lease(office.arena);
+  let target: Tensor | undefined;
+  try {
+    target = out ?? makeTensor(office, where, x.shape);
+    const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
+    const chosen = positions ?? rotation.queryPositions;
+    const table = chosen
+      ? office.tables.explicit(rotation, inverse, chosen, L, B, lease)
+      : office.tables.positions(shifted, inverse, 0, Math.max(1, L), lease);
+    const tiles = B * H * Math.ceil(L / TILE_ROWS);
+    const threads = Math.max(1, Math.min(x.size < SMALL_WORK ? 1 : office.threads, tiles));
+    const scratchStride = Math.ceil((8 * D) / 64) * 64;
+    const scratch = lease.allocate(scratchStride * threads);
+    const job = lease.block(field.JOB_SIZE);
+    lease.defer(x.pin());
+    if (out) lease.defer(out.pin());
+    const writer = lease.writer(job);
+    writeTensor(writer, field.Q, x, layout);
+    writeTensor(writer, field.OUT, target, layout);
+    writer
+      .int(field.DIM_H, H)
+      .int(field.DIM_L, L)
+      .int(field.DIM_D, D)
+      .int(field.QUERIES, TILE_ROWS)
+      .int(field.ROTATE_Q, table.at)
+      .int(field.ROTATE_Q_BATCH, chosen?.batched ? L * rotation.dim * 4 : 0)
+      .int(field.ROTATE_DIM, rotation.dim)
+      .int(field.ROTATE_START, rotation.start ?? 0)
+      .int(field.ROTATE_PAIRS_IN, rotation.layout === 'pairs' ? 1 : 0)
+      .int(field.ROTATE_PAIRS_OUT, (rotation.layoutOut ?? rotation.layout) === 'pairs' ? 1 : 0);
+    const result = target;
+    return {
+      preparations: table.jobs,
+      job: { kernel: 'rotate', job, tiles, scratch, scratchStride, threads },
+      finish() {
+        table.done();
+        return { out: result };
+      },
+      release(failed) {
+        lease.release();
+        if (failed && result !== out) result.dispose();
+      },
+    };
+  } catch (error) {
+    lease.release();
+    if (target !== out) target?.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,173 @@
+// Tables that calls share: cosines and sines of a rotation, biases over the offset. Computed when first needed, extended when a longer
+// sequence comes, kept for the engine's life within a bound.
+
+import type { Lease } from './block.ts';
+import type { Encoding, OffsetBias, Positions, Rotation } from './plan.ts';
+import type { Home } from './tensor.ts';
+import type { Job } from './threads/types.ts';
+import { W_AXES, W_FACTOR, W_FREQUENCIES, W_PAIRS, W_POSITIONS, W_ROWS, W_SINE, W_SIZE, W_TABLE, W_TILE } from './wasm/generated/job.ts';
+
+/** Tables kept at most; beyond, those not used for longest go. */
+const KEPT = 16;
+/** Rows of a rotary table that one tile fills. */
+const TILE_ROWS = 64;
+
+/** A range of a cached table. */
+interface Entry {
+  at: number;
+  /** Position or offset of the first column or row. */
+  first: number;
+  count: number;
+  users: number;
+  /** Ranges [first, end) that hold no numbers yet. */
+  missing: [number, number][];
+}
+
+/** A pointer to the wanted part of a table, and what must run before it holds numbers. */
+export interface TableUse {
+  readonly at: number;
+  readonly jobs: readonly Job[];
+  /** To call once the jobs have run. */
+  done(): void;
+}
+
+/** Smallest power of two ≥ n, at least 64. */
+const capacity = (n: number): number => 2 ** Math.max(6, Math.ceil(Math.log2(n)));
+
+export class Tables {
+  readonly #home: Home;
+  /** In order of last use. Keys are encodings (offset biases) or descriptions (rotations). */
+  readonly #entries: Map<unknown, Entry> = new Map();
+
+  constructor(home: Home) {
+    this.#home = home;
+  }
+
+  /** Finds the entry of `key`, or makes room for one of `stride` bytes a step; it counts as used until the lease ends. */
+  #entry(key: unknown, first: number, count: number, stride: number, lease: Lease): Entry {
+    let entry = this.#entries.get(key);
+    if (!entry || first < entry.first || first + count > entry.first + entry.count) {
+      const low = entry ? Math.min(first, entry.first) : first;
+      const high = entry ? Math.max(first + count, entry.first + entry.count) : first + count;
+      const room = capacity(high - low);
+      const at = this.#home.arena.allocate(room * stride);
+      const fresh: Entry = { at, first: low, count: room, users: 0, missing: [[low, low + room]] };
+      if (entry) this.#retire(key, entry);
+      entry = fresh;
+    }
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    const used = entry;
+    used.users++;
+    lease.defer(() => {
+      used.users--;
+      if (used.users === 0 && (this.#entries.get(key) !== used || used.missing.length)) this.#drop(key, used);
+    });
+    this.#evict();
+    return used;
+  }
+
+  /** Takes an entry out of the map; its memory goes when its last user is done. */
+  #retire(key: unknown, entry: Entry): void {
+    this.#entries.delete(key);
+    if (entry.users === 0) this.#home.arena.free(entry.at);
+  }
+
+  #drop(key: unknown, entry: Entry): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    this.#home.arena.free(entry.at);
+  }
+
+  #evict(): void {
+    for (const [key, entry] of this.#entries) {
+      if (this.#entries.size <= KEPT) return;
+      if (entry.users === 0) this.#retire(key, entry);
+    }
+  }
+
+  /**
+   * The table of b_h[offset] for offsets first … first + count − 1. Returns the address of offset 0 in head 0's row (which may lie
+   * outside the table) and the bytes from head to head.
+   */
+  offsets(encoding: Encoding, bias: OffsetBias, first: number, count: number, lease: Lease): { at: number; headStride: number } {
+    const entry = this.#entry(encoding, first, count, 4 * bias.heads, lease);
+    if (entry.missing.length) {
+      const out = new Float32Array(bias.heads * entry.count);
+      bias.fill(out, entry.first, entry.count);
+      new Float32Array(this.#home.arena.memory.buffer, entry.at, out.length).set(out);
+      entry.missing = [];
+    }
+    return { at: entry.at - 4 * entry.first, headStride: bias.heads > 1 ? 4 * entry.count : 0 };
+  }
+
+  /** The rotary table of the standard positions first … first + count − 1; points at the row of `first`. */
+  positions(rotation: Rotation, inverse: boolean, first: number, count: number, lease: Lease): TableUse {
+    const { dim, offset = 0, factor = 1, frequencies } = rotation;
+    const key = `${inverse} ${factor} ${offset} ${frequencies.join()}`;
+    const stride = 4 * dim;
+    const before = this.#entries.get(key);
+    // Holds the old table, if there is one, until its rows have been copied into a longer one.
+    if (before) before.users++;
+    const entry = this.#entry(key, first, count, stride, lease);
+    if (before) {
+      if (before !== entry) this.#extend(before, entry, stride);
+      before.users--;
+      if (before.users === 0 && before !== entry) this.#home.arena.free(before.at);
+    }
+    const jobs = entry.missing.map(([from, end]) => {
+      const values = Float64Array.from({ length: end - from }, (_, n) => from + n + offset);
+      return fillJob(rotation, inverse, values, end - from, entry.at + (from - entry.first) * stride, lease);
+    });
+    const done = (): void => {
+      entry.missing = [];
+    };
+    return { at: entry.at + (first - entry.first) * stride, jobs, done };
+  }
+
+  /** Copies what a shorter table holds into the longer one that takes its place. */
+  #extend(before: Entry, entry: Entry, stride: number): void {
+    if (before.missing.length) return;
+    const end = before.first + before.count;
+    const to = entry.at + (before.first - entry.first) * stride;
+    new Uint8Array(this.#home.arena.memory.buffer).copyWithin(to, before.at, before.at + before.count * stride);
+    const ranges: [number, number][] = [
+      [entry.first, before.first],
+      [end, entry.first + entry.count],
+    ];
+    entry.missing = ranges.filter(([from, to]) => from < to);
+  }
+
+  /** A rotary table of explicit positions, for this call alone: [rows] or [B][rows]. */
+  explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, lease: Lease): TableUse {
+    const sets = positions.batched ? batch : 1;
+    const stride = 4 * rotation.dim * rows;
+    const at = lease.allocate(stride * sets);
+    const axes = rotation.frequencies.length / (rotation.dim / 2);
+    const jobs = Array.from({ length: sets }, (_, b) => {
+      const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);
+      return fillJob(rotation, inverse, values, rows, at + b * stride, lease);
+    });
+    return { at, jobs, done: () => {} };
+  }
+}
+
+/** The job that fills a rotary table at `at`, one row per position. */
+function fillJob(rotation: Rotation, inverse: boolean, positions: Float64Array, rows: number, at: number, lease: Lease): Job {
+  const pairs = rotation.dim / 2;
+  const where = lease.upload(positions);
+  const frequencies = lease.upload(rotation.frequencies);
+  const job = lease.block(W_SIZE);
+  lease
+    .writer(job)
+    .int(W_TABLE, at)
+    .int(W_ROWS, rows)
+    .int(W_PAIRS, pairs)
+    .int(W_AXES, rotation.frequencies.length / pairs)
+    .int(W_POSITIONS, where)
+    .int(W_FREQUENCIES, frequencies)
+    .f64(W_FACTOR, rotation.factor ?? 1)
+    .f64(W_SINE, inverse ? -1 : 1)
+    .int(W_TILE, TILE_ROWS);
+  const tiles = Math.ceil(rows / TILE_ROWS);
+  return { kernel: 'rotaryTable', job, tiles, scratch: 0, scratchStride: 0, threads: rows * pairs < 16384 ? 1 : tiles };
+}

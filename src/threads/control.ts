@@ -1,0 +1,90 @@
+import type { Job } from './types.ts';
+
+/**
+ * The control block: 128 words (512 bytes, 64-byte aligned) of shared memory through which the caller and its workers speak. What
+ * different threads write at the same time lies on lines of its own.
+ *
+ * ```
+ * byte   word
+ *    0     0  GATE        one word that says everything about who may work (gate.ts)
+ *   64    16  NEXT        next tile to take; storing TILES here stops the job
+ *          17  DONE        tiles finished
+ *          18  SLOT        next free thread number, hence scratch, of this job
+ *  128    32  KERNEL      index into the crew's list of kernel names      ┐
+ *          33  JOB         pointer of the parameter block                  │
+ *          34  TILES       tiles in all                                    │ written while the gate is shut and nobody is inside
+ *          35  SCRATCH     pointer of thread 0's scratch                   │
+ *          36  STRIDE      bytes from one thread's scratch to the next     │
+ *          37  THREADS     the most threads that may take part             ┘
+ *  192    48  CALLER      the blocked caller sleeps on this word
+ *          49  READY       workers that have started
+ *          50  FAILED      number of the first worker whose kernel trapped, 0 for none
+ *          51  TRAP_TILE   the tile it trapped in
+ *          52  TRAP_LENGTH length of the trap's message
+ *  256    64  TRAP_TEXT   the message, one UTF-16 unit per half word
+ * ```
+ */
+export const GATE = 0;
+export const NEXT = 16;
+export const DONE = 17;
+export const SLOT = 18;
+export const KERNEL = 32;
+export const JOB = 33;
+export const TILES = 34;
+export const SCRATCH = 35;
+export const STRIDE = 36;
+export const THREADS = 37;
+export const CALLER = 48;
+export const READY = 49;
+export const FAILED = 50;
+export const TRAP_TILE = 51;
+export const TRAP_LENGTH = 52;
+const TRAP_TEXT = 64;
+
+/** Words in a control block. */
+export const CONTROL_WORDS = 128;
+/** Bytes that the owner of the memory reserves for a control block, 64-byte aligned. */
+export const CONTROL_BYTES: number = CONTROL_WORDS * 4;
+
+const TEXT_UNITS = (CONTROL_WORDS - TRAP_TEXT) * 2;
+
+/** The control block at byte `offset`. The view stays good when the memory grows: low addresses keep their bytes. */
+export function controlView(memory: WebAssembly.Memory, offset: number): Int32Array {
+  return new Int32Array(memory.buffer, offset, CONTROL_WORDS);
+}
+
+/** Caller side, with the gate shut and nobody inside: sets a job down, its first tile next. */
+export function writeJob(words: Int32Array, job: Omit<Job, 'kernel'> & { readonly kernel: number }): void {
+  words[KERNEL] = job.kernel;
+  words[JOB] = job.job;
+  words[TILES] = job.tiles;
+  words[SCRATCH] = job.scratch;
+  words[STRIDE] = job.scratchStride;
+  words[THREADS] = job.threads;
+  words[FAILED] = 0;
+  words[DONE] = 0;
+  words[SLOT] = 1;
+  words[NEXT] = 0;
+}
+
+/** Worker side: notes the first trap of a job; the message travels in shared memory, since a blocked caller receives no other. */
+export function noteTrap(words: Int32Array, worker: number, tile: number, error: unknown): void {
+  if (Atomics.compareExchange(words, FAILED, 0, worker) !== 0) return;
+  const message = String(error).slice(0, TEXT_UNITS);
+  const units = textView(words);
+  for (let i = 0; i < message.length; i++) units[i] = message.charCodeAt(i);
+  words[TRAP_TILE] = tile;
+  words[TRAP_LENGTH] = message.length;
+}
+
+/** Caller side: what a worker noted, in words, once everybody has left the gate. */
+export function readTrap(words: Int32Array): string | undefined {
+  const worker = Atomics.load(words, FAILED);
+  if (worker === 0) return undefined;
+  const message = String.fromCharCode(...textView(words).slice(0, words[TRAP_LENGTH]));
+  return `tile ${words[TRAP_TILE]} on worker ${worker}: ${message}`;
+}
+
+function textView(words: Int32Array): Uint16Array {
+  return new Uint16Array(words.buffer, words.byteOffset + TRAP_TEXT * 4, TEXT_UNITS);
+}

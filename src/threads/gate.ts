@@ -1,0 +1,111 @@
+/**
+ * The gate: how one caller and n workers share a job without waiting for workers that never came.
+ *
+ * One word of shared memory holds five fields, so that each step below is one atomic operation on all of them:
+ *
+ * ```
+ *  30         21 20      13  12       11       10    9        0
+ * [ generation  |  epoch  | NOTIFY | MESSAGE | OPEN |  inside  ]
+ * ```
+ *
+ * 1. *Open.* With the gate shut and `inside` = 0 the caller writes the job's parameters, then stores the word with a new epoch and OPEN.
+ * 2. *Join.* A worker that sees OPEN and an epoch it has not joined adds one to `inside` by compare-exchange; only then does it read the
+ *    parameters and take tiles, by adding to NEXT. Having found no more, it *leaves*: one off `inside`.
+ * 3. *Shut.* When the caller finds no more tiles it clears OPEN and waits for `inside` = 0, and for nothing else.
+ *
+ * Why it is right. Parameters change only while OPEN is clear and `inside` is 0, and whoever reads them was counted by the very exchange
+ * that saw OPEN: so a reader's parameters are those of the open job, however late it woke, and nobody takes a tile of one job with the
+ * parameters of another. A tile is taken by whoever drew its number from NEXT, hence once. The caller sees `inside` = 0 only after every
+ * tile that was drawn is finished, and those that it shut out had drawn none. A worker that the host never schedules is never waited for.
+ * Epochs only keep a worker from joining the same job twice: wrap-around can cost it a job it would have shared, never correctness.
+ *
+ * *Waking the caller.* It asks by setting MESSAGE or NOTIFY in the shut gate; the same operation tells it whether anybody is inside. If so,
+ * the last to leave sees the request in the word that it exchanges: exactly one wake-up for each request, none lost.
+ *
+ * *Generation.* A crew that is replaced or dismissed finds a generation that is not its own, ends, and touches nothing any more, even if
+ * the host lets it linger after `terminate()`.
+ */
+import { CALLER, GATE } from './control.ts';
+
+const INSIDE = 0x3ff;
+const OPEN = 1 << 10;
+const MESSAGE = 1 << 11;
+const NOTIFY = 1 << 12;
+const EPOCH_SHIFT = 13;
+const EPOCH_MASK = 0xff;
+const GENERATION_SHIFT = 21;
+const GENERATION_MASK = 0x3ff;
+
+/** The most workers that the gate can count, with a wide margin to its ten bits. */
+export const MAX_WORKERS = 255;
+
+const epochOf = (gate: number): number => (gate >> EPOCH_SHIFT) & EPOCH_MASK;
+const generationOf = (gate: number): number => gate >> GENERATION_SHIFT;
+
+/** Caller: dismisses every crew there is and gives the number of the next one, whose gate is shut. */
+export function nextGeneration(words: Int32Array): number {
+  const generation = (generationOf(Atomics.load(words, GATE)) + 1) & GENERATION_MASK;
+  Atomics.store(words, GATE, generation << GENERATION_SHIFT);
+  Atomics.notify(words, GATE);
+  return generation;
+}
+
+/** Caller: opens the gate for the job whose parameters are written, and wakes up to `wake` sleepers. */
+export function open(words: Int32Array, wake: number): void {
+  const gate = Atomics.load(words, GATE);
+  const epoch = (epochOf(gate) + 1) & EPOCH_MASK;
+  Atomics.store(words, GATE, (generationOf(gate) << GENERATION_SHIFT) | (epoch << EPOCH_SHIFT) | OPEN);
+  Atomics.notify(words, GATE, wake);
+}
+
+/** Caller: lets nobody else in. */
+export function shut(words: Int32Array): void {
+  Atomics.and(words, GATE, ~OPEN);
+}
+
+/** Workers inside. */
+export function inside(words: Int32Array): number {
+  return Atomics.load(words, GATE) & INSIDE;
+}
+
+/** Caller, with the gate shut: whether a message will come from the last to leave; otherwise nobody is inside. */
+export function askForMessage(words: Int32Array): boolean {
+  return (Atomics.or(words, GATE, MESSAGE) & INSIDE) !== 0;
+}
+
+/** Caller, with the gate shut: blocks until nobody is inside, at most `ms` milliseconds; whether that came to pass. */
+export function blockUntilEmpty(words: Int32Array, ms: number): boolean {
+  const seen = Atomics.load(words, CALLER);
+  if ((Atomics.or(words, GATE, NOTIFY) & INSIDE) === 0) return true;
+  return Atomics.wait(words, CALLER, seen, ms) !== 'timed-out' || inside(words) === 0;
+}
+
+/**
+ * Worker: waits for an open gate whose epoch is not `joined`, first turning `spins` times, then asleep, and goes in. Returns the epoch
+ * joined, or `undefined` when this generation is dismissed.
+ */
+export function join(words: Int32Array, generation: number, joined: number, spins: number): number | undefined {
+  for (let spun = 0; ; ) {
+    const gate = Atomics.load(words, GATE);
+    if (generationOf(gate) !== generation) return undefined;
+    if ((gate & OPEN) !== 0 && epochOf(gate) !== joined) {
+      if (Atomics.compareExchange(words, GATE, gate, gate + 1) === gate) return epochOf(gate);
+    } else if (spun < spins) spun++;
+    else Atomics.wait(words, GATE, gate);
+  }
+}
+
+/** Worker: goes out and, if it is the last and the caller sleeps, wakes it. Whether the caller awaits a message instead. */
+export function leave(words: Int32Array, generation: number): boolean {
+  for (;;) {
+    const gate = Atomics.load(words, GATE);
+    if (generationOf(gate) !== generation) return false;
+    if (Atomics.compareExchange(words, GATE, gate, gate - 1) !== gate) continue;
+    if ((gate & INSIDE) !== 1) return false;
+    if ((gate & NOTIFY) !== 0) {
+      Atomics.add(words, CALLER, 1);
+      Atomics.notify(words, CALLER);
+    }
+    return (gate & MESSAGE) !== 0;
+  }
+}

@@ -1,0 +1,29 @@
+/** What a crew and its owner post to each other. Every message has the key `relpos`: a worker bundled with others ignores all else. */
+
+/** Owner to worker, once. */
+export interface Start {
+  readonly relpos: 'start';
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  /** Byte offset of the control block. */
+  readonly control: number;
+  readonly generation: number;
+  /** This worker's number, from 1. */
+  readonly worker: number;
+  /** Kernel names; a job says which one by its index. */
+  readonly kernels: readonly string[];
+  /** Turns to spin for the next job before sleeping. */
+  readonly spins: number;
+}
+
+/** Worker to owner: it has started; it could not start; the last thread has left a gate at which a message was asked for. */
+export type Report = { readonly relpos: 'ready' } | { readonly relpos: 'failed'; readonly why: string } | { readonly relpos: 'empty' };
+
+export function isStart(message: unknown): message is Start {
+  return (message as Partial<Start> | null)?.relpos === 'start';
+}
+
+export function isReport(message: unknown): message is Report {
+  const kind = (message as Partial<Report> | null)?.relpos;
+  return kind === 'ready' || kind === 'failed' || kind === 'empty';
+}

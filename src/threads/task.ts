@@ -1,0 +1,82 @@
+import { now } from '../platform/time.ts';
+import { DONE } from './control.ts';
+import { stopTiles } from './tiles.ts';
+import type { Job, JobOptions } from './types.ts';
+
+/** Milliseconds between two progress reports. */
+const REPORT_MS = 50;
+
+/** One asynchronous call, from `run()` until its promise settles. */
+export class Task {
+  readonly job: Job;
+  readonly promise: Promise<void>;
+  #settled = false;
+  #failure: { readonly error: unknown } | undefined;
+  /** The control block that the job runs on, once it has begun. */
+  #words: Int32Array | undefined;
+  #reported: number = now();
+  #resolve!: () => void;
+  #reject!: (error: unknown) => void;
+  readonly #options: JobOptions;
+  readonly #abort: () => void = () => this.fail(this.#options.signal?.reason);
+
+  constructor(job: Job, options: JobOptions) {
+    this.job = job;
+    this.#options = options;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    options.signal?.addEventListener('abort', this.#abort);
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Whether the job is under way on these words. */
+  runsOn(words: Int32Array): boolean {
+    return this.#words === words && !this.#settled;
+  }
+
+  /** From here on a failure stops the job on `words` and waits for `finish`. */
+  begin(words: Int32Array): void {
+    this.#words = words;
+  }
+
+  /** Fails the call: at once if it has not begun, else as soon as no thread runs a tile of it. The first failure stands. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    if (this.#words === undefined) this.#settle();
+    else stopTiles(this.#words, this.job.tiles);
+  }
+
+  /** Between slices: tells `onProgress` how far the job is, if it is time to. */
+  progress(): void {
+    if (this.#failure || now() - this.#reported < REPORT_MS || this.#words === undefined) return;
+    this.#reported = now();
+    this.#report(Atomics.load(this.#words, DONE));
+  }
+
+  /** No thread runs a tile any more: reports the end of a job that came to its end, and settles the promise. */
+  finish(): void {
+    if (!this.#failure) this.#report(this.job.tiles);
+    this.#settle();
+  }
+
+  #report(done: number): void {
+    try {
+      this.#options.onProgress?.(done, this.job.tiles);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    if (this.#failure) this.#reject(this.#failure.error);
+    else this.#resolve();
+  }
+}

@@ -1,0 +1,167 @@
+import { RelposError } from '../errors.ts';
+import { mayBlock } from '../platform/host.ts';
+import { nextTask, now } from '../platform/time.ts';
+import { drain, drainSync, type Trap, takeShare, trapError } from './caller.ts';
+import { CONTROL_WORDS, writeJob } from './control.ts';
+import { type Crew, type CrewPlan, startCrew } from './crew.ts';
+import { open } from './gate.ts';
+import { Task } from './task.ts';
+import type { Job, JobOptions, Logger, Pool, TileKernel } from './types.ts';
+
+/** Milliseconds of tiles that the caller runs between two turns of the event loop. */
+const SLICE_MS = 8;
+
+/** A queue of calls, and a crew of workers that is started anew after it was lost. How threads share a job: gate.ts. */
+export class TilePool implements Pool {
+  readonly #kernels: ReadonlyMap<string, TileKernel>;
+  readonly #names: readonly string[];
+  readonly #logger: Logger | undefined;
+  /** How to start workers; unset for good once there can be none. */
+  #plan: CrewPlan | undefined;
+  #crew: Crew | undefined;
+  /** Settles when the last crew is gone, to whether none of its threads can still run. */
+  #dismissal: Promise<boolean> = Promise.resolve(true);
+  readonly #waiting: Task[] = [];
+  #current: Task | undefined;
+  #disposed = false;
+
+  constructor(kernels: ReadonlyMap<string, TileKernel>, plan?: CrewPlan, logger?: Logger) {
+    this.#kernels = kernels;
+    this.#names = [...kernels.keys()];
+    this.#plan = plan;
+    this.#logger = logger;
+  }
+
+  get threads(): number {
+    return (this.#plan?.size ?? 0) + 1;
+  }
+
+  /** Starts the workers. If that fails the pool is the caller's thread alone from here on; resolves to the reason in words. */
+  async start(): Promise<string | undefined> {
+    if (!this.#plan) return undefined;
+    try {
+      if (!(await this.#dismissal)) throw new Error('a thread of the last workers may still run');
+      const crew = await startCrew(this.#plan);
+      crew.onLost((why) => this.#lose(crew, why));
+      this.#crew = crew;
+      if (this.#disposed) this.#dismiss(crew);
+      return undefined;
+    } catch (error) {
+      this.#plan = undefined;
+      return (error as Error).message;
+    }
+  }
+
+  run(job: Job, options: JobOptions = {}): Promise<void> {
+    if (this.#disposed) return Promise.reject(disposedError());
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    const task = new Task(job, options);
+    this.#waiting.push(task);
+    if (!this.#current) void this.#serve();
+    return task.promise;
+  }
+
+  /** Performs the waiting calls in turn; while there are any, the workers keep the process alive. */
+  async #serve(): Promise<void> {
+    this.#current = this.#waiting.shift();
+    await undefined; // `run` returns before anything is called back.
+    for (; this.#current; this.#current = this.#waiting.shift()) await this.#perform(this.#current);
+    this.#crew?.hold(false);
+  }
+
+  async #perform(task: Task): Promise<void> {
+    const crew = task.settled ? undefined : await this.#crewFor(task.job);
+    if (task.settled) return;
+    crew?.hold(true);
+    const words = this.#open(task.job, crew);
+    task.begin(words);
+    const own = await this.#slices(task, words);
+    const theirs = crew && (await drain(crew));
+    const trap = own ?? theirs;
+    if (trap) task.fail(trapError(task.job, trap));
+    if (trap && crew) await this.#dismiss(crew);
+    task.finish();
+    if (trap) for (const later of this.#waiting.splice(0)) later.fail(trapError(task.job, trap));
+  }
+
+  /** The workers, started anew if they were lost; none for a job that one thread does. */
+  async #crewFor(job: Job): Promise<Crew | undefined> {
+    if (this.#sharers(job) < 2) return undefined;
+    if (!this.#crew) {
+      const reason = await this.start();
+      if (reason !== undefined) this.#logger?.warn(`relpos: one thread from here on: ${reason}`);
+    }
+    return this.#crew;
+  }
+
+  #sharers(job: Job): number {
+    return Math.min(job.threads, job.tiles, this.threads);
+  }
+
+  /** Writes the job down and lets the crew in; without a crew the job has words of its own. */
+  #open(job: Job, crew: Crew | undefined): Int32Array {
+    const words = crew?.words ?? new Int32Array(CONTROL_WORDS);
+    const threads = crew ? this.#sharers(job) : 1;
+    writeJob(words, { ...job, kernel: this.#names.indexOf(job.kernel), threads });
+    if (crew) open(words, threads - 1);
+    return words;
+  }
+
+  /** The caller's share, with a turn of the event loop between slices. */
+  async #slices(task: Task, words: Int32Array): Promise<Trap | undefined> {
+    const kernel = this.#kernel(task.job);
+    for (;;) {
+      const end = now() + SLICE_MS;
+      const done = takeShare(words, task.job, kernel, () => now() >= end);
+      if (typeof done === 'object') return done;
+      if (done) return undefined;
+      await nextTask();
+      task.progress();
+    }
+  }
+
+  #kernel(job: Job): TileKernel {
+    return this.#kernels.get(job.kernel) as TileKernel;
+  }
+
+  runSync(job: Job): void {
+    if (this.#disposed) throw disposedError();
+    const crew = this.#sharers(job) > 1 && mayBlock() ? this.#freeCrew() : undefined;
+    const words = this.#open(job, crew);
+    const own = takeShare(words, job, this.#kernel(job), () => false);
+    const theirs = crew && drainSync(crew);
+    const trap = typeof own === 'object' ? own : theirs;
+    if (!trap) return;
+    if (crew) void this.#dismiss(crew);
+    throw trapError(job, trap);
+  }
+
+  /** The crew, unless it works on an asynchronous call. */
+  #freeCrew(): Crew | undefined {
+    return this.#crew && !this.#current?.runsOn(this.#crew.words) ? this.#crew : undefined;
+  }
+
+  /** The crew lost a worker: the call that it works on stops, and the next one starts a new crew. */
+  #lose(crew: Crew, why: string): void {
+    const task = this.#current;
+    if (task?.runsOn(crew.words)) task.fail(trapError(task.job, { why }));
+    else void this.#dismiss(crew);
+  }
+
+  #dismiss(crew: Crew): Promise<boolean> {
+    if (this.#crew === crew) this.#crew = undefined;
+    this.#dismissal = crew.dismiss();
+    return this.#dismissal;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.fail(disposedError());
+    if (this.#crew) void this.#dismiss(this.#crew);
+  }
+}
+
+function disposedError(): RelposError {
+  return new RelposError('disposed', 'the engine was disposed of');
+}

@@ -1,0 +1,118 @@
+// Loads the kernels: which bytes, which memory flag, and the one place where exports get their types.
+
+import { RelposError } from '../errors.ts';
+import type { TileKernel } from '../threads/types.ts';
+import * as baseline from './generated/baseline.ts';
+import * as relaxed from './generated/relaxed.ts';
+
+/** The version of the kernels' interface that this API speaks; see assembly/index.ts. */
+const ABI = 1;
+
+/** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
+export interface Kernels extends WebAssembly.Exports {
+  abi(): number;
+  attend: TileKernel;
+  rotate: TileKernel;
+  rotaryTable: TileKernel;
+  /** `n` elements of a type, `stride` bytes apart, as contiguous f32. */
+  loadRow(to: number, from: number, n: number, stride: number, type: number): void;
+  /** `n` contiguous f32 as elements of a type (f32, f16, bf16), `stride` bytes apart. */
+  storeRow(to: number, from: number, n: number, stride: number, type: number): void;
+  exp(x: number): number;
+  log(x: number): number;
+  pow(x: number, y: number): number;
+  sin(x: number): number;
+  cos(x: number): number;
+  tanh(x: number): number;
+}
+
+/** What `createEngine` takes as `wasm`. */
+export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+
+// (module (func (drop (i32x4.splat (i32.const 0)))))
+const SIMD_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 17, 26, 11];
+// (module (func (drop (f32x4.relaxed_madd (v128 zero) (v128 zero) (v128 zero))))), each zero an i32x4.splat of 0
+const RELAXED_PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 18, 1, 16, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2,
+  26, 11,
+];
+
+const validates = (bytes: readonly number[]): boolean => typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from(bytes));
+
+/** True if the host runs 128-bit SIMD. */
+export function hasSimd(): boolean {
+  return validates(SIMD_PROBE);
+}
+
+/** True if the host runs relaxed SIMD. */
+export function hasRelaxedSimd(): boolean {
+  return validates(RELAXED_PROBE);
+}
+
+/** The inlined bytes: baseline or relaxed, for an unshared or a shared memory (the two differ in one flag). */
+export function kernelBytes(useRelaxed: boolean, shared: boolean): Uint8Array<ArrayBuffer> {
+  const { bytes, sharedFlagOffset } = useRelaxed ? relaxed : baseline;
+  const decoded = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
+  if (shared) decoded[sharedFlagOffset] = 3;
+  return decoded;
+}
+
+/** Compiles bytes without blocking. @throws RelposError if the host forbids it or the bytes are no module. */
+export async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw compileError(cause);
+  }
+}
+
+/** Compiles bytes at once. @throws RelposError as `compile`. */
+export function compileSync(bytes: BufferSource): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    throw compileError(cause);
+  }
+}
+
+function compileError(cause: unknown): RelposError {
+  const text = String(cause);
+  if (/Content.?Security|unsafe-eval|disallowed by embedder/i.test(text)) {
+    return new RelposError(
+      'unsupported-runtime',
+      `this host forbids compiling WebAssembly (${text}); allow 'wasm-unsafe-eval' in script-src, or pass a compiled Module as "wasm"`,
+      { cause },
+    );
+  }
+  return new RelposError('bad-wasm', `the kernels do not compile: ${text}`, { cause });
+}
+
+/** Fetches what the `wasm` option names, down to bytes or a module. */
+export async function fetchWasm(source: WasmSource): Promise<WebAssembly.Module | BufferSource> {
+  if (source instanceof WebAssembly.Module) return source;
+  const response = typeof source === 'string' || source instanceof URL ? await fetch(source) : source;
+  if (!isResponse(response)) return response;
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (!response.ok || bytes[0] !== 0) {
+    const type = response.headers.get('content-type') ?? 'no content type';
+    throw new RelposError('bad-wasm', `${response.url || 'the response'} is no WebAssembly: status ${response.status}, ${type}`);
+  }
+  return bytes;
+}
+
+function isResponse(value: BufferSource | Response): value is Response {
+  return typeof Response === 'function' && value instanceof Response;
+}
+
+/** Instantiates the kernels on a memory. @throws RelposError if the module is not this version's kernels. */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  let kernels: Kernels;
+  try {
+    kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
+  } catch (cause) {
+    throw new RelposError('bad-wasm', `the kernels do not instantiate: ${String(cause)}`, { cause });
+  }
+  const found = typeof kernels.abi === 'function' ? kernels.abi() : 'none';
+  if (found !== ABI) throw new RelposError('bad-wasm', `the kernels have interface version ${found}; this API speaks ${ABI}`);
+  return kernels;
+}

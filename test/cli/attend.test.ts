@@ -1,0 +1,531 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/cli/safetensors.ts';
+import { blhd, f32, f64, type NaiveOptions, naive, noise, rotation, type Sizes, t5Bucket } from './naive.ts';
+import { folder, type Ran, relpos } from './process.ts';
+
+const SIZES: Sizes = { B: 2, H: 4, G: 2, L: 9, S: 13, D: 16, E: 8 };
+/** Twice the largest relative error that the naive f32 evaluation of these cases was seen to have, with room for none. */
+const TOLERANCE = 2e-6;
+
+const inputs = ({ B, H, G, L, S, D, E }: Sizes) => ({
+  q: noise(B * H * L * D, 1),
+  k: noise(B * G * S * D, 2),
+  v: noise(B * G * S * E, 3),
+});
+
+const { q, k, v } = inputs(SIZES);
+const shapes = { q: [2, 4, 9, 16], k: [2, 2, 13, 16], v: [2, 2, 13, 8], out: [2, 4, 9, 8], lse: [2, 4, 9] };
+const sinks = noise(4, 4);
+const table = noise(32 * 4, 5);
+const dense = noise(4 * 9 * 13, 6);
+
+/** A file of q, k, v, tables and what a case should give. */
+function fileOf(options: NaiveOptions, metadata: Record<string, string> = {}): Uint8Array {
+  const tensors: Record<string, SafeTensor> = {
+    q: f32(shapes.q, q),
+    k: f32(shapes.k, k),
+    v: f32(shapes.v, v),
+    expected: f64(shapes.out, naive(q, k, v, SIZES, options).out),
+    sinks: f32([4], sinks),
+    table: f32([32, 4], table),
+    dense: f32([1, 4, 9, 13], dense),
+  };
+  return writeSafetensors(tensors, metadata);
+}
+
+/** The arrays of an output file. */
+function outputOf(path: string): { out: Float32Array; lse: Float32Array; shapes: (readonly number[])[] } {
+  const { tensors } = readSafetensors(readFileSync(path));
+  const floats = (name: string): Float32Array => new Float32Array(Uint8Array.from((tensors.get(name) as SafeTensor).data).buffer);
+  return { out: floats('out'), lse: floats('lse'), shapes: ['out', 'lse'].map((name) => (tensors.get(name) as SafeTensor).shape) };
+}
+
+/** The largest difference relative to the largest expected. */
+function apart(actual: ArrayLike<number>, wanted: Float64Array): number {
+  expect(actual.length).toBe(wanted.length);
+  let largest = 0;
+  let size = 0;
+  for (let i = 0; i < wanted.length; i++) {
+    largest = Math.max(largest, Math.abs((actual[i] as number) - (wanted[i] as number)));
+    size = Math.max(size, Math.abs(wanted[i] as number));
+    if (Number.isNaN(actual[i])) return Number.NaN;
+  }
+  return largest / size;
+}
+
+const causal = (p: number, j: number): boolean => j <= p;
+const alibi = (h: number, p: number, j: number): number => 2 ** ((-8 * (h + 1)) / 4) * (j - p);
+const t5 = (bidirectional: boolean) => (h: number, p: number, j: number) => table[t5Bucket(j - p, bidirectional) * 4 + h] as number;
+const denseBias = (h: number, _: number, j: number, i: number): number => dense[(h * 9 + i) * 13 + j] as number;
+
+const CASES: [flags: string, options: NaiveOptions][] = [
+  ['', {}],
+  ['--encoding none', {}],
+  ['--causal', { visible: causal }],
+  ['--window-left 3 --window-right 0', { visible: (p, j) => p - 3 <= j && j <= p }],
+  ['--window-left 2', { visible: (p, j) => p - 2 <= j }],
+  ['--scale 0.5 --softcap 1.5', { scale: 0.5, softcap: 1.5 }],
+  ['--scale=-0.25', { scale: -0.25 }],
+  ['--sinks sinks --causal', { sinks, visible: causal }],
+  ['--encoding rotary --layout halves', { rotate: rotation(16, 10000, 'halves') }],
+  ['--encoding rotary --theta 500 --layout pairs --dim 8 --causal', { rotate: rotation(8, 500, 'pairs'), visible: causal }],
+  ['--encoding rotary --layout halves --offset 1000', { rotate: rotation(16, 10000, 'halves') }],
+  ['--encoding alibi --causal', { bias: alibi, visible: causal }],
+  ['--encoding t5 --table table --causal', { bias: t5(false), visible: causal }],
+  ['--encoding t5 --table table --bidirectional --scale 1', { bias: t5(true), scale: 1 }],
+  [
+    '--encoding t5 --table table --buckets 32 --max-distance 20 --bidirectional',
+    { bias: (h, p, j) => table[t5Bucket(j - p, true, 32, 20) * 4 + h] as number },
+  ],
+  ['--encoding bias --bias dense', { bias: denseBias }],
+  ['--encoding rotary,bias --layout halves --bias dense', { rotate: rotation(16, 10000, 'halves'), bias: denseBias }],
+  ['--encoding rotary --encoding bias --layout halves --bias dense', { rotate: rotation(16, 10000, 'halves'), bias: denseBias }],
+  ['--threads 2 --precision relaxed --repeat 3', {}],
+];
+
+describe('attend gives what the formula gives', () => {
+  it.each(CASES)('%s', async (flags, options) => {
+    const { path, names } = folder();
+    writeFileSync(path('in.safetensors'), fileOf(options));
+    const argv = flags === '' ? [] : flags.split(' ');
+    const ran = await relpos(['attend', path('in.safetensors'), '-o', path('out.safetensors'), '--json', ...argv]);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const report = JSON.parse(ran.stdout);
+    expect(report.difference.from).toBe('expected');
+    expect(report.difference.relative).toBeLessThan(TOLERANCE);
+    expect(names()).toEqual(['in.safetensors', 'out.safetensors']);
+    const wanted = naive(q, k, v, SIZES, options);
+    const got = outputOf(path('out.safetensors'));
+    expect(got.shapes).toEqual([shapes.out, shapes.lse]);
+    expect(apart(got.out, wanted.out)).toBeLessThan(TOLERANCE);
+    expect(apart(got.lse, wanted.lse)).toBeLessThan(TOLERANCE);
+  });
+
+  it('and says how far off a wrong case is', async () => {
+    const { path } = folder();
+    writeFileSync(path('in.safetensors'), fileOf({ visible: causal }));
+    const { difference } = JSON.parse((await relpos(['attend', path('in.safetensors'), '--json'])).stdout);
+    const wanted = naive(q, k, v, SIZES, { visible: causal }).out;
+    const { out } = naive(q, k, v, SIZES);
+    expect(difference.relative).toBeCloseTo(apart(out, wanted), 4);
+    const [b, h, i, e] = difference.at as [number, number, number, number];
+    const at = ((b * 4 + h) * 9 + i) * 8 + e;
+    expect(difference.largest).toBeCloseTo(Math.abs((out[at] as number) - (wanted[at] as number)), 5);
+  });
+
+  it('in the order of dimensions that projections give', async () => {
+    const { path } = folder();
+    const { out, lse } = naive(q, k, v, SIZES, { visible: causal });
+    const file = writeSafetensors({
+      q: f32([2, 9, 4, 16], blhd(q, [2, 4, 9, 16])),
+      k: f32([2, 13, 2, 16], blhd(k, [2, 2, 13, 16])),
+      v: f32([2, 13, 2, 8], blhd(v, [2, 2, 13, 8])),
+      expected: f64([2, 9, 4, 8], blhd(out, [2, 4, 9, 8])),
+    });
+    writeFileSync(path('in'), file);
+    const ran = await relpos(['attend', path('in'), '-o', path('out'), '--tensor-layout', 'blhd', '--causal', '--json']);
+    expect(ran.code).toBe(0);
+    expect(JSON.parse(ran.stdout).difference.relative).toBeLessThan(TOLERANCE);
+    expect(apart(outputOf(path('out')).lse, lse)).toBeLessThan(TOLERANCE);
+  });
+
+  it('on half-precision tensors, under other names, at odd addresses', async () => {
+    const { path } = folder();
+    const eighths = (x: Float32Array): Float32Array => x.map((value) => Math.round(value * 8) / 8);
+    const [q8, k8, v8] = [eighths(q), eighths(k), eighths(v)];
+    const bits = (x: Float32Array, encode: (value: number) => number): Uint8Array => new Uint8Array(Uint16Array.from(x, encode).buffer);
+    const bf16 = (value: number): number => (new Uint32Array(Float32Array.of(value).buffer)[0] as number) >>> 16;
+    const f16 = (value: number): number => {
+      if (value === 0) return 0;
+      const exponent = Math.floor(Math.log2(Math.abs(value)));
+      return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | ((Math.abs(value) / 2 ** exponent - 1) * 1024);
+    };
+    const file = writeSafetensors({
+      query: { dtype: 'BF16', shape: shapes.q, data: bits(q8, bf16) },
+      key: { dtype: 'F16', shape: shapes.k, data: bits(k8, f16) },
+      value: { dtype: 'F16', shape: shapes.v, data: bits(v8, f16) },
+      // What it should be, rounded to bf16: off by up to 2^-9 of its size.
+      wanted: { dtype: 'BF16', shape: shapes.out, data: bits(Float32Array.from(naive(q8, k8, v8, SIZES).out), bf16) },
+      pad: { dtype: 'U8', shape: [3], data: new Uint8Array(3) },
+    });
+    // The data begins at an odd address: one more space in the header.
+    const length = Number(new DataView(file.buffer).getBigUint64(0, true));
+    const odd = new Uint8Array(file.length + 1).fill(0x20);
+    odd.set(file.subarray(0, 8 + length));
+    odd.set(file.subarray(8 + length), 9 + length);
+    new DataView(odd.buffer).setBigUint64(0, BigInt(length + 1), true);
+    for (const bytes of [file, odd]) {
+      writeFileSync(path('in'), bytes);
+      const ran = await relpos([
+        'attend',
+        path('in'),
+        '--q',
+        'query',
+        '--k',
+        'key',
+        '--v',
+        'value',
+        '--expected',
+        'wanted',
+        '-o',
+        path('out'),
+        '--json',
+      ]);
+      expect(ran.stderr).toBe('');
+      expect(JSON.parse(ran.stdout).difference).toMatchObject({ from: 'wanted', relative: expect.closeTo(0, 2) });
+      expect(apart(outputOf(path('out')).out, naive(q8, k8, v8, SIZES).out)).toBeLessThan(TOLERANCE);
+    }
+  });
+});
+
+describe('attend takes the case from the metadata', () => {
+  const rotary = { name: 'rotary', options: { dim: 16, theta: 500, layout: 'pairs' } };
+  const caseOf = (encoding: unknown, attention: unknown = {}): Record<string, string> => ({
+    case: JSON.stringify({ encoding, attention }),
+  });
+  const relative = async (bytes: Uint8Array, ...flags: string[]): Promise<number> => {
+    const { path } = folder();
+    writeFileSync(path('in'), bytes);
+    const ran = await relpos(['attend', path('in'), '--from-metadata', '--json', ...flags]);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    return JSON.parse(ran.stdout).difference.relative;
+  };
+
+  it('one encoding', async () => {
+    const bytes = fileOf({ rotate: rotation(16, 500, 'pairs'), visible: causal, scale: 0.3 }, caseOf(rotary, { causal: true, scale: 0.3 }));
+    expect(await relative(bytes)).toBeLessThan(TOLERANCE);
+  });
+
+  it('several, with tensors of the file', async () => {
+    const list = [rotary, { name: 't5', options: { heads: 4, buckets: 32, maxDistance: 128, bidirectional: true, table: '@table' } }];
+    const options = { rotate: rotation(16, 500, 'pairs'), bias: t5(true), sinks, visible: (p: number, j: number) => p - 4 <= j };
+    expect(await relative(fileOf(options, caseOf(list, { sinks: '@sinks', window: { left: 4 } })))).toBeLessThan(TOLERANCE);
+  });
+
+  it.each([[null], [[]], [{ name: 'none' }], [undefined]])('none: %j', async (encoding) => {
+    expect(await relative(fileOf({}, caseOf(encoding)))).toBeLessThan(TOLERANCE);
+  });
+
+  it('and flags win, option by option', async () => {
+    const window = (p: number, j: number): boolean => p - 2 <= j && j <= p + 1;
+    const bytes = fileOf(
+      { rotate: rotation(16, 90, 'pairs'), scale: 1, visible: window },
+      caseOf(rotary, { causal: true, scale: 0.3, window: { left: 9, right: 1 } }),
+    );
+    expect(await relative(bytes, '--theta', '90', '--no-causal', '--scale', '1', '--window-left', '2')).toBeLessThan(TOLERANCE);
+    expect(await relative(bytes, '--theta', '90', '--no-causal', '--scale', '1')).toBeGreaterThan(1e-3);
+    const plain = fileOf({}, caseOf(rotary));
+    expect(await relative(plain, '--encoding', 'none')).toBeLessThan(TOLERANCE);
+    expect(await relative(plain, '--encoding', 'rotary')).toBeGreaterThan(1e-3);
+  });
+
+  it('but not unless asked', async () => {
+    const { path } = folder();
+    writeFileSync(path('in'), fileOf({}, caseOf(rotary, { causal: true })));
+    expect(JSON.parse((await relpos(['attend', path('in'), '--json'])).stdout).difference.relative).toBeLessThan(TOLERANCE);
+  });
+});
+
+describe('the report', () => {
+  const attend = async (...flags: string[]): Promise<Ran> => {
+    const { path } = folder();
+    writeFileSync(path('in'), fileOf({}));
+    return relpos(['attend', path('in'), ...flags]);
+  };
+
+  it('as JSON', async () => {
+    const { stdout } = await attend('--json', '--threads', '1', '--repeat', '3', '--causal', '--encoding', 'rotary', '--layout', 'halves');
+    expect(stdout.endsWith('}\n')).toBe(true);
+    const report = JSON.parse(stdout);
+    expect(report).toEqual({
+      relpos: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      input: expect.stringMatching(/in$/),
+      tensors: {
+        q: { dtype: 'f32', shape: shapes.q },
+        k: { dtype: 'f32', shape: shapes.k },
+        v: { dtype: 'f32', shape: shapes.v },
+        out: { dtype: 'f32', shape: shapes.out },
+        lse: { dtype: 'f32', shape: shapes.lse },
+      },
+      encoding: [{ name: 'rotary', options: { dim: 16, theta: 10000, layout: 'halves' } }],
+      attention: { causal: true },
+      precision: 'reproducible',
+      capabilities: expect.objectContaining({
+        threads: 1,
+        requestedThreads: 1,
+        simd: true,
+        runtime: 'node',
+        version: process.versions.node,
+      }),
+      milliseconds: { median: expect.any(Number), least: expect.any(Number), most: expect.any(Number), runs: 3 },
+      gflops: expect.any(Number),
+      difference: { from: 'expected', largest: expect.any(Number), relative: expect.any(Number), at: expect.any(Array) },
+      output: null,
+    });
+    const { least, median, most } = report.milliseconds;
+    expect(least).toBeLessThanOrEqual(median);
+    expect(median).toBeLessThanOrEqual(most);
+    expect(report.gflops).toBeCloseTo((2 * 2 * 4 * 9 * 13 * (16 + 8)) / median / 1e6, 9);
+  });
+
+  it('as text', async () => {
+    const { code, stdout, stderr } = await attend('--threads', '1', '--softcap', '2');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => line.split(/\s+/)[0])).toEqual([
+      'q',
+      'k',
+      'v',
+      'out',
+      'encoding',
+      'attention',
+      'threads',
+      'time',
+      'rate',
+      'difference',
+    ]);
+    expect(lines[0]).toBe('q           [2, 4, 9, 16] f32');
+    expect(lines[5]).toBe('attention   softcap 2');
+    expect(lines[6]).toMatch(/^threads {5}1 \(asked: 1/);
+    expect(lines[7]).toMatch(/^time {8}[\d.]+ (us|ms|s), reproducible$/);
+    expect(lines[8]).toMatch(/^rate {8}[\d.e-]+ GFLOP\/s$/);
+  });
+
+  it('is nothing with --quiet', async () => {
+    expect(await attend('--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('has no difference without "expected"', async () => {
+    const { path } = folder();
+    writeFileSync(path('in'), writeSafetensors({ q: f32(shapes.q, q), k: f32(shapes.k, k), v: f32(shapes.v, v) }));
+    expect(JSON.parse((await relpos(['attend', path('in'), '--json'])).stdout).difference).toBe(null);
+    expect((await relpos(['attend', path('in')])).stdout).not.toContain('difference');
+  });
+
+  it('counts NaN where a number was expected as the largest difference', async () => {
+    const { path } = folder();
+    const broken = q.slice();
+    broken[0] = Number.NaN;
+    const wanted = naive(q, k, v, SIZES).out;
+    writeFileSync(
+      path('in'),
+      writeSafetensors({ q: f32(shapes.q, broken), k: f32(shapes.k, k), v: f32(shapes.v, v), expected: f64(shapes.out, wanted) }),
+    );
+    const { difference } = JSON.parse((await relpos(['attend', path('in'), '--json'])).stdout);
+    expect(difference).toMatchObject({ largest: 'NaN', relative: 'NaN', at: [0, 0, 0, 0] });
+  });
+});
+
+describe('the output file', () => {
+  const small = (): Uint8Array => fileOf({});
+  /** Work of seconds. */
+  const large = (): Uint8Array => {
+    const shape = [1, 8, 3072, 64];
+    const data = f32(shape, noise(8 * 3072 * 64, 1));
+    return writeSafetensors({ q: data, k: data, v: data });
+  };
+
+  it('replaces a file, also its own input and through a link', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    writeFileSync(path('target'), 'old');
+    symlinkSync(path('target'), path('link'));
+    expect((await relpos(['attend', path('in'), '-o', path('link'), '--quiet'])).code).toBe(0);
+    expect(outputOf(path('target')).shapes).toEqual([shapes.out, shapes.lse]);
+    expect((await relpos(['attend', path('in'), '-o', path('in'), '--quiet'])).code).toBe(0);
+    expect(readFileSync(path('in'))).toEqual(readFileSync(path('link')));
+    expect(names()).toEqual(['in', 'link', 'target']);
+  });
+
+  it('has the same bytes on any number of threads', async () => {
+    const { path } = folder();
+    writeFileSync(path('in'), small());
+    for (const threads of ['1', '2', '3']) await relpos(['attend', path('in'), '-o', path(threads), '--threads', threads, '--quiet']);
+    expect(readFileSync(path('2'))).toEqual(readFileSync(path('1')));
+    expect(readFileSync(path('3'))).toEqual(readFileSync(path('1')));
+  });
+
+  it('is untouched when the work fails', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    writeFileSync(path('out'), 'old');
+    const ran = await relpos(['attend', path('in'), '-o', path('out'), '--sinks', 'table']);
+    expect(ran.code).toBe(2);
+    expect(readFileSync(path('out'), 'utf8')).toBe('old');
+    expect(names()).toEqual(['in', 'out']);
+  });
+
+  it('is not begun when interrupted', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), large());
+    const interrupt = new AbortController();
+    const started = performance.now();
+    const running = relpos(['attend', path('in'), '-o', path('out'), '--threads', '1', '--repeat', '100'], { signal: interrupt.signal });
+    setTimeout(() => interrupt.abort(), 250);
+    expect(await running).toEqual({ code: 130, stdout: '', stderr: 'relpos: interrupted\n' });
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(names()).toEqual(['in']);
+  });
+
+  it('is not begun when interrupted before the start', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    expect((await relpos(['attend', path('in'), '-o', path('out')], { signal: AbortSignal.abort() })).code).toBe(130);
+    expect(names()).toEqual(['in']);
+  });
+
+  it('is announced on a terminal while it is made, and only there', async () => {
+    const { path } = folder();
+    writeFileSync(path('in'), large());
+    const drawn = await relpos(['attend', path('in'), '--repeat', '4'], { isTTY: true });
+    expect(drawn.code).toBe(0);
+    expect(drawn.stderr).toMatch(/^(\r\x1b\[Kattend \d+ %)+\r\x1b\[K$/);
+    expect(await relpos(['attend', path('in'), '--repeat', '4', '--quiet'], { isTTY: true })).toEqual({ code: 0, stdout: '', stderr: '' });
+  }, 60_000);
+});
+
+describe('a wrong command line or input gives one line and exit code 2', () => {
+  const line = async (argv: string[], bytes?: Uint8Array): Promise<string> => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), bytes ?? fileOf({}));
+    mkdirSync(path('folder'));
+    const ran = await relpos(['attend', ...argv.map((arg) => arg.replace(/^\$/, path('')))]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(/^relpos: [^\n]+\n$/);
+    expect(names()).toEqual(['folder', 'in']);
+    return ran.stderr.slice('relpos: '.length, -1).replaceAll(path(''), '$');
+  };
+
+  it.each([
+    [[], 'attend expected an input file; see relpos attend --help'],
+    [['$in', 'other'], 'attend expected one input file, got "other" too'],
+    [['$none'], 'cannot read $none: no such file'],
+    [['$folder'], 'cannot read $folder: not a regular file'],
+    [['$in/x'], 'cannot read $in/x: a part of the path is not a folder'],
+    [['/dev/null'], 'cannot read /dev/null: not a regular file'],
+    [['$in', '-o', '$none/out'], 'cannot write $none/out: no such folder'],
+    [['$in', '-o', '$folder'], 'cannot write $folder: not a regular file'],
+    [['$in', '-o', '/dev/null'], 'cannot write /dev/null: not a regular file'],
+    [['$in', '-o', '$in/out'], 'cannot write $in/out: $in is not a folder'],
+    [['$in', '-o'], '-o expected a value (<file>), got nothing'],
+    [['$in', '-o', '--causal'], '-o expected a value (<file>), got "--causal"'],
+    [['$in', '--q', ''], '--q expected a value (<name>), got ""'],
+    [['$in', '--cuasal'], 'unknown option "--cuasal" (did you mean --causal?); see relpos attend --help'],
+    [['$in', '-x'], 'unknown option "-x"; see relpos attend --help'],
+    [['$in', '--__proto__'], 'unknown option "--__proto__"; see relpos attend --help'],
+    [['$in', '--causal=yes'], '--causal takes no value, got "yes"'],
+    [['$in', '--theta', 'x'], '--theta expected a number, got "x"'],
+    [['$in', '--theta', 'Infinity'], '--theta expected a number, got "Infinity"'],
+    [['$in', '--theta', '1e999'], '--theta expected a number, got "1e999"'],
+    [['$in', '--theta', '0x10'], '--theta expected a number, got "0x10"'],
+    [['$in', '--dim', '0'], '--dim expected a whole number from 1, got "0"'],
+    [['$in', '--dim', '1.5'], '--dim expected a whole number from 1, got "1.5"'],
+    [['$in', '--window-left', '-1'], '--window-left expected a whole number from 0, got "-1"'],
+    [['$in', '--offset', '0.5'], '--offset expected a whole number, got "0.5"'],
+    [['$in', '--repeat', '0'], '--repeat expected a whole number from 1, got "0"'],
+    [['$in', '--layout', 'neox'], '--layout expected one of halves, pairs, got "neox"'],
+    [['$in', '--tensor-layout', 'bhdl'], '--tensor-layout expected one of bhld, blhd, got "bhdl"'],
+    [['$in', '--threads', '0'], '--threads expected auto or a whole number from 1 to 256, got "0"'],
+    [['$in', '--threads', 'all'], '--threads expected auto or a whole number from 1 to 256, got "all"'],
+    [['$in', '--max-memory', 'much'], '--max-memory expected bytes such as 512M or 2G, got "much"'],
+    [
+      ['$in', '--encoding', 'rope'],
+      '--encoding expected one of none, rotary, alibi, t5, bias, got "rope"; the others are reached by --from-metadata',
+    ],
+    [
+      ['$in', '--encoding', 'toString'],
+      '--encoding expected one of none, rotary, alibi, t5, bias, got "toString"; the others are reached by --from-metadata',
+    ],
+    [['$in', '--encoding', 'alibi,alibi'], '--encoding names alibi twice'],
+    [['$in', '--encoding', 'none,alibi'], '--encoding none cannot be joined with another'],
+    [['$in', '--encoding', 'rotary'], '--encoding rotary needs --layout halves (LLaMA, NeoX) or --layout pairs (GPT-J): models differ'],
+    [['$in', '--encoding', 't5'], '--encoding t5 needs --table <tensor name>, of shape [buckets, heads]'],
+    [['$in', '--encoding', 'bias'], '--encoding bias needs --bias <tensor name>'],
+    [['$in', '--theta', '5'], '--theta needs --encoding rotary'],
+    [['$in', '--encoding', 'alibi', '--table', 'table'], '--table needs --encoding t5'],
+    [['$in', '--from-metadata'], '--from-metadata: the file has no metadata key "case"'],
+    [['$in', '--q', 'nope'], '--q: the file has no tensor "nope"; it has "expected", "dense", "k", "q", "sinks", "table", "v"'],
+    [['$in', '--q', 'expected'], '--q: tensor "expected" expected F32, F16, BF16, got F64'],
+    [['$in', '--q', 'sinks'], '--q: tensor "sinks" expected 4 dimensions, got [4]'],
+    [
+      ['$in', '--expected', 'nope'],
+      '--expected: the file has no tensor "nope"; it has "expected", "dense", "k", "q", "sinks", "table", "v"',
+    ],
+    [['$in', '--expected', 'q'], '--expected: tensor "q" expected the shape of out, [2, 4, 9, 8], got [2, 4, 9, 16]'],
+    [['$in', '--sinks', 'nope'], '"@nope": the file has no tensor "nope"; it has "expected", "dense", "k", "q", "sinks", "table", "v"'],
+  ] as [string[], string][])('%j', async (argv, message) => {
+    expect(await line(argv)).toBe(message);
+  });
+
+  const withCase = (text: string): Uint8Array => fileOf({}, { case: text });
+  it.each([
+    ['{', 'metadata "case" is not valid JSON'],
+    ['[]', 'metadata "case" expected an object, got an array'],
+    ['null', 'metadata "case" expected an object, got null'],
+    ['{"encoding":"rotary"}', 'metadata "case": "encoding" expected {"name": text, "options": object}, got a string'],
+    [
+      '{"encoding":[{"options":{}}]}',
+      'metadata "case": "encoding" expected {"name": text, "options": object}, got an object with "options"',
+    ],
+    [
+      '{"encoding":{"name":"rotary","options":[]}}',
+      'metadata "case": "encoding" expected {"name": text, "options": object}, got an object with "name, options"',
+    ],
+    ['{"attention":[]}', 'metadata "case": "attention" expected an object, got an array'],
+    ['{"attention":{"signal":1}}', 'metadata "case": "attention" cannot have "signal"'],
+    [
+      '{"encoding":{"name":"rotary","options":{"theta":"@nope","layout":"halves"}}}',
+      '"@nope": the file has no tensor "nope"; it has "expected", "dense", "k", "q", "sinks", "table", "v"',
+    ],
+    [
+      '{"encoding":{"name":"rotary","options":{"theta":"@expected","layout":"halves"}}}',
+      '"@expected": tensor "expected" expected F32, F16, BF16, I32, I8, I64, got F64',
+    ],
+  ])('metadata %s', async (text, message) => {
+    expect(await line(['$in', '--from-metadata'], withCase(text))).toBe(message);
+  });
+
+  it('metadata that nests without end', async () => {
+    const text = `{"attention":{"window":${'['.repeat(5000)}${']'.repeat(5000)}}}`;
+    expect(await line(['$in', '--from-metadata'], withCase(text))).toBe('metadata "case" nests deeper than 8 levels');
+  });
+
+  it.each([
+    ['an unknown encoding', '{"encoding":{"name":"constructor"}}', /^unknown encoding "constructor"; known are .*rotary/],
+    ['an odd width', '{"encoding":{"name":"rotary","options":{"dim":3,"layout":"halves"}}}', /^rotary: "dim"/],
+    ['a scale of text', '{"attention":{"scale":"big"}}', /^attention\w*: "scale"/],
+    ['a window of text', '{"attention":{"window":"wide"}}', /^attention\w*: "/],
+    ['an unknown option', '{"attention":{"mask":1,"causl":true}}', /^attention\w*: "options" has no "/],
+    ['an option named __proto__', '{"attention":{"__proto__":{"causal":true}}}', /^attention\w*: "options" has no "__proto__"/],
+    ['a causal of text', '{"attention":{"causal":"yes"}}', /^attention\w*: "causal"/],
+  ])('%s in the metadata', async (_, text, pattern) => {
+    expect(await line(['$in', '--from-metadata'], withCase(text))).toMatch(pattern);
+  });
+
+  it.each([
+    [
+      'a broken file',
+      new TextEncoder().encode('not a file at all'),
+      '$in: safetensors: header expected at most 100000000 bytes, got 7594793423135338350',
+    ],
+    ['an empty file', new Uint8Array(0), "$in: safetensors: expected at least 8 bytes (the header's length), got 0"],
+  ])('%s', async (_, bytes, message) => {
+    expect(await line(['$in'], bytes)).toBe(message);
+  });
+
+  it('shapes that do not fit', async () => {
+    const bytes = writeSafetensors({ q: f32(shapes.q, q), k: f32([2, 2, 13, 8], v), v: f32(shapes.v, v) });
+    expect(await line(['$in'], bytes)).toMatch(/^attention\w*: .*"k".*D=16.*\[2, 2, 13, 8\]/);
+  });
+
+  it('an output that no memory can hold', async () => {
+    const bytes = writeSafetensors({
+      q: f32([1, 1, 4_000_000, 1], new Float32Array(4_000_000)),
+      k: f32([1, 1, 1, 1], noise(1, 1)),
+      v: f32([1, 1, 1, 512], noise(512, 1)),
+    });
+    expect(await line(['$in'], bytes)).toMatch(/memory|4 GiB/);
+    expect(await line(['$in', '--max-memory', '1M'])).toMatch(/memory/);
+  });
+});
