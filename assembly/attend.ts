@@ -13,9 +13,10 @@
 // Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 to 3 %).
 
 import {
-  A_BATCH, A_COEFFICIENT, A_GATE, A_HEAD, A_INDEX, A_INDEX_ROW, A_PTR, A_ROW, A_SIZE, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G,
+  A_BATCH, A_COEFFICIENT, A_GATE, A_HEAD, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR, A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G,
   DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK, KEY_LENGTHS, LAST, LSE, OUT, QUERIES, R_FROM, R_HEAD, R_HIGH, R_LOW, R_MAX, R_QUERY, R_SIZE,
-  R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
+  R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES, S_WEIGHTS, TERM_COUNT, T_BATCH,
+  T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, VALUE_ROWS, VALUE_TABLE,
 } from './job';
 import { storeRow } from './convert';
 import { exp2 } from './exp';
@@ -23,7 +24,8 @@ import { log } from './math';
 import { packKeys, packQueries, packValues } from './pack';
 import { scores } from './scores';
 import { canonical } from './simd';
-import { addIndexed, addRow, softcap, softmax } from './softmax';
+import { addIndexed, addMapped, addRow, softcap, softmax } from './softmax';
+import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { allFinite, values, valuesMasked } from './values';
 
 const LOG2E: f32 = 1.4426950408889634;
@@ -39,15 +41,25 @@ export function attend(job: usize, tile: i32, scratch: usize): void {
   // The last queries first: under a causal mask they see the most keys, and the small tiles fill the gaps at the end.
   const first = (blocks - 1 - (tile % blocks)) * queries;
   const count = min(queries, L - first);
-  const rows = count * (load<i32>(job, DIM_H) / G);
-  const range = startRows(job, scratch, b, g, first, count, rows);
+  // With tables of relative positions, each head starts a new group of four rows, so that a group has one table and one window.
+  const step = load<i32>(job, TERM_COUNT) | load<i32>(job, VALUE_TABLE) ? count + 3 & ~3 : count;
+  const rows = step * (load<i32>(job, DIM_H) / G);
+  const range = startRows(job, scratch, b, g, first, count, step, rows);
   packQueries(job, scratch, b, rows);
-  keyBlocks(job, scratch, b, g, rows, <i32>(range >> 32), <i32>range);
+  startTerms(job, scratch, b, rows);
+  keyBlocks(job, scratch, b, g, first, count, step, rows, <i32>(range >> 32), <i32>range);
+  if (load<usize>(job, VALUE_TABLE)) {
+    const s = scratch + load<usize>(job, S_SCORES);
+    addValueTable(job, scratch, rows, s, scratch + load<usize>(job, S_OUT), outputWidth(job));
+  }
   for (let r = 0; r < rows; r++) finishRow(job, scratch, b, r);
 }
 
-/** Sets up every row; returns the keys that some row sees, first << 32 | end (equal when there are none). */
-function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, rows: i32): u64 {
+/**
+ * Sets up every row: row r is query first + r mod step of the tile's head r / step, and dead (query −1) if that is not one of `count`.
+ * Returns the keys that some row sees, first << 32 | end (equal when there are none).
+ */
+function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32): u64 {
   const S = load<i32>(job, DIM_S);
   const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
   const lengths = load<usize>(job, KEY_LENGTHS);
@@ -55,15 +67,22 @@ function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count
   const groups = <usize>(rows + 3 >> 2);
   memory.fill(scratch + load<usize>(job, S_OUT), 0, (groups << 2) * outputWidth(job));
   memory.fill(scratch + load<usize>(job, S_ROWS), 0, groups * R_SIZE);
+  if (load<usize>(job, VALUE_TABLE)) {
+    memory.fill(scratch + load<usize>(job, S_WEIGHTS), 0, (groups << 2) * (<usize>load<i32>(job, VALUE_ROWS) << 2));
+  }
   let low = keys;
   let high = 0;
-  for (let r = 0; r < rows; r++) {
+  for (let r = 0; r < <i32>(groups << 2); r++) {
     const row = rowOf(job, scratch, r);
-    const i = first + (r % count);
+    if (r >= rows || r % step >= count) {
+      store<i32>(row, -1, R_QUERY);
+      continue;
+    }
+    const i = first + (r % step);
     const from = max(i + load<i32>(job, FIRST), 0);
     const to = max(min(i + load<i32>(job, LAST) + 1, keys), from);
     store<i32>(row, i, R_QUERY);
-    store<i32>(row, g * shared + r / count, R_HEAD);
+    store<i32>(row, g * shared + r / step, R_HEAD);
     store<i32>(row, from, R_LOW);
     store<i32>(row, to, R_HIGH);
     if (from < to) {
@@ -88,18 +107,24 @@ function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count
 }
 
 /** Takes the keys low … high − 1 block by block. */
-function keyBlocks(job: usize, scratch: usize, b: i32, g: i32, rows: i32, low: i32, high: i32): void {
+function keyBlocks(
+  job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
+): void {
+  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
   for (let block = low - (low % KEY_BLOCK); block < high; block += KEY_BLOCK) {
     const from = max(block, low) & ~7;
     const end = min(block + KEY_BLOCK, high);
     packKeys(job, scratch, b, g, block, from, end);
     packValues(job, scratch, b, g, block, from, end);
-    for (let r = 0; r < rows; r += BAND) meet(job, scratch, b, r, min(BAND, rows - r), block, end);
+    keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
+    for (let r = 0; r < rows; r += BAND) meet(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
   }
 }
 
 /** A band of rows meets the keys block … end − 1. */
-function meet(job: usize, scratch: usize, b: i32, r: i32, rows: i32, block: i32, end: i32): void {
+function meet(
+  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
+): void {
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
   let low = end;
@@ -122,11 +147,22 @@ function meet(job: usize, scratch: usize, b: i32, r: i32, rows: i32, block: i32,
     const keys = load<i32>(at, R_TO) - from;
     if (keys <= 0) continue;
     const line = s + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
-    adjust(job, at, min(4, rows - 4 * n), line, b, from, keys);
+    const row = r + 4 * n;
+    const live = liveOf(at, min(4, rows - 4 * n));
+    addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
+    adjust(job, at, live, line, b, from, keys);
     if (softmax(at, line, keys + 7 & ~7, from)) hidden = true;
+    if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }
   if (!hidden || allFinite(v, width, low - block, high - block)) values(group, groups, s, v, block, o, width);
   else valuesMasked(group, rows, s, v, block, o, width);
+}
+
+/** Rows of a group that are not dead; these come first. */
+@inline function liveOf(group: usize, rows: i32): i32 {
+  let live = 0;
+  while (live < rows && load<i32>(group + (live << 2), R_QUERY) >= 0) live++;
+  return live;
 }
 
 /** Sets the keys of block … end − 1 that some of the group's `live` rows see. */
@@ -168,8 +204,14 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     }
     const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
     const index = load<usize>(entry, A_INDEX);
-    if (index) addIndexed(s, table, index + i * load<i32>(entry, A_INDEX_ROW) + (low << 2), keys, coefficient);
-    else addRow(s, table + i * load<i32>(entry, A_ROW) + (low << 2), keys, coefficient);
+    if (index) {
+      const columns = index + b * load<i32>(entry, A_INDEX_BATCH) + i * load<i32>(entry, A_INDEX_ROW) + (low << 2);
+      const rows = load<usize>(entry, A_ROWS);
+      const code = rows ? load<usize>(rows + b * load<i32>(entry, A_ROWS_BATCH) + (i << 2)) << 2 : 0;
+      const map = load<usize>(entry, A_MAP);
+      if (map) addMapped(s, table, map + code, columns, keys, coefficient);
+      else addIndexed(s, table + code, columns, keys, coefficient);
+    } else addRow(s, table + i * load<i32>(entry, A_ROW) + (low << 2), keys, coefficient);
   }
 }
 
@@ -180,6 +222,7 @@ function finishRow(job: usize, scratch: usize, b: i32, r: i32): void {
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
   const i = load<i32>(row, R_QUERY);
+  if (i < 0) return;
   const h = load<i32>(row, R_HEAD);
   let m = load<f32>(row, R_MAX);
   let l = load<f32>(row, R_SUM);

@@ -8,6 +8,7 @@ function abi(): i32 {
 
 export { abi };
 export { attend } from './attend';
+export { merge } from './merge';
 export { rotate, rotaryTable } from './rotate';
 export { loadRow, storeRow } from './convert';
 export { exp, log, pow, sin, cos, tanh } from './math';

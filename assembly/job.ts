@@ -68,11 +68,51 @@ export const S_VALUES: i32 = 212; // [E'/8][KEY_BLOCK][8] values; E' is E rounde
 export const S_OUT: i32 = 216; // [rows][E'] output before division
 export const S_SCORES: i32 = 220; // [BAND][KEY_BLOCK] scores, then probabilities
 export const S_LINE: i32 = 224; // 8 rows of D floats, for conversion and rotation
-export const JOB_SIZE: i32 = 256;
+
+// Query i counts as qᵢ + QUERY_BIAS[h] in the content score; f32 [H, D].
+export const QUERY_BIAS: i32 = 256;
+// Scores against tables of relative positions, added before the softcap: TERM_COUNT entries at TERMS.
+export const TERM_COUNT: i32 = 260;
+export const TERMS: i32 = 264;
+// A table of values that are added to v by relative position: packed like V in blocks of KEY_BLOCK rows, chosen by an index map as in a
+// term. WEIGHTS: [rows][VALUE_ROWS] probabilities summed by row of the table.
+export const VALUE_TABLE: i32 = 268;
+export const VALUE_HEAD: i32 = 272;
+export const VALUE_ROWS: i32 = 276; // a multiple of KEY_BLOCK
+export const VALUE_INDEX: i32 = 280;
+export const VALUE_INDEX_ROW: i32 = 284;
+export const VALUE_INDEX_BATCH: i32 = 288;
+export const S_WEIGHTS: i32 = 292;
+export const JOB_SIZE: i32 = 320;
+
+// A term entry: s(i, j) += SCALE·(qᵢ + BIAS[h])·table[ρ(i, j)] (query kinds) or SCALE·kⱼ·table[ρ(i, j)] (key kind).
+//   QUERY_OFFSET  the packed table [rows/8][D][8] has one row per offset: row j − i − FIRST
+//   QUERY_INDEX   the packed table has few rows; row = INDEX[b·INDEX_BATCH + i·INDEX_ROW + 4j] (i32)
+//   KEY_OFFSET    as QUERY_OFFSET, but packed like queries, [rows/4][D][4]
+export const QUERY_OFFSET: i32 = 0;
+export const QUERY_INDEX: i32 = 1;
+export const KEY_OFFSET: i32 = 2;
+export const E_KIND: i32 = 0;
+export const E_TABLE: i32 = 4;
+export const E_HEAD: i32 = 8; // bytes from query head to query head of the table
+export const E_ROWS: i32 = 12; // packed rows, a multiple of 8
+export const E_FIRST: i32 = 16;
+export const E_BIAS: i32 = 20; // f32 [H, D]
+export const E_SCALE: i32 = 24; // in the unit of the content score, see Q_SCALE
+export const E_INDEX: i32 = 28;
+export const E_INDEX_ROW: i32 = 32;
+export const E_INDEX_BATCH: i32 = 36;
+// Scratch: the term's own packed queries; its scores, [4][SCORES_ROW] of one group (QUERY_OFFSET), [rows][ROWS] of the tile (QUERY_INDEX),
+// or [heads][KEY_BLOCK/8][WINDOW][8] of one key block (KEY_OFFSET).
+export const E_QUERIES: i32 = 40;
+export const E_SCORES: i32 = 44;
+export const E_WINDOW: i32 = 48;
+export const E_SIZE: i32 = 64;
 
 // A bias entry. Without an index map: bias(i, j) = coefficient · row[j], row = ptr + b·BATCH + h·HEAD + i·ROW: a table over the
 // offset j − i has ROW = −4 (its pointer stands at offset 0), a dense tensor has its own strides. With an index map:
-// bias(i, j) = coefficient · table[map[j]], table = ptr + b·BATCH + h·HEAD, map = INDEX + i·INDEX_ROW (i32).
+// bias(i, j) = coefficient · table[index[j]], table = ptr + b·BATCH + h·HEAD, index = INDEX + b·INDEX_BATCH + i·INDEX_ROW (i32).
+// With ROWS (i32 [L] at ROWS + b·ROWS_BATCH) the index is the sum ROWS[i] + index[j], and with MAP (i32) it is MAP[ROWS[i] + index[j]].
 // GATE, if there, is f32 [B, H, L] and multiplies the row.
 export const A_PTR: i32 = 0;
 export const A_BATCH: i32 = 4;
@@ -82,7 +122,11 @@ export const A_INDEX: i32 = 16;
 export const A_INDEX_ROW: i32 = 20;
 export const A_GATE: i32 = 24;
 export const A_COEFFICIENT: i32 = 28;
-export const A_SIZE: i32 = 32;
+export const A_INDEX_BATCH: i32 = 32;
+export const A_ROWS: i32 = 36;
+export const A_ROWS_BATCH: i32 = 40;
+export const A_MAP: i32 = 44;
+export const A_SIZE: i32 = 48;
 
 // What a tile knows of its rows, four by four (a group): one 16-byte vector per field, lane = row.
 export const R_QUERY: i32 = 0; // i
@@ -100,8 +144,8 @@ export const R_SIZE: i32 = 128;
 export const BAND: i32 = 16;
 // Keys of a block. A constant, so that the rows of a band's scores lie at immediate offsets; part of the contract on bits.
 export const KEY_BLOCK: i32 = 96;
-// Bytes from row to row of a band's scores.
-export const SCORES_ROW: i32 = 384;
+// Bytes from row to row of a band's scores: 96 keys, and room for the 112 offsets that four rows meet.
+export const SCORES_ROW: i32 = 448;
 
 // The parameter block of rotaryTable.
 export const W_TABLE: i32 = 0; // f32 [rows][R/2 cosines, R/2 sines]
@@ -114,3 +158,21 @@ export const W_FACTOR: i32 = 24; // f64, multiplies cosine and sine
 export const W_SINE: i32 = 32; // f64, 1 or −1 (the inverse rotation)
 export const W_TILE: i32 = 40; // rows of a tile
 export const W_SIZE: i32 = 48;
+
+// The parameter block of merge. A state is two tensors, T_SIZE each: the output and its log-sum-exp, whose channel stride is unused.
+export const M_OUT: i32 = 0; // a tensor
+export const M_LSE: i32 = 24; // f32 [B, H, L]
+export const M_COUNT: i32 = 28;
+export const M_STATES: i32 = 32; // [COUNT] states of M_STATE bytes
+export const M_SINKS: i32 = 36; // f32 [H]
+export const M_H: i32 = 40;
+export const M_L: i32 = 44;
+export const M_E: i32 = 48;
+export const M_TILE: i32 = 52; // queries of a tile
+// Scratch of one thread, offsets from its base.
+export const M_WEIGHTS: i32 = 56; // f64 [COUNT]: those of the states that are not empty
+export const M_ROWS: i32 = 60; // usize [COUNT]: where their rows lie as contiguous f32
+export const M_RESULT: i32 = 64; // f32 [E'], E' is E rounded up to 8
+export const M_LINES: i32 = 68; // f32 [COUNT][E'], for the states that are stored otherwise
+export const M_SIZE: i32 = 72;
+export const M_STATE: i32 = 48;

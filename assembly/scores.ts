@@ -5,13 +5,13 @@ import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd } from './simd';
 
 /**
- * Four rows × eight keys. q: [D][4], keys: one panel [D][8], s: SCORES_ROW bytes a row. Eight accumulators, two key
+ * Four rows × eight keys. q: [D][4], keys: one panel [D][8], s: `row` bytes a row. Eight accumulators, two key
  * vectors, one splat and one product live at once: 12 of 16 registers.
  *
  * Attempts that lost: unrolling the loop by hand (V8 hoists the loads and spills: 33, 31, 28 GFLOP/s at 1, 2, 4 steps), 5×8 in the
  * whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
  */
-function scores4x8(q: usize, keys: usize, s: usize, D: i32): void {
+export function scores4x8(q: usize, keys: usize, s: usize, D: i32, row: usize): void {
   let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
   let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
   let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
@@ -36,12 +36,15 @@ function scores4x8(q: usize, keys: usize, s: usize, D: i32): void {
   }
   v128.store(s, s0a);
   v128.store(s, s0b, 16);
-  v128.store(s, s1a, SCORES_ROW);
-  v128.store(s, s1b, SCORES_ROW + 16);
-  v128.store(s, s2a, 2 * SCORES_ROW);
-  v128.store(s, s2b, 2 * SCORES_ROW + 16);
-  v128.store(s, s3a, 3 * SCORES_ROW);
-  v128.store(s, s3b, 3 * SCORES_ROW + 16);
+  s += row;
+  v128.store(s, s1a);
+  v128.store(s, s1b, 16);
+  s += row;
+  v128.store(s, s2a);
+  v128.store(s, s2b, 16);
+  s += row;
+  v128.store(s, s3a);
+  v128.store(s, s3b, 16);
 }
 
 /**
@@ -60,7 +63,7 @@ export function scores(group: usize, groups: i32, q: usize, keys: usize, s: usiz
     const panel = keys + (<usize>(j - block) * D << 2);
     for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
       if (j < load<i32>(at, R_FROM) || j >= load<i32>(at, R_TO)) continue;
-      scores4x8(q + <usize>n * size, panel, s + 4 * n * SCORES_ROW + (<usize>(j - block) << 2), D);
+      scores4x8(q + <usize>n * size, panel, s + 4 * n * SCORES_ROW + (<usize>(j - block) << 2), D, SCORES_ROW);
     }
   }
 }

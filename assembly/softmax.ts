@@ -22,10 +22,17 @@ export function addRow(s: usize, row: usize, n: i32, coefficient: f32): void {
   }
 }
 
-/** s ← s + coefficient·table[map]; `n` real entries, not rounded up: a map is never read past its end. */
-export function addIndexed(s: usize, table: usize, map: usize, n: i32, coefficient: f32): void {
-  for (const end = s + (<usize>n << 2); s < end; s += 4, map += 4) {
-    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(map) << 2)));
+/** s ← s + coefficient·table[index]; `n` real entries, not rounded up: an index is never read past its end. */
+export function addIndexed(s: usize, table: usize, index: usize, n: i32, coefficient: f32): void {
+  for (const end = s + (<usize>n << 2); s < end; s += 4, index += 4) {
+    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(index) << 2)));
+  }
+}
+
+/** s ← s + coefficient·table[map[columns]]; the same. */
+export function addMapped(s: usize, table: usize, map: usize, columns: usize, n: i32, coefficient: f32): void {
+  for (const end = s + (<usize>n << 2); s < end; s += 4, columns += 4) {
+    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(map + (load<u32>(columns) << 2)) << 2)));
   }
 }
 

@@ -4,16 +4,18 @@ import { KEY_BLOCK, R_FROM, R_SCALE, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd, splat } from './simd';
 
 /** Bytes of one column of eight channels. */
-const COLUMN: usize = KEY_BLOCK << 5;
+export const COLUMN: usize = KEY_BLOCK << 5;
 
 /**
- * Four rows × eight channels, all keys. p: SCORES_ROW bytes a row, v: one column [keys][8], o: `width` bytes a row.
+ * Four rows × eight channels, all keys. p: SCORES_ROW bytes a row, v: one column [keys][8], o: `width` bytes a row; the group's
+ * R_SCALE multiplies o first.
  *
  * Attempts that lost: inlined into its caller, or with the row stride of p in a variable (no integer register is left for the row
  * pointers: 26 against 35 GFLOP/s).
  */
-function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize, c: v128): void {
+export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize, group: usize): void {
   const o1 = o + width, o2 = o1 + width, o3 = o2 + width;
+  const c = v128.load(group, R_SCALE);
   const c0 = splat(c, 0), c1 = splat(c, 1), c2 = splat(c, 2), c3 = splat(c, 3);
   let o0a = f32x4.mul(v128.load(o), c0), o0b = f32x4.mul(v128.load(o, 16), c0);
   let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
@@ -56,7 +58,7 @@ export function values(group: usize, groups: i32, p: usize, v: usize, block: i32
       const keys = load<i32>(at, R_TO) - from;
       if (keys <= 0) continue;
       const x = p + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
-      values4x8(x, v + (<usize>(from - block) << 5), keys, o + <usize>(4 * n) * width, width, v128.load(at, R_SCALE));
+      values4x8(x, v + (<usize>(from - block) << 5), keys, o + <usize>(4 * n) * width, width, at);
     }
   }
 }

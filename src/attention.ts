@@ -9,11 +9,14 @@ import {
   type Encoding,
   type IndexBias,
   mergePlans,
+  type Place,
   type Plan,
   type Rotation,
   type Shape,
+  type SumIndex,
 } from './plan.ts';
 import type { Tables, TableUse } from './tables.ts';
+import { cacheKey, checkTerm, checkValueTable, prepareTerms, type ScratchNeed } from './terms.ts';
 import { DTYPES, type Home, makeTensor, Tensor } from './tensor.ts';
 import type { Job } from './threads/types.ts';
 import * as field from './wasm/generated/job.ts';
@@ -25,6 +28,12 @@ export type Layout = 'bhld' | 'blhd';
 export interface AttentionOptions {
   /** A position scheme, or several that add up. Default none. */
   readonly encoding?: Encoding | readonly Encoding[];
+  /** Position of this call's first key among the keys of the whole: the call is a shard of them. Default 0; needs `totalKeys`. */
+  readonly keyOffset?: number;
+  /** Keys of the whole, T ≥ keyOffset + S; default S. Every S of alignments, windows and positions below is this one. */
+  readonly totalKeys?: number;
+  /** Position of this call's first query; default T − L. */
+  readonly queryOffset?: number;
   /** True: key j is visible to query i when j ≤ i + (S − L), the bottom-right alignment; `{ offset }` sets j ≤ i + offset. */
   readonly causal?: boolean | { readonly offset: number };
   /** i + (S − L) − left ≤ j ≤ i + (S − L) + right, both inclusive; a missing side is unbounded. */
@@ -33,9 +42,9 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** c > 0: the scaled score s becomes c · tanh(s/c), before biases and masks. */
   readonly softcap?: number;
-  /** One extra logit per query head in the denominator: [H]. */
+  /** One extra logit per query head in the denominator: [H]. Not in a shard of the keys, where `mergeStates` adds it, once. */
   readonly sinks?: Float32Array | readonly number[] | Tensor;
-  /** Keys that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
+  /** Keys of the whole that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
   readonly keyLengths?: Int32Array | readonly number[];
   /** Default `'bhld'`. */
   readonly layout?: Layout;
@@ -47,7 +56,22 @@ export interface AttentionOptions {
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-const OPTION_NAMES = ['encoding', 'causal', 'window', 'scale', 'softcap', 'sinks', 'keyLengths', 'layout', 'out', 'signal', 'onProgress'];
+const OPTION_NAMES = [
+  'encoding',
+  'keyOffset',
+  'totalKeys',
+  'queryOffset',
+  'causal',
+  'window',
+  'scale',
+  'softcap',
+  'sinks',
+  'keyLengths',
+  'layout',
+  'out',
+  'signal',
+  'onProgress',
+];
 
 /** What a call needs of its engine. */
 export interface Office extends Home {
@@ -80,7 +104,7 @@ const UNBOUNDED = 2 ** 30;
 /** Axis of heads and of positions in a layout. */
 const axes = (layout: Layout): { head: number; row: number } => (layout === 'bhld' ? { head: 1, row: 2 } : { head: 2, row: 1 });
 
-function checkTensor(where: string, name: string, value: unknown, home: Home): Tensor {
+export function checkTensor(where: string, name: string, value: unknown, home: Home): Tensor {
   if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
   if (value.home !== home) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
   if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
@@ -136,13 +160,27 @@ export function checkOut(where: string, out: unknown, shape: readonly number[], 
   return tensor;
 }
 
-/** Range of keys of query i as offsets: i + first ≤ j ≤ i + last. */
-function visibleRange(where: string, { causal, window }: AttentionOptions, { L, S }: Shape): { first: number; last: number } {
-  const base = S - L;
+/** Where the queries and keys of a call stand in the whole: all of it, unless the call is a shard of the keys. */
+function placeOf(where: string, { keyOffset, totalKeys, queryOffset }: AttentionOptions, { L, S }: Shape): Place {
+  if (keyOffset !== undefined && totalKeys === undefined) throw wrongType(where, 'totalKeys', 'a number beside "keyOffset"', totalKeys);
+  const first = integer(where, 'keyOffset', keyOffset ?? 0, 0, UNBOUNDED);
+  const total = integer(where, 'totalKeys', totalKeys ?? S, 0, UNBOUNDED);
+  if (first + S > total) throw wrongValue(where, 'totalKeys', `at least keyOffset + S = ${first + S}`, total);
+  const query = integer(where, 'queryOffset', queryOffset ?? total - L, -UNBOUNDED, UNBOUNDED);
+  return { keyOffset: first, totalKeys: total, queryOffset: query };
+}
+
+/** Range of keys of query i as offsets: i + first ≤ j ≤ i + last, where j counts the keys of the call. */
+function visibleRange(
+  where: string,
+  { causal, window }: AttentionOptions,
+  { keyOffset, queryOffset }: Place,
+): { first: number; last: number } {
+  const base = queryOffset - keyOffset;
   let first = -UNBOUNDED;
   let last = UNBOUNDED;
   if (typeof causal === 'object' && causal !== null) {
-    last = integer(where, 'causal.offset', causal.offset, -UNBOUNDED, UNBOUNDED);
+    last = integer(where, 'causal.offset', causal.offset, -UNBOUNDED, UNBOUNDED) - keyOffset;
   } else if (causal !== undefined && boolean(where, 'causal', causal)) {
     last = base;
   }
@@ -151,10 +189,13 @@ function visibleRange(where: string, { causal, window }: AttentionOptions, { L, 
     if (left !== undefined) first = base - integer(where, 'window.left', left, 0, UNBOUNDED);
     if (right !== undefined) last = Math.min(last, base + integer(where, 'window.right', right, 0, UNBOUNDED));
   }
-  return { first, last };
+  return { first: bounded(first), last: bounded(last) };
 }
 
-function numbersOf(where: string, name: string, given: unknown, size: number): Float32Array | undefined {
+/** The nearest number that may stand in FIRST and LAST. */
+const bounded = (x: number): number => Math.max(-UNBOUNDED, Math.min(UNBOUNDED, x));
+
+export function numbersOf(where: string, name: string, given: unknown, size: number): Float32Array | undefined {
   if (given === undefined) return undefined;
   if (!(given instanceof Tensor) && !(given instanceof Float32Array) && !Array.isArray(given)) {
     throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
@@ -164,29 +205,44 @@ function numbersOf(where: string, name: string, given: unknown, size: number): F
   return values;
 }
 
-function lengthsOf(where: string, given: unknown, { B, S }: Shape): Int32Array | undefined {
+/** Keys of this call that count, from the lengths of the whole. */
+function lengthsOf(where: string, given: unknown, { B, S }: Shape, { keyOffset, totalKeys }: Place): Int32Array | undefined {
   if (given === undefined) return undefined;
   if (!(given instanceof Int32Array) && !Array.isArray(given)) throw wrongType(where, 'keyLengths', 'an Int32Array or an array', given);
   if (given.length !== B) throw wrongValue(where, 'keyLengths', `B=${B} lengths`, `${given.length}`);
-  return Int32Array.from(given, (n: number, b: number) => integer(where, `keyLengths[${b}]`, n, 0, S));
+  const local = (n: number): number => Math.max(0, Math.min(S, n - keyOffset));
+  return Int32Array.from(given, (n: number, b: number) => local(integer(where, `keyLengths[${b}]`, n, 0, totalKeys)));
 }
 
 /** Lowers the encodings and checks what came out. */
-function lower(where: string, given: AttentionOptions['encoding'], shape: Shape, office: Office): { plan: Plan; owners: Encoding[] } {
+function lower(
+  where: string,
+  given: AttentionOptions['encoding'],
+  shape: Shape,
+  place: Place,
+  office: Office,
+): { plan: Plan; keys: Map<unknown, string> } {
   const encodings = given === undefined ? [] : Array.isArray(given) ? given : [given as Encoding];
-  const owners: Encoding[] = [];
+  const keys = new Map<unknown, string>();
   const plans = encodings.map((encoding: Encoding, n: number) => {
     const name = Array.isArray(given) ? `encoding[${n}]` : 'encoding';
     if (typeof encoding?.lower !== 'function') throw wrongType(where, name, 'an encoding such as rotary({ … })', encoding);
-    const plan = encoding.lower({ shape, math: office.math });
+    const plan = encoding.lower({ shape, place, math: office.math });
     for (const bias of plan.biases ?? []) {
-      checkBias(where, `${name} (${encoding.name})`, bias, shape, office);
-      owners.push(encoding);
+      checkBias(where, `${name} (${encoding.name})`, bias, shape, place, office);
     }
+    for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
+    if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
+    if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
+      throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
+    }
+    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable].forEach((part, n) => {
+      if (part) keys.set(part, cacheKey(encoding, String(n)));
+    });
     if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
     return plan;
   });
-  return { plan: mergePlans(plans), owners };
+  return { plan: mergePlans(plans), keys };
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {
@@ -196,27 +252,66 @@ export function checkRotation(where: string, name: string, rotation: Rotation, D
   if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
 }
 
-function checkBias(where: string, name: string, bias: Bias, { B, H, L, S }: Shape, home: Home): void {
+function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, home: Home): void {
+  const { B, H, L, S } = shape;
   if (bias.kind === 'dense') {
     const { tensor } = bias;
     checkTensor(where, name, tensor, home);
-    const allowed = [[1, B], [1, H], [1, L], [S]];
+    const allowed = [
+      [1, B],
+      [1, H],
+      [1, L],
+      [S, totalKeys],
+    ];
     if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
-      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, S=${S}]`, `[${tensor.shape.join(', ')}]`);
+      const width = totalKeys === S ? `S=${S}` : `S=${S}|${totalKeys}`;
+      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, `[${tensor.shape.join(', ')}]`);
     }
     return;
   }
   if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
   if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
-  if (bias.kind === 'index') checkIndex(where, name, bias, L, S);
+  if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
+  if (bias.kind === 'index') checkIndex(where, name, bias, shape);
 }
 
-function checkIndex(where: string, name: string, { table, heads, index }: IndexBias, L: number, S: number): void {
-  const rows = table.length / heads;
-  if (!Number.isInteger(rows)) throw wrongValue(where, name, `a table of [${heads}, P]`, table);
-  if (index.length !== L * S) throw wrongValue(where, name, `an index of [L=${L}, S=${S}]`, index);
-  const bad = index.findIndex((x) => x < 0 || x >= rows);
-  if (bad >= 0) throw wrongValue(where, name, `indices in 0 … ${rows - 1}`, index[bad]);
+function checkIndex(where: string, name: string, { table, heads, index }: IndexBias, { B, L, S }: Shape): void {
+  const P = table.length / heads;
+  if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${heads}, P]`, table);
+  if (index instanceof Int32Array) {
+    if (index.length !== L * S) throw wrongValue(where, name, `an index of [L=${L}, S=${S}]`, index);
+    return checkEntries(where, name, index, P);
+  }
+  const { rows, columns, map } = index;
+  if (rows.length !== L && rows.length !== B * L) throw wrongValue(where, name, `rows of [L=${L}] or [B=${B}, L=${L}]`, rows);
+  if (columns.length !== S && columns.length !== B * S) throw wrongValue(where, name, `columns of [S=${S}] or [B=${B}, S=${S}]`, columns);
+  if (map) checkEntries(where, name, map, P);
+  if (B * L * S) checkSums(where, name, { rows, columns }, { L, S }, map?.length ?? P);
+}
+
+function checkEntries(where: string, name: string, index: Int32Array, P: number): void {
+  const bad = index.findIndex((x) => x < 0 || x >= P);
+  if (bad >= 0) throw wrongValue(where, name, `indices in 0 … ${P - 1}`, index[bad]);
+}
+
+/** Smallest and largest of each run of n numbers. */
+function bounds(list: Int32Array, n: number): { low: number; high: number }[] {
+  return Array.from({ length: list.length / n }, (_, b) => {
+    const run = list.subarray(b * n, (b + 1) * n);
+    return { low: run.reduce((a, x) => Math.min(a, x)), high: run.reduce((a, x) => Math.max(a, x)) };
+  });
+}
+
+/** Every sum of a row and a column of the same batch row lies in 0 … end − 1. */
+function checkSums(where: string, name: string, { rows, columns }: SumIndex, { L, S }: { L: number; S: number }, end: number): void {
+  const left = bounds(rows, L);
+  const right = bounds(columns, S);
+  for (let b = 0; b < Math.max(left.length, right.length); b++) {
+    const r = left[left.length > 1 ? b : 0] as { low: number; high: number };
+    const c = right[right.length > 1 ? b : 0] as { low: number; high: number };
+    if (r.low + c.low < 0) throw wrongValue(where, name, `rows[i] + columns[j] in 0 … ${end - 1}`, r.low + c.low);
+    if (r.high + c.high >= end) throw wrongValue(where, name, `rows[i] + columns[j] in 0 … ${end - 1}`, r.high + c.high);
+  }
 }
 
 /** How a call is cut into tiles. The cut shows in no bit of the result. */
@@ -229,8 +324,8 @@ function tiling({ B, H, G, L }: Shape, threads: number): { queries: number; tile
   return { queries, tiles: tiles() };
 }
 
-/** Offsets of one thread's scratch. */
-function scratchLayout({ D, E }: Shape, rows: number): { fields: [number, number][]; bytes: number } {
+/** Offsets of one thread's scratch; the terms' needs come last and are told theirs. */
+function scratchLayout({ D, E }: Shape, rows: number, needs: readonly ScratchNeed[]): { fields: [number, number][]; bytes: number } {
   const padded = Math.ceil(rows / 4) * 4;
   const width = Math.ceil(E / 8) * 8;
   const sizes: [number, number][] = [
@@ -248,6 +343,10 @@ function scratchLayout({ D, E }: Shape, rows: number): { fields: [number, number
     bytes += Math.ceil(size / 64) * 64;
     return [name, at];
   });
+  for (const need of needs) {
+    need.assign(bytes);
+    bytes += Math.ceil(need.bytes / 64) * 64;
+  }
   return { fields, bytes };
 }
 
@@ -273,13 +372,15 @@ const LOG2E = 1.4426950408889634;
 /** Where a bias lies: fields of its entry. */
 type BiasEntry = readonly [number, number][];
 
-function denseEntry({ tensor }: DenseBias, office: Office, lease: Lease): BiasEntry {
-  let source = tensor;
-  if (tensor.dtype !== 'f32' || (tensor.strides[3] !== 1 && tensor.shape[3] !== 1)) {
-    source = makeTensor(office, 'bias', tensor.shape, tensor.toArray());
+function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, office: Office, lease: Lease): BiasEntry {
+  // A bias over the keys of the whole is read where the shard's keys stand.
+  const part = tensor.slice(null, null, null, tensor.shape[3] === S ? null : [keyOffset, keyOffset + S]);
+  lease.defer(() => part.dispose());
+  let source = part;
+  if (part.dtype !== 'f32' || (part.strides[3] !== 1 && part.shape[3] !== 1)) {
+    source = makeTensor(office, 'bias', part.shape, part.toArray());
     lease.defer(() => source.dispose());
   }
-  lease.defer(source.pin());
   const stride = (axis: number): number => (source.shape[axis] === 1 ? 0 : (source.strides[axis] as number) * 4);
   return [
     [field.A_PTR, source.pointer],
@@ -289,50 +390,76 @@ function denseEntry({ tensor }: DenseBias, office: Office, lease: Lease): BiasEn
   ];
 }
 
-function indexEntry({ table, heads, index }: IndexBias, { S }: Shape, lease: Lease): BiasEntry {
-  return [
+function indexEntry({ table, heads, index }: IndexBias, { L, S }: Shape, lease: Lease): BiasEntry {
+  const entry: BiasEntry = [
     [field.A_PTR, lease.upload(table)],
     [field.A_HEAD, heads > 1 ? (table.length / heads) * 4 : 0],
-    [field.A_INDEX, lease.upload(index)],
-    [field.A_INDEX_ROW, S * 4],
+  ];
+  if (index instanceof Int32Array) return [...entry, [field.A_INDEX, lease.upload(index)], [field.A_INDEX_ROW, S * 4]];
+  const { rows, columns, map } = index;
+  return [
+    ...entry,
+    [field.A_INDEX, lease.upload(columns)],
+    [field.A_INDEX_BATCH, columns.length > S ? S * 4 : 0],
+    [field.A_ROWS, lease.upload(rows)],
+    [field.A_ROWS_BATCH, rows.length > L ? L * 4 : 0],
+    [field.A_MAP, map ? lease.upload(map) : 0],
   ];
 }
 
 /** Fills in the bias entries; returns their address. */
-function writeBiases(plan: Plan, owners: readonly Encoding[], shape: Shape, office: Office, lease: Lease): number {
+function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place: Place, office: Office, lease: Lease): number {
   const biases = plan.biases ?? [];
   if (!biases.length) return 0;
   const { L, S } = shape;
-  const entries = biases.map((bias, n): BiasEntry => {
+  const base = place.queryOffset - place.keyOffset;
+  const entries = biases.map((bias): BiasEntry => {
     const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, lease.upload(bias.gate)]] : [];
-    if (bias.kind === 'dense') return denseEntry(bias, office, lease);
+    if (bias.kind === 'dense') return denseEntry(bias, shape, place, office, lease);
     if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
-    // Query i stands at i + S − L: offsets run from −(S − 1) to L − 1, and column j of row i is offset j − i − (S − L).
-    const { at, headStride } = office.tables.offsets(owners[n] as Encoding, bias, 1 - S, Math.max(1, S + L - 1), lease);
-    return [[field.A_PTR, at - 4 * (S - L)], [field.A_HEAD, headStride], [field.A_ROW, -4], ...gate];
+    // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
+    const entry = office.tables.columns(keys.get(bias) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * bias.heads, lease, (first, count) => {
+      const out = new Float32Array(bias.heads * count);
+      bias.fill(out, first, count);
+      return out;
+    });
+    const at = entry.at - 4 * entry.first;
+    const headStride = bias.heads > 1 ? 4 * entry.count : 0;
+    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...gate];
   });
   const block = lease.block(biases.length * field.A_SIZE);
   const writer = lease.writer(block);
   entries.forEach((entry, n) => {
     for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
-    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E);
+    const bias = biases[n] as Bias;
+    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E * (bias.kind === 'dense' ? 1 : (bias.coefficient ?? 1)));
   });
   return block;
 }
 
 /** The tables of a rotation for queries and keys. */
-function rotationTables(rotation: Rotation, { B, L, S }: Shape, office: Office, lease: Lease): { q: TableUse; k: TableUse } {
+function rotationTables(rotation: Rotation, { B, L, S }: Shape, place: Place, office: Office, lease: Lease): { q: TableUse; k: TableUse } {
   const { tables } = office;
-  const { queryPositions, keyPositions } = rotation;
-  const first = Math.min(0, S - L);
-  const standard = queryPositions && keyPositions ? undefined : tables.positions(rotation, false, first, Math.max(1, S - first), lease);
+  const { keyPositions, offset = 0 } = rotation;
+  const { keyOffset, queryOffset } = place;
+  let { queryPositions } = rotation;
+  // One table serves queries and keys unless they stand apart, as a far shard's do: then it would span the gap.
+  const apart = queryOffset + L < keyOffset || keyOffset + S < queryOffset;
+  if (apart && !queryPositions && !keyPositions) {
+    queryPositions = { values: Float64Array.from({ length: L }, (_, i) => queryOffset + i + offset), batched: false };
+  }
+  const first = Math.min(queryPositions ? keyOffset : queryOffset, keyPositions ? queryOffset : keyOffset);
+  const end = Math.max(queryPositions ? 0 : queryOffset + L, keyPositions ? 0 : keyOffset + S);
+  const standard = queryPositions && keyPositions ? undefined : tables.positions(rotation, false, first, Math.max(1, end - first), lease);
   const from = (position: number): TableUse => ({
     ...(standard as TableUse),
     at: (standard as TableUse).at + (position - first) * 4 * rotation.dim,
   });
   return {
-    q: queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(S - L),
-    k: keyPositions ? tables.explicit(rotation, false, keyPositions, S, B, lease) : { ...from(0), ...(queryPositions ? {} : { jobs: [] }) },
+    q: queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(queryOffset),
+    k: keyPositions
+      ? tables.explicit(rotation, false, keyPositions, S, B, lease)
+      : { ...from(keyOffset), ...(queryPositions ? {} : { jobs: [] }) },
   };
 }
 
@@ -373,9 +500,13 @@ export function prepareAttention(
   const { B, H, G, L, S, D, E } = shape;
   const scale = given.scale === undefined ? 1 / Math.sqrt(D) : finite(where, 'scale', given.scale);
   const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
-  const { first, last } = visibleRange(where, given, shape);
+  const place = placeOf(where, given, shape);
+  const { first, last } = visibleRange(where, given, place);
   const sinks = numbersOf(where, 'sinks', given.sinks, H);
-  const lengths = lengthsOf(where, given.keyLengths, shape);
+  if (sinks && place.totalKeys !== S) {
+    throw wrongValue(where, 'sinks', 'none in a shard of the keys', 'some', 'they count once; give them to mergeStates');
+  }
+  const lengths = lengthsOf(where, given.keyLengths, shape, place);
   const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
   const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, tensors, office);
   if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
@@ -383,7 +514,7 @@ export function prepareAttention(
   if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
     throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
   }
-  const { plan, owners } = lower(where, given.encoding, shape, office);
+  const { plan, keys } = lower(where, given.encoding, shape, place, office);
 
   const lease = new Lease(office.arena);
   const staged = Boolean(given.signal || given.onProgress);
@@ -393,12 +524,16 @@ export function prepareAttention(
     target = resultTensor(office, where, outShape, out, staged);
     lse = withLse ? makeTensor(office, where, [B, H, L]) : undefined;
     const rotation = plan.rotation;
-    const tables = rotation && rotationTables(rotation, shape, office, lease);
-    const biases = writeBiases(plan, owners, shape, office, lease);
+    const tables = rotation && rotationTables(rotation, shape, place, office, lease);
+    const biases = writeBiases(plan, keys, shape, place, office, lease);
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : office.threads;
     const { queries, tiles } = tiling(shape, threads);
-    const scratch = scratchLayout(shape, queries * (H / G));
+    const unit = softcap ? 1 / softcap : LOG2E;
+    const context = { shape, place, tables: office.tables, lease, unit, scale, queries };
+    const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, context);
+    const queryBias = plan.queryBias ? lease.upload(plan.queryBias) : 0;
+    const scratch = scratchLayout(shape, parts.rows, parts.needs);
     const used = Math.max(1, Math.min(threads, tiles));
     const scratchAt = lease.allocate(scratch.bytes * used);
     const lengthsAt = lengths ? lease.upload(lengths) : 0;
@@ -415,7 +550,7 @@ export function prepareAttention(
     [B, H, G, L, S, D, E].forEach((n, index) => writer.int(field.DIM_B + 4 * index, n));
     writer
       .int(field.LSE, lse ? lse.pointer : 0)
-      .f32(field.Q_SCALE, softcap ? scale / softcap : scale * LOG2E)
+      .f32(field.Q_SCALE, scale * unit)
       .f32(field.CAP, softcap * LOG2E)
       .int(field.FIRST, first)
       .int(field.LAST, last)
@@ -423,8 +558,9 @@ export function prepareAttention(
       .int(field.SINKS, sinksAt)
       .int(field.QUERIES, queries)
       .int(field.BIAS_COUNT, plan.biases?.length ?? 0)
-      .int(field.BIASES, biases);
-    for (const [name, at] of scratch.fields) writer.int(name, at);
+      .int(field.BIASES, biases)
+      .int(field.QUERY_BIAS, queryBias);
+    for (const [name, at] of [...parts.fields(), ...scratch.fields]) writer.int(name, at);
     if (rotation && tables) writeRotation(writer, rotation, tables.q.at, tables.k.at, shape);
 
     const result = target;

@@ -2,6 +2,7 @@ import { type AttentionOptions, type Call, type Office, prepareAttention } from 
 import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
 import { makeDisposable } from './dispose.ts';
 import { RelposError } from './errors.ts';
+import { type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
 import type { Arithmetic, Encoding } from './plan.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { cores, runtime } from './platform/host.ts';
@@ -150,7 +151,25 @@ export class Engine {
 
   /**
    * `attention` with the log-sum-exp of each row's scores, natural log, [B, H, L]: what is needed to merge with attention over other
-   * keys. A row that sees no key has −Infinity. With sinks, the sink counts.
+   * keys. A row that sees no key has 0 and −Infinity. With sinks, the sink counts.
+   *
+   * For a shard of the keys, k and v hold keys `keyOffset` … `keyOffset + S − 1` of `totalKeys`; every other option says what it says for
+   * the whole. Positions, alignment, windows and biases are then those of the whole, and `mergeStates` of all shards is the whole up to
+   * rounding. Explicit positions and index maps are the exception: they are of the shard's own keys.
+   *
+   * @throws TypeError, RangeError if an argument is wrong, such as `sinks` in a shard: `mergeStates` adds them
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`; the signal's reason if it is aborted
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const [q, k] = [engine.tensor([1, 2, 1, 8]), engine.tensor([1, 2, 100, 8])];
+   * const rows = (from: number, to: number) => k.slice(null, null, [from, to]);
+   * const options = { encoding: alibi({ heads: 2 }), causal: true, totalKeys: 100 };
+   * const near = await engine.attentionPartial(q, rows(60, 100), rows(60, 100), { ...options, keyOffset: 60 });
+   * const far = await engine.attentionPartial(q, rows(0, 60), rows(0, 60), { ...options, keyOffset: 0 });
+   * const { out } = await engine.mergeStates([far, near]);
+   * engine.dispose();
+   * ```
    */
   async attentionPartial(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
     const call = prepareAttention(this.#office, 'attentionPartial', q, k, v, options, true);
@@ -162,6 +181,36 @@ export class Engine {
     forbidAsync('attentionPartialSync', options);
     const call = prepareAttention(this.#office, 'attentionPartialSync', q, k, v, options, true);
     return this.#runSync(call) as { out: Tensor; lse: Tensor };
+  }
+
+  /**
+   * Attention over all keys from the states of its shards: out = Σ w·o / Σ w with w = exp(lse − max lse), and the log-sum-exp of the whole.
+   *
+   * Shapes: every `out` [B, H, L, E] (with `layout: 'blhd'` [B, L, H, E]), every `lse` [B, H, L]; the result likewise, f32 unless `out` says
+   * otherwise. Weights and sums are f64, taken in the order of `states`, the sinks last: in shard order the bits are always the same, in
+   * another order they may differ by a rounding. A row of a state that saw no key (−Infinity) changes no bit; a row that one state alone
+   * saw is that state's, bit for bit; a row that none saw is 0 and −Infinity. Merging is not idempotent: a shard given twice counts twice
+   * (`collectStates` sees to that).
+   *
+   * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const state = (out: number, lse: number) => ({ out: engine.tensor([1, 1, 1, 1], [out]), lse: engine.tensor([1, 1, 1], [lse]) });
+   * const { out, lse } = await engine.mergeStates([state(2, 0), state(4, 0)]);
+   * out.toArray(); // [3]
+   * lse.toArray(); // [0.6931472], ln 2
+   * engine.dispose();
+   * ```
+   */
+  async mergeStates(states: readonly PartialState[], options: MergeOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
+    return (await this.#run(prepareMerge(this.#office, 'mergeStates', states, options), {})) as { out: Tensor; lse: Tensor };
+  }
+
+  /** `mergeStates` before returning. */
+  mergeStatesSync(states: readonly PartialState[], options: MergeOptions = {}): { out: Tensor; lse: Tensor } {
+    return this.#runSync(prepareMerge(this.#office, 'mergeStatesSync', states, options)) as { out: Tensor; lse: Tensor };
   }
 
   /**

@@ -1,8 +1,9 @@
 // The plan: the one form to which every scheme lowers, and all that the kernels know. For query i, key j, head h:
 //
-//   s(i,j) = softcap( scale · q̂ᵢ·k̂ⱼ ) + Σ bias(i,j) + mask(i,j)        o(i) = Σⱼ softmax(s)ᵢⱼ · vⱼ
+//   s(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] ) + Σ bias(i,j) + mask(i,j)
+//   o(i)   = Σⱼ softmax(s)ᵢⱼ · (vⱼ + A[ρ(i,j)])
 //
-// q̂, k̂ are q and k after an optional rotation. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
+// q̂, k̂ are q and k after an optional rotation; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
 
 import type { Tensor } from './tensor.ts';
 
@@ -22,6 +23,14 @@ export interface Shape {
   readonly D: number;
   /** Width of a value head. */
   readonly E: number;
+}
+
+/** Where the queries and keys of a call stand among the positions of the whole: query i at queryOffset + i, key j at keyOffset + j. */
+export interface Place {
+  readonly queryOffset: number;
+  readonly keyOffset: number;
+  /** Keys of the whole. The call is a shard of them if this is not S. */
+  readonly totalKeys: number;
 }
 
 /**
@@ -72,18 +81,36 @@ export interface OffsetBias {
   readonly heads: number;
   /** Writes the bias of the offsets first … first + count − 1: out[head · count + n] is that of offset first + n. */
   fill(out: Float32Array, first: number, count: number): void;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
   /** Multiplies the row: [B, H, L]. */
   readonly gate?: Float32Array;
 }
 
-/** b_h[index(i, j)]: a table looked up through an explicit map. */
+/**
+ * An index that is a sum: rows[i] + columns[j], or map[rows[i] + columns[j]]. Coordinates on a grid, boxes and segments are of this form,
+ * and it takes L + S numbers where an index of its own for every pair would take L · S.
+ */
+export interface SumIndex {
+  /** [L], or [B, L]. */
+  readonly rows: Int32Array;
+  /** [S], or [B, S]. */
+  readonly columns: Int32Array;
+  /** Default the sum itself. */
+  readonly map?: Int32Array;
+}
+
+/** b_h[index(i, j)]: a table looked up through an index. */
 export interface IndexBias {
   readonly kind: 'index';
   /** [heads, P]; heads is H, or 1 if all share. */
   readonly table: Float32Array;
   readonly heads: number;
-  /** [L, S], each in 0 … P − 1. */
-  readonly index: Int32Array;
+  /** One per pair, [L, S], or a sum; each in 0 … P − 1. */
+  readonly index: Int32Array | SumIndex;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
   readonly gate?: Float32Array;
 }
 
@@ -95,15 +122,54 @@ export interface DenseBias {
 
 export type Bias = OffsetBias | IndexBias | DenseBias;
 
-/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may rotate. */
+/**
+ * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
+ * [L, S] or [B, L, S]. A row outside the table counts as zero. The function and the table are kept between calls: if either depends on the
+ * sizes of the call, `variant` must tell such calls apart.
+ */
+export type RowMap =
+  | { readonly kind: 'offset'; row(offset: number): number; readonly variant?: string }
+  | { readonly kind: 'index'; readonly index: Int32Array };
+
+/** A score against a table of relative positions, before the softcap. */
+export interface Term {
+  /** `'query'`: c·(qᵢ + w_h)·R[ρ(i,j)]; `'key'`: c·kⱼ·R[ρ(i,j)], for maps of the offset only. */
+  readonly kind: 'query' | 'key';
+  /** R: [heads, P, D]; a head of the table belongs to a query head. */
+  readonly table: Float32Array;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  readonly rows: RowMap;
+  /** w: [H, D]; default 0. Query terms only. */
+  readonly bias?: Float32Array;
+  /** c; default the call's scale. */
+  readonly scale?: number;
+}
+
+/** Values that are added to v by relative position. */
+export interface ValueTable {
+  /** A: [heads, P, E]. */
+  readonly table: Float32Array;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  readonly rows: RowMap;
+}
+
+/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may rotate, bias the query or add values. */
 export interface Plan {
   readonly rotation?: Rotation;
+  /** u: [H, D], added to q in the content score after the rotation. */
+  readonly queryBias?: Float32Array;
+  readonly terms?: readonly Term[];
   readonly biases?: readonly Bias[];
+  readonly valueTable?: ValueTable;
 }
 
 /** What an encoding sees when it is lowered. */
 export interface LowerContext {
   readonly shape: Shape;
+  /** Missing outside `attention`: query i then stands at i + (S − L), key j at j. */
+  readonly place?: Place;
   readonly math: Arithmetic;
 }
 
@@ -117,10 +183,16 @@ export interface Encoding {
   lower(context: LowerContext): Plan;
 }
 
-/** Several plans as one. @throws RangeError if more than one rotates */
+/** Several plans as one. @throws RangeError if two of them have a part of which there can be only one */
 export function mergePlans(plans: readonly Plan[]): Plan {
-  const rotations = plans.flatMap((plan) => plan.rotation ?? []);
-  if (rotations.length > 1) throw new RangeError(`attention: "encoding" expected at most one rotation, got ${rotations.length}`);
-  const [rotation] = rotations;
-  return { ...(rotation && { rotation }), biases: plans.flatMap((plan) => plan.biases ?? []) };
+  const merged: { -readonly [part in keyof Plan]: Plan[part] } = {
+    terms: plans.flatMap((plan) => plan.terms ?? []),
+    biases: plans.flatMap((plan) => plan.biases ?? []),
+  };
+  for (const part of ['rotation', 'queryBias', 'valueTable'] as const) {
+    const found = plans.flatMap((plan) => plan[part] ?? []);
+    if (found.length > 1) throw new RangeError(`attention: "encoding" expected at most one ${part}, got ${found.length}`);
+    if (found[0]) Object.assign(merged, { [part]: found[0] });
+  }
+  return merged;
 }

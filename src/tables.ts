@@ -2,7 +2,7 @@
 // sequence comes, kept for the engine's life within a bound.
 
 import type { Lease } from './block.ts';
-import type { Encoding, OffsetBias, Positions, Rotation } from './plan.ts';
+import type { Positions, Rotation } from './plan.ts';
 import type { Home } from './tensor.ts';
 import type { Job } from './threads/types.ts';
 import { W_AXES, W_FACTOR, W_FREQUENCIES, W_PAIRS, W_POSITIONS, W_ROWS, W_SINE, W_SIZE, W_TABLE, W_TILE } from './wasm/generated/job.ts';
@@ -36,19 +36,21 @@ const capacity = (n: number): number => 2 ** Math.max(6, Math.ceil(Math.log2(n))
 
 export class Tables {
   readonly #home: Home;
-  /** In order of last use. Keys are encodings (offset biases) or descriptions (rotations). */
-  readonly #entries: Map<unknown, Entry> = new Map();
+  /** In order of last use, by what names the contents. */
+  readonly #entries: Map<string, Entry> = new Map();
 
   constructor(home: Home) {
     this.#home = home;
   }
 
   /** Finds the entry of `key`, or makes room for one of `stride` bytes a step; it counts as used until the lease ends. */
-  #entry(key: unknown, first: number, count: number, stride: number, lease: Lease): Entry {
+  #entry(key: string, first: number, count: number, stride: number, lease: Lease): Entry {
     let entry = this.#entries.get(key);
     if (!entry || first < entry.first || first + count > entry.first + entry.count) {
-      const low = entry ? Math.min(first, entry.first) : first;
-      const high = entry ? Math.max(first + count, entry.first + entry.count) : first + count;
+      let low = entry ? Math.min(first, entry.first) : first;
+      let high = entry ? Math.max(first + count, entry.first + entry.count) : first + count;
+      // A range far from the kept one (a shard of the keys) takes its place: together they would be mostly gap.
+      if (entry && high - low > 2 * (entry.count + count)) [low, high] = [first, first + count];
       const room = capacity(high - low);
       const at = this.#home.arena.allocate(room * stride);
       const fresh: Entry = { at, first: low, count: room, users: 0, missing: [[low, low + room]] };
@@ -68,12 +70,12 @@ export class Tables {
   }
 
   /** Takes an entry out of the map; its memory goes when its last user is done. */
-  #retire(key: unknown, entry: Entry): void {
+  #retire(key: string, entry: Entry): void {
     this.#entries.delete(key);
     if (entry.users === 0) this.#home.arena.free(entry.at);
   }
 
-  #drop(key: unknown, entry: Entry): void {
+  #drop(key: string, entry: Entry): void {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
     this.#home.arena.free(entry.at);
   }
@@ -86,18 +88,25 @@ export class Tables {
   }
 
   /**
-   * The table of b_h[offset] for offsets first … first + count − 1. Returns the address of offset 0 in head 0's row (which may lie
-   * outside the table) and the bytes from head to head.
+   * A table with one column of `stride` bytes for each of first … first + count − 1. `fill` computes it whole, for a range that holds
+   * that one.
    */
-  offsets(encoding: Encoding, bias: OffsetBias, first: number, count: number, lease: Lease): { at: number; headStride: number } {
-    const entry = this.#entry(encoding, first, count, 4 * bias.heads, lease);
+  columns(
+    key: string,
+    first: number,
+    count: number,
+    stride: number,
+    lease: Lease,
+    fill: (first: number, count: number) => Float32Array | Int32Array,
+  ): { readonly at: number; readonly first: number; readonly count: number } {
+    const entry = this.#entry(key, first, count, stride, lease);
     if (entry.missing.length) {
-      const out = new Float32Array(bias.heads * entry.count);
-      bias.fill(out, entry.first, entry.count);
-      new Float32Array(this.#home.arena.memory.buffer, entry.at, out.length).set(out);
+      const data = fill(entry.first, entry.count);
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      new Uint8Array(this.#home.arena.memory.buffer, entry.at, bytes.length).set(bytes);
       entry.missing = [];
     }
-    return { at: entry.at - 4 * entry.first, headStride: bias.heads > 1 ? 4 * entry.count : 0 };
+    return entry;
   }
 
   /** The rotary table of the standard positions first … first + count − 1; points at the row of `first`. */
@@ -126,8 +135,8 @@ export class Tables {
 
   /** Copies what a shorter table holds into the longer one that takes its place. */
   #extend(before: Entry, entry: Entry, stride: number): void {
-    if (before.missing.length) return;
     const end = before.first + before.count;
+    if (before.missing.length || before.first < entry.first || end > entry.first + entry.count) return;
     const to = entry.at + (before.first - entry.first) * stride;
     new Uint8Array(this.#home.arena.memory.buffer).copyWithin(to, before.at, before.at + before.count * stride);
     const ranges: [number, number][] = [

@@ -1,8 +1,8 @@
 /**
  * Compares relpos with other CPU attention packages; `--help` lists the options, README.md explains the method.
  *
- * A peer is `{ name, version, threads, prepare(case, inputs) }`. `prepare` returns `{ skip: reason }` or a list of entries, one
- * for each way the peer can do the case: `{ variant, layout, repeat, run, dispose }`. `run` computes the case once (or
+ * A peer is `{ name, version, threads, prepare(case, inputs) }`. `prepare` returns `{ skip: reason }` or `{ builders }`, a function
+ * for each way the peer can do the case, which returns or resolves to an entry `{ variant, layout, repeat, run, dispose }`. `run` computes the case once (or
  * `repeat` times) and resolves to its output as a Float32Array laid out as `layout` says; `differs` marks an entry that
  * deliberately computes something else, shown for comparison within the peer.
  */
@@ -105,9 +105,9 @@ async function comparison(options) {
   return { peers, baseline: peers[0].name, cases: cases.filter(({ kind }) => kind === 'attention') };
 }
 
-function printEnvironment({ node, cpu, cpus, threads, baseline, peers }) {
+function printEnvironment({ node, cpu, cpus, load, threads, baseline, peers }) {
   const versions = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
-  console.log(`Node ${node}, ${cpus} x ${cpu}, ${threads} thread(s)\n${versions.join(', ')}`);
+  console.log(`Node ${node}, ${cpus} x ${cpu}, load ${load.toFixed(1)}, ${threads} thread(s)\n${versions.join(', ')}`);
   console.log(`speed: times the fastest row of ${baseline}, from interleaved medians\n\n${header()}`);
 }
 

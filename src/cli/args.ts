@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { InputError } from './io.ts';
-import { quote } from './safetensors.ts';
+import { quote } from './text.ts';
 
 /**
  * One option of a command. `flag` takes no value; `list` may be repeated and splits at commas; `choice` is one of `choices`;

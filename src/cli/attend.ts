@@ -1,4 +1,3 @@
-import { bias } from '../encodings/bias.ts';
 import { registry } from '../encodings/registry.ts';
 import { createEngine, type Engine } from '../engine.ts';
 import type { Encoding } from '../plan.ts';
@@ -7,10 +6,11 @@ import { type OptionSpecs, type ParsedArgs, parseBytes, parseThreads } from './a
 import { applyFlags, type Case, complete, type EncodingRequest, parseCase, resolveTensors, showEncoding } from './case.ts';
 import type { Command } from './command.ts';
 import { outputTarget, readWhole, writeWhole } from './files.ts';
-import { type CliIo, EXIT, InputError, oneLine, progressLine, SILENT, shownPath } from './io.ts';
+import { type CliIo, EXIT, InputError, progressLine, SILENT, shownPath } from './io.ts';
 import { compare, type Difference, digits, jsonNumber, median, rows, showTime } from './report.ts';
-import { quote, readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
+import { readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import { download, FLOAT_TYPES, floats, named, table, upload } from './tensors.ts';
+import { oneLine, quote } from './text.ts';
 import { version } from './version.ts';
 
 const options: OptionSpecs = {
@@ -204,8 +204,7 @@ function makeEncoding(request: EncodingRequest, lookup: (name: string) => unknow
   if (entry === undefined) {
     throw new InputError(`unknown encoding ${quote(request.name)}; known are ${registry.map(({ name }) => name).join(', ')}`);
   }
-  const options = resolveTensors(request.options, lookup) as Record<string, unknown>;
-  if (request.name === 'bias') return bias(options.tensor as Tensor); // It takes the tensor itself.
+  const options = resolveTensors(request.options, lookup);
   if (request.arguments === undefined) return entry.make(options);
   const make = entry.make as (options: unknown, more: unknown) => Encoding;
   return make(options, resolveTensors(request.arguments, lookup));

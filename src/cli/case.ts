@@ -1,11 +1,14 @@
 import type { ParsedArgs } from './args.ts';
 import { InputError } from './io.ts';
-import { quote } from './safetensors.ts';
+import { quote } from './text.ts';
 
-/** An encoding as asked for: a name of the registry and its options, in which `"@name"` stands for a tensor of the file. */
+/**
+ * An encoding as asked for: a name of the registry and its options, in which `"@name"` stands for a tensor of the file. An encoding
+ * that takes nothing but a tensor has `"@name"` itself for its options.
+ */
 export interface EncodingRequest {
   readonly name: string;
-  readonly options: Readonly<Record<string, unknown>>;
+  readonly options: Readonly<Record<string, unknown>> | string;
   /** What a maker takes beside its options: `rotaryFromConfig(config, arguments)`. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
@@ -16,7 +19,7 @@ export interface Case {
   readonly attention: Readonly<Record<string, unknown>>;
 }
 
-/** Encodings that have options of their own on the command line: option of the command line to option of the encoding. */
+/** Encodings with options of their own on the command line: to which option of the encoding each goes, '' for all of them. */
 export const CLI_ENCODINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   none: {},
   rotary: { theta: 'theta', dim: 'dim', layout: 'layout', offset: 'offset' },
@@ -28,7 +31,7 @@ export const CLI_ENCODINGS: Readonly<Record<string, Readonly<Record<string, stri
     'no-bidirectional': 'bidirectional',
     table: 'table',
   },
-  bias: { bias: 'tensor' },
+  bias: { bias: '' },
 };
 
 /** Options of `attention` that are not for a file to set; the engine knows the others and refuses what is none. */
@@ -61,10 +64,11 @@ export function parseCase(text: string | undefined): Case {
 
 function parseEncoding(value: unknown): EncodingRequest {
   const { name, options = {}, arguments: rest = {} } = isObject(value) ? value : {};
-  if (typeof name !== 'string' || !isObject(options) || !isObject(rest)) {
+  const isTensor = typeof options === 'string' && options.startsWith('@');
+  if (typeof name !== 'string' || !(isTensor || isObject(options)) || !isObject(rest)) {
     throw new InputError(`metadata "case": "encoding" expected {"name": text, "options": object}, got ${kindOf(value)}`);
   }
-  return { name, options, ...(Object.keys(rest).length === 0 ? {} : { arguments: rest }) };
+  return { name, options: options as EncodingRequest['options'], ...(Object.keys(rest).length === 0 ? {} : { arguments: rest }) };
 }
 
 /**
@@ -81,7 +85,9 @@ export function applyFlags(base: Case, args: ParsedArgs): Case {
       const value = flagValue(flag, args);
       return value === undefined ? [] : [[option, value] as const];
     });
-    return { ...request, options: Object.fromEntries([...Object.entries(options), ...given]) };
+    const whole = given.find(([option]) => option === '')?.[1] ?? options;
+    if (typeof whole === 'string') return { ...request, options: whole };
+    return { ...request, options: Object.fromEntries([...Object.entries(whole as object), ...given]) };
   });
   const names = encodings.map(({ name }) => name);
   for (const [encoding, table] of Object.entries(CLI_ENCODINGS)) {
@@ -142,6 +148,7 @@ function applyAttentionFlags(base: Readonly<Record<string, unknown>>, args: Pars
  */
 export function complete(request: EncodingRequest, sizes: { readonly heads: number; readonly width: number }): EncodingRequest {
   const { name, options } = request;
+  if (typeof options === 'string') return request;
   if (name === 'rotary') {
     if (options.layout === undefined) {
       throw new InputError('--encoding rotary needs --layout halves (LLaMA, NeoX) or --layout pairs (GPT-J): models differ');
@@ -153,7 +160,7 @@ export function complete(request: EncodingRequest, sizes: { readonly heads: numb
     if (options.table === undefined) throw new InputError('--encoding t5 needs --table <tensor name>, of shape [buckets, heads]');
     return { name, options: { heads: sizes.heads, buckets: 32, maxDistance: 128, bidirectional: false, ...options } };
   }
-  if (name === 'bias' && options.tensor === undefined) throw new InputError('--encoding bias needs --bias <tensor name>');
+  if (name === 'bias') throw new InputError('--encoding bias needs --bias <tensor name>');
   return request;
 }
 
@@ -172,7 +179,7 @@ export function resolveTensors(value: unknown, lookup: (name: string) => unknown
 
 /** `rotary (dim 64, theta 10000, layout halves)` */
 export function showEncoding({ name, options, arguments: rest }: EncodingRequest): string {
-  const parts = Object.entries({ ...options, ...rest }).map(
+  const parts = Object.entries({ ...(typeof options === 'string' ? { tensor: options } : options), ...rest }).map(
     ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return parts.length === 0 ? name : `${name} (${parts.join(', ')})`;

@@ -5,8 +5,9 @@ import type { Tensor } from '../tensor.ts';
 import { hasRelaxedSimd, kernelBytes } from '../wasm/kernels.ts';
 import { type ParsedArgs, parseThreads } from './args.ts';
 import type { Command } from './command.ts';
-import { type CliIo, EXIT, InputError, oneLine, progressLine, SILENT } from './io.ts';
+import { type CliIo, EXIT, InputError, progressLine, SILENT } from './io.ts';
 import { digits, median, rows, showBytes, showTime } from './report.ts';
+import { oneLine } from './text.ts';
 import { version } from './version.ts';
 
 /** `relpos doctor`: what this host gives, and why not more. */

@@ -3,7 +3,7 @@ import type { ParsedArgs } from './args.ts';
 import { nearest } from './args.ts';
 import type { Command } from './command.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
-import { quote } from './safetensors.ts';
+import { quote } from './text.ts';
 
 /** `relpos encodings`: what there is. */
 export const encodings: Command = {

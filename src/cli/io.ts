@@ -1,9 +1,9 @@
-import { quote } from './safetensors.ts';
+import { quote } from './text.ts';
 
 /** What a command may touch of its process. */
 export interface CliIo {
-  stdout(text: string): void;
-  stderr(text: string): void;
+  stdout(text: string): unknown;
+  stderr(text: string): unknown;
   /** Whether stderr is a terminal: progress is drawn only there. */
   readonly isTTY: boolean;
   /** Aborted when the user interrupts. */
@@ -19,15 +19,6 @@ export class InputError extends Error {
     super(message, options);
     this.name = 'InputError';
   }
-}
-
-/** The text on one line, without what a terminal would act on. */
-export function oneLine(text: string): string {
-  return text
-    .replace(/\s*[\r\n\u2028\u2029]+\s*/g, ' ')
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g, (char) => {
-      return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
 }
 
 /** A path or name as the user gave it; in quotes if it holds anything but plain characters. */

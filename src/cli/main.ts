@@ -8,7 +8,8 @@ import { attend } from './attend.ts';
 import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
 import { encodings } from './encodings.ts';
-import { type CliIo, EXIT, InputError, oneLine } from './io.ts';
+import { type CliIo, EXIT, InputError } from './io.ts';
+import { oneLine } from './text.ts';
 import { version } from './version.ts';
 
 export type { CliIo } from './io.ts';

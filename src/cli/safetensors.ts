@@ -5,6 +5,8 @@
  * refusal is one line that names the tensor, what was expected and what came. Touches no platform, so it runs in a page.
  */
 
+import { quote } from './text.ts';
+
 /** Element types of the format. */
 export type SafetensorsDtype =
   | 'BOOL'
@@ -84,8 +86,6 @@ const DTYPE_BITS: ReadonlyMap<string, number> = new Map<SafetensorsDtype, number
 const DTYPES: readonly string[] = [...DTYPE_BITS.keys()];
 const METADATA = '__metadata__';
 const LONE_SURROGATE = /\p{Surrogate}/u;
-/** What could move a terminal's cursor, reorder a line of text or break it, and which JSON leaves as it is. */
-const UNPRINTABLE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 interface Entry extends SafeTensor {
   readonly name: string;
@@ -337,12 +337,6 @@ function isSize(value: unknown): boolean {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** A string in quotes, cut to 80 characters, with nothing in it that a terminal would act on. */
-export function quote(text: string): string {
-  const cut = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return JSON.stringify(cut).replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** A short form of any value, for a message. */

@@ -1,7 +1,8 @@
 import type { Engine } from '../engine.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { InputError } from './io.ts';
-import { quote, type SafeTensor, type SafetensorsDtype } from './safetensors.ts';
+import type { SafeTensor, SafetensorsDtype } from './safetensors.ts';
+import { quote } from './text.ts';
 
 /** The tensors of a file, by name. */
 export type FileTensors = ReadonlyMap<string, SafeTensor>;

@@ -44,9 +44,12 @@ export function rotary(given: RotaryOptions): Encoding {
   const queries = positionList('queryPositions', given.queryPositions);
   return {
     name: where,
-    lower({ shape, math }) {
+    lower({ shape, place, math }) {
       const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => math.pow(theta, (-2 * i) / dim));
       const keyPositions = keys && shaped('positions', keys, shape.S, shape.B);
+      if (keys && !queries && place && place.totalKeys !== shape.S) {
+        throw wrongValue('rotary', 'queryPositions', 'positions beside "positions" in a shard of the keys', 'none');
+      }
       const queryPositions = queries ? shaped('queryPositions', queries, shape.L, shape.B) : keyPositions && lastOf(keyPositions, shape);
       return {
         rotation: { dim, layout, frequencies, offset, ...(keyPositions && { keyPositions }), ...(queryPositions && { queryPositions }) },

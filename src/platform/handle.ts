@@ -24,28 +24,22 @@ export interface WorkerEvents {
 /** One running worker. */
 export interface WorkerHandle {
   post(message: unknown): void;
-  /** Whether the worker keeps the process alive (it does until told otherwise). */
-  hold(held: boolean): void;
+  /** From here on the worker by itself does not keep the process alive. */
+  release(): void;
   /** Ends the worker; resolves to whether the host confirms that it runs no more. */
   end(): Promise<boolean>;
 }
 
 /**
- * Wraps a worker, whichever API it has. All listeners are attached here, before anything can `unref` it (in Node a listener added later
- * holds the process again), and `ref`/`unref` are called on changes only (Deno once counted them).
+ * Wraps a worker, whichever API it has. All listeners are attached here, before anything can `unref` it: in Node a listener added later
+ * would hold the process again.
  */
 export function handle(worker: WorkerLike, events: WorkerEvents): WorkerHandle {
   if (worker.on) listenNode(worker as unknown as NodeEvents, events);
   else listenWeb(worker as unknown as EventTarget, events);
-  let held = true;
   return {
     post: (message) => worker.postMessage(message),
-    hold(hold) {
-      if (hold === held) return;
-      held = hold;
-      if (hold) worker.ref?.();
-      else worker.unref?.();
-    },
+    release: () => worker.unref?.(),
     end: () => end(worker),
   };
 }
@@ -62,10 +56,11 @@ function end(worker: WorkerLike): Promise<boolean> {
   if (!(ended instanceof Promise) || runtime().name === 'deno') return Promise.resolve(false);
   return new Promise((resolve) => {
     const cancel = after(END_MS, () => resolve(false));
-    ended.then(
-      () => (cancel(), resolve(true)),
-      () => (cancel(), resolve(false)),
-    );
+    const settle = (over: boolean) => (): void => {
+      cancel();
+      resolve(over);
+    };
+    ended.then(settle(true), settle(false));
   });
 }
 

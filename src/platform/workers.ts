@@ -34,11 +34,13 @@ function urlStarters(source: string): WorkerStarter[] {
 }
 
 /** The URL is given back as soon as the worker has been heard of, for good or ill. */
-function blobWorker(source: string, events: WorkerEvents): WorkerHandle {
+function blobWorker(source: string, { message, lost }: WorkerEvents): WorkerHandle {
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const revoke = (): void => URL.revokeObjectURL(url);
-  return handle(new Worker(url), {
-    message: (data) => (revoke(), events.message(data)),
-    lost: (why) => (revoke(), events.lost(why)),
-  });
+  const heard =
+    <T>(event: (detail: T) => void) =>
+    (detail: T): void => {
+      URL.revokeObjectURL(url);
+      event(detail);
+    };
+  return handle(new Worker(url), { message: heard(message), lost: heard(lost) });
 }

@@ -63,7 +63,7 @@ export class Crew {
     return this.#lost;
   }
 
-  /** Starts all workers at once and resolves when each has answered; leaves none holding the process. */
+  /** Starts all workers at once and resolves when each has answered. From then on they do not keep the process alive; waiting does. */
   async begin(starter: WorkerStarter): Promise<void> {
     const { size, start, deadlineMs } = this.#plan;
     const generation = nextGeneration(this.words);
@@ -75,7 +75,7 @@ export class Crew {
     }
     await this.#allReady(size, deadlineMs);
     if (Atomics.load(this.words, READY) !== size) throw new Error('the host gave the workers a copy of the memory');
-    this.hold(false);
+    for (const worker of this.#workers) worker.release();
   }
 
   #allReady(size: number, deadlineMs: number): Promise<void> {
@@ -94,9 +94,9 @@ export class Crew {
 
   #hear(data: unknown, worker: number): void {
     if (!isReport(data)) return;
-    if (data.relpos === 'failed') return this.lose(`worker ${worker}: ${data.why}`);
     if (data.relpos === 'ready') this.#ready++;
-    this.#event();
+    if (data.relpos === 'failed') this.lose(`worker ${worker}: ${data.why}`);
+    else this.#event();
   }
 
   /** Declares the crew lost; whoever waits for it goes on. The first reason stands. */
@@ -112,7 +112,10 @@ export class Crew {
     this.#onLost = listener;
   }
 
-  /** Resolves when the gate's message comes or the crew is lost, which it is when it finishes no tile for too long. */
+  /**
+   * Resolves when the gate's message comes or the crew is lost, which it is when it finishes no tile for too long. The timer that sees to
+   * that is also what keeps the process alive: on all runtimes alike, and for exactly as long as somebody waits.
+   */
   untilEmpty(): Promise<void> {
     if (this.#lost !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
@@ -138,11 +141,6 @@ export class Crew {
     return now;
   }
 
-  /** Whether the workers keep the process alive. */
-  hold(held: boolean): void {
-    for (const worker of this.#workers) worker.hold(held);
-  }
-
   /**
    * Ends the workers, after a grace for tiles that still run. Resolves, always to the same, to whether none can write to memory any
    * more: all were outside the gate, or the host confirms that their threads are over.
@@ -155,13 +153,11 @@ export class Crew {
   async #end(): Promise<boolean> {
     this.#onLost = () => {};
     this.lose('dismissed');
-    this.hold(true);
     shut(this.words);
     for (const end = now() + GRACE_MS; inside(this.words) > 0 && now() < end; ) await nextTask();
     const empty = inside(this.words) === 0;
     nextGeneration(this.words);
     const confirmed = await Promise.all(this.#workers.map((worker) => worker.end()));
-    this.hold(false);
     return empty || confirmed.every(Boolean);
   }
 }

@@ -16,7 +16,10 @@ export function serve(port: OwnerPort): void {
 
 function work(start: Start, report: (report: Report) => void): void {
   const kernels = instantiate(start);
-  if (typeof kernels === 'string') return report({ relpos: 'failed', why: kernels });
+  if (typeof kernels === 'string') {
+    report({ relpos: 'failed', why: kernels });
+    return;
+  }
   const words = controlView(start.memory, start.control);
   Atomics.add(words, READY, 1);
   report({ relpos: 'ready' });

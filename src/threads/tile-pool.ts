@@ -61,18 +61,16 @@ export class TilePool implements Pool {
     return task.promise;
   }
 
-  /** Performs the waiting calls in turn; while there are any, the workers keep the process alive. */
+  /** Performs the waiting calls in turn. */
   async #serve(): Promise<void> {
     this.#current = this.#waiting.shift();
     await undefined; // `run` returns before anything is called back.
     for (; this.#current; this.#current = this.#waiting.shift()) await this.#perform(this.#current);
-    this.#crew?.hold(false);
   }
 
   async #perform(task: Task): Promise<void> {
     const crew = task.settled ? undefined : await this.#crewFor(task.job);
     if (task.settled) return;
-    crew?.hold(true);
     const words = this.#open(task.job, crew);
     task.begin(words);
     const own = await this.#slices(task, words);

@@ -12,6 +12,7 @@ const ABI = 1;
 export interface Kernels extends WebAssembly.Exports {
   abi(): number;
   attend: TileKernel;
+  merge: TileKernel;
   rotate: TileKernel;
   rotaryTable: TileKernel;
   /** `n` elements of a type, `stride` bytes apart, as contiguous f32. */
@@ -33,7 +34,7 @@ export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | st
 const SIMD_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 17, 26, 11];
 // (module (func (drop (f32x4.relaxed_madd (v128 zero) (v128 zero) (v128 zero))))), each zero an i32x4.splat of 0
 const RELAXED_PROBE = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 18, 1, 16, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 20, 1, 18, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2,
   26, 11,
 ];
 

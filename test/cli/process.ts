@@ -14,10 +14,10 @@ export interface Ran {
 /** Runs `relpos` with these arguments. */
 export async function relpos(argv: readonly string[], options: { isTTY?: boolean; signal?: AbortSignal } = {}): Promise<Ran> {
   const { isTTY = false, signal = new AbortController().signal } = options;
-  let stdout = '';
-  let stderr = '';
-  const code = await run(argv, { stdout: (text) => void (stdout += text), stderr: (text) => void (stderr += text), isTTY, signal });
-  return { code, stdout, stderr };
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await run(argv, { stdout: (text) => out.push(text), stderr: (text) => err.push(text), isTTY, signal });
+  return { code, stdout: out.join(''), stderr: err.join('') };
 }
 
 const folders: string[] = [];

@@ -373,8 +373,7 @@ describe('a hostile file gives its one line', () => {
   });
 
   it('of one line each', () => {
-    for (const [, bytes] of HOSTILE)
-      expect(messageOf(() => readSafetensors(bytes))).toMatch(/^[^\n\r\u2028\u2029\u0000-\u001f\u007f-\u009f]+$/);
+    for (const [, bytes] of HOSTILE) expect(messageOf(() => readSafetensors(bytes))).toMatch(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u);
   });
 });
 

@@ -1,8 +1,9 @@
-/** The suite without a test runner, for other runtimes and pages: `run(base64)` gives a line for each case. */
+/** The suite without a test runner, for other runtimes and pages; it puts `relposThreads` among the globals. */
 import type { WorkerLike } from '../../src/platform/handle.ts';
 import { builtinModule, mayBlock, runtime } from '../../src/platform/host.ts';
 import { canShareMemory } from '../../src/platform/sharing.ts';
 import { workerSource } from '../../src/wasm/generated/worker-source.ts';
+import { createRig } from './rig.ts';
 import { cases } from './suite.ts';
 
 type NodeWorker = new (source: string, options: { eval: true }) => WorkerLike;
@@ -12,15 +13,18 @@ function spawn(): WorkerLike {
   return NodeWorker ? new NodeWorker(workerSource, { eval: true }) : new Worker(URL.createObjectURL(new Blob([workerSource])));
 }
 
+const compile = (base64: string): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+
 /** Runs all cases; the first line says where. Lines that begin with `FAILED` are failures. */
-export async function run(base64: string, jobs: number): Promise<string[]> {
+async function run(base64: string, jobs: number): Promise<string[]> {
   const sharing = canShareMemory();
   const lines = [`${runtime().name} ${runtime().version}, ${sharing.ok ? 'shares memory' : sharing.reason}`];
   if (!sharing.ok) return lines;
-  const module = await WebAssembly.compile(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+  const lab = { module: await compile(base64), jobs, blocks: mayBlock(), interrupts: runtime().name === 'node', spawn };
   for (const [name, test] of Object.entries(cases)) {
     const began = performance.now();
-    const failure = await test({ module, jobs, blocks: mayBlock(), interrupts: runtime().name === 'node', spawn }).then(
+    const failure = await test(lab).then(
       () => '',
       (error: unknown) => `FAILED ${String(error)}: `,
     );
@@ -29,4 +33,10 @@ export async function run(base64: string, jobs: number): Promise<string[]> {
   return lines;
 }
 
-Object.assign(globalThis, { relposThreads: run });
+/** Starts a pool of two threads and says how that went. */
+async function start(base64: string, worker?: () => WorkerLike): Promise<string[]> {
+  const { pool, reason } = await createRig(await compile(base64), 2, worker && { worker });
+  return [`${pool.threads} thread${pool.threads > 1 ? 's' : ''}${reason === undefined ? '' : `: ${reason}`}`];
+}
+
+Object.assign(globalThis, { relposThreads: { run, start } });

@@ -18,7 +18,7 @@ const write = (name: string, text: string): string => {
 };
 const life = write('life.mjs', await bundle('life.ts'));
 // Bun cannot end a worker that hangs, nor itself while there is one: hence the exit.
-const main = `console.log((await relposThreads('${kernels}', ${JOBS})).join('\\n'));\nprocess.exit(0);\n`;
+const main = `console.log((await relposThreads.run('${kernels}', ${JOBS})).join('\\n'));\nprocess.exit(0);\n`;
 const suite = write('suite.mjs', `${await bundle('run.ts')}\n${main}`);
 afterAll(() => rmSync(folder, { recursive: true }));
 

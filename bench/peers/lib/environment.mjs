@@ -1,4 +1,4 @@
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { relative } from 'node:path';
 
 /** What a reader needs to judge or repeat a run. */
@@ -11,5 +11,6 @@ export function environment() {
     platform: `${process.platform}-${process.arch}`,
     cpu: cpus()[0]?.model,
     cpus: cpus().length,
+    load: loadavg()[0],
   };
 }

@@ -24,6 +24,8 @@ export function onnxruntimePeer({ name, version, threads, ort, sessionOptions })
     name,
     version,
     threads,
-    prepare: (testCase, inputs) => Promise.all(onnxGraphs(testCase, inputs).map((graph) => prepareGraph(ort, sessionOptions, graph))),
+    prepare: (testCase, inputs) => ({
+      builders: onnxGraphs(testCase, inputs).map((graph) => () => prepareGraph(ort, sessionOptions, graph)),
+    }),
   };
 }

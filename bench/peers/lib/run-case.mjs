@@ -8,12 +8,12 @@ import { summarize } from './statistics.mjs';
 /** Far above what float32 rounding gives (1e-6), far below what a wrong mask, bias or rotation gives. */
 const MAX_ERROR = 1e-4;
 
-/** A peer that fails is reported in its place; the others go on. */
-async function prepare(peer, testCase, inputs) {
+/** What fails is reported in its place; the rest goes on. */
+async function prepareEntry(peer, build) {
   try {
-    return await peer.prepare(testCase, inputs);
+    return { entry: { peer, ...(await build()) } };
   } catch (error) {
-    return { skip: `FAILED: ${error.message}` };
+    return { skipped: { peer: peer.name, reason: `FAILED: ${error.message}` } };
   }
 }
 
@@ -21,9 +21,13 @@ async function prepareAll(peers, testCase, inputs) {
   const entries = [];
   const skipped = [];
   for (const peer of peers) {
-    const prepared = await prepare(peer, testCase, inputs);
-    if (prepared.skip) skipped.push({ peer: peer.name, reason: prepared.skip });
-    else entries.push(...prepared.map((entry) => ({ peer, ...entry })));
+    const { builders = [], skip } = peer.prepare(testCase, inputs);
+    if (skip) skipped.push({ peer: peer.name, reason: skip });
+    for (const build of builders) {
+      const prepared = await prepareEntry(peer, build);
+      if (prepared.entry) entries.push(prepared.entry);
+      else skipped.push(prepared.skipped);
+    }
   }
   return { entries, skipped };
 }
@@ -79,7 +83,7 @@ function toRow(entry, { times, runs }, testCase) {
 
 /** The peers are compared with the baseline in its best configuration: its fastest row of this very run. */
 function addSpeeds(rows, baseline) {
-  const times = rows.filter(({ peer }) => peer === baseline).map(({ medianMs }) => medianMs);
+  const times = rows.filter(({ peer, sameWork }) => peer === baseline && sameWork).map(({ medianMs }) => medianMs);
   if (times.length === 0) return;
   const best = Math.min(...times);
   for (const row of rows) if (row.sameWork) row.speed = best / row.medianMs;

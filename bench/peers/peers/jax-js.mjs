@@ -43,6 +43,7 @@ export async function createPeer() {
     name: 'jax-js',
     version: packageVersion('@jax-js/jax'),
     threads: THREADS,
-    prepare: (testCase, inputs) => (testCase.rotary ? { skip: 'no rotary operator' } : [prepareAttention(testCase, inputs)]),
+    prepare: (testCase, inputs) =>
+      testCase.rotary ? { skip: 'no rotary operator' } : { builders: [() => prepareAttention(testCase, inputs)] },
   };
 }

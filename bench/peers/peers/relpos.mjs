@@ -21,19 +21,22 @@ const disposeAll = (...resources) => {
 
 const rotation = ({ D, rotary: { theta } }) => rotary({ dim: D, theta, layout: 'halves' });
 
-function prepareAttention(engine, testCase, inputs) {
+function attend(engine, testCase, inputs, { variant = 'attention', encoding, differs } = {}) {
   const { q, k, v, out } = tensors(engine, testCase, inputs);
-  const attend = (encoding) => async () => {
-    await engine.attention(q, k, v, { causal: testCase.causal, out, ...(encoding && { encoding }) });
+  const options = { causal: testCase.causal, out, ...(encoding && { encoding }) };
+  const run = async () => {
+    await engine.attention(q, k, v, options);
     return out.view();
   };
-  const dispose = () => disposeAll(q, k, v, out);
-  if (testCase.rotary) return [entry({ variant: 'attention with rotary', run: attend(rotation(testCase)), dispose })];
-  if (!testCase.t5) return [entry({ variant: 'attention', run: attend(), dispose })];
-  const bias = t5({ heads: testCase.H, ...testCase.t5, table: inputs.table });
+  return entry({ variant, differs, run, dispose: () => disposeAll(q, k, v, out) });
+}
+
+function attentionVariants(testCase, { table }) {
+  if (testCase.rotary) return [{ variant: 'attention with rotary', encoding: rotation(testCase) }];
+  if (!testCase.t5) return [{}];
   return [
-    entry({ variant: 'attention with t5', run: attend(bias), dispose }),
-    entry({ variant: 'attention without bias', run: attend(), dispose: () => {}, differs: { t5: undefined } }),
+    { variant: 'attention with t5', encoding: t5({ heads: testCase.H, ...testCase.t5, table }) },
+    { variant: 'attention without bias', differs: { t5: undefined } },
   ];
 }
 
@@ -56,12 +59,7 @@ function decodeWithCache(engine, testCase, { q, k, v }) {
   return entry({ variant: 'attention with cache', run, dispose: () => disposeAll(cache, query, ...newest, out) });
 }
 
-const prepareDecode = (engine, testCase, inputs) => [
-  decodeWithCache(engine, testCase, inputs),
-  ...prepareAttention(engine, testCase, inputs),
-];
-
-function prepareRotary(engine, testCase, { x }) {
+function rotate(engine, testCase, { x }) {
   const { H, L, D } = testCase;
   const input = engine.tensor([1, H, L, D], x);
   const encoding = rotation(testCase);
@@ -70,10 +68,15 @@ function prepareRotary(engine, testCase, { x }) {
     await engine.rotate(input, encoding, { out });
     return out.view();
   };
-  return [entry({ variant: 'rotate', run, dispose: () => disposeAll(input, out) })];
+  return entry({ variant: 'rotate', run, dispose: () => disposeAll(input, out) });
 }
 
-const PREPARE = { attention: prepareAttention, decode: prepareDecode, rotary: prepareRotary };
+const BUILDERS = {
+  attention: (engine, testCase, inputs) =>
+    attentionVariants(testCase, inputs).map((variant) => () => attend(engine, testCase, inputs, variant)),
+  decode: (engine, testCase, inputs) => [() => decodeWithCache(engine, testCase, inputs), () => attend(engine, testCase, inputs)],
+  rotary: (engine, testCase, inputs) => [() => rotate(engine, testCase, inputs)],
+};
 
 export async function createPeer({ threads, relaxed }) {
   const engine = await createEngine({ threads, precision: relaxed ? 'relaxed' : 'reproducible' });
@@ -82,6 +85,6 @@ export async function createPeer({ threads, relaxed }) {
     name: relaxed ? 'relpos relaxed' : 'relpos',
     version: version(),
     threads: engine.capabilities.threads,
-    prepare: (testCase, inputs) => PREPARE[testCase.kind](engine, testCase, inputs),
+    prepare: (testCase, inputs) => ({ builders: BUILDERS[testCase.kind](engine, testCase, inputs) }),
   };
 }

@@ -51,7 +51,8 @@ export async function createPeer() {
     threads: THREADS,
     prepare: (testCase, inputs) => {
       const plain = testCase.kind === 'attention' && !testCase.rotary;
-      return plain ? [prepareAttention(testCase, inputs)] : { skip: 'no rotary operator, no grouped heads, no cache' };
+      if (plain) return { builders: [() => prepareAttention(testCase, inputs)] };
+      return { skip: 'no rotary operator, no grouped heads, no cache' };
     },
   };
 }

@@ -1,0 +1,198 @@
+import { options, oneOf, wrongType, wrongValue } from '../check.ts';
+import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan.ts';
+import { Tensor } from '../tensor.ts';
+import { byHead, expectSize, readTable, rowsOf, type Table } from './tables.ts';
+
+/** s = scale · [ (qᵢ + u_h)·kⱼ + (qᵢ + w_h)·r_h[ρ(j − i)] ], the form that this family shares. r is [rows, H, D]. */
+function contentAndPosition(where: string, names: [string, string], u: Float32Array, w: Float32Array, r: Float32Array, rows: RowMap) {
+  return ({ shape: { H, D } }: LowerContext): Plan & { terms: readonly Term[] } => {
+    expectSize(where, names[0], u, [H, D]);
+    expectSize(where, names[1], w, [H, D]);
+    return { queryBias: u, terms: [{ kind: 'query', table: byHead(r, H, D), heads: H, rows, bias: w }] };
+  };
+}
+
+/** Options of `transformerXL`. */
+export interface TransformerXLOptions {
+  /** Content bias u, `r_w_bias`: [H, D]. */
+  readonly u: Table;
+  /** Position bias v, `r_r_bias`: [H, D]. */
+  readonly v: Table;
+  /** The sinusoids projected by `r_net`: [rows, H, D], rows ≥ S; the last row is distance 0, the one before it distance 1. */
+  readonly r: Table;
+}
+
+/**
+ * Transformer-XL's relative attention: s = scale · [ (q + u)·k + (q + v)·r(i − j) ]. Keys to the right have no row; use it with `causal`.
+ * Memory of earlier segments is more keys: S > L.
+ *
+ * Dai et al. 2019, arXiv 1901.02860.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const heads = 8, width = 64, keys = 128;
+ * const encoding = transformerXL({
+ *   u: new Float32Array(heads * width),
+ *   v: new Float32Array(heads * width),
+ *   r: new Float32Array(keys * heads * width),
+ * });
+ * ```
+ */
+export function transformerXL(given: TransformerXLOptions): Encoding {
+  const where = 'transformerXL';
+  options(where, given, ['u', 'v', 'r']);
+  const u = readTable(where, 'u', given.u);
+  const v = readTable(where, 'v', given.v);
+  const r = readTable(where, 'r', given.r);
+  return {
+    name: where,
+    lower(context) {
+      const { H, D } = context.shape;
+      const totalKeys = context.place?.totalKeys ?? context.shape.S;
+      const height = rowsOf(where, 'r', r, H * D, `H=${H}, D=${D}`);
+      if (height < totalKeys) throw wrongValue(where, 'r', `at least S=${totalKeys} rows`, height);
+      const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset };
+      return contentAndPosition(where, ['u', 'v'], u, v, r, rows)(context);
+    },
+  };
+}
+
+/** Options of `conformer`. */
+export interface ConformerOptions {
+  /** `pos_bias_u`: [H, D]. */
+  readonly posBiasU: Table;
+  /** `pos_bias_v`: [H, D]. */
+  readonly posBiasV: Table;
+  /** The sinusoids projected by `linear_pos`: [2T − 1, H, D], T ≥ S; row t is distance i − j = T − 1 − t. */
+  readonly r: Table;
+}
+
+/**
+ * Conformer's relative attention: Transformer-XL's in both directions, s = scale · [ (q + u)·k + (q + v)·r(i − j) ].
+ *
+ * Gulati et al. 2020, arXiv 2005.08100; Wav2Vec2-Conformer (`relative`), Parakeet, FastSpeech2-Conformer.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const heads = 4, width = 64, frames = 50;
+ * const encoding = conformer({
+ *   posBiasU: new Float32Array(heads * width),
+ *   posBiasV: new Float32Array(heads * width),
+ *   r: new Float32Array((2 * frames - 1) * heads * width),
+ * });
+ * ```
+ */
+export function conformer(given: ConformerOptions): Encoding {
+  const where = 'conformer';
+  options(where, given, ['posBiasU', 'posBiasV', 'r']);
+  const u = readTable(where, 'posBiasU', given.posBiasU);
+  const v = readTable(where, 'posBiasV', given.posBiasV);
+  const r = readTable(where, 'r', given.r);
+  return {
+    name: where,
+    lower(context) {
+      const { H, D } = context.shape;
+      const totalKeys = context.place?.totalKeys ?? context.shape.S;
+      const height = rowsOf(where, 'r', r, H * D, `H=${H}, D=${D}`);
+      if (height % 2 === 0 || (height + 1) / 2 < totalKeys) {
+        throw wrongValue(where, 'r', `an odd number of rows, at least 2·${totalKeys} − 1`, height);
+      }
+      const rows: RowMap = { kind: 'offset', row: (offset) => (height - 1) / 2 + offset };
+      return contentAndPosition(where, ['posBiasU', 'posBiasV'], u, v, r, rows)(context);
+    },
+  };
+}
+
+/** Options of `xlnet`. */
+export interface XlnetOptions {
+  /** `r_w_bias`, with the content: [H, D]. */
+  readonly rWBias: Table;
+  /** `r_r_bias`, with the position: [H, D]. */
+  readonly rRBias: Table;
+  /** The sinusoids projected by `r`: for `'bi'` [L + S, H, D], row t at distance i − j = S − t; for `'uni'` [S + 1, H, D], the same rows. */
+  readonly r: Table;
+  /** `attn_type`. */
+  readonly attnType: 'bi' | 'uni';
+  /** `r_s_bias`, with the segment: [H, D]. Together with `segEmbed` and `segments`. */
+  readonly rSBias?: Table;
+  /** `seg_embed`: [2, H, D], row 0 for the same segment, row 1 for another. */
+  readonly segEmbed?: Table;
+  /** Segment of each key, [B, S]; the queries are the last L of them. */
+  readonly segments?: Int32Array | readonly number[] | Tensor;
+}
+
+/**
+ * XLNet's relative attention: s = scale · [ (q + r_w)·k + (q + r_r)·r(i − j) + (q + r_s)·seg(same segment or not) ].
+ *
+ * Yang et al. 2019, arXiv 1906.08237. Padded keys stay visible to themselves in the original; hide them with `keyLengths` or a bias.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const heads = 4, width = 32, length = 16;
+ * const encoding = xlnet({
+ *   rWBias: new Float32Array(heads * width),
+ *   rRBias: new Float32Array(heads * width),
+ *   r: new Float32Array(2 * length * heads * width),
+ *   attnType: 'bi',
+ * });
+ * ```
+ */
+export function xlnet(given: XlnetOptions): Encoding {
+  const where = 'xlnet';
+  options(where, given, ['rWBias', 'rRBias', 'r', 'attnType', 'rSBias', 'segEmbed', 'segments']);
+  const u = readTable(where, 'rWBias', given.rWBias);
+  const w = readTable(where, 'rRBias', given.rRBias);
+  const r = readTable(where, 'r', given.r);
+  const attnType = oneOf(where, 'attnType', given.attnType, ['bi', 'uni']);
+  const segment = segmentParts(where, given);
+  return {
+    name: where,
+    lower(context) {
+      const { H, D, L } = context.shape;
+      const T = context.place?.totalKeys ?? context.shape.S;
+      const height = rowsOf(where, 'r', r, H * D, `H=${H}, D=${D}`);
+      const expected = attnType === 'bi' ? L + T : T + 1;
+      if (height !== expected) throw wrongValue(where, 'r', `${expected} rows for ${attnType} with L=${L}, S=${T}`, height);
+      const rows: RowMap = { kind: 'offset', row: (offset) => T + offset, variant: String(T) };
+      const plan = contentAndPosition(where, ['rWBias', 'rRBias'], u, w, r, rows)(context);
+      return segment ? { ...plan, terms: [...plan.terms, segmentTerm(where, segment, context)] } : plan;
+    },
+  };
+}
+
+interface SegmentParts {
+  readonly bias: Float32Array;
+  readonly embed: Float32Array;
+  readonly segments: Int32Array;
+}
+
+function segmentParts(where: string, { rSBias, segEmbed, segments }: XlnetOptions): SegmentParts | undefined {
+  if (rSBias === undefined && segEmbed === undefined && segments === undefined) return undefined;
+  const list = segments instanceof Tensor ? segments.toArray() : segments;
+  if (!(list instanceof Int32Array) && !(list instanceof Float32Array) && !Array.isArray(list)) {
+    throw wrongType(where, 'segments', 'an Int32Array, an array or a tensor, beside rSBias and segEmbed', segments);
+  }
+  return {
+    bias: readTable(where, 'rSBias', rSBias),
+    embed: readTable(where, 'segEmbed', segEmbed),
+    segments: Int32Array.from(list),
+  };
+}
+
+/** The segment term: row 0 of the table where query and key are of one segment, row 1 where they are not. */
+function segmentTerm(where: string, { bias, embed, segments }: SegmentParts, { shape: { B, H, D, L, S } }: LowerContext): Term {
+  expectSize(where, 'rSBias', bias, [H, D]);
+  expectSize(where, 'segEmbed', embed, [2, H, D]);
+  if (segments.length !== B * S || L > S) throw wrongValue(where, 'segments', `[B=${B}, S=${S}] with L ≤ S`, segments);
+  const index = new Int32Array(B * L * S);
+  for (let b = 0; b < B; b++) {
+    for (let i = 0; i < L; i++) {
+      const own = segments[b * S + S - L + i];
+      for (let j = 0; j < S; j++) index[(b * L + i) * S + j] = own === segments[b * S + j] ? 0 : 1;
+    }
+  }
+  return { kind: 'query', table: byHead(embed, H, D), heads: H, rows: { kind: 'index', index }, bias };
+}

@@ -1,0 +1,158 @@
+// Merging partial states: from a user's call to a job.
+
+import { type Call, checkOut, checkTensor, type Layout, numbersOf, type Office, writeTensor } from '../attention.ts';
+import { Lease } from '../block.ts';
+import { options as knownOptions, oneOf, wrongType, wrongValue } from '../check.ts';
+import { makeTensor, type Tensor } from '../tensor.ts';
+import * as field from '../wasm/generated/job.ts';
+
+/** What attention over some of the keys leaves of each query: enough to merge it with attention over the others. */
+export interface PartialState {
+  /** [B, H, L, E], or [B, L, H, E] with `layout: 'blhd'`. */
+  readonly out: Tensor;
+  /** Log-sum-exp of each row's scores, natural log: f32 [B, H, L]; −Infinity for a row that sees no key. */
+  readonly lse: Tensor;
+}
+
+/** Options of `mergeStates`. */
+export interface MergeOptions {
+  /** Of every state's `out` and of the result's; default `'bhld'`. */
+  readonly layout?: Layout;
+  /** One extra logit per query head in the denominator, [H], counted once, after the states. */
+  readonly sinks?: Float32Array | readonly number[] | Tensor;
+  /** Written instead of a new tensor: f32, f16 or bf16. May be the `out` of a state, else may not overlap one. */
+  readonly out?: Tensor;
+}
+
+/** Rows of one (batch, head) that a tile merges. */
+const TILE_ROWS = 64;
+/** Numbers in all states below which the work stays on the caller's thread. */
+const SMALL_WORK = 262_144;
+/** States that one call merges at most. */
+const MOST_STATES = 65536;
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+/** The states of a call, after checking that they are of one shape. */
+function checkStates(where: string, given: unknown, layout: Layout, office: Office): PartialState[] {
+  if (!Array.isArray(given)) throw wrongType(where, 'states', 'an array of { out, lse }', given);
+  if (!given.length || given.length > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${given.length}`);
+  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+  let shape: readonly number[] = [];
+  return given.map((state: unknown, n): PartialState => {
+    if (typeof state !== 'object' || state === null) throw wrongType(where, `states[${n}]`, 'an object { out, lse }', state);
+    const pair = state as { out?: unknown; lse?: unknown };
+    const out = checkTensor(where, `states[${n}].out`, pair.out, office);
+    const lse = checkTensor(where, `states[${n}].lse`, pair.lse, office);
+    if (n === 0) {
+      const [, second, third, E] = out.shape;
+      const fits = out.shape.length === 4 && second && third !== undefined && E && E <= 512;
+      if (!fits) throw wrongValue(where, 'states[0].out', 'shape [B, H ≥ 1, L, 1 ≤ E ≤ 512]', shown(out));
+      shape = out.shape;
+    }
+    const [B, second, third] = shape;
+    const expected = [B, ...(layout === 'bhld' ? [second, third] : [third, second])];
+    if (out.shape.length !== 4 || out.shape.some((size, axis) => size !== shape[axis])) {
+      throw wrongValue(where, `states[${n}].out`, `shape [${shape.join(', ')}]`, shown(out));
+    }
+    if (lse.dtype !== 'f32') throw wrongType(where, `states[${n}].lse`, 'a tensor of f32', lse.dtype);
+    if (lse.shape.length !== 3 || lse.shape.some((size, axis) => size !== expected[axis])) {
+      throw wrongValue(where, `states[${n}].lse`, `shape [${expected.join(', ')}]`, shown(lse));
+    }
+    return { out, lse };
+  });
+}
+
+/** Offsets of one thread's scratch. */
+function scratchLayout(states: readonly PartialState[], E: number): { fields: [number, number][]; bytes: number } {
+  const row = 4 * Math.ceil(E / 8) * 8;
+  const lines = states.filter(({ out }) => out.dtype !== 'f32' || out.strides[3] !== 1).length;
+  const sizes: [number, number][] = [
+    [field.M_WEIGHTS, 8 * states.length],
+    [field.M_ROWS, 4 * states.length],
+    [field.M_RESULT, row],
+    [field.M_LINES, row * lines],
+  ];
+  let bytes = 0;
+  const fields = sizes.map(([name, size]): [number, number] => {
+    const at = bytes;
+    bytes += aligned(size);
+    return [name, at];
+  });
+  return { fields, bytes };
+}
+
+/** Checks a call of `mergeStates` and gets everything ready for it. */
+export function prepareMerge(office: Office, where: string, given: unknown, options: MergeOptions): Call {
+  office.alive();
+  knownOptions(where, options, ['layout', 'sinks', 'out']);
+  const layout = oneOf(where, 'layout', options.layout ?? 'bhld', ['bhld', 'blhd']);
+  const states = checkStates(where, given, layout, office);
+  const { out: like, lse: likeLse } = states[0] as PartialState;
+  const [B, H, L] = likeLse.shape as [number, number, number];
+  const E = like.shape[3] as number;
+  const sinks = numbersOf(where, 'sinks', options.sinks, H);
+  const inputs = states.flatMap(({ out, lse }, n): [string, Tensor][] => [
+    ...(out === options.out ? [] : [[`states[${n}].out`, out] as [string, Tensor]]),
+    [`states[${n}].lse`, lse],
+  ]);
+  const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, Object.fromEntries(inputs), office);
+
+  const lease = new Lease(office.arena);
+  let target: Tensor | undefined;
+  let lse: Tensor | undefined;
+  try {
+    target = out ?? makeTensor(office, where, like.shape);
+    lse = makeTensor(office, where, [B, H, L]);
+    const tiles = B * H * Math.ceil(L / TILE_ROWS);
+    const threads = Math.max(1, Math.min(states.length * like.size < SMALL_WORK ? 1 : office.threads, tiles));
+    const scratch = scratchLayout(states, E);
+    const scratchAt = lease.allocate(scratch.bytes * threads);
+    const sinksAt = sinks ? lease.upload(sinks) : 0;
+    const statesAt = lease.block(field.M_STATE * states.length);
+    const job = lease.block(field.M_SIZE);
+    for (const state of states) for (const tensor of [state.out, state.lse]) lease.defer(tensor.pin());
+    if (out) lease.defer(out.pin());
+
+    const writer = lease.writer(statesAt);
+    states.forEach((state, n) => {
+      writeTensor(writer, n * field.M_STATE, state.out, layout);
+      const [batch, head, row] = state.lse.strides as [number, number, number];
+      writer
+        .int(n * field.M_STATE + field.T_SIZE + field.T_PTR, state.lse.pointer)
+        .int(n * field.M_STATE + field.T_SIZE + field.T_BATCH, 4 * batch)
+        .int(n * field.M_STATE + field.T_SIZE + field.T_HEAD, 4 * head)
+        .int(n * field.M_STATE + field.T_SIZE + field.T_ROW, 4 * row);
+    });
+    const block = lease.writer(job);
+    writeTensor(block, field.M_OUT, target, layout);
+    block
+      .int(field.M_LSE, lse.pointer)
+      .int(field.M_COUNT, states.length)
+      .int(field.M_STATES, statesAt)
+      .int(field.M_SINKS, sinksAt)
+      .int(field.M_H, H)
+      .int(field.M_L, L)
+      .int(field.M_E, E)
+      .int(field.M_TILE, TILE_ROWS);
+    for (const [name, at] of scratch.fields) block.int(name, at);
+
+    const result = { out: target, lse };
+    return {
+      preparations: [],
+      job: { kernel: 'merge', job, tiles, scratch: scratchAt, scratchStride: scratch.bytes, threads },
+      finish: () => result,
+      release(failed) {
+        lease.release();
+        if (!failed) return;
+        if (result.out !== out) result.out.dispose();
+        result.lse.dispose();
+      },
+    };
+  } catch (error) {
+    lease.release();
+    if (target !== out) target?.dispose();
+    lse?.dispose();
+    throw error;
+  }
+}

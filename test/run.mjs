@@ -1,0 +1,89 @@
+// `npm test`: lint, types, the vitest suites, the package, and the conformance of every runtime. The last line counts what passed and failed.
+//   node test/run.mjs                        all of it, on what `npm run build` made
+//   node test/run.mjs package conformance    some steps
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+const work = mkdtempSync(join(tmpdir(), 'relpos-test-'));
+
+/** Installs the other runtimes, which live apart from the library, when they are missing or not those of the lockfile. */
+function installRuntimes() {
+  const lock = 'test/runtimes/package-lock.json';
+  const done = 'test/runtimes/node_modules/.package-lock.json';
+  if (existsSync(done) && statSync(done).mtimeMs >= statSync(lock).mtimeMs) return [];
+  execFileSync('npm', ['ci', '--prefix', 'test/runtimes', '--no-audit', '--no-fund'], { stdio: 'inherit' });
+  return [{ name: 'install runtimes' }];
+}
+
+/** A script of package.json as one check. */
+function script(name) {
+  const { status } = spawnSync('npm', ['run', '--silent', name], { stdio: 'inherit' });
+  return [status === 0 ? { name } : { name, error: `exit code ${status}` }];
+}
+
+/** The vitest suites; each test is a check. */
+function vitest() {
+  const report = join(work, 'vitest.json');
+  const { status } = spawnSync('node_modules/.bin/vitest', ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`], {
+    stdio: 'inherit',
+  });
+  if (!existsSync(report)) return [{ name: 'vitest', error: `no report, exit code ${status}` }];
+  const files = JSON.parse(readFileSync(report, 'utf8')).testResults;
+  const checks = files.flatMap(({ name, message, status: outcome, assertionResults }) => [
+    ...assertionResults.map((test) => ({
+      name: test.fullName,
+      ...(test.status !== 'passed' && { error: test.failureMessages?.join('\n') || test.status }),
+    })),
+    ...(outcome !== 'passed' && assertionResults.every((test) => test.status === 'passed') ? [{ name, error: message || outcome }] : []),
+  ]);
+  // A failure outside of any test, such as an unhandled rejection, shows in the exit code alone.
+  return status !== 0 && checks.every(({ error }) => !error) ? [...checks, { name: 'vitest', error: `exit code ${status}` }] : checks;
+}
+
+let tarball;
+async function packed() {
+  tarball ??= (await import('./conformance/project.mjs')).pack(work);
+  return tarball;
+}
+
+const steps = {
+  runtimes: installRuntimes,
+  lint: () => script('lint'),
+  types: () => script('types'),
+  vitest,
+  package: async () => (await import('./package/checks.mjs')).packageChecks(await packed()),
+  conformance: async () => (await import('./conformance/checks.mjs')).conformance(await packed()),
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(steps, name));
+if (unknown.length) throw new Error(`unknown steps: ${unknown.join(', ')}; there are ${Object.keys(steps).join(', ')}`);
+
+const lines = [];
+const failures = [];
+let passed = 0;
+for (const [name, run] of Object.entries(steps)) {
+  if (asked.length && !asked.includes(name)) continue;
+  const began = performance.now();
+  let checks;
+  try {
+    checks = await run();
+  } catch (error) {
+    checks = [{ name, error: String(error.stack ?? error) }];
+  }
+  const failed = checks.filter(({ error }) => error);
+  failures.push(...failed.map((check) => `${name}: ${check.name}\n${check.error}`));
+  passed += checks.length - failed.length;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  lines.push(`${name.padEnd(12)} ${checks.length - failed.length} passed, ${failed.length} failed  ${seconds} s`);
+}
+rmSync(work, { recursive: true, force: true });
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
+console.log(`\n${lines.join('\n')}\n\n${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length ? 1 : 0;
