@@ -1,40 +1,56 @@
-import { integer, options } from '../check.ts';
+import { finite, integer, options, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding } from '../plan.ts';
+import { copyNumbers, type Numbers } from './lists.ts';
 
 /** Options of `alibi`. */
 export interface AlibiOptions {
   /** Query heads, H. */
   readonly heads: number;
+  /** The exponents of the slopes end at −maxBias; default 8. MPT has it as `attn_config.alibi_bias_max`, which its code ignores. */
+  readonly maxBias?: number;
+  /** m_h, [H], instead of the standard ones. */
+  readonly slopes?: Numbers;
 }
 
 /**
- * Slopes of ALiBi: with n the largest power of two ≤ H, head h < n has 2^(−8(h+1)/n); the rest takes every other slope of 2n heads,
- * 2^(−4(2(h−n)+1)/n).
+ * Slopes of ALiBi: with n the largest power of two ≤ H and M = maxBias, head h < n has 2^(−M(h+1)/n); the rest takes every other slope
+ * of 2n heads, 2^(−M(2(h−n)+1)/(2n)).
  */
-export function alibiSlopes(heads: number, math: Arithmetic): Float64Array {
+export function alibiSlopes(heads: number, math: Arithmetic, maxBias = 8): Float64Array {
   let n = 1;
   while (2 * n <= heads) n *= 2;
-  return Float64Array.from({ length: heads }, (_, h) => math.pow(2, h < n ? (-8 * (h + 1)) / n : (-4 * (2 * (h - n) + 1)) / n));
+  const exponent = (h: number): number => (h < n ? (-maxBias * (h + 1)) / n : (-(maxBias / 2) * (2 * (h - n) + 1)) / n);
+  return Float64Array.from({ length: heads }, (_, h) => math.pow(2, exponent(h)));
 }
 
 /**
- * Attention with linear biases: b = −m_h · |i − j|, which under a causal mask is −m_h · (i − j).
+ * Attention with linear biases: b = −m_h · |i − j|, which under a causal mask is −m_h · (i − j). Without one it is symmetric, as in
+ * Jina-BERT v2.
  *
- * Press et al. 2021, arXiv 2108.12409; BLOOM, MPT (`alibi_bias_max` 8), Falcon with `alibi: true`.
+ * Falcon (`alibi: true`) divides the bias by √D together with q·k: pass `slopes` that are the standard ones divided by √D. It also rounds
+ * slope · j to bfloat16 first; that is not reproduced: it changes nothing while slope · j has at most 8 significant bits (slopes that are
+ * powers of two, up to 256 keys), and beyond that it is noise on the scheme.
+ *
+ * Press et al. 2021, arXiv 2108.12409; BLOOM, MPT, Falcon, Baichuan-13B.
  *
  * @throws TypeError, RangeError if an option is missing or wrong
  * @example
  * ```ts
  * const encoding = alibi({ heads: 12 });
+ * const falcon = alibi({ heads: 2, slopes: [2 ** -4, 2 ** -8].map((slope) => slope / Math.sqrt(64)) });
  * ```
  */
 export function alibi(given: AlibiOptions): Encoding {
-  options('alibi', given, ['heads']);
-  const heads = integer('alibi', 'heads', given.heads, 1, 65536);
+  const where = 'alibi';
+  options(where, given, ['heads', 'maxBias', 'slopes']);
+  const heads = integer(where, 'heads', given.heads, 1, 65536);
+  const maxBias = finite(where, 'maxBias', given.maxBias ?? 8, 0);
+  const own = given.slopes === undefined ? undefined : copyNumbers(where, 'slopes', given.slopes);
+  if (own && own.length !== heads) throw wrongValue(where, 'slopes', `heads=${heads} numbers`, `${own.length}`);
   return {
-    name: 'alibi',
+    name: where,
     lower({ math }) {
-      const slopes = alibiSlopes(heads, math);
+      const slopes = own ?? alibiSlopes(heads, math, maxBias);
       return {
         biases: [
           {

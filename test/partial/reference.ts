@@ -113,10 +113,14 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return most;
 }
 
-/** The error that is granted: twice that of a naive f32 evaluation, which itself counts as at least half a unit in the last place. */
-export function granted(naive: Float64Array, truth: Float64Array): number {
-  const size = truth.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
-  return 2 * Math.max(distance(naive, truth), size * 2 ** -22);
+/** The largest finite number, or 1 where there is none but zeros. */
+export function magnitude(truth: Float64Array): number {
+  return truth.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0) || 1;
+}
+
+/** The error granted to one case: twice the largest of other ways' errors, of which a few roundings of a lucky case count as four ulp. */
+export function granted(truth: Float64Array, others: readonly ArrayLike<number>[]): number {
+  return 2 * Math.max(...others.map((other) => distance(other, truth)), magnitude(truth) * 2 ** -22);
 }
 
 /** The bits of an array, for exact comparison. */

@@ -1,0 +1,40 @@
+import { options } from '../check.ts';
+import type { Encoding } from '../plan.ts';
+import { differences, gridCodes, windowIndex } from './grid.ts';
+import { copyGrid, copyHeads } from './lists.ts';
+import type { Table } from './t5.ts';
+
+/** Options of `maxvit`. */
+export interface MaxvitOptions {
+  /** Rows and columns of a window, or one number for both. */
+  readonly windowSize: number | readonly [number, number];
+  /** [heads, 2h − 1, 2w − 1]: `rel_pos.relative_position_bias_table`. */
+  readonly table: Table;
+}
+
+/**
+ * The bias of MaxViT and CoAtNet in their TensorFlow form: b = table[h, y_j − y_i + h − 1, x_j − x_i + w − 1], key minus query, which is
+ * Swin's table turned round on both axes. L = S = the cells of a window or of a grid partition, row by row.
+ *
+ * Tu et al. 2022, arXiv 2204.01697; timm's `RelPosBiasTf`.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const encoding = maxvit({ windowSize: [7, 7], table: new Float32Array(2 * 13 * 13) });
+ * ```
+ */
+export function maxvit(given: MaxvitOptions): Encoding {
+  const where = 'maxvit';
+  options(where, given, ['windowSize', 'table']);
+  const window = copyGrid(where, 'windowSize', given.windowSize);
+  const { heads, values } = copyHeads(where, 'table', given.table, differences(window));
+  return {
+    name: where,
+    lower(context) {
+      const { codes, complements } = gridCodes(window);
+      const index = windowIndex(where, 'windowSize', { rows: complements, columns: codes }, context);
+      return { biases: [{ kind: 'index', heads, table: values, index }] };
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { finite, integer, options, wrongValue } from '../check.ts';
+import type { Encoding } from '../plan.ts';
+
+/** Options of `sandwich`. */
+export interface SandwichOptions {
+  /** Query heads, H. */
+  readonly heads: number;
+  /** Width of the sinusoids, d̄ (NeMo's `hidden_size`); even; default 128. */
+  readonly width?: number;
+  /** Base of the frequencies; default 10000. */
+  readonly theta?: number;
+}
+
+/**
+ * Sandwich: b_h = (Σ_{t=1…d̄/2} cos((i − j) / θ^(2t/d̄)) − d̄/2) / (8h/H) for the heads h = 1 … H. It is the product of the sinusoids of two
+ * positions, lowered to 0 at the diagonal, and has no parameters; head H keeps the least of it.
+ *
+ * Chi et al. 2022, arXiv 2212.10356; NVIDIA NeMo.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const encoding = sandwich({ heads: 12, width: 128 });
+ * ```
+ */
+export function sandwich(given: SandwichOptions): Encoding {
+  const where = 'sandwich';
+  options(where, given, ['heads', 'width', 'theta']);
+  const heads = integer(where, 'heads', given.heads, 1, 65536);
+  const width = integer(where, 'width', given.width ?? 128, 2, 65536);
+  if (width % 2) throw wrongValue(where, 'width', 'an even number', width);
+  const theta = finite(where, 'theta', given.theta ?? 10000, 0);
+  return {
+    name: where,
+    lower: ({ math }) => ({
+      biases: [
+        {
+          kind: 'offset',
+          heads,
+          fill(out, first, count) {
+            const frequencies = Float64Array.from({ length: width / 2 }, (_, t) => math.pow(theta, (-2 * (t + 1)) / width));
+            for (let n = 0; n < count; n++) {
+              const sum = frequencies.reduce((total, f) => total + math.cos((first + n) * f) - 1, 0);
+              for (let h = 0; h < heads; h++) out[h * count + n] = (sum * heads) / (8 * (h + 1));
+            }
+          },
+        },
+      ],
+    }),
+  };
+}

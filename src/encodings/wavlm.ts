@@ -1,0 +1,109 @@
+import { integer, options, wrongType, wrongValue } from '../check.ts';
+import type { Arithmetic, Encoding, Shape } from '../plan.ts';
+import { Tensor } from '../tensor.ts';
+import { copyByHead, copyNumbers } from './lists.ts';
+import { copyBuckets, copyTable, offsetBuckets, type Table } from './t5.ts';
+
+/** Options of `wavlm`, with the checkpoint's keys in brackets; `attention.` before each tensor name. */
+export interface WavLMOptions {
+  /** Query heads, H (`num_attention_heads`). */
+  readonly heads: number;
+  /** Rows of the table (`num_buckets`, 320). */
+  readonly numBuckets: number;
+  /** Offsets from here on share the last bucket (`max_bucket_distance`, 800). */
+  readonly maxDistance: number;
+  /** [numBuckets, heads]: `rel_attn_embed.weight`, which only layer 0 has. */
+  readonly table: Table;
+  /** The layer's input, [B, L, H·w], from which the gates come. Read at each call, not copied: fill it anew for each. */
+  readonly input: Float32Array | Tensor;
+  /** [8, w]: `gru_rel_pos_linear.weight`. */
+  readonly gateWeight: Table;
+  /** [8]: `gru_rel_pos_linear.bias`. */
+  readonly gateBias: Table;
+  /** [heads]: `gru_rel_pos_const`. */
+  readonly gateConst: Table;
+}
+
+const NAMES = ['heads', 'numBuckets', 'maxDistance', 'table', 'input', 'gateWeight', 'gateBias', 'gateConst'];
+/** The linear layer's outputs, summed in two groups. */
+const GATES = 8;
+
+interface Gate {
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly constant: Float32Array;
+}
+
+/** a·(r·c_h − 1) + 2 for every row, [B, H, L], in f64. */
+function gates(input: Float32Array, { weight, bias, constant }: Gate, { B, H, L }: Shape, math: Arithmetic): Float32Array {
+  const width = weight.length / GATES;
+  const out = new Float32Array(B * H * L);
+  const half = new Float64Array(2);
+  for (let row = 0; row < B * L; row++) {
+    for (let h = 0; h < H; h++) {
+      const from = (row * H + h) * width;
+      half.fill(0);
+      for (let n = 0; n < GATES; n++) {
+        let sum = bias[n] as number;
+        for (let c = 0; c < width; c++) sum += (input[from + c] as number) * (weight[n * width + c] as number);
+        half[n < GATES / 2 ? 0 : 1] = (half[n < GATES / 2 ? 0 : 1] as number) + sum;
+      }
+      const [a, r] = half.map((x) => 1 / (1 + math.exp(-x)));
+      out[(Math.floor(row / L) * H + h) * L + (row % L)] = (a as number) * ((r as number) * (constant[h] as number) - 1) + 2;
+    }
+  }
+  return out;
+}
+
+/**
+ * WavLM's gated bias: b = g_h(i) · table[bucket(j − i), h], T5's buckets in both directions. The gate reads the layer's input x (not q),
+ * split in heads: the eight outputs of a linear layer, summed in two fours and put through a sigmoid, are a and r, and
+ * g = a·(r·c_h − 1) + 2.
+ *
+ * Chen et al. 2021, arXiv 2110.13900; WavLM.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const engine = await createEngine();
+ * const encoding = wavlm({
+ *   heads: 12,
+ *   numBuckets: 320,
+ *   maxDistance: 800,
+ *   table: new Float32Array(320 * 12),
+ *   input: engine.tensor([1, 50, 768]),
+ *   gateWeight: new Float32Array(8 * 64),
+ *   gateBias: new Float32Array(8),
+ *   gateConst: new Float32Array(12).fill(1),
+ * });
+ * engine.dispose();
+ * ```
+ */
+export function wavlm(given: WavLMOptions): Encoding {
+  const where = 'wavlm';
+  options(where, given, NAMES);
+  const heads = integer(where, 'heads', given.heads, 1, 65536);
+  const names = { buckets: 'numBuckets', maxDistance: 'maxDistance' };
+  const sizes = copyBuckets(where, names, { buckets: given.numBuckets, maxDistance: given.maxDistance }, true);
+  const table = copyByHead(where, 'table', given.table, sizes.buckets, heads);
+  const weight = Float32Array.from(copyNumbers(where, 'gateWeight', given.gateWeight));
+  if (!weight.length || weight.length % GATES) throw wrongValue(where, 'gateWeight', `[${GATES}, w] numbers`, `${weight.length}`);
+  const gate: Gate = {
+    weight,
+    bias: copyTable(where, 'gateBias', given.gateBias, [GATES]),
+    constant: copyTable(where, 'gateConst', given.gateConst, [heads]),
+  };
+  const { input } = given;
+  if (!(input instanceof Tensor) && !(input instanceof Float32Array)) throw wrongType(where, 'input', 'a Float32Array or a tensor', input);
+  return {
+    name: where,
+    lower({ shape, math }) {
+      const { B, H, L } = shape;
+      const x = input instanceof Tensor ? input.toArray() : input;
+      const width = (H * weight.length) / GATES;
+      if (H !== heads) throw wrongValue(where, 'heads', `H=${H}`, heads);
+      if (x.length !== B * L * width) throw wrongValue(where, 'input', `[B=${B}, L=${L}, ${width}] numbers`, `${x.length}`);
+      return { biases: [{ ...offsetBuckets(table, sizes, math), gate: gates(x, gate, shape, math) }] };
+    },
+  };
+}
