@@ -189,8 +189,8 @@ export class Engine {
    * Shapes: every `out` [B, H, L, E] (with `layout: 'blhd'` [B, L, H, E]), every `lse` [B, H, L]; the result likewise, f32 unless `out` says
    * otherwise. Weights and sums are f64, taken in the order of `states`, the sinks last: in shard order the bits are always the same, in
    * another order they may differ by a rounding. A row of a state that saw no key (−Infinity) changes no bit; a row that one state alone
-   * saw is that state's, bit for bit; a row that none saw is 0 and −Infinity. Merging is not idempotent: a shard given twice counts twice
-   * (`collectStates` sees to that).
+   * saw is that state's, bit for bit; a row that none saw is 0 and −Infinity. A weight carries the rounding of its f32 lse, which is
+   * |lse|·2^−24. Merging is not idempotent: a shard given twice counts twice (`collectStates` sees to it that none is).
    *
    * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
    * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`

@@ -170,7 +170,8 @@ export function encodeState(
     : checkArrays(where, state as StateArrays, layout);
   const own: StateLabel = isTensors ? {} : (state as StateLabel);
   const shard = checkShard(where, options.shard ?? own.shard);
-  const label = labelBytes(where, { id: options.id ?? own.id, meta: options.meta ?? own.meta } as StateLabel);
+  const { id = own.id, meta = own.meta } = options;
+  const label = labelBytes(where, { id, meta } as StateLabel);
   const size = sizes(shape, dtype);
   const total = HEADER + label.length + size.lse + size.out;
   const bytes = new Uint8Array(total);
