@@ -13,18 +13,20 @@
 // Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 to 3 %).
 
 import {
-  A_BATCH, A_COEFFICIENT, A_GATE, A_HEAD, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR, A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G,
-  DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK, KEY_LENGTHS, LAST, LSE, OUT, QUERIES, R_FROM, R_HEAD, R_HIGH, R_LOW, R_MAX, R_QUERY, R_SIZE,
-  R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES, S_WEIGHTS, TERM_COUNT, T_BATCH,
-  T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, VALUE_ROWS, VALUE_TABLE,
+  A_BATCH, A_BYTES, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
+  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G, DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK,
+  KEY_LENGTHS, LAST, LSE, MARK, MASK_BATCH, MASK_PAIRS, MASK_ROWS, OUT, QUERIES, QUERY_STARTS, R_CURSOR, R_FIRST, R_FROM, R_HEAD, R_HIGH,
+  R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES,
+  S_WEIGHTS, TERM_COUNT, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, VALUE_ROWS, VALUE_TABLE,
 } from './job';
 import { storeRow } from './convert';
+import { addCurve } from './curve';
 import { exp2 } from './exp';
 import { log } from './math';
 import { packKeys, packQueries, packValues } from './pack';
 import { scores } from './scores';
 import { canonical } from './simd';
-import { addIndexed, addMapped, addRow, softcap, softmax } from './softmax';
+import { addIndexed, addMapped, addRow, hideZeros, softcap, softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { allFinite, values, valuesMasked } from './values';
 
@@ -47,7 +49,7 @@ export function attend(job: usize, tile: i32, scratch: usize): void {
   const range = startRows(job, scratch, b, g, first, count, step, rows);
   packQueries(job, scratch, b, rows);
   startTerms(job, scratch, b, rows);
-  keyBlocks(job, scratch, b, g, first, count, step, rows, <i32>(range >> 32), <i32>range);
+  keyBlocks(job, scratch, b, g, first + startOf(job, b), count, step, rows, <i32>(range >> 32), <i32>range);
   if (load<usize>(job, VALUE_TABLE)) {
     const s = scratch + load<usize>(job, S_SCORES);
     addValueTable(job, scratch, rows, s, scratch + load<usize>(job, S_OUT), outputWidth(job));
@@ -70,6 +72,7 @@ function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count
   if (load<usize>(job, VALUE_TABLE)) {
     memory.fill(scratch + load<usize>(job, S_WEIGHTS), 0, (groups << 2) * (<usize>load<i32>(job, VALUE_ROWS) << 2));
   }
+  const start = startOf(job, b);
   let low = keys;
   let high = 0;
   for (let r = 0; r < <i32>(groups << 2); r++) {
@@ -79,10 +82,17 @@ function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count
       continue;
     }
     const i = first + (r % step);
-    const from = max(i + load<i32>(job, FIRST), 0);
-    const to = max(min(i + load<i32>(job, LAST) + 1, keys), from);
+    const position = i + start;
     store<i32>(row, i, R_QUERY);
+    store<i32>(row, position, R_POSITION);
     store<i32>(row, g * shared + r / step, R_HEAD);
+    let from = max(position + load<i32>(job, FIRST), 0);
+    let to = max(min(position + load<i32>(job, LAST) + 1, keys), from);
+    if (load<usize>(job, MASK_ROWS)) {
+      const range = startMask(job, row, b, i, from, to);
+      from = <i32>(range >> 32);
+      to = <i32>range;
+    }
     store<i32>(row, from, R_LOW);
     store<i32>(row, to, R_HIGH);
     if (from < to) {
@@ -94,6 +104,69 @@ function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32, count
     v128.store(scratch + load<usize>(job, S_ROWS) + n * R_SIZE, f32x4.splat(-Infinity), R_MAX);
   }
   return low < high ? (<u64>low << 32) | high : 0;
+}
+
+/** Where query 0 of a batch row stands beyond its number. */
+@inline function startOf(job: usize, b: i32): i32 {
+  const starts = load<usize>(job, QUERY_STARTS);
+  return starts ? load<i32>(starts + (b << 2)) : 0;
+}
+
+/** Keeps a row's range without the mask, finds its first interval; returns the range cut down to its intervals, from << 32 | to. */
+@inline function startMask(job: usize, row: usize, b: i32, i: i32, from: i32, to: i32): u64 {
+  const rows = load<usize>(job, MASK_ROWS) + b * load<i32>(job, MASK_BATCH) + (i << 2);
+  const pairs = load<usize>(job, MASK_PAIRS);
+  const first = load<i32>(rows);
+  const end = load<i32>(rows, 4);
+  store<i32>(row, first, R_CURSOR);
+  store<i32>(row, from, R_FIRST);
+  store<i32>(row, to, R_LAST);
+  if (first == end) return (<u64>from << 32) | from;
+  from = max(from, load<i32>(pairs + (first << 3)));
+  return (<u64>from << 32) | max(from, min(to, load<i32>(pairs + (end << 3) - 4)));
+}
+
+/**
+ * For each key block, with a mask: R_LOW and R_HIGH of every row become its first and one past its last visible key of the block. True if
+ * some row sees one.
+ */
+function maskRows(job: usize, scratch: usize, b: i32, rows: i32, block: i32, end: i32): bool {
+  const pairs = load<usize>(job, MASK_PAIRS);
+  let some = false;
+  for (let r = 0; r < rows; r++) {
+    const row = rowOf(job, scratch, r);
+    const i = load<i32>(row, R_QUERY);
+    if (i < 0) continue;
+    const last = load<i32>(load<usize>(job, MASK_ROWS) + b * load<i32>(job, MASK_BATCH) + (i << 2), 4);
+    const from = max(load<i32>(row, R_FIRST), block);
+    const to = min(load<i32>(row, R_LAST), end);
+    let cursor = load<i32>(row, R_CURSOR);
+    while (cursor < last && load<i32>(pairs + (cursor << 3), 4) <= from) cursor++;
+    store<i32>(row, cursor, R_CURSOR);
+    let low = end;
+    let high = block;
+    for (; cursor < last && load<i32>(pairs + (cursor << 3)) < to; cursor++) {
+      low = min(low, max(load<i32>(pairs + (cursor << 3)), from));
+      high = max(high, min(load<i32>(pairs + (cursor << 3), 4), to));
+    }
+    if (low < high) some = true;
+    store<i32>(row, low, R_LOW);
+    store<i32>(row, max(low, high), R_HIGH);
+  }
+  return some;
+}
+
+/** Writes −Infinity between the intervals of a row; s stands for the keys from … from + keys − 1. */
+function punchHoles(job: usize, row: usize, s: usize, b: i32, from: i32, keys: i32): void {
+  const pairs = load<usize>(job, MASK_PAIRS);
+  const rows = load<usize>(job, MASK_ROWS) + b * load<i32>(job, MASK_BATCH) + (load<i32>(row, R_QUERY) << 2);
+  const last = load<i32>(rows, 4);
+  for (let cursor = load<i32>(row, R_CURSOR) + 1; cursor < last; cursor++) {
+    const hole = max(load<i32>(pairs + (cursor << 3) - 4), from);
+    const next = min(load<i32>(pairs + (cursor << 3)), from + keys);
+    if (hole >= from + keys) return;
+    for (let j = hole; j < next; j++) store<f32>(s + (<usize>(j - from) << 2), -Infinity);
+  }
 }
 
 /** Lane r mod 4 of the row's group. */
@@ -114,6 +187,7 @@ function keyBlocks(
   for (let block = low - (low % KEY_BLOCK); block < high; block += KEY_BLOCK) {
     const from = max(block, low) & ~7;
     const end = min(block + KEY_BLOCK, high);
+    if (load<usize>(job, MASK_ROWS) && !maskRows(job, scratch, b, rows, block, end)) continue;
     packKeys(job, scratch, b, g, block, from, end);
     packValues(job, scratch, b, g, block, from, end);
     keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
@@ -151,7 +225,7 @@ function meet(
     const live = liveOf(at, min(4, rows - 4 * n));
     addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     adjust(job, at, live, line, b, from, keys);
-    if (softmax(at, line, keys + 7 & ~7, from)) hidden = true;
+    if (softmax(at, line, keys + 7 & ~7, from, load<i32>(job, MARK) != 0)) hidden = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }
   if (!hidden || allFinite(v, width, low - block, high - block)) values(group, groups, s, v, block, o, width);
@@ -180,13 +254,15 @@ function meet(
   store<i32>(group, high, R_TO);
 }
 
-/** Softcap and biases of a group's scores, row by row. */
+/** Softcap, biases and holes of a group's scores, row by row. */
 @inline function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
   const cap = load<f32>(job, CAP);
-  if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0) return;
+  const masked = load<usize>(job, MASK_ROWS) != 0;
+  if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0 && !masked) return;
   for (let r = 0; r < live; r++, s += SCORES_ROW) {
     if (cap != 0) softcap(s, keys, cap);
     addBiases(job, group + (r << 2), s, b, from, keys);
+    if (masked) punchHoles(job, group + (r << 2), s, b, from, keys);
   }
 }
 
@@ -194,6 +270,7 @@ function meet(
 function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
   const i = load<i32>(row, R_QUERY);
   const h = load<i32>(row, R_HEAD);
+  const position = load<i32>(row, R_POSITION);
   let entry = load<usize>(job, BIASES);
   for (let left = load<i32>(job, BIAS_COUNT); left > 0; left--, entry += A_SIZE) {
     let coefficient = load<f32>(entry, A_COEFFICIENT);
@@ -211,7 +288,19 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
       const map = load<usize>(entry, A_MAP);
       if (map) addMapped(s, table, map + code, columns, keys, coefficient);
       else addIndexed(s, table + code, columns, keys, coefficient);
-    } else addRow(s, table + i * load<i32>(entry, A_ROW) + (low << 2), keys, coefficient);
+      continue;
+    }
+    const stride = load<i32>(entry, A_ROW);
+    if (load<i32>(entry, A_BYTES)) {
+      hideZeros(s, table + i * stride + low, keys);
+      continue;
+    }
+    const line = table + (stride < 0 ? position : i) * stride + (low << 2);
+    const curve = load<usize>(entry, A_CURVE);
+    if (curve) {
+      const factor = load<f32>(load<usize>(entry, A_FACTORS) + (i << 2));
+      addCurve(s, line, keys, factor, curve + h * load<i32>(entry, A_CURVE_HEAD), load<i32>(entry, A_UNITS), coefficient);
+    } else addRow(s, line, keys, coefficient);
   }
 }
 

@@ -1,10 +1,10 @@
 // Element types: rows of any stored type become contiguous f32 rows and back. All arithmetic is f32.
 
-import { BF16, F16, F32, I32, I8 } from './job';
+import { BF16, F16, F32, I32, I8, Q8 } from './job';
 
 /** Bytes of one element. */
 @inline export function sizeOf(type: i32): i32 {
-  return type == F32 || type == I32 ? 4 : type == I8 ? 1 : 2;
+  return type == F32 || type == I32 ? 4 : type == F16 || type == BF16 ? 2 : 1;
 }
 
 /**
@@ -59,6 +59,10 @@ import { BF16, F16, F32, I32, I8 } from './job';
 /** n elements of `type`, `stride` bytes apart, as contiguous f32. */
 export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
   let at = 0;
+  if (type == Q8) {
+    loadQuantised(to, from, n);
+    return;
+  }
   if (stride == sizeOf(type)) {
     if (type == F32) {
       memory.copy(to, from, <usize>n << 2);
@@ -81,10 +85,45 @@ export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32):
   }
 }
 
-/** n contiguous f32 as elements of `type` (f32, f16, bf16), `stride` bytes apart. */
+/** A row of Q8: scale times channel. */
+function loadQuantised(to: usize, from: usize, n: i32): void {
+  const scale = load<f32>(from);
+  from += 4;
+  const scales = f32x4.splat(scale);
+  for (; n >= 4; n -= 4, from += 4, to += 16) {
+    const wide = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
+    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(wide)));
+  }
+  for (; n > 0; n--, from++, to += 4) store<f32>(to, scale * <f32>load<i8>(from));
+}
+
+/**
+ * A row as Q8: scale = largest |x| / 127, channel = x / scale rounded to nearest. |x − scale·channel| ≤ scale/2, up to one rounding. A row
+ * with an infinity or NaN becomes NaN throughout (its scale is).
+ */
+function storeQuantised(to: usize, from: usize, n: i32): void {
+  let top: f32 = 0;
+  let sum: f32 = 0;
+  for (let at: usize = 0; at < <usize>n << 2; at += 4) {
+    const x = load<f32>(from + at);
+    top = max(top, abs(x));
+    sum += x * 0;
+  }
+  const scale = sum == 0 ? top / 127 : f32.NaN;
+  const inverse: f32 = scale > 0 ? 1 / scale : 0;
+  store<f32>(to, scale);
+  to += 4;
+  for (; n > 0; n--, from += 4, to++) store<i8>(to, <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127));
+}
+
+/** n contiguous f32 as elements of `type` (f32, f16, bf16, Q8), `stride` bytes apart. */
 export function storeRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
   if (type == F32 && stride == 4) {
     memory.copy(to, from, <usize>n << 2);
+    return;
+  }
+  if (type == Q8) {
+    storeQuantised(to, from, n);
     return;
   }
   for (let at = 0; at < n; at++) {

@@ -8,6 +8,7 @@ export const F16: i32 = 1;
 export const BF16: i32 = 2;
 export const I8: i32 = 3;
 export const I32: i32 = 4;
+export const Q8: i32 = 5; // a row is one f32 scale, then its channels as i8
 
 // A tensor: pointer, element type, strides of batch, head, position (query or key) and channel.
 export const T_PTR: i32 = 0;
@@ -69,6 +70,16 @@ export const S_OUT: i32 = 216; // [rows][E'] output before division
 export const S_SCORES: i32 = 220; // [BAND][KEY_BLOCK] scores, then probabilities
 export const S_LINE: i32 = 224; // 8 rows of D floats, for conversion and rotation
 
+// Rows of q and k are normalised before they are rotated, by the kind NORM (0: not), and multiplied by weights, f32 [D] of their head.
+export const NORM: i32 = 228;
+export const NORM_Q: i32 = 232; // weights of the queries
+export const NORM_Q_HEAD: i32 = 236; // bytes from head to head, 0 if they share
+export const NORM_EPSILON: i32 = 240; // f64
+export const NORM_K: i32 = 248;
+export const NORM_K_HEAD: i32 = 252;
+export const NORM_L2: i32 = 1; // x / max(‖x‖, ε)
+export const NORM_RMS: i32 = 2; // x / √(mean x² + ε)
+
 // Query i counts as qᵢ + QUERY_BIAS[h] in the content score; f32 [H, D].
 export const QUERY_BIAS: i32 = 256;
 // Scores against tables of relative positions, added before the softcap: TERM_COUNT entries at TERMS.
@@ -83,7 +94,23 @@ export const VALUE_INDEX: i32 = 280;
 export const VALUE_INDEX_ROW: i32 = 284;
 export const VALUE_INDEX_BATCH: i32 = 288;
 export const S_WEIGHTS: i32 = 292;
-export const JOB_SIZE: i32 = 320;
+
+// Where query 0 of each batch row stands beyond its nominal position, i32 [B]: rows of a batch may be at different lengths.
+export const QUERY_STARTS: i32 = 320;
+// Keys and values in pages: the address of key j is PAGES_K[b·PAGES_BATCH + 4·(j >> PAGE_SHIFT)] plus its place in the page, by the strides
+// of K and V.
+export const PAGES_K: i32 = 324;
+export const PAGES_V: i32 = 328;
+export const PAGES_BATCH: i32 = 332;
+export const PAGE_SHIFT: i32 = 336;
+// Visible keys of each query as intervals: those MASK_ROWS[i] … MASK_ROWS[i + 1] − 1 (i32 [L + 1] at MASK_ROWS + b·MASK_BATCH) of the pairs
+// from, to at MASK_PAIRS, ascending and apart.
+export const MASK_ROWS: i32 = 340;
+export const MASK_BATCH: i32 = 344;
+export const MASK_PAIRS: i32 = 348;
+// 1 if a bias may be −Infinity or a mask has holes: such keys are then marked as hidden, so that what stands behind them stays there.
+export const MARK: i32 = 352;
+export const JOB_SIZE: i32 = 384;
 
 // A term entry: s(i, j) += SCALE·(qᵢ + BIAS[h])·table[ρ(i, j)] (query kinds) or SCALE·kⱼ·table[ρ(i, j)] (key kind).
 //   QUERY_OFFSET  the packed table [rows/8][D][8] has one row per offset: row j − i − FIRST
@@ -110,9 +137,11 @@ export const E_WINDOW: i32 = 48;
 export const E_SIZE: i32 = 64;
 
 // A bias entry. Without an index map: bias(i, j) = coefficient · row[j], row = ptr + b·BATCH + h·HEAD + i·ROW: a table over the
-// offset j − i has ROW = −4 (its pointer stands at offset 0), a dense tensor has its own strides. With an index map:
+// offset j − i has ROW = −4 (its pointer stands at offset 0; negative strides go by the query's position, others by its number), a dense
+// tensor has its own strides. With an index map:
 // bias(i, j) = coefficient · table[index[j]], table = ptr + b·BATCH + h·HEAD, index = INDEX + b·INDEX_BATCH + i·INDEX_ROW (i32).
 // With ROWS (i32 [L] at ROWS + b·ROWS_BATCH) the index is the sum ROWS[i] + index[j], and with MAP (i32) it is MAP[ROWS[i] + index[j]].
+// With CURVE: bias(i, j) = coefficient · Σ_u c·max(0, w·x + b), x = FACTORS[i] · row[j], over UNITS triples (w, b, c) at CURVE + h·CURVE_HEAD.
 // GATE, if there, is f32 [B, H, L] and multiplies the row.
 export const A_PTR: i32 = 0;
 export const A_BATCH: i32 = 4;
@@ -126,7 +155,13 @@ export const A_INDEX_BATCH: i32 = 32;
 export const A_ROWS: i32 = 36;
 export const A_ROWS_BATCH: i32 = 40;
 export const A_MAP: i32 = 44;
-export const A_SIZE: i32 = 48;
+export const A_CURVE: i32 = 48;
+export const A_CURVE_HEAD: i32 = 52;
+export const A_UNITS: i32 = 56;
+export const A_FACTORS: i32 = 60; // f32 [L]
+// 1: the row is bytes, and those that are 0 hide their key.
+export const A_BYTES: i32 = 64;
+export const A_SIZE: i32 = 80;
 
 // What a tile knows of its rows, four by four (a group): one 16-byte vector per field, lane = row.
 export const R_QUERY: i32 = 0; // i
@@ -138,7 +173,11 @@ export const R_SUM: i32 = 80; // running sum of exp2(s − m)
 export const R_SCALE: i32 = 96; // exp2(m before − m after) of the present block
 export const R_FROM: i32 = 112; // keys of the present block that some row of the group sees: from … to − 1; from is a multiple of 8
 export const R_TO: i32 = 116;
-export const R_SIZE: i32 = 128;
+export const R_POSITION: i32 = 128; // i plus its batch row's start
+export const R_CURSOR: i32 = 144; // with a mask: the first interval that ends beyond the present block
+export const R_FIRST: i32 = 160; // with a mask: R_LOW and R_HIGH without it; these two are then of the present block
+export const R_LAST: i32 = 176;
+export const R_SIZE: i32 = 192;
 
 // Rows that meet a key block together: scores of a band stay in L1, a key panel and a value column are read once for all its groups.
 export const BAND: i32 = 16;

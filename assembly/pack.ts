@@ -8,10 +8,11 @@
 // Reading values in place instead lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
 
 import {
-  DIM_D, DIM_E, F32, K, KEY_BLOCK, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS,
+  DIM_D, DIM_E, F32, K, KEY_BLOCK, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SHIFT, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_POSITION, R_QUERY, R_SIZE, S_KEYS,
   S_LINE, S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
+import { normalizeRow } from './normalize';
 import { rotateRow } from './rotate';
 
 /** A row as contiguous f32: where it lies if it is that already, else converted into `line`. */
@@ -21,13 +22,23 @@ import { rotateRow } from './rotate';
   return line;
 }
 
+/** Where row j of head g of a tensor (K or V, by its offset in the job) lies: by strides, or in a page. */
+@inline export function rowAddress(job: usize, tensor: i32, pages: usize, b: i32, g: i32, j: i32): usize {
+  const at = job + tensor;
+  const inHead = g * load<i32>(at, T_HEAD);
+  if (!pages) return load<usize>(at, T_PTR) + b * load<i32>(at, T_BATCH) + inHead + j * load<i32>(at, T_ROW);
+  const shift = load<i32>(job, PAGE_SHIFT);
+  const page = load<usize>(pages + b * load<i32>(job, PAGES_BATCH) + ((j >> shift) << 2));
+  return page + inHead + (j & ((1 << shift) - 1)) * load<i32>(at, T_ROW);
+}
+
 /** The tile's queries for the content score: rotated, QUERY_BIAS added, scaled. */
 export function packQueries(job: usize, scratch: usize, b: i32, rows: i32): void {
   const packed = scratch + load<usize>(job, S_QUERIES);
   packRows(job, scratch, b, rows, load<f32>(job, Q_SCALE), load<usize>(job, ROTATE_Q), load<usize>(job, QUERY_BIAS), packed);
 }
 
-/** Converts, rotates by `table` if there is one, adds bias[h] (f32 [H, D]) if there is one, scales and interleaves; dead rows are zero. */
+/** Converts, normalises if the job asks for it, rotates by `table` if there is one, adds bias[h] (f32 [H, D]) if there is one, scales and interleaves; dead rows are zero. */
 export function packRows(
   job: usize, scratch: usize, b: i32, rows: i32, scale: f32, table: usize, bias: usize, packed: usize,
 ): void {
@@ -43,10 +54,12 @@ export function packRows(
       continue;
     }
     const h = load<i32>(row, R_HEAD);
+    const position = load<i32>(row, R_POSITION);
     let from = load<usize>(job, Q + T_PTR) + b * load<i32>(job, Q + T_BATCH) + h * load<i32>(job, Q + T_HEAD) + i * load<i32>(job, Q + T_ROW);
     from = contiguous(from, line, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
+    if (load<i32>(job, NORM)) from = normalizeRow(line, from, load<usize>(job, NORM_Q), h * load<i32>(job, NORM_Q_HEAD), job);
     if (table) {
-      rotateRow(turned, from, table + b * load<i32>(job, ROTATE_Q_BATCH) + i * (load<i32>(job, ROTATE_DIM) << 2), job);
+      rotateRow(turned, from, table + b * load<i32>(job, ROTATE_Q_BATCH) + position * (load<i32>(job, ROTATE_DIM) << 2), job);
       from = turned;
     }
     if (bias) {
@@ -94,14 +107,16 @@ export function packRows(
   }
 }
 
-/** One key as a contiguous, rotated f32 row; keys from `end` on repeat the last one (their scores are masked). */
-@inline function keyRow(job: usize, keys: usize, line: usize, slot: i32, b: i32, j: i32, end: i32, D: i32): usize {
+/** One key as a contiguous f32 row, normalised and rotated; keys from `end` on repeat the last one (their scores are masked). */
+@inline function keyRow(job: usize, pages: usize, line: usize, slot: i32, b: i32, g: i32, j: i32, end: i32, D: i32): usize {
   j = min(j, end - 1);
   const own = line + (<usize>slot * D << 2);
-  let from = keys + j * load<i32>(job, K + T_ROW);
+  let from = rowAddress(job, K, pages, b, g, j);
   const table = load<usize>(job, ROTATE_K);
-  if (!table) return contiguous(from, own, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
-  from = contiguous(from, line + (<usize>8 * D << 2), D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  const staged = table ? line + (<usize>8 * D << 2) : own;
+  from = contiguous(from, staged, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  if (load<i32>(job, NORM)) from = normalizeRow(staged, from, load<usize>(job, NORM_K), g * load<i32>(job, NORM_K_HEAD), job);
+  if (!table) return from;
   rotateRow(own, from, table + b * load<i32>(job, ROTATE_K_BATCH) + j * (load<i32>(job, ROTATE_DIM) << 2), job);
   return own;
 }
@@ -110,18 +125,18 @@ export function packRows(
 export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): void {
   const D = load<i32>(job, DIM_D);
   const line = scratch + load<usize>(job, S_LINE);
-  const keys = load<usize>(job, K + T_PTR) + b * load<i32>(job, K + T_BATCH) + g * load<i32>(job, K + T_HEAD);
+  const pages = load<usize>(job, PAGES_K);
   let panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
   for (let j = first; j < end; j += 8) {
-    const k0 = keyRow(job, keys, line, 0, b, j, end, D);
-    const k1 = keyRow(job, keys, line, 1, b, j + 1, end, D);
-    const k2 = keyRow(job, keys, line, 2, b, j + 2, end, D);
-    const k3 = keyRow(job, keys, line, 3, b, j + 3, end, D);
+    const k0 = keyRow(job, pages, line, 0, b, g, j, end, D);
+    const k1 = keyRow(job, pages, line, 1, b, g, j + 1, end, D);
+    const k2 = keyRow(job, pages, line, 2, b, g, j + 2, end, D);
+    const k3 = keyRow(job, pages, line, 3, b, g, j + 3, end, D);
     interleave4(panel, k0, k1, k2, k3, D);
-    const k4 = keyRow(job, keys, line, 4, b, j + 4, end, D);
-    const k5 = keyRow(job, keys, line, 5, b, j + 5, end, D);
-    const k6 = keyRow(job, keys, line, 6, b, j + 6, end, D);
-    const k7 = keyRow(job, keys, line, 7, b, j + 7, end, D);
+    const k4 = keyRow(job, pages, line, 4, b, g, j + 4, end, D);
+    const k5 = keyRow(job, pages, line, 5, b, g, j + 5, end, D);
+    const k6 = keyRow(job, pages, line, 6, b, g, j + 6, end, D);
+    const k7 = keyRow(job, pages, line, 7, b, g, j + 7, end, D);
     interleave4(panel + 16, k4, k5, k6, k7, D);
     panel += <usize>D << 5;
   }
@@ -132,11 +147,10 @@ export function packValues(job: usize, scratch: usize, b: i32, g: i32, block: i3
   const E = load<i32>(job, DIM_E);
   const column: usize = KEY_BLOCK << 5;
   const line = scratch + load<usize>(job, S_LINE);
-  let from = load<usize>(job, V + T_PTR) + b * load<i32>(job, V + T_BATCH) + g * load<i32>(job, V + T_HEAD)
-    + first * load<i32>(job, V + T_ROW);
+  const pages = load<usize>(job, PAGES_V);
   let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 5);
-  for (let j = first; j < end; j++, from += load<i32>(job, V + T_ROW), to += 32) {
-    const row = contiguous(from, line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+  for (let j = first; j < end; j++, to += 32) {
+    const row = contiguous(rowAddress(job, V, pages, b, g, j), line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
     let at = to;
     let e = 0;
     for (; e + 8 <= E; e += 8, at += column) {

@@ -36,6 +36,11 @@ export function addMapped(s: usize, table: usize, map: usize, columns: usize, n:
   }
 }
 
+/** s ← −Infinity where the byte is 0; `n` real entries. */
+export function hideZeros(s: usize, bytes: usize, n: i32): void {
+  for (const end = bytes + n; bytes < end; s += 4, bytes++) if (!load<u8>(bytes)) store<f32>(s, -Infinity);
+}
+
 /** Lanes j … j + 3 that lie in low ≤ j < high. */
 @inline function visible(j: i32, low: v128, high: v128): v128 {
   const at = i32x4.add(i32x4.splat(j), lanes());
@@ -76,6 +81,32 @@ export function addMapped(s: usize, table: usize, map: usize, columns: usize, n:
   return sum;
 }
 
+/** The same, with −0 where the score is −Infinity. */
+@inline function markedExponentials(s: usize, n: i32, m: v128): v128 {
+  let sum = f32x4.splat(0);
+  for (const end = s + (<usize>n << 2); s < end; s += 16) {
+    const x = v128.load(s);
+    const p = exp2x4(f32x4.sub(x, m));
+    sum = f32x4.add(sum, p);
+    v128.store(s, v128.or(p, v128.and(f32x4.eq(x, f32x4.splat(-Infinity)), i32x4.splat(0x80000000))));
+  }
+  return sum;
+}
+
+/** Exponentials of the four rows; the row sums. */
+@inline function rowExponentials(s: usize, n: i32, m: v128): v128 {
+  const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
+  return sumRows(exponentials(s, n, splat(m, 0)), exponentials(s1, n, splat(m, 1)), exponentials(s2, n, splat(m, 2)), exponentials(s3, n, splat(m, 3)));
+}
+
+@inline function markedRowExponentials(s: usize, n: i32, m: v128): v128 {
+  const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
+  return sumRows(
+    markedExponentials(s, n, splat(m, 0)), markedExponentials(s1, n, splat(m, 1)),
+    markedExponentials(s2, n, splat(m, 2)), markedExponentials(s3, n, splat(m, 3)),
+  );
+}
+
 /** p ← −0 where the key is not visible. */
 @inline function markHidden(s: usize, n: i32, low: i32, high: i32): void {
   const hidden = i32x4.splat(0x80000000);
@@ -101,9 +132,9 @@ export function addMapped(s: usize, table: usize, map: usize, columns: usize, n:
 /**
  * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
  * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Returns true if some row
- * had a masked key.
+ * may have had a masked key; with `mark`, scores of −Infinity count as such.
  */
-export function softmax(group: usize, s: usize, n: i32, from: i32): bool {
+export function softmax(group: usize, s: usize, n: i32, from: i32, mark: bool): bool {
   const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
   const top = maxRows(
     topOfRow(group, 0, s, n, from), topOfRow(group, 1, s1, n, from), topOfRow(group, 2, s2, n, from), topOfRow(group, 3, s3, n, from),
@@ -112,15 +143,12 @@ export function softmax(group: usize, s: usize, n: i32, from: i32): bool {
   const m = f32x4.pmax(before, top);
   // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp2(−Infinity) = 0.
   const base = v128.andnot(m, f32x4.eq(m, f32x4.splat(-Infinity)));
-  const sum = sumRows(
-    exponentials(s, n, splat(base, 0)), exponentials(s1, n, splat(base, 1)),
-    exponentials(s2, n, splat(base, 2)), exponentials(s3, n, splat(base, 3)),
-  );
+  const sum = mark ? markedRowExponentials(s, n, base) : rowExponentials(s, n, base);
   const c = exp2x4(f32x4.sub(before, base));
   v128.store(group, m, R_MAX);
   v128.store(group, c, R_SCALE);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), sum), R_SUM);
   const h0 = hideInRow(group, 0, s, n, from), h1 = hideInRow(group, 1, s1, n, from);
   const h2 = hideInRow(group, 2, s2, n, from), h3 = hideInRow(group, 3, s3, n, from);
-  return h0 || h1 || h2 || h3;
+  return mark || h0 || h1 || h2 || h3;
 }

@@ -13,7 +13,7 @@
 
 import {
   DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE, E_TABLE,
-  E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_QUERY, R_SIZE, SCORES_ROW, S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT,
+  E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_POSITION, R_QUERY, R_SIZE, SCORES_ROW, S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT,
   VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE, R_SCALE,
 } from './job';
 import { packRows } from './pack';
@@ -56,7 +56,7 @@ function wholeTable(job: usize, entry: usize, scratch: usize, rows: i32): void {
 }
 
 /**
- * For each key block: C of every key term, for the `heads` heads from `head` on, the queries first … first + count − 1, and the keys
+ * For each key block: C of every key term, for the `heads` heads from `head` on, the positions first … first + count − 1, and the keys
  * from … end − 1 (`from` a multiple of 8, panel 0 holds `block`).
  */
 export function keyTerms(
@@ -96,7 +96,7 @@ export function keyTerms(
 
 /**
  * Adds all terms to a group's scores at the keys from … from + keys − 1. `row` is the number of its first row in the tile, whose head is
- * the h-th; the tile's queries are first … first + count − 1.
+ * the h-th; the tile's positions are first … first + count − 1.
  */
 export function addTerms(
   job: usize, scratch: usize, group: usize, s: usize, b: i32, row: i32, live: i32, h: i32, first: i32, count: i32, block: i32, from: i32,
@@ -118,7 +118,7 @@ export function addTerms(
   const q = scratch + load<usize>(entry, E_QUERIES) + (<usize>row * D << 2);
   const t = scratch + load<usize>(entry, E_SCORES);
   // Row of the table at the first key, for the group's first query; the last of four stands three further left.
-  const start = from - load<i32>(group, R_QUERY) - load<i32>(entry, E_FIRST);
+  const start = from - load<i32>(group, R_POSITION) - load<i32>(entry, E_FIRST);
   const window = (start - 3) & ~7;
   const table = tableOf(entry, group);
   for (let p = window; p < start + keys; p += 8) {
@@ -134,8 +134,9 @@ export function addTerms(
   const t = scratch + load<usize>(entry, E_SCORES) + <usize>row * width;
   const map = load<usize>(entry, E_INDEX) + b * load<i32>(entry, E_INDEX_BATCH) + (from << 2);
   for (let x = 0; x < live; x++) {
-    const i = load<i32>(group + (x << 2), R_QUERY);
-    addIndexed(s + x * SCORES_ROW, t + <usize>x * width, map + i * load<i32>(entry, E_INDEX_ROW), keys, 1);
+    const stride = load<i32>(entry, E_INDEX_ROW);
+    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : load<i32>(group + (x << 2), R_QUERY);
+    addIndexed(s + x * SCORES_ROW, t + <usize>x * width, map + i * stride, keys, 1);
   }
 }
 
@@ -148,7 +149,7 @@ export function addTerms(
     const start = j - load<i32>(entry, E_FIRST) - windowOf(entry, first, count, j);
     for (let x = 0; x < live; x++) {
       // Key l meets offset j + l − i: one row of eight and one lane further for each key.
-      const c = panel + (<usize>(start - load<i32>(group + (x << 2), R_QUERY)) << 5);
+      const c = panel + (<usize>(start - load<i32>(group + (x << 2), R_POSITION)) << 5);
       const to = s + x * SCORES_ROW + (<usize>(j - from) << 2);
       let low = v128.load32_zero(c);
       low = v128.load_lane<f32>(c, low, 1, 36);
@@ -174,7 +175,9 @@ export function addWeights(job: usize, scratch: usize, group: usize, p: usize, b
   for (let x = 0; x < live; x++, w += width, p += SCORES_ROW) {
     const c = v128.load32_splat(group + (x << 2), R_SCALE);
     for (let at = w; at < w + width; at += 16) v128.store(at, f32x4.mul(v128.load(at), c));
-    const index = map + load<i32>(group + (x << 2), R_QUERY) * load<i32>(job, VALUE_INDEX_ROW);
+    const stride = load<i32>(job, VALUE_INDEX_ROW);
+    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : load<i32>(group + (x << 2), R_QUERY);
+    const index = map + i * stride;
     for (let j: usize = 0; j < <usize>keys << 2; j += 4) {
       const to = w + (load<u32>(index + j) << 2);
       store<f32>(to, load<f32>(to) + load<f32>(p + j));

@@ -5,10 +5,12 @@ import { boolean, finite, integer, options as knownOptions, oneOf, wrongType, wr
 import {
   type Arithmetic,
   type Bias,
+  type CurveBias,
   type DenseBias,
   type Encoding,
   type IndexBias,
   mergePlans,
+  type Normalization,
   type Place,
   type Plan,
   type Rotation,
@@ -237,8 +239,9 @@ function lower(
       throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
     }
     [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable].forEach((part, n) => {
-      if (part) keys.set(part, cacheKey(encoding, String(n)));
+      if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
     });
+    if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
     if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
     return plan;
   });
@@ -250,6 +253,13 @@ export function checkRotation(where: string, name: string, rotation: Rotation, D
   if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
   const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (dim / 2) === 0;
   if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
+}
+
+function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {
+  finite(where, `${name} epsilon`, given.epsilon, 0);
+  const fits = (weight: Float32Array | undefined, heads: number): boolean => !weight || weight.length === D || weight.length === heads * D;
+  if (!fits(given.queryWeight, H)) throw wrongValue(where, name, `query weights of [D=${D}] or [H=${H}, D=${D}]`, given.queryWeight);
+  if (!fits(given.keyWeight, G)) throw wrongValue(where, name, `key weights of [D=${D}] or [G=${G}, D=${D}]`, given.keyWeight);
 }
 
 function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, home: Home): void {
@@ -273,6 +283,14 @@ function checkBias(where: string, name: string, bias: Bias, shape: Shape, { tota
   if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
   if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
   if (bias.kind === 'index') checkIndex(where, name, bias, shape);
+  if (bias.kind === 'curve') checkCurve(where, name, bias, L);
+}
+
+function checkCurve(where: string, name: string, { heads, factors, units, weights }: CurveBias, L: number): void {
+  if (factors.length !== L) throw wrongValue(where, name, `factors of [L=${L}]`, factors);
+  if (!units.length || units.length % 2) throw wrongValue(where, name, 'units of [U ≥ 1, 2]', units);
+  const U = units.length / 2;
+  if (weights.length !== heads * U) throw wrongValue(where, name, `weights of [heads=${heads}, U=${U}]`, weights);
 }
 
 function checkIndex(where: string, name: string, { table, heads, index }: IndexBias, { B, L, S }: Shape): void {
@@ -407,6 +425,20 @@ function indexEntry({ table, heads, index }: IndexBias, { L, S }: Shape, lease: 
   ];
 }
 
+function curveEntry({ heads, factors, units, weights }: CurveBias, lease: Lease): BiasEntry {
+  const U = units.length / 2;
+  const triples = Float32Array.from({ length: 3 * heads * U }, (_, n) => {
+    const unit = Math.floor(n / 3);
+    return (n % 3 === 2 ? weights[unit] : units[2 * (unit % U) + (n % 3)]) as number;
+  });
+  return [
+    [field.A_CURVE, lease.upload(triples)],
+    [field.A_CURVE_HEAD, heads > 1 ? 12 * U : 0],
+    [field.A_UNITS, U],
+    [field.A_FACTORS, lease.upload(factors)],
+  ];
+}
+
 /** Fills in the bias entries; returns their address. */
 function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place: Place, office: Office, lease: Lease): number {
   const biases = plan.biases ?? [];
@@ -418,14 +450,16 @@ function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place
     if (bias.kind === 'dense') return denseEntry(bias, shape, place, office, lease);
     if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
     // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
-    const entry = office.tables.columns(keys.get(bias) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * bias.heads, lease, (first, count) => {
-      const out = new Float32Array(bias.heads * count);
+    const heads = bias.kind === 'curve' ? 1 : bias.heads;
+    const entry = office.tables.columns(keys.get(bias) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * heads, lease, (first, count) => {
+      const out = new Float32Array(heads * count);
       bias.fill(out, first, count);
       return out;
     });
     const at = entry.at - 4 * entry.first;
-    const headStride = bias.heads > 1 ? 4 * entry.count : 0;
-    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...gate];
+    const headStride = heads > 1 ? 4 * entry.count : 0;
+    const curve = bias.kind === 'curve' ? curveEntry(bias, lease) : [];
+    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...curve, ...gate];
   });
   const block = lease.block(biases.length * field.A_SIZE);
   const writer = lease.writer(block);
@@ -461,6 +495,18 @@ function rotationTables(rotation: Rotation, { B, L, S }: Shape, place: Place, of
       ? tables.explicit(rotation, false, keyPositions, S, B, lease)
       : { ...from(keyOffset), ...(queryPositions ? {} : { jobs: [] }) },
   };
+}
+
+/** Where the weights of a normalisation lie; their fields. */
+function normalizationFields({ kind, queryWeight, keyWeight }: Normalization, { D }: Shape, lease: Lease): [number, number][] {
+  const stride = (weight: Float32Array | undefined): number => (weight && weight.length > D ? 4 * D : 0);
+  return [
+    [field.NORM, kind === 'l2' ? field.NORM_L2 : field.NORM_RMS],
+    [field.NORM_Q, queryWeight ? lease.upload(queryWeight) : 0],
+    [field.NORM_Q_HEAD, stride(queryWeight)],
+    [field.NORM_K, keyWeight ? lease.upload(keyWeight) : 0],
+    [field.NORM_K_HEAD, stride(keyWeight)],
+  ];
 }
 
 function writeRotation(writer: Writer, rotation: Rotation, q: number, k: number, { L, S }: Shape): void {
@@ -526,6 +572,7 @@ export function prepareAttention(
     const rotation = plan.rotation;
     const tables = rotation && rotationTables(rotation, shape, place, office, lease);
     const biases = writeBiases(plan, keys, shape, place, office, lease);
+    const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, lease) : [];
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : office.threads;
     const { queries, tiles } = tiling(shape, threads);
@@ -560,7 +607,8 @@ export function prepareAttention(
       .int(field.BIAS_COUNT, plan.biases?.length ?? 0)
       .int(field.BIASES, biases)
       .int(field.QUERY_BIAS, queryBias);
-    for (const [name, at] of [...parts.fields(), ...scratch.fields]) writer.int(name, at);
+    for (const [name, at] of [...parts.fields(), ...scratch.fields, ...normalization]) writer.int(name, at);
+    if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
     if (rotation && tables) writeRotation(writer, rotation, tables.q.at, tables.k.at, shape);
 
     const result = target;

@@ -2,12 +2,25 @@
 
 export type { AttentionOptions, Layout } from './attention.ts';
 export { type AlibiOptions, alibi } from './encodings/alibi.ts';
+export { type BeitOptions, beit } from './encodings/beit.ts';
 export { bias } from './encodings/bias.ts';
-export { defineEncoding } from './encodings/define.ts';
-export { type PositionList, type RotaryOptions, rotary } from './encodings/rotary.ts';
+export { type CpmAntOptions, cpmAnt } from './encodings/cpmant.ts';
 export { type DebertaOptions, deberta } from './encodings/deberta.ts';
 export { type DecomposedOptions, decomposed } from './encodings/decomposed.ts';
+export { defineEncoding } from './encodings/define.ts';
+export { type FireOptions, fire } from './encodings/fire.ts';
+export { type KerpleOptions, kerple } from './encodings/kerple.ts';
+export { type LayoutLMv3Options, layoutLMv3 } from './encodings/layoutlmv3.ts';
+export { type LevitOptions, levit } from './encodings/levit.ts';
+export type { Integers, Numbers } from './encodings/lists.ts';
+export { type MaxvitOptions, maxvit } from './encodings/maxvit.ts';
+export { type MPNetOptions, mpnet } from './encodings/mpnet.ts';
+export { type CoordinateMlpOptions, type RelPosMlpOptions, relPosMlp } from './encodings/relposmlp.ts';
+export { type PositionList, type RotaryOptions, rotary } from './encodings/rotary.ts';
+export { type SandwichOptions, sandwich } from './encodings/sandwich.ts';
 export { type MusicTransformerOptions, musicTransformer, type ShawOptions, shaw } from './encodings/shaw.ts';
+export { type ShiftedWindows, type SwinOptions, swin } from './encodings/swin.ts';
+export { type SwinV2Options, swinV2 } from './encodings/swinv2.ts';
 export { type T5Options, t5 } from './encodings/t5.ts';
 export type { Table } from './encodings/tables.ts';
 export {
@@ -18,6 +31,7 @@ export {
   type XlnetOptions,
   xlnet,
 } from './encodings/transformer-xl.ts';
+export { type WavLMOptions, wavlm } from './encodings/wavlm.ts';
 export { type Capabilities, createEngine, createEngineSync, type Engine, type EngineOptions, type Precision } from './engine.ts';
 export { RelposError, type RelposErrorCode } from './errors.ts';
 export type { MergeOptions, PartialState } from './partial/merge.ts';
@@ -35,10 +49,12 @@ export {
 export type {
   Arithmetic,
   Bias,
+  CurveBias,
   DenseBias,
   Encoding,
   IndexBias,
   LowerContext,
+  Normalization,
   OffsetBias,
   Place,
   Plan,
@@ -46,6 +62,7 @@ export type {
   Rotation,
   RowMap,
   Shape,
+  SumIndex,
   Term,
   ValueTable,
 } from './plan.ts';

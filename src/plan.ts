@@ -114,13 +114,35 @@ export interface IndexBias {
   readonly gate?: Float32Array;
 }
 
+/**
+ * f_h(r(i) · a(j − i)) of standard positions, f_h(x) = Σ_u c_hu · max(0, w_u·x + b_u): a piecewise linear function of an offset whose unit
+ * depends on the query. FIRE.
+ */
+export interface CurveBias {
+  readonly kind: 'curve';
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  /** Writes a of the offsets first … first + count − 1. */
+  fill(out: Float32Array, first: number, count: number): void;
+  /** r: [L]. */
+  readonly factors: Float32Array;
+  /** w and b of each unit: [U, 2]. */
+  readonly units: Float32Array;
+  /** c: [heads, U]. */
+  readonly weights: Float32Array;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
+  readonly gate?: Float32Array;
+}
+
 /** Anything else: [B|1, H|1, L|1, S] in the engine's memory. */
 export interface DenseBias {
   readonly kind: 'dense';
   readonly tensor: Tensor;
 }
 
-export type Bias = OffsetBias | IndexBias | DenseBias;
+export type Bias = OffsetBias | IndexBias | CurveBias | DenseBias;
 
 /**
  * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
@@ -155,8 +177,20 @@ export interface ValueTable {
   readonly rows: RowMap;
 }
 
-/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may rotate, bias the query or add values. */
+/** Normalisation of every row of q and k, before all else: cosine attention and QK-norm. */
+export interface Normalization {
+  /** `'l2'`: x / max(‖x‖, ε); `'rms'`: x / √(mean x² + ε). */
+  readonly kind: 'l2' | 'rms';
+  /** ε. */
+  readonly epsilon: number;
+  /** Multiply the channels afterwards: [D], or [H, D] and [G, D]. Default 1. */
+  readonly queryWeight?: Float32Array;
+  readonly keyWeight?: Float32Array;
+}
+
+/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, bias the query or add values. */
 export interface Plan {
+  readonly normalization?: Normalization;
   readonly rotation?: Rotation;
   /** u: [H, D], added to q in the content score after the rotation. */
   readonly queryBias?: Float32Array;
@@ -189,7 +223,7 @@ export function mergePlans(plans: readonly Plan[]): Plan {
     terms: plans.flatMap((plan) => plan.terms ?? []),
     biases: plans.flatMap((plan) => plan.biases ?? []),
   };
-  for (const part of ['rotation', 'queryBias', 'valueTable'] as const) {
+  for (const part of ['normalization', 'rotation', 'queryBias', 'valueTable'] as const) {
     const found = plans.flatMap((plan) => plan[part] ?? []);
     if (found.length > 1) throw new RangeError(`attention: "encoding" expected at most one ${part}, got ${found.length}`);
     if (found[0]) Object.assign(merged, { [part]: found[0] });

@@ -1,7 +1,8 @@
 import { boolean, integer, options, wrongValue } from '../check.ts';
 import type { Bias, Encoding } from '../plan.ts';
 import { copyByHead, copyIntegers, type HeadTable, type Integers } from './lists.ts';
-import { copyBuckets, differenceBuckets, offsetBuckets, type Table } from './t5.ts';
+import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `layoutLMv3`, with the checkpoint's keys in brackets. */
 export interface LayoutLMv3Options {
@@ -115,4 +116,3 @@ export function layoutLMv3(given: LayoutLMv3Options): Encoding {
     },
   };
 }
-

@@ -2,7 +2,7 @@ import { integer, options } from '../check.ts';
 import type { Encoding, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyGrid, copyHeads } from './lists.ts';
-import type { Table } from './t5.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `levit`. */
 export interface LevitOptions {

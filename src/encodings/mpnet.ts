@@ -1,7 +1,8 @@
 import { integer, options } from '../check.ts';
 import type { Encoding } from '../plan.ts';
 import { copyByHead } from './lists.ts';
-import { offsetBuckets, type Table } from './t5.ts';
+import { offsetBuckets } from './t5.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `mpnet`. */
 export interface MPNetOptions {

@@ -2,13 +2,26 @@
 
 import type { Encoding } from '../plan.ts';
 import { alibi } from './alibi.ts';
+import { beit } from './beit.ts';
 import { bias } from './bias.ts';
-import { conformer, transformerXL, xlnet } from './transformer-xl.ts';
-import { musicTransformer, shaw } from './shaw.ts';
-import { decomposed } from './decomposed.ts';
+import { cpmAnt } from './cpmant.ts';
 import { deberta } from './deberta.ts';
+import { decomposed } from './decomposed.ts';
+import { fire } from './fire.ts';
+import { kerple } from './kerple.ts';
+import { layoutLMv3 } from './layoutlmv3.ts';
+import { levit } from './levit.ts';
+import { maxvit } from './maxvit.ts';
+import { mpnet } from './mpnet.ts';
+import { relPosMlp } from './relposmlp.ts';
 import { rotary } from './rotary.ts';
+import { sandwich } from './sandwich.ts';
+import { musicTransformer, shaw } from './shaw.ts';
+import { swin } from './swin.ts';
+import { swinV2 } from './swinv2.ts';
 import { t5 } from './t5.ts';
+import { conformer, transformerXL, xlnet } from './transformer-xl.ts';
+import { wavlm } from './wavlm.ts';
 
 /** What there is to say of a scheme. */
 export interface EncodingEntry {
@@ -31,15 +44,15 @@ export const registry: readonly EncodingEntry[] = [
   {
     name: 'alibi',
     formula: 'b = −m_h · |i − j|',
-    options: 'heads',
+    options: 'heads, maxBias, slopes',
     models: 'BLOOM, MPT, Falcon',
     make: alibi,
   },
   {
     name: 't5',
     formula: 'b = table[bucket(j − i), h]',
-    options: 'heads, buckets, maxDistance, bidirectional, table',
-    models: 'T5, mT5, Switch, Pop2Piano, Pix2Struct',
+    options: 'heads, buckets, maxDistance, bidirectional, table, positions, scalingFactor',
+    models: 'T5, mT5, Switch, Pop2Piano, Pix2Struct, LongT5, UDOP',
     make: t5,
   },
   {
@@ -97,5 +110,96 @@ export const registry: readonly EncodingEntry[] = [
     options: 'querySize, keySize, relPosH, relPosW',
     models: 'SAM, ViTDet, MViTv2',
     make: decomposed,
+  },
+  {
+    name: 'mpnet',
+    formula: 'b = table[bucket(j − i), h], 32 buckets up to 128',
+    options: 'heads, table',
+    models: 'MPNet',
+    make: mpnet,
+  },
+  {
+    name: 'wavlm',
+    formula: "b = g(i) · table[bucket(j − i), h], g = a·(r·c_h − 1) + 2 from the layer's input",
+    options: 'heads, numBuckets, maxDistance, table, input, gateWeight, gateBias, gateConst',
+    models: 'WavLM',
+    make: wavlm,
+  },
+  {
+    name: 'layoutLMv3',
+    formula: 'b = (table[bucket(p_j − p_i)] + tableX[bucket(x_j − x_i)] + tableY[bucket(y_j − y_i)]) / √D',
+    options: 'heads, relPosBins, maxRelPos, rel2dPosBins, maxRel2dPos, relPosBias, relPosXBias, relPosYBias, bbox, positions, divided',
+    models: 'LayoutLMv3, LayoutLMv2',
+    make: layoutLMv3,
+  },
+  {
+    name: 'cpmAnt',
+    formula: 'b = table[bucket(j − i), h] within a segment, table[buckets + segment(i)·T + segment(j), h] between segments',
+    options: 'heads, positionBiasNumBuckets, positionBiasMaxDistance, segmentTypes, table, segments',
+    models: 'CPM-Ant',
+    make: cpmAnt,
+  },
+  {
+    name: 'kerple',
+    formula: 'b = −p_h · ln(1 + a_h·|i − j|), or −a_h · |i − j|^p_h',
+    options: 'heads, kind, biasP, biasA',
+    models: 'KERPLE',
+    make: kerple,
+  },
+  {
+    name: 'sandwich',
+    formula: 'b = (Σ_t cos((i − j) / theta^(2t/width)) − width/2) / (8h/H)',
+    options: 'heads, width, theta',
+    models: 'Sandwich, NeMo',
+    make: sandwich,
+  },
+  {
+    name: 'fire',
+    formula: 'b = MLP(ψ(i − j) / ψ(max(threshold, i)))_h, ψ(x) = ln(1 + c·x)',
+    options: 'weight1, bias1, weight2, bias2, c, threshold, epsilon',
+    models: 'FIRE',
+    make: fire,
+  },
+  {
+    name: 'swin',
+    formula: 'b = table[(y_i − y_j + h − 1)·(2w − 1) + x_i − x_j + w − 1, head]',
+    options: 'windowSize, table, shifted',
+    models: 'Swin, Donut, CLAP, MaskFormer-Swin',
+    make: swin,
+  },
+  {
+    name: 'swinV2',
+    formula: 's = exp(logitScale) · cos(q, k) + 16 · σ(MLP(log coordinates))',
+    options: 'windowSize, pretrainedWindowSize, logitScale, weight1, bias1, weight2, shifted',
+    models: 'Swin v2',
+    make: swinV2,
+  },
+  {
+    name: 'beit',
+    formula: 'as swin, and three rows for the class token',
+    options: 'windowSize, table, pretrainedWindowSize',
+    models: 'BEiT, Data2Vec-Vision',
+    make: beit,
+  },
+  {
+    name: 'levit',
+    formula: 'b = attentionBiases[head, |y_i − y_j| · w + |x_i − x_j|]',
+    options: 'resolution, attentionBiases, stride',
+    models: 'LeViT, TinyViT, EfficientFormer',
+    make: levit,
+  },
+  {
+    name: 'maxvit',
+    formula: 'b = table[head, y_j − y_i + h − 1, x_j − x_i + w − 1]',
+    options: 'windowSize, table',
+    models: 'MaxViT, CoAtNet',
+    make: maxvit,
+  },
+  {
+    name: 'relPosMlp',
+    formula: 'b = MLP(s(y_i − y_j), s(x_i − x_j)), s(d) = sign(d) · ln(1 + |d|)',
+    options: 'windowSize, weight1, bias1, weight2, bias2, prefixTokens',
+    models: 'Swin v2 CR, MaxViT and CoAtNet of timm',
+    make: relPosMlp,
   },
 ];

@@ -3,7 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { type CoordinateMlp, coordinateTable, signedLog, windowIndex } from './grid.ts';
 import { copyGrid, copyNumbers } from './lists.ts';
 import { swinIndex } from './swin.ts';
-import type { Table } from './t5.ts';
+import type { Table } from './tables.ts';
 
 /** The weights of a coordinate MLP. */
 export interface CoordinateMlpOptions {
@@ -71,7 +71,12 @@ export function relPosMlp(given: RelPosMlpOptions): Encoding {
     name: where,
     lower(context) {
       const { math } = context;
-      const { heads, values } = coordinateTable(mlp, window, (d) => signedLog(d, math), (x) => x);
+      const { heads, values } = coordinateTable(
+        mlp,
+        window,
+        (d) => signedLog(d, math),
+        (x) => x,
+      );
       const P = values.length / heads;
       // Sums up to P − 1 are differences; a prefix token on either side lifts the sum to P or more, where the table is 0.
       const { rows, columns } = swinIndex(window);

@@ -2,7 +2,7 @@ import { options, wrongValue } from '../check.ts';
 import type { Bias, Encoding, LowerContext, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyByHead, copyGrid, placeOf } from './lists.ts';
-import type { Table } from './t5.ts';
+import type { Table } from './tables.ts';
 
 /** A shifted image: which windows mix regions that were apart. */
 export interface ShiftedWindows {
@@ -33,8 +33,7 @@ export function shiftedBias(where: string, window: Grid, { image, shift }: { ima
   const across = image[1] / w;
   const windows = (image[0] / h) * across;
   if (B % windows) throw wrongValue(where, 'imageSize', `a multiple of ${windows} windows`, `B=${B}`);
-  const band = (at: number, axis: 0 | 1): number =>
-    Number(at >= image[axis] - window[axis]) + Number(at >= image[axis] - shift[axis]);
+  const band = (at: number, axis: 0 | 1): number => Number(at >= image[axis] - window[axis]) + Number(at >= image[axis] - shift[axis]);
   const region = (b: number, cell: number): number => {
     const n = b % windows;
     const y = Math.floor(n / across) * h + Math.floor(cell / w);
@@ -62,7 +61,8 @@ export function copyShifted(where: string, given: ShiftedWindows | undefined, wi
   }
   const half = window.map((n) => Math.max(1, Math.floor(n / 2)));
   const shift = copyGrid(where, 'shifted.shiftSize', given.shiftSize ?? half);
-  if (shift[0] > window[0] || shift[1] > window[1]) throw wrongValue(where, 'shifted.shiftSize', `at most [${window.join(', ')}]`, [...shift]);
+  if (shift[0] > window[0] || shift[1] > window[1])
+    throw wrongValue(where, 'shifted.shiftSize', `at most [${window.join(', ')}]`, [...shift]);
   return { image, shift };
 }
 

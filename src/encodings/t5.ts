@@ -1,11 +1,8 @@
 import { boolean, finite, integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan.ts';
-import { Tensor } from '../tensor.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from './differences.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from './lists.ts';
-
-/** A table of numbers, row-major: a typed array, an array, or a tensor (copied when the encoding is made). */
-export type Table = Float32Array | Float64Array | readonly number[] | Tensor;
+import type { Table } from './tables.ts';
 
 /** Options of `t5`, with the checkpoint's keys in brackets. */
 export interface T5Options {
@@ -121,16 +118,4 @@ export function t5(given: T5Options): Encoding {
     name: where,
     lower: (context) => ({ biases: [differenceBuckets([where, 'positions'], positions, table, sizes, context)] }),
   };
-}
-
-/** A private copy of a table, its size checked. */
-export function copyTable(where: string, name: string, given: unknown, shape: readonly number[]): Float32Array {
-  const size = shape.reduce((product, n) => product * n, 1);
-  const expected = `[${shape.join(', ')}], ${size} numbers`;
-  let values: Float32Array;
-  if (given instanceof Tensor) values = given.toArray();
-  else if (given instanceof Float32Array || given instanceof Float64Array || Array.isArray(given)) values = Float32Array.from(given);
-  else throw wrongType(where, name, `a Float32Array, an array or a tensor of ${expected}`, given);
-  if (values.length !== size) throw wrongValue(where, name, expected, `${values.length}`);
-  return values;
 }

@@ -2,7 +2,8 @@ import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan.ts';
 import { Tensor } from '../tensor.ts';
 import { copyByHead, copyNumbers } from './lists.ts';
-import { copyBuckets, copyTable, offsetBuckets, type Table } from './t5.ts';
+import { copyBuckets, offsetBuckets } from './t5.ts';
+import { copyTable, type Table } from './tables.ts';
 
 /** Options of `wavlm`, with the checkpoint's keys in brackets; `attention.` before each tensor name. */
 export interface WavLMOptions {

@@ -1,9 +1,9 @@
 // What the tests of the schemes share: golden files as cases, and attention in f64 from a bias of its own.
 
 import { readFileSync } from 'node:fs';
+import type { AttentionOptions } from '../../src/attention.ts';
 import { resolveTensors } from '../../src/cli/case.ts';
 import { readSafetensors } from '../../src/cli/safetensors.ts';
-import type { AttentionOptions } from '../../src/attention.ts';
 import { createEngineSync, type Engine } from '../../src/engine.ts';
 import type { Arithmetic, Encoding } from '../../src/plan.ts';
 import type { Tensor } from '../../src/tensor.ts';
@@ -101,7 +101,7 @@ export function reference(
   sizes: Sizes,
   { q, k, v }: { q: Float32Array; k: Float32Array; v: Float32Array },
   bias: (b: number, h: number, i: number, j: number) => number,
-  scale = 1 / Math.sqrt(sizes.D),
+  scale: number = 1 / Math.sqrt(sizes.D),
 ): Float64Array {
   const { B, H, L, S, D } = sizes;
   const out = new Float64Array(B * H * L * D);
@@ -109,7 +109,7 @@ export function reference(
     for (let h = 0; h < H; h++) {
       for (let i = 0; i < L; i++) {
         const head = b * H + h;
-        const scores = Array.from({ length: S }, (_, j) => {
+        const scores = Array.from({ length: S }, (_, j): number => {
           let dot = 0;
           for (let d = 0; d < D; d++) dot += (q[(head * L + i) * D + d] as number) * (k[(head * S + j) * D + d] as number);
           return scale * dot + bias(b, h, i, j);

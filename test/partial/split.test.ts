@@ -1,7 +1,18 @@
 /** Any split of the keys into shards, each attended on its own and merged, is the whole. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { alibi, bias, createEngine, type Encoding, type Engine, planShards, rotary, type Tensor, t5 } from '../../src/index.ts';
+import {
+  alibi,
+  bias,
+  createEngine,
+  defineEncoding,
+  type Encoding,
+  type Engine,
+  planShards,
+  rotary,
+  type Tensor,
+  t5,
+} from '../../src/index.ts';
 import { attention, bits, distance, exact, granted, magnitude, noise, type Scheme, type Sizes } from './reference.ts';
 
 let engines: Engine[];
@@ -313,4 +324,51 @@ test('wrong places are refused before anything changes', async () => {
   const positions = rotary({ dim: 4, theta: 100, layout: 'halves', positions: [0, 1, 2, 3, 4] });
   await expect(attempt({ encoding: positions, totalKeys: 9 })).rejects.toThrow(RangeError);
   expect(engine.memoryUsage().used).toBe(used + 4 * 18 + (64 - 8) + 64);
+});
+
+test('tables of relative positions, keys, queries and values alike, stand where they stand in the whole', async () => {
+  const [engine] = engines as [Engine];
+  const [H, D, E, clip] = [2, 8, 6, 20];
+  const rows = { kind: 'offset' as const, row: (offset: number) => Math.max(-clip, Math.min(clip, offset)) + clip };
+  const shape = { heads: H, rows };
+  const tables = defineEncoding({
+    name: 'tables',
+    lower: () => ({
+      terms: [
+        { kind: 'query', table: noise(H * (2 * clip + 1) * D, 5), ...shape },
+        { kind: 'key', table: noise(H * (2 * clip + 1) * D, 6), ...shape },
+      ],
+      valueTable: { table: noise(H * (2 * clip + 1) * E, 7), ...shape },
+    }),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 260 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 6 }),
+      fc.boolean(),
+      rarely(fc.integer({ min: -10, max: 300 })),
+      async (S, L, shards, causal, elsewhere) => {
+        const q = engine.tensor([1, H, L, D], noise(H * L * D, S));
+        const k = engine.tensor([1, 1, S, D], noise(S * D, L));
+        const v = engine.tensor([1, 1, S, E], noise(S * E, L + S));
+        const options = { encoding: tables, causal, ...(elsewhere !== undefined && { queryOffset: elsewhere }) };
+        const whole = await engine.attentionPartial(q, k, v, options);
+        const states = [];
+        for (const { keyOffset, keys } of planShards({ totalKeys: S, shards, queries: { start: 0, end: 1 } })) {
+          const [shardK, shardV] = [k, v].map((x) => x.slice(null, null, [keyOffset, keyOffset + keys])) as [Tensor, Tensor];
+          states.push(await engine.attentionPartial(q, shardK, shardV, { ...options, keyOffset, totalKeys: S }));
+        }
+        const merged = await engine.mergeStates(states);
+        // Both ways round alike: some ulp of numbers up to 2 (v + a) and 8 (log-sum-exp).
+        expect(distance(merged.out.toArray(), whole.out.toArray())).toBeLessThan(2 ** -20);
+        expect(distance(merged.lse.toArray(), whole.lse.toArray())).toBeLessThan(2 ** -18);
+        for (const { out, lse } of [...states, whole, merged]) {
+          out.dispose();
+          lse.dispose();
+        }
+        for (const tensor of [q, k, v]) tensor.dispose();
+      },
+    ),
+  );
 });

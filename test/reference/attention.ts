@@ -47,10 +47,11 @@ export interface Inputs {
   readonly v: ArrayLike<number>;
 }
 
-/** out [B, H, L, E], lse [B, H, L]. */
+/** out [B, H, L, E], lse [B, H, L], and how many scores went into them. */
 export interface Outputs {
   readonly out: Float64Array;
   readonly lse: Float64Array;
+  readonly visible: number;
 }
 
 const at = (data: ArrayLike<number>, index: number): number => data[index] as number;
@@ -70,6 +71,7 @@ export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceO
   const scale = round(options.scale ?? 1 / Math.sqrt(D));
   const out = new Float64Array(B * H * L * E);
   const lse = new Float64Array(B * H * L);
+  let count = 0;
   const keys = Array.from({ length: B * G * S }, (_, row) => rotate(rowOf(k, row, D), row % S, round));
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
@@ -87,6 +89,7 @@ export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceO
           seen.push(j);
           scores.push(s);
         }
+        count += seen.length;
         const sink = sinks ? round(at(sinks, h)) : Number.NEGATIVE_INFINITY;
         const top = scores.reduce((most, s) => Math.max(most, s), sink);
         const base = top === Number.NEGATIVE_INFINITY ? 0 : top;
@@ -107,5 +110,5 @@ export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceO
       }
     }
   }
-  return { out, lse };
+  return { out, lse, visible: count };
 }

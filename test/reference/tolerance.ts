@@ -2,7 +2,9 @@
  * The rule on accuracy: our largest error against the f64 reference is at most twice that of a naive f32 evaluation of the same formula.
  *
  * On a few numbers a naive evaluation can be right by luck, so it is also measured on fresh inputs of the same sizes and options, until
- * `ENOUGH` scores have been seen. The largest error over all of them counts. Nothing is chosen, and nothing is added.
+ * `ENOUGH` visible scores have been met; the largest error over all of them counts. Where all its operations are exact (one key, whole
+ * numbers), fresh inputs do not help; so its error is never taken to be less than half a unit in the last place of the largest result, which
+ * is what a result of that size costs in f32 to write down. Nothing else is added.
  */
 import { expect } from 'vitest';
 import { numbers } from '../conformance/numbers.ts';
@@ -26,6 +28,12 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return worst;
 }
 
+/** Half a unit in the last place, in f32, of the largest finite number. */
+export function halfUnit(values: Float64Array): number {
+  const largest = values.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+  return largest === 0 ? 0 : 2 ** (Math.floor(Math.log2(largest)) - 24);
+}
+
 /** Errors of a naive f32 evaluation of one case. */
 export function naiveErrors(inputs: Inputs, sizes: Sizes, options: ReferenceOptions, truth: Outputs): { out: number; lse: number } {
   const naive = attention(inputs, sizes, options, Math.fround);
@@ -47,8 +55,9 @@ export interface Result {
 export function expectAccurate({ inputs, sizes, options = {}, out, lse, amplitude = 1 }: Result): void {
   const truth = attention(inputs, sizes, options);
   const bound = naiveErrors(inputs, sizes, options, truth);
-  const each = truth.lse.length * sizes.S;
-  const repeats = each === 0 ? 0 : Math.ceil(ENOUGH / each) - 1;
+  bound.out = Math.max(bound.out, halfUnit(truth.out));
+  bound.lse = Math.max(bound.lse, halfUnit(truth.lse));
+  const repeats = truth.visible === 0 ? 0 : Math.ceil(ENOUGH / truth.visible) - 1;
   for (let seed = 1; seed <= repeats; seed++) {
     const fresh = draw(sizes, seed, amplitude);
     const errors = naiveErrors(fresh, sizes, options, attention(fresh, sizes, options));

@@ -1,0 +1,144 @@
+// For every scheme of the registry, one typical use at given sizes: for timing (bench/main.mjs) and for pictures (scripts/docs.mjs).
+
+/** Half of the channels' frequencies, one each way, as an image of `side` × `side` cells has them. */
+const square = (L) => [Math.sqrt(L), Math.sqrt(L)];
+/** Rows of a table over the differences of two cells. */
+const differences = ([h, w]) => (2 * h - 1) * (2 * w - 1);
+const mlp = (weights, H) => ({ weight1: weights([64, 2]), bias1: weights([64]), weight2: weights([H, 64]) });
+
+/**
+ * A recipe makes the options of the constructor from the sizes { H, L, D } and two makers of numbers: `table(shape, axis = 0)` for what is
+ * looked up by position, along that axis, and `weights(shape)` for what is not. Further:
+ *
+ *   kind       what the cost is bounded by, see BOUNDS
+ *   form       'square': L is a square number; 'class': one more, for a class token
+ *   attention  options of the call
+ *   picture    false if there is nothing to draw
+ */
+export const RECIPES = {
+  rotary: { kind: 'rotation', options: ({ D }) => ({ dim: D, theta: 10000, layout: 'halves' }) },
+  rotaryFromConfig: {
+    kind: 'rotation',
+    options: ({ H, D }) => ({ model_type: 'llama', hidden_size: H * D, num_attention_heads: H, head_dim: D, rope_theta: 500000 }),
+    picture: false,
+  },
+  alibi: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
+  t5: {
+    kind: 'offset bias',
+    options: ({ H }, { table }) => ({ heads: H, buckets: 32, maxDistance: 128, bidirectional: true, table: table([32, H]) }),
+  },
+  mpnet: { kind: 'offset bias', options: ({ H }, { table }) => ({ heads: H, table: table([32, H]) }) },
+  wavlm: {
+    kind: 'gated bias',
+    options: ({ H, L }, { table, weights }) => ({
+      heads: H,
+      numBuckets: 320,
+      maxDistance: 800,
+      table: table([320, H]),
+      input: weights([L, H * 8]),
+      gateWeight: weights([8, 8]),
+      gateBias: weights([8]),
+      gateConst: weights([H]),
+    }),
+  },
+  kerple: {
+    kind: 'offset bias',
+    options: ({ H }) => ({ heads: H, kind: 'log', biasP: Array(H).fill(1.2), biasA: Array(H).fill(0.5) }),
+  },
+  sandwich: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
+  bias: { kind: 'dense', options: ({ H, L }, { table, engine }) => engine.tensor([1, H, L, L], table([H * L * L])), picture: false },
+  cpmAnt: {
+    kind: 'index bias',
+    options: ({ H, L }, { table }) => ({
+      heads: H,
+      positionBiasNumBuckets: 512,
+      positionBiasMaxDistance: 2048,
+      segmentTypes: 2,
+      table: table([516, H]),
+      segments: Array.from({ length: L }, (_, j) => Number(j >= L / 4)),
+    }),
+  },
+  layoutLMv3: {
+    kind: 'three biases',
+    options: ({ H, L }, { table }) => ({
+      heads: H,
+      relPosBins: 32,
+      maxRelPos: 128,
+      rel2dPosBins: 64,
+      maxRel2dPos: 256,
+      relPosBias: table([32, H]),
+      relPosXBias: table([64, H]),
+      relPosYBias: table([64, H]),
+      // A page of lines of eight words.
+      bbox: Array.from({ length: 4 * L }, (_, n) => (n % 2 ? 20 * Math.floor(n / 32) + 5 * (n % 4) : 120 * ((n >> 2) % 8) + 50 * (n % 4)) % 1000),
+    }),
+  },
+  swin: { kind: 'index bias', form: 'square', options: ({ H, L }, { table }) => ({ windowSize: square(L), table: table([differences(square(L)), H]) }) },
+  swinV2: {
+    kind: 'cosine',
+    form: 'square',
+    options: ({ H, L }, { weights }) => ({ windowSize: square(L), logitScale: weights([H]), ...mlp(weights, H) }),
+    attention: { scale: 1 },
+    picture: false,
+  },
+  relPosMlp: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { weights }) => ({ windowSize: square(L), ...mlp(weights, H), bias2: weights([H]) }),
+    picture: false,
+  },
+  beit: {
+    kind: 'index bias',
+    form: 'class',
+    options: ({ H, L }, { table }) => ({ windowSize: square(L - 1), table: table([differences(square(L - 1)) + 3, H]) }),
+  },
+  levit: { kind: 'index bias', form: 'square', options: ({ H, L }, { table }) => ({ resolution: square(L), attentionBiases: table([H, L], 1) }) },
+  maxvit: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ windowSize: square(L), table: table([H, differences(square(L))], 1) }),
+  },
+  shaw: { kind: 'table', options: ({ D }, { table }) => ({ left: 16, right: 16, keys: table([33, D]) }) },
+  musicTransformer: { kind: 'table', options: ({ L, D }, { table }) => ({ table: table([L, D]) }), attention: { causal: true } },
+  transformerXL: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({ u: weights([H, D]), v: weights([H, D]), r: table([L, H, D]) }),
+    attention: { causal: true },
+  },
+  xlnet: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({ rWBias: weights([H, D]), rRBias: weights([H, D]), r: table([2 * L, H, D]), attnType: 'bi' }),
+  },
+  conformer: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({ posBiasU: weights([H, D]), posBiasV: weights([H, D]), r: table([2 * L - 1, H, D]) }),
+  },
+  deberta: {
+    kind: 'two tables',
+    options: ({ H, D }, { table }) => ({
+      maxRelativePositions: 512,
+      positionBuckets: 256,
+      posAttType: ['c2p', 'p2c'],
+      posKey: table([512, H, D]),
+      posQuery: table([512, H, D]),
+    }),
+  },
+  decomposed: {
+    kind: 'two short tables',
+    form: 'square',
+    options: ({ L, D }, { table }) => {
+      const rows = 2 * Math.sqrt(L) - 1;
+      return { querySize: square(L), relPosH: table([rows, D]), relPosW: table([rows, D]) };
+    },
+  },
+};
+
+/** Cost over no encoding that a kind may have, in percent; a kind that is not here has no bound. */
+export const BOUNDS = { 'offset bias': 12, table: 70, 'two tables': 130 };
+
+/** The length nearest below `L` that the form of a recipe allows. */
+export function lengthOf({ form }, L) {
+  if (form === undefined) return L;
+  const cells = Math.floor(Math.sqrt(L)) ** 2;
+  return form === 'class' ? cells + 1 : cells;
+}

@@ -1,0 +1,79 @@
+import { options, wrongValue } from '../check.ts';
+import type { Bias, Encoding } from '../plan.ts';
+import { coordinateTable, signedLog, windowIndex } from './grid.ts';
+import { copyGrid, copyNumbers } from './lists.ts';
+import { type CoordinateMlpOptions, copyMlp } from './relposmlp.ts';
+import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
+import type { Table } from './tables.ts';
+
+/** Options of `swinV2`. The MLP is `continuous_position_bias_mlp`: `0.weight`, `0.bias` and `2.weight`. */
+export interface SwinV2Options extends CoordinateMlpOptions {
+  /** Rows and columns of a window, or one number for both (`window_size`). */
+  readonly windowSize: number | readonly [number, number];
+  /** The window the checkpoint was trained with (`pretrained_window_sizes`), or 0 for the same; default 0. */
+  readonly pretrainedWindowSize?: number | readonly [number, number];
+  /** [heads]: `logit_scale`, the natural logarithm of the factor of the cosine. */
+  readonly logitScale: Table;
+  /** For the layers with shifted windows; batch row b is then window b mod (windows of an image), row by row. */
+  readonly shifted?: ShiftedWindows;
+}
+
+/** The cosine's factor never exceeds this. */
+const LARGEST_FACTOR = 100;
+/** Coordinates run from −8 to 8 before their logarithm is taken, and the bias from 0 to 16. */
+const SPAN = 8;
+const HEIGHT = 16;
+/** Least norm that a row is divided by. */
+const EPSILON = 1e-12;
+
+function copyTrained(where: string, given: unknown, window: readonly [number, number]): readonly [number, number] {
+  const none = given === undefined || given === 0 || (Array.isArray(given) && given[0] === 0);
+  return none ? window : copyGrid(where, 'pretrainedWindowSize', given);
+}
+
+/**
+ * Swin v2 within a window: s = τ_h·cos(q_i, k_j) + 16·σ(MLP(g(y_i − y_j), g(x_i − x_j)))_h, with τ_h = exp(min(logitScale_h, ln 100)) and
+ * g(d) = sign(d)·log2(1 + |8d/(n − 1)|)/log2 8, n the rows or columns of the window it was trained with. The encoding normalises and
+ * scales: pass `scale: 1` to `attention`. Batch rows are windows, as in `swin`; the shift mask is added once.
+ *
+ * Liu et al. 2021, arXiv 2111.09883.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const encoding = swinV2({
+ *   windowSize: 8,
+ *   logitScale: [2.3, 2.3, 2.3],
+ *   weight1: new Float32Array(512 * 2),
+ *   bias1: new Float32Array(512),
+ *   weight2: new Float32Array(3 * 512),
+ * });
+ * ```
+ */
+export function swinV2(given: SwinV2Options): Encoding {
+  const where = 'swinV2';
+  options(where, given, ['windowSize', 'pretrainedWindowSize', 'logitScale', 'weight1', 'bias1', 'weight2', 'shifted']);
+  const window = copyGrid(where, 'windowSize', given.windowSize);
+  const trained = copyTrained(where, given.pretrainedWindowSize, window);
+  const mlp = copyMlp(where, given);
+  const logits = copyNumbers(where, 'logitScale', given.logitScale);
+  if (logits.length !== mlp.heads) throw wrongValue(where, 'logitScale', `[heads=${mlp.heads}] numbers`, `${logits.length}`);
+  const shifted = copyShifted(where, given.shifted, window);
+  return {
+    name: where,
+    lower(context) {
+      const { math, shape } = context;
+      const squeeze = (d: number, axis: 0 | 1): number =>
+        trained[axis] > 1 ? signedLog((SPAN * d) / (trained[axis] - 1), math) / math.log(SPAN) : 0;
+      const { heads, values } = coordinateTable(mlp, window, squeeze, (x) => HEIGHT / (1 + math.exp(-x)));
+      const index = windowIndex(where, 'windowSize', swinIndex(window), context);
+      const bias: Bias = { kind: 'index', heads, table: values, index };
+      const factors = logits.map((x) => math.exp(Math.min(x, math.log(LARGEST_FACTOR))));
+      const queryWeight = Float32Array.from({ length: heads * shape.D }, (_, n) => factors[Math.floor(n / shape.D)] as number);
+      return {
+        normalization: { kind: 'l2', epsilon: EPSILON, queryWeight },
+        biases: shifted ? [bias, shiftedBias(where, window, shifted, context)] : [bias],
+      };
+    },
+  };
+}

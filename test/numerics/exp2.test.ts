@@ -1,0 +1,75 @@
+/** exp2 and tanh of the kernels in f32, through a wrapper that is compiled here. */
+import { readFileSync } from 'node:fs';
+import loader from '@assemblyscript/loader';
+import asc from 'assemblyscript/asc';
+import { describe, expect, test } from 'vitest';
+import { numbers } from '../conformance/numbers.ts';
+
+const WRAPPER = `
+import { exp2, exp2x4, tanhx4 } from './exp';
+export function scalar(x: f32): f32 { return exp2(x); }
+export function lane0(x: f32): f32 { return f32x4.extract_lane(exp2x4(f32x4.splat(x)), 0); }
+export function lane3(x: f32): f32 { return f32x4.extract_lane(exp2x4(f32x4.replace_lane(f32x4.splat(0), 3, x)), 3); }
+export function tanh(x: f32): f32 { return f32x4.extract_lane(tanhx4(f32x4.splat(x)), 0); }
+`;
+
+type Unary = (x: number) => number;
+
+async function compileWrapper(): Promise<Record<'scalar' | 'lane0' | 'lane3' | 'tanh', Unary>> {
+  const source = (name: string): string => readFileSync(new URL(`../../assembly/${name}`, import.meta.url), 'utf8');
+  const sources = { 'wrapper.ts': WRAPPER, 'exp.ts': source('exp.ts'), 'simd.ts': source('simd.ts') };
+  const { error, binary, stderr } = await asc.compileString(sources, { runtime: 'stub', enable: ['simd'], optimizeLevel: 3 } as never);
+  if (error || !binary) throw error ?? new Error(stderr.toString());
+  return (await loader.instantiate(new Uint8Array(binary))).exports as never;
+}
+
+const { scalar, lane0, lane3, tanh } = await compileWrapper();
+
+/** Distance of an f32 from the truth, in units of the last place of the truth. */
+const ulps = (got: number, truth: number): number => Math.abs(got - truth) / 2 ** (Math.max(-126, Math.floor(Math.log2(Math.abs(truth)))) - 23);
+/** f32 numbers in [−reach, reach). */
+const points = (count: number, reach: number, seed: number): number[] => [...numbers(count, seed)].map((x) => Math.fround(x * reach));
+
+describe('exp2', () => {
+  const xs = [...points(100_000, 0.5, 1), ...points(50_000, 30, 2), ...points(50_000, 126, 3)];
+
+  test('within 1.2 ulp', () => {
+    expect(xs.reduce((most, x) => Math.max(most, ulps(lane0(x), 2 ** x)), 0)).toBeLessThan(1.2);
+  });
+
+  test('every lane and the scalar twin give the same bits', () => {
+    expect(xs.every((x) => lane0(x) === lane3(x) && lane0(x) === scalar(x))).toBe(true);
+  });
+
+  test('whole numbers are exact', () => {
+    for (let n = -126; n <= 127; n++) expect(lane0(n)).toBe(2 ** n);
+  });
+
+  test('special points', () => {
+    const pairs: [number, number][] = [[0, 1], [-0, 1], [-127, 0], [-1e30, 0], [Number.NEGATIVE_INFINITY, 0]];
+    for (const [x, y] of pairs) expect([scalar(x), lane0(x)]).toEqual([y, y]);
+    expect([scalar(Number.NaN), lane0(Number.NaN)]).toEqual([Number.NaN, Number.NaN]);
+  });
+
+  test('never exceeds 1 at or below 0, so that probabilities do not', () => {
+    expect(xs.every((x) => lane0(-Math.abs(x)) <= 1)).toBe(true);
+  });
+});
+
+describe('tanh', () => {
+  const xs = [...points(50_000, 0.625, 4), ...points(50_000, 2, 5), ...points(50_000, 20, 6)];
+
+  test('within 1.5 ulp', () => {
+    expect(xs.reduce((most, x) => (x === 0 ? most : Math.max(most, ulps(tanh(x), Math.tanh(x)))), 0)).toBeLessThan(1.5);
+  });
+
+  test('is odd, and never exceeds 1', () => {
+    expect(xs.every((x) => tanh(-x) === -tanh(x) && Math.abs(tanh(x)) <= 1)).toBe(true);
+  });
+
+  test('special points', () => {
+    const pairs: [number, number][] = [[0, 0], [-0, -0], [100, 1], [Number.POSITIVE_INFINITY, 1], [Number.NEGATIVE_INFINITY, -1], [1e-30, Math.fround(1e-30)]];
+    for (const [x, y] of pairs) expect(tanh(x)).toBe(y);
+    expect(tanh(Number.NaN)).toBeNaN();
+  });
+});
