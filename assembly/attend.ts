@@ -16,7 +16,7 @@ import {
   A_BATCH, A_BYTES, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
   A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G, DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK,
   KEY_LENGTHS, LAST, LSE, MARK, MASK_BATCH, MASK_PAIRS, MASK_ROWS, OUT, QUERIES, QUERY_STARTS, R_CURSOR, R_FIRST, R_FROM, R_HEAD, R_HIGH,
-  R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_SUM, R_TO, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES,
+  R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_SUM, R_TO, ROWS_JOBS, ROWS_TILES, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES,
   S_WEIGHTS, TERM_COUNT, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, VALUE_ROWS, VALUE_TABLE,
 } from './job';
 import { storeRow } from './convert';
@@ -55,6 +55,12 @@ export function attend(job: usize, tile: i32, scratch: usize): void {
     addValueTable(job, scratch, rows, s, scratch + load<usize>(job, S_OUT), outputWidth(job));
   }
   for (let r = 0; r < rows; r++) finishRow(job, scratch, b, r);
+}
+
+/** `attend` where each batch row has a job of its own, at ROWS_JOBS; all have the same tiles, ROWS_TILES a batch row. */
+export function attendRows(list: usize, tile: i32, scratch: usize): void {
+  const b = tile / load<i32>(list, ROWS_TILES);
+  attend(load<usize>(list + (<usize>b << 2), ROWS_JOBS), tile, scratch);
 }
 
 /**

@@ -7,7 +7,8 @@ function abi(): i32 {
 }
 
 export { abi };
-export { attend } from './attend';
+export { append, shift } from './append';
+export { attend, attendRows } from './attend';
 export { merge } from './merge';
 export { rotate, rotaryTable } from './rotate';
 export { loadRow, storeRow } from './convert';

@@ -186,6 +186,10 @@ export const KEY_BLOCK: i32 = 96;
 // Bytes from row to row of a band's scores: 96 keys, and room for the 112 offsets that four rows meet.
 export const SCORES_ROW: i32 = 448;
 
+// The parameter block of attendRows: batch rows at different lengths, a job for each.
+export const ROWS_TILES: i32 = 0; // tiles of a batch row
+export const ROWS_JOBS: i32 = 4; // [B] pointers
+
 // The parameter block of rotaryTable.
 export const W_TABLE: i32 = 0; // f32 [rows][R/2 cosines, R/2 sines]
 export const W_ROWS: i32 = 4;
@@ -196,7 +200,10 @@ export const W_FREQUENCIES: i32 = 20; // f64 [axes][R/2], rad per position
 export const W_FACTOR: i32 = 24; // f64, multiplies cosine and sine
 export const W_SINE: i32 = 32; // f64, 1 or −1 (the inverse rotation)
 export const W_TILE: i32 = 40; // rows of a tile
-export const W_SIZE: i32 = 48;
+export const W_GROWTH: i32 = 44; // f64 [axes][R/2], logarithm per position by which a pair grows
+export const W_GROW: i32 = 48; // f64, 1 (grows) or −1 (shrinks)
+export const W_CENTER: i32 = 56; // f64, the position at which nothing has grown
+export const W_SIZE: i32 = 64;
 
 // The parameter block of merge. A state is two tensors, T_SIZE each: the output and its log-sum-exp, whose channel stride is unused.
 export const M_OUT: i32 = 0; // a tensor

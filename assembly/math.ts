@@ -73,21 +73,38 @@ export function log(x: f64): f64 {
   return <f64>k * LN2_HIGH + (2 * f + (2 * f * z * p + <f64>k * LN2_LOW));
 }
 
-/** x^y = e^(y·ln x) for x > 0; relative error about 2^−53·(1 + |y·ln x|), which is 1.6e-15 at 10000^−1. pow(0, y > 0) = 0. */
+/** x^y = e^(y·ln x) for x > 0; relative error below 2^−52·(1 + |y·ln x|), which is 2.3e-15 at 10000^−1. pow(0, y > 0) = 0. */
 export function pow(x: f64, y: f64): f64 {
   if (y == 0) return 1;
   if (x == 0) return y > 0 ? 0 : Infinity;
   return exp(y * log(x));
 }
 
-/** tanh x; 2 ulp. By e^{2|x|}, and by the series x − x³/3 + 2x⁵/15 − … where that would cancel. */
+/**
+ * tanh x; 2 ulp. For small |x|, where 1 − 2/(e^{2|x|} + 1) would cancel, sinh x / cosh x by their Taylor series (next terms below 2^−65):
+ * with sinh x = x·(1 + z·s) and cosh x = 1 + z·c, z = x², the quotient is x + x·z·(s − c)/(1 + z·c).
+ */
 export function tanh(x: f64): f64 {
   const size = abs(x);
-  if (size < 0.02) {
-    const z = x * x;
-    return x + x * z * (-1.0 / 3.0 + z * (2.0 / 15.0 + z * (-17.0 / 315.0 + z * (62.0 / 2835.0))));
-  }
-  return copysign<f64>(1 - 2 / (exp(2 * size) + 1), x);
+  if (size >= 0.6) return copysign<f64>(1 - 2 / (exp(2 * size) + 1), x);
+  const z = x * x;
+  let s: f64 = 1.0 / 355687428096000.0;
+  s = s * z + 1.0 / 1307674368000.0;
+  s = s * z + 1.0 / 6227020800.0;
+  s = s * z + 1.0 / 39916800.0;
+  s = s * z + 1.0 / 362880.0;
+  s = s * z + 1.0 / 5040.0;
+  s = s * z + 1.0 / 120.0;
+  s = s * z + 1.0 / 6.0;
+  let c: f64 = 1.0 / 20922789888000.0;
+  c = c * z + 1.0 / 87178291200.0;
+  c = c * z + 1.0 / 479001600.0;
+  c = c * z + 1.0 / 3628800.0;
+  c = c * z + 1.0 / 40320.0;
+  c = c * z + 1.0 / 720.0;
+  c = c * z + 1.0 / 24.0;
+  c = c * z + 0.5;
+  return x + (x * z * (s - c)) / (1 + z * c);
 }
 
 const TWO_OVER_PI: f64 = reinterpret<f64>(0x3fe45f306dc9c883); // 0x1.45f306dc9c883p-1
@@ -137,7 +154,7 @@ const HALF_PI_3: f64 = reinterpret<f64>(0x3ba3198a2e037073); // 0x1.3198a2e03707
   return 1 + z * p;
 }
 
-/** sin x; below 1 ulp for |x| < 1.6e6. */
+/** sin x; 1.3 ulp for |x| ≤ 1, 2.1 ulp for |x| < 1.6e6 (measured). */
 export function sin(x: f64): f64 {
   const n = quadrant(x);
   const r = remainder(x, n);
@@ -146,7 +163,7 @@ export function sin(x: f64): f64 {
   return turn & 2 ? -value : value;
 }
 
-/** cos x; below 1 ulp for |x| < 1.6e6. */
+/** cos x; 1.3 ulp for |x| ≤ 1, 2.1 ulp for |x| < 1.6e6 (measured). */
 export function cos(x: f64): f64 {
   const n = quadrant(x);
   const r = remainder(x, n);

@@ -16,7 +16,7 @@ import { normalizeRow } from './normalize';
 import { rotateRow } from './rotate';
 
 /** A row as contiguous f32: where it lies if it is that already, else converted into `line`. */
-@inline function contiguous(from: usize, line: usize, n: i32, stride: i32, type: i32): usize {
+@inline export function contiguous(from: usize, line: usize, n: i32, stride: i32, type: i32): usize {
   if (type == F32 && stride == 4) return from;
   loadRow(line, from, n, stride, type);
   return line;

@@ -2,11 +2,11 @@
 
 import {
   DIM_D, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH,
-  ROTATE_START, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, W_AXES, W_FACTOR, W_FREQUENCIES, W_PAIRS, W_POSITIONS, W_ROWS, W_SINE,
-  W_TABLE, W_TILE,
+  ROTATE_START, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, W_AXES, W_CENTER, W_FACTOR, W_FREQUENCIES, W_GROW, W_GROWTH, W_PAIRS,
+  W_POSITIONS, W_ROWS, W_SINE, W_TABLE, W_TILE,
 } from './job';
 import { loadRow, storeRow } from './convert';
-import { cos, sin } from './math';
+import { cos, exp, sin } from './math';
 
 /**
  * Turns the channels START … START + R − 1 of a contiguous f32 row and copies the others. For each pair (x, y) with the angle φ of
@@ -26,7 +26,8 @@ export function rotateRow(to: usize, from: usize, table: usize, job: usize): voi
   if (load<i32>(job, ROTATE_PAIRS_IN)) {
     if (load<i32>(job, ROTATE_PAIRS_OUT)) rotatePairs(to, from, cosines, sines, half);
     else rotateEach(to, from, cosines, sines, half, 8, 4, 4, <usize>half << 2);
-  } else rotateHalves(to, from, cosines, sines, half);
+  } else if (load<i32>(job, ROTATE_PAIRS_OUT)) rotateEach(to, from, cosines, sines, half, 4, <usize>half << 2, 8, 4);
+  else rotateHalves(to, from, cosines, sines, half);
 }
 
 /** The pairs (i, i + half). */
@@ -115,25 +116,34 @@ export function rotate(job: usize, tile: i32, scratch: usize): void {
   }
 }
 
-/** Fills the rows of one tile of a table: angle = Σ_axis position·frequency in f64, rounded to f32 after cosine and sine. */
+/**
+ * Fills the rows of one tile of a table: angle = Σ_axis position·frequency in f64, rounded to f32 after cosine and sine. With a
+ * growth both are multiplied by e^(± Σ_axis (position − center)·growth).
+ */
 export function rotaryTable(job: usize, tile: i32, scratch: usize): void {
   const rows = load<i32>(job, W_ROWS);
   const pairs = load<i32>(job, W_PAIRS);
   const axes = load<i32>(job, W_AXES);
   const factor = load<f64>(job, W_FACTOR);
   const sign = load<f64>(job, W_SINE);
+  const growth = load<usize>(job, W_GROWTH);
+  const center = load<f64>(job, W_CENTER);
   const first = tile * load<i32>(job, W_TILE);
   const last = min(first + load<i32>(job, W_TILE), rows);
   for (let row = first; row < last; row++) {
     const to = load<usize>(job, W_TABLE) + ((<usize>row * <usize>pairs) << 3);
     for (let i = 0; i < pairs; i++) {
       let angle: f64 = 0;
+      let grown: f64 = 0;
       for (let axis = 0; axis < axes; axis++) {
         const position = load<f64>(load<usize>(job, W_POSITIONS) + ((<usize>axis * rows + row) << 3));
-        angle += position * load<f64>(load<usize>(job, W_FREQUENCIES) + ((<usize>axis * pairs + i) << 3));
+        const at = (<usize>axis * pairs + i) << 3;
+        angle += position * load<f64>(load<usize>(job, W_FREQUENCIES) + at);
+        if (growth) grown += (position - center) * load<f64>(growth + at);
       }
-      store<f32>(to + (<usize>i << 2), <f32>(factor * cos(angle)));
-      store<f32>(to + (<usize>(pairs + i) << 2), <f32>(sign * factor * sin(angle)));
+      const size = growth ? factor * exp(load<f64>(job, W_GROW) * grown) : factor;
+      store<f32>(to + (<usize>i << 2), <f32>(size * cos(angle)));
+      store<f32>(to + (<usize>(pairs + i) << 2), <f32>(sign * size * sin(angle)));
     }
   }
 }

@@ -1,5 +1,5 @@
 // Times the built package; `--help` lists the topics and options. Every output is checked against a plain f64 evaluation before it is timed.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { KERNELS, OPS, THREADS } from './cases.mjs';
 import { compare, FULL, QUICK, samplesOf, samplesOfSync, summarize } from './measure.mjs';
 import { MAX_ERROR, numbers } from './reference.mjs';
 import { BOUNDS, lengthOf, RECIPES } from './schemes.mjs';
+import { sizes } from './sizes.mjs';
 
 const HELP = `Usage: npm run bench [-- <topic> ... [options]]
 
@@ -16,6 +17,7 @@ Topics:
   ops          attention, decoding and rotation, one thread
   encodings    every scheme's cost over no encoding, by turns in one run
   threads      one thread against two, by turns
+  sizes        bytes of the package, the kernels and what a bundler makes of an import
 
 Options:
   --only <pattern>  cases whose name matches this regular expression
@@ -135,8 +137,7 @@ async function encodings(relpos, registry, { budget, precision, only }) {
 }
 
 /** What a reader needs to judge or repeat a run. */
-async function environment(topic, precision) {
-  const { readFileSync } = await import('node:fs');
+function environment(topic, precision) {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   return {
     topic,
@@ -167,13 +168,14 @@ async function main() {
     ops: () => inTurn(relpos, chosen(OPS), options),
     encodings: () => encodings(relpos, registry, options),
     threads: () => threads(relpos, chosen(THREADS), options),
+    sizes,
   };
   const unknown = positionals.find((name) => !Object.hasOwn(topics, name));
   if (unknown !== undefined) throw new Error(`no topic "${unknown}"; there are ${Object.keys(topics).join(', ')}`);
   const asked = positionals.length ? positionals : Object.keys(topics);
   if (values.json && asked.length !== 1) throw new Error('--json takes the results of one topic; name it');
   for (const topic of asked) {
-    const about = await environment(topic, precision);
+    const about = environment(topic, precision);
     console.log(`\n${topic}: Node ${about.node}, ${about.cpus} × ${about.cpu}, load ${about.load.toFixed(1)}, ${precision}`);
     if (about.load > 0.7) console.log('  the machine is busy: absolute times mean little, and those of two threads nothing');
     const results = await topics[topic]();

@@ -1,10 +1,15 @@
 // For every scheme of the registry, one typical use at given sizes: for timing (bench/main.mjs) and for pictures (scripts/docs.mjs).
 
-/** Half of the channels' frequencies, one each way, as an image of `side` × `side` cells has them. */
+/** Rows and columns of a square of L cells. */
 const square = (L) => [Math.sqrt(L), Math.sqrt(L)];
 /** Rows of a table over the differences of two cells. */
 const differences = ([h, w]) => (2 * h - 1) * (2 * w - 1);
-const mlp = (weights, H) => ({ weight1: weights([64, 2]), bias1: weights([64]), weight2: weights([H, 64]) });
+/** −(|y| + |x|) as an MLP: the hidden units are the positive parts of y, −y, x and −x, sixteen times. */
+const mlp = (H) => ({
+  weight1: Float32Array.from({ length: 128 }, (_, n) => [1, 0, -1, 0, 0, 1, 0, -1][n % 8]),
+  bias1: new Float32Array(64),
+  weight2: new Float32Array(64 * H).fill(-1 / 16),
+});
 
 /**
  * A recipe makes the options of the constructor from the sizes { H, L, D } and two makers of numbers: `table(shape, axis = 0)` for what is
@@ -45,6 +50,18 @@ export const RECIPES = {
     kind: 'offset bias',
     options: ({ H }) => ({ heads: H, kind: 'log', biasP: Array(H).fill(1.2), biasA: Array(H).fill(0.5) }),
   },
+  fire: {
+    kind: 'offset bias',
+    // −|x|, x the scaled distance.
+    options: ({ H }) => ({
+      weight1: new Float32Array(32).fill(1),
+      bias1: new Float32Array(32),
+      weight2: new Float32Array(32 * H).fill(-1 / 32),
+      bias2: new Float32Array(H),
+      c: 0.1,
+      threshold: 2048,
+    }),
+  },
   sandwich: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
   bias: { kind: 'dense', options: ({ H, L }, { table, engine }) => engine.tensor([1, H, L, L], table([H * L * L])), picture: false },
   cpmAnt: {
@@ -77,15 +94,13 @@ export const RECIPES = {
   swinV2: {
     kind: 'cosine',
     form: 'square',
-    options: ({ H, L }, { weights }) => ({ windowSize: square(L), logitScale: weights([H]), ...mlp(weights, H) }),
+    options: ({ H, L }, { weights }) => ({ windowSize: square(L), logitScale: weights([H]), ...mlp(H) }),
     attention: { scale: 1 },
-    picture: false,
   },
   relPosMlp: {
     kind: 'index bias',
     form: 'square',
-    options: ({ H, L }, { weights }) => ({ windowSize: square(L), ...mlp(weights, H), bias2: weights([H]) }),
-    picture: false,
+    options: ({ H, L }, { weights }) => ({ windowSize: square(L), ...mlp(H), bias2: weights([H]) }),
   },
   beit: {
     kind: 'index bias',

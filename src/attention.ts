@@ -2,6 +2,7 @@
 
 import { Lease } from './block.ts';
 import { boolean, finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
+import { lowerMaskOption, type MaskOption, type WrittenMasks, writeMasks } from './masks/option.ts';
 import {
   type Arithmetic,
   type Bias,
@@ -17,6 +18,7 @@ import {
   type Shape,
   type SumIndex,
 } from './plan.ts';
+import { type QKNorm, withNormalization } from './qknorm.ts';
 import type { Tables, TableUse } from './tables.ts';
 import { cacheKey, checkTerm, checkValueTable, prepareTerms, type ScratchNeed } from './terms.ts';
 import { DTYPES, type Home, makeTensor, Tensor } from './tensor.ts';
@@ -44,8 +46,15 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** c > 0: the scaled score s becomes c · tanh(s/c), before biases and masks. */
   readonly softcap?: number;
-  /** One extra logit per query head in the denominator: [H]. Not in a shard of the keys, where `mergeStates` adds it, once. */
-  readonly sinks?: Float32Array | readonly number[] | Tensor;
+  /**
+   * One extra logit per query head in the denominator: [H]; `'smooth'` is a logit of 0 for all (smooth softmax). Not in a shard of the
+   * keys, where `mergeStates` adds it, once.
+   */
+  readonly sinks?: Float32Array | readonly number[] | Tensor | 'smooth';
+  /** Normalises every row of q and k before all else; not beside an encoding that does so itself. */
+  readonly qkNorm?: QKNorm;
+  /** Which keys a query sees, in addition to the limits of `causal`, `window` and `keyLengths`: masks and mask tensors, all of which bind. */
+  readonly mask?: MaskOption;
   /** Keys of the whole that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
   readonly keyLengths?: Int32Array | readonly number[];
   /** Default `'bhld'`. */
@@ -68,6 +77,8 @@ const OPTION_NAMES = [
   'scale',
   'softcap',
   'sinks',
+  'qkNorm',
+  'mask',
   'keyLengths',
   'layout',
   'out',
@@ -94,8 +105,8 @@ export interface Call {
   release(failed: boolean): void;
 }
 
-/** Rows (queries × grouped heads) that a tile aims at. */
-const TILE_ROWS = 128;
+/** Rows (queries × grouped heads) that a tile aims at: 192 gave 35 to 37 GFLOP/s at 2048 × 128, 96 and 256 gave 33 to 35. */
+const TILE_ROWS = 192;
 /** Fewest queries of a tile when tiles are made smaller to feed all threads. */
 const FEWEST_QUERIES = 16;
 /** Floating-point operations below which waking other threads costs more than it gains. */
@@ -249,10 +260,12 @@ function lower(
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {
-  const { dim, start = 0, frequencies } = rotation;
+  const { dim, start = 0, frequencies, growth } = rotation;
   if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
+  if (!(Number.isInteger(start) && start >= 0)) throw wrongValue(where, name, 'a start ≥ 0', start);
   const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (dim / 2) === 0;
   if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
+  if (growth && growth.length !== frequencies.length) throw wrongValue(where, name, "growth of the frequencies' shape", growth);
 }
 
 function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {
@@ -298,7 +311,8 @@ function checkIndex(where: string, name: string, { table, heads, index }: IndexB
   if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${heads}, P]`, table);
   if (index instanceof Int32Array) {
     if (index.length !== L * S) throw wrongValue(where, name, `an index of [L=${L}, S=${S}]`, index);
-    return checkEntries(where, name, index, P);
+    checkEntries(where, name, index, P);
+    return;
   }
   const { rows, columns, map } = index;
   if (rows.length !== L && rows.length !== B * L) throw wrongValue(where, name, `rows of [L=${L}] or [B=${B}, L=${L}]`, rows);
@@ -451,11 +465,18 @@ function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place
     if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
     // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
     const heads = bias.kind === 'curve' ? 1 : bias.heads;
-    const entry = office.tables.columns(keys.get(bias) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * heads, lease, (first, count) => {
-      const out = new Float32Array(heads * count);
-      bias.fill(out, first, count);
-      return out;
-    });
+    const entry = office.tables.columns(
+      keys.get(bias) as string,
+      1 - L - base,
+      Math.max(1, S + L - 1),
+      4 * heads,
+      lease,
+      (first, count) => {
+        const out = new Float32Array(heads * count);
+        bias.fill(out, first, count);
+        return out;
+      },
+    );
     const at = entry.at - 4 * entry.first;
     const headStride = heads > 1 ? 4 * entry.count : 0;
     const curve = bias.kind === 'curve' ? curveEntry(bias, lease) : [];
@@ -474,7 +495,7 @@ function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place
 /** The tables of a rotation for queries and keys. */
 function rotationTables(rotation: Rotation, { B, L, S }: Shape, place: Place, office: Office, lease: Lease): { q: TableUse; k: TableUse } {
   const { tables } = office;
-  const { keyPositions, offset = 0 } = rotation;
+  const { keyPositions, offset = 0, growth } = rotation;
   const { keyOffset, queryOffset } = place;
   let { queryPositions } = rotation;
   // One table serves queries and keys unless they stand apart, as a far shard's do: then it would span the gap.
@@ -484,17 +505,13 @@ function rotationTables(rotation: Rotation, { B, L, S }: Shape, place: Place, of
   }
   const first = Math.min(queryPositions ? keyOffset : queryOffset, keyPositions ? queryOffset : keyOffset);
   const end = Math.max(queryPositions ? 0 : queryOffset + L, keyPositions ? 0 : keyOffset + S);
-  const standard = queryPositions && keyPositions ? undefined : tables.positions(rotation, false, first, Math.max(1, end - first), lease);
-  const from = (position: number): TableUse => ({
-    ...(standard as TableUse),
-    at: (standard as TableUse).at + (position - first) * 4 * rotation.dim,
-  });
-  return {
-    q: queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(queryOffset),
-    k: keyPositions
-      ? tables.explicit(rotation, false, keyPositions, S, B, lease)
-      : { ...from(keyOffset), ...(queryPositions ? {} : { jobs: [] }) },
-  };
+  const standard = (keys: boolean): TableUse => tables.positions(rotation, false, first, Math.max(1, end - first), lease, keys);
+  const from = (table: TableUse, position: number): TableUse => ({ ...table, at: table.at + (position - first) * 4 * rotation.dim });
+  const queries = queryPositions ? undefined : standard(false);
+  const q = queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(queries as TableUse, queryOffset);
+  if (keyPositions) return { q, k: tables.explicit(rotation, false, keyPositions, S, B, lease, true) };
+  // Without growth the queries' table is the keys' too, and their jobs fill it.
+  return { q, k: from(queries && !growth ? { ...queries, jobs: [] } : standard(true), keyOffset) };
 }
 
 /** Where the weights of a normalisation lie; their fields. */
@@ -548,7 +565,7 @@ export function prepareAttention(
   const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
   const place = placeOf(where, given, shape);
   const { first, last } = visibleRange(where, given, place);
-  const sinks = numbersOf(where, 'sinks', given.sinks, H);
+  const sinks = given.sinks === 'smooth' ? new Float32Array(H) : numbersOf(where, 'sinks', given.sinks, H);
   if (sinks && place.totalKeys !== S) {
     throw wrongValue(where, 'sinks', 'none in a shard of the keys', 'some', 'they count once; give them to mergeStates');
   }
@@ -563,7 +580,7 @@ export function prepareAttention(
   const { plan, keys } = lower(where, given.encoding, shape, place, office);
 
   const lease = new Lease(office.arena);
-  const staged = Boolean(given.signal || given.onProgress);
+  const staged = given.signal !== undefined;
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
   try {

@@ -24,7 +24,7 @@ export function wrongValue(where: string, name: string, expected: string, got: u
 export function integer(where: string, name: string, value: unknown, min: number, max: number = 2 ** 31 - 1): number {
   if (typeof value !== 'number') throw wrongType(where, name, 'an integer', value);
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw wrongValue(where, name, max === 2 ** 31 - 1 ? `an integer ≥ ${min}` : `an integer in ${min} … ${max}`, value);
+    throw wrongValue(where, name, max === 2 ** 31 - 1 && !(value > max) ? `an integer ≥ ${min}` : `an integer in ${min} … ${max}`, value);
   }
   return value;
 }

@@ -2,6 +2,7 @@
 
 export type { AttentionOptions, Layout } from './attention.ts';
 export { type AlibiOptions, alibi } from './encodings/alibi.ts';
+export { type AxialRotaryOptions, axialRotary } from './encodings/axial-rotary.ts';
 export { type BeitOptions, beit } from './encodings/beit.ts';
 export { bias } from './encodings/bias.ts';
 export { type CpmAntOptions, cpmAnt } from './encodings/cpmant.ts';
@@ -15,8 +16,11 @@ export { type LevitOptions, levit } from './encodings/levit.ts';
 export type { Integers, Numbers } from './encodings/lists.ts';
 export { type MaxvitOptions, maxvit } from './encodings/maxvit.ts';
 export { type MPNetOptions, mpnet } from './encodings/mpnet.ts';
+export { type MropeArrangement, type MropeOptions, mrope } from './encodings/mrope.ts';
+export type { PositionList } from './encodings/positions.ts';
 export { type CoordinateMlpOptions, type RelPosMlpOptions, relPosMlp } from './encodings/relposmlp.ts';
-export { type PositionList, type RotaryOptions, rotary } from './encodings/rotary.ts';
+export type { LongRopeScaling, RopeScaling, YarnScaling } from './encodings/rope-scaling.ts';
+export { type RotaryOptions, rotary } from './encodings/rotary.ts';
 export { type SandwichOptions, sandwich } from './encodings/sandwich.ts';
 export { type MusicTransformerOptions, musicTransformer, type ShawOptions, shaw } from './encodings/shaw.ts';
 export { type ShiftedWindows, type SwinOptions, swin } from './encodings/swin.ts';
@@ -32,8 +36,12 @@ export {
   xlnet,
 } from './encodings/transformer-xl.ts';
 export { type WavLMOptions, wavlm } from './encodings/wavlm.ts';
+export { type XposOptions, xpos } from './encodings/xpos.ts';
 export { type Capabilities, createEngine, createEngineSync, type Engine, type EngineOptions, type Precision } from './engine.ts';
 export { RelposError, type RelposErrorCode } from './errors.ts';
+export { type AttentionScale, attentionScale } from './hf/attention-scale.ts';
+export { type PermuteOptions, permuteForPairs } from './hf/permute.ts';
+export { type RotaryFromConfigOptions, rotaryFromConfig } from './hf/rotary-from-config.ts';
 export type { MergeOptions, PartialState } from './partial/merge.ts';
 export { collectStates, planShards, type Shard, type ShardOptions } from './partial/shards.ts';
 export {

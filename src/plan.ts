@@ -67,6 +67,10 @@ export interface Rotation {
   readonly frequencies: Float64Array;
   /** Multiplies cosine and sine; default 1. */
   readonly factor?: number;
+  /** Logarithm by which a pair of a query grows, and that of a key shrinks, per position: [axes][R/2]. Default none. */
+  readonly growth?: Float64Array;
+  /** The position, on every axis, at which nothing has grown; default 0. */
+  readonly center?: number;
   /** Added to the standard position of every query and key; default 0. */
   readonly offset?: number;
   /** Explicit positions instead of the standard ones; needed if there is more than one axis. */
@@ -205,6 +209,10 @@ export interface LowerContext {
   /** Missing outside `attention`: query i then stands at i + (S − L), key j at j. */
   readonly place?: Place;
   readonly math: Arithmetic;
+  /** The largest position of a row + 1, where `rotate` is told where the rows stand; else the keys of the whole. */
+  readonly length?: number;
+  /** Which of the two is rotated, where only one is: then shape.L = shape.S is the number of its rows. */
+  readonly role?: 'query' | 'key';
 }
 
 /**

@@ -2,19 +2,26 @@
 
 import { type Call, checkOut, checkRotation, type Office, writeTensor } from './attention.ts';
 import { Lease } from './block.ts';
-import { boolean, finite, options as knownOptions, wrongType, wrongValue } from './check.ts';
-import type { Encoding, Positions } from './plan.ts';
+import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
+import { copyNumbers } from './encodings/lists.ts';
+import { lengthOf, type PositionList, placed } from './encodings/positions.ts';
+import type { Encoding } from './plan.ts';
 import { makeTensor, Tensor } from './tensor.ts';
 import * as field from './wasm/generated/job.ts';
 
 /** Options of `rotate`. */
 export interface RotateOptions {
-  /** Position of each row, [L] or [B][L] in one array; default `offset` … `offset + L − 1`. */
-  readonly positions?: readonly number[] | Int32Array | Float64Array;
+  /**
+   * Position of each row, [L] or [B][L] in one array, [axes][L] or [axes][B][L] for an encoding of several axes; default `offset` …
+   * `offset + L − 1`. The encoding's own offset is added.
+   */
+  readonly positions?: PositionList;
   /** Position of the first row when no positions are given; default 0. The encoding's own offset is added. */
   readonly offset?: number;
   /** True turns back: the inverse of the same call without it. */
   readonly inverse?: boolean;
+  /** Whether `x` turns as queries (default) or as keys; most schemes treat them alike. */
+  readonly role?: 'query' | 'key';
   /** `'bhld'` (default) or `'blhd'`. */
   readonly layout?: 'bhld' | 'blhd';
   /** Written instead of a new tensor. May be `x` itself, else may not overlap it. */
@@ -26,23 +33,10 @@ const TILE_ROWS = 64;
 /** Channels in all below which the work stays on the caller's thread. */
 const SMALL_WORK = 262_144;
 
-function explicitPositions(where: string, given: RotateOptions['positions'], B: number, L: number): Positions | undefined {
-  if (given === undefined) return undefined;
-  if (!Array.isArray(given) && !(given instanceof Int32Array) && !(given instanceof Float64Array)) {
-    throw wrongType(where, 'positions', 'an array of numbers, an Int32Array or a Float64Array', given);
-  }
-  if (given.length !== L && given.length !== B * L)
-    throw wrongValue(where, 'positions', `L=${L} or B·L=${B * L} numbers`, `${given.length}`);
-  const values = Float64Array.from(given);
-  const bad = values.findIndex((x) => !Number.isFinite(x));
-  if (bad >= 0) throw wrongValue(where, `positions[${bad}]`, 'a finite number', values[bad]);
-  return { values, batched: given.length !== L };
-}
-
 /** Checks a call of `rotate` and gets everything ready for it. */
 export function prepareRotation(office: Office, where: string, x: unknown, encoding: Encoding, given: RotateOptions): Call {
   office.alive();
-  knownOptions(where, given, ['positions', 'offset', 'inverse', 'layout', 'out']);
+  knownOptions(where, given, ['positions', 'offset', 'inverse', 'role', 'layout', 'out']);
   if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
   if (x.home !== office) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
   const layout = given.layout ?? 'bhld';
@@ -51,12 +45,16 @@ export function prepareRotation(office: Office, where: string, x: unknown, encod
   const [B, second, third, D] = x.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
   const inverse = boolean(where, 'inverse', given.inverse ?? false);
+  const role = oneOf(where, 'role', given.role ?? 'query', ['query', 'key']);
   const offset = finite(where, 'offset', given.offset ?? 0);
-  const positions = explicitPositions(where, given.positions, B, L);
+  const list = given.positions === undefined ? undefined : copyNumbers(where, 'positions', given.positions);
   if (typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
-  const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: office.math });
+  const length = list ? lengthOf(list) : L + offset;
+  const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: office.math, length, role });
   if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
   checkRotation(where, `encoding (${encoding.name})`, rotation, D);
+  const axes = rotation.frequencies.length / (rotation.dim / 2);
+  const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });
   const out = given.out === undefined || given.out === x ? given.out : checkOut(where, given.out, x.shape, { x }, office);
 
   const lease = new Lease(office.arena);
@@ -64,10 +62,12 @@ export function prepareRotation(office: Office, where: string, x: unknown, encod
   try {
     target = out ?? makeTensor(office, where, x.shape);
     const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
-    const chosen = positions ?? rotation.queryPositions;
+    const chosen = positions ?? (role === 'query' ? rotation.queryPositions : rotation.keyPositions);
     const table = chosen
-      ? office.tables.explicit(rotation, inverse, chosen, L, B, lease)
-      : office.tables.positions(shifted, inverse, 0, Math.max(1, L), lease);
+      ? office.tables.explicit(rotation, inverse, chosen, L, B, lease, role === 'key')
+      : office.tables.positions(shifted, inverse, 0, Math.max(1, L), lease, role === 'key');
+    const { layout: one, layoutOut: other = one } = rotation;
+    const [from, to] = inverse ? [other, one] : [one, other];
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
     const threads = Math.max(1, Math.min(x.size < SMALL_WORK ? 1 : office.threads, tiles));
     const scratchStride = Math.ceil((8 * D) / 64) * 64;
@@ -87,8 +87,8 @@ export function prepareRotation(office: Office, where: string, x: unknown, encod
       .int(field.ROTATE_Q_BATCH, chosen?.batched ? L * rotation.dim * 4 : 0)
       .int(field.ROTATE_DIM, rotation.dim)
       .int(field.ROTATE_START, rotation.start ?? 0)
-      .int(field.ROTATE_PAIRS_IN, rotation.layout === 'pairs' ? 1 : 0)
-      .int(field.ROTATE_PAIRS_OUT, (rotation.layoutOut ?? rotation.layout) === 'pairs' ? 1 : 0);
+      .int(field.ROTATE_PAIRS_IN, from === 'pairs' ? 1 : 0)
+      .int(field.ROTATE_PAIRS_OUT, to === 'pairs' ? 1 : 0);
     const result = target;
     return {
       preparations: table.jobs,

@@ -2,10 +2,25 @@
 // sequence comes, kept for the engine's life within a bound.
 
 import type { Lease } from './block.ts';
+import { wrongValue } from './check.ts';
 import type { Positions, Rotation } from './plan.ts';
 import type { Home } from './tensor.ts';
 import type { Job } from './threads/types.ts';
-import { W_AXES, W_FACTOR, W_FREQUENCIES, W_PAIRS, W_POSITIONS, W_ROWS, W_SINE, W_SIZE, W_TABLE, W_TILE } from './wasm/generated/job.ts';
+import {
+  W_AXES,
+  W_CENTER,
+  W_FACTOR,
+  W_FREQUENCIES,
+  W_GROW,
+  W_GROWTH,
+  W_PAIRS,
+  W_POSITIONS,
+  W_ROWS,
+  W_SINE,
+  W_SIZE,
+  W_TABLE,
+  W_TILE,
+} from './wasm/generated/job.ts';
 
 /** Tables kept at most; beyond, those not used for longest go. */
 const KEPT = 16;
@@ -109,10 +124,11 @@ export class Tables {
     return entry;
   }
 
-  /** The rotary table of the standard positions first … first + count − 1; points at the row of `first`. */
-  positions(rotation: Rotation, inverse: boolean, first: number, count: number, lease: Lease): TableUse {
-    const { dim, offset = 0, factor = 1, frequencies } = rotation;
-    const key = `${inverse} ${factor} ${offset} ${frequencies.join()}`;
+  /** The rotary table of the standard positions first … first + count − 1 of queries or keys; points at the row of `first`. */
+  positions(rotation: Rotation, inverse: boolean, first: number, count: number, lease: Lease, keys = false): TableUse {
+    const { dim, offset = 0, factor = 1, frequencies, growth, center = 0 } = rotation;
+    if (axesOf(rotation) !== 1) throw wrongValue('rotation', 'positions', `positions on ${axesOf(rotation)} axes`, 'none');
+    const key = `${inverse} ${factor} ${offset} ${frequencies.join()} ${growth ? `${keys} ${center} ${growth.join()}` : ''}`;
     const stride = 4 * dim;
     const before = this.#entries.get(key);
     // Holds the old table, if there is one, until its rows have been copied into a longer one.
@@ -125,7 +141,7 @@ export class Tables {
     }
     const jobs = entry.missing.map(([from, end]) => {
       const values = Float64Array.from({ length: end - from }, (_, n) => from + n + offset);
-      return fillJob(rotation, inverse, values, end - from, entry.at + (from - entry.first) * stride, lease);
+      return fillJob(rotation, inverse, keys, values, end - from, entry.at + (from - entry.first) * stride, lease);
     });
     const done = (): void => {
       entry.missing = [];
@@ -146,36 +162,53 @@ export class Tables {
     entry.missing = ranges.filter(([from, to]) => from < to);
   }
 
-  /** A rotary table of explicit positions, for this call alone: [rows] or [B][rows]. */
-  explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, lease: Lease): TableUse {
+  /** A rotary table of explicit positions of queries or keys, for this call alone: [axes][rows] or [B][axes][rows]. */
+  explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, lease: Lease, keys = false): TableUse {
     const sets = positions.batched ? batch : 1;
+    const axes = axesOf(rotation);
+    const size = positions.values.length;
+    if (size !== sets * axes * rows) throw wrongValue('rotation', 'positions', `${sets}×${axes}×${rows} positions`, `${size}`);
     const stride = 4 * rotation.dim * rows;
     const at = lease.allocate(stride * sets);
-    const axes = rotation.frequencies.length / (rotation.dim / 2);
     const jobs = Array.from({ length: sets }, (_, b) => {
       const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);
-      return fillJob(rotation, inverse, values, rows, at + b * stride, lease);
+      return fillJob(rotation, inverse, keys, values, rows, at + b * stride, lease);
     });
     return { at, jobs, done: () => {} };
   }
 }
 
-/** The job that fills a rotary table at `at`, one row per position. */
-function fillJob(rotation: Rotation, inverse: boolean, positions: Float64Array, rows: number, at: number, lease: Lease): Job {
-  const pairs = rotation.dim / 2;
+const axesOf = ({ frequencies, dim }: Rotation): number => frequencies.length / (dim / 2);
+
+/** The job that fills a rotary table at `at`, one row per position. Inverse: the angles turn back and the sizes are their reciprocals. */
+function fillJob(
+  rotation: Rotation,
+  inverse: boolean,
+  keys: boolean,
+  positions: Float64Array,
+  rows: number,
+  at: number,
+  lease: Lease,
+): Job {
+  const { dim, factor = 1, growth, center = 0 } = rotation;
+  const pairs = dim / 2;
   const where = lease.upload(positions);
   const frequencies = lease.upload(rotation.frequencies);
+  const growthAt = growth ? lease.upload(growth) : 0;
   const job = lease.block(W_SIZE);
   lease
     .writer(job)
     .int(W_TABLE, at)
     .int(W_ROWS, rows)
     .int(W_PAIRS, pairs)
-    .int(W_AXES, rotation.frequencies.length / pairs)
+    .int(W_AXES, axesOf(rotation))
     .int(W_POSITIONS, where)
     .int(W_FREQUENCIES, frequencies)
-    .f64(W_FACTOR, rotation.factor ?? 1)
+    .f64(W_FACTOR, inverse ? 1 / factor : factor)
     .f64(W_SINE, inverse ? -1 : 1)
+    .int(W_GROWTH, growthAt)
+    .f64(W_GROW, inverse === keys ? 1 : -1)
+    .f64(W_CENTER, center)
     .int(W_TILE, TILE_ROWS);
   const tiles = Math.ceil(rows / TILE_ROWS);
   return { kernel: 'rotaryTable', job, tiles, scratch: 0, scratchStride: 0, threads: rows * pairs < 16384 ? 1 : tiles };

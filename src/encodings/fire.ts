@@ -35,8 +35,8 @@ function evaluate(x: number, units: Float32Array, weights: Float32Array, h: numb
  * FIRE: b = MLP(ψ(i − j) / (ψ(max(threshold, i)) + ε))_h with ψ(x) = ln(1 + |c·x|) and one hidden layer of ReLU; i is the query's position.
  *
  * While all queries stand at or below the threshold this is a bias over the offset, as cheap as ALiBi. Beyond, the unit of distance
- * depends on the query and the MLP is evaluated for each query, key and head as they are met: 5 · width more operations, which at
- * width 32 is about as much as the logits of heads of 64 channels take. Memory grows with L + S either way.
+ * depends on the query and the MLP is evaluated for each query, key and head as they are met: at width 32 and heads of 64 channels the
+ * call takes 1.6 times as long (measured at L = S = 2048 on one thread). Memory grows with L + S either way.
  *
  * Li et al. 2023, arXiv 2310.04418.
  *

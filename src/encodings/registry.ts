@@ -1,7 +1,9 @@
 // One line per scheme, for `relpos encodings`, the documentation and data-driven tests.
 
+import { rotaryFromConfig } from '../hf/rotary-from-config.ts';
 import type { Encoding } from '../plan.ts';
 import { alibi } from './alibi.ts';
+import { axialRotary } from './axial-rotary.ts';
 import { beit } from './beit.ts';
 import { bias } from './bias.ts';
 import { cpmAnt } from './cpmant.ts';
@@ -13,6 +15,7 @@ import { layoutLMv3 } from './layoutlmv3.ts';
 import { levit } from './levit.ts';
 import { maxvit } from './maxvit.ts';
 import { mpnet } from './mpnet.ts';
+import { mrope } from './mrope.ts';
 import { relPosMlp } from './relposmlp.ts';
 import { rotary } from './rotary.ts';
 import { sandwich } from './sandwich.ts';
@@ -22,6 +25,7 @@ import { swinV2 } from './swinv2.ts';
 import { t5 } from './t5.ts';
 import { conformer, transformerXL, xlnet } from './transformer-xl.ts';
 import { wavlm } from './wavlm.ts';
+import { xpos } from './xpos.ts';
 
 /** What there is to say of a scheme. */
 export interface EncodingEntry {
@@ -37,9 +41,38 @@ export const registry: readonly EncodingEntry[] = [
   {
     name: 'rotary',
     formula: 'q, k turned by position · theta^(−2i/dim) in pair i',
-    options: 'dim, theta, layout, offset, positions, queryPositions',
+    options: 'dim, theta, layout, layoutOut, start, scaling, offset, positions, queryPositions',
     models: 'LLaMA, Mistral, Qwen, Gemma, Phi, GPT-NeoX (halves); GPT-J, CodeGen, Cohere (pairs)',
     make: rotary,
+  },
+  {
+    name: 'rotaryFromConfig',
+    formula: 'q, k turned as the model of a config.json does',
+    options: 'keys of the config; arguments: layerType, layer, layout, offset, positions, queryPositions, grid, exclude',
+    models: 'some 200 model types of transformers, default to LongRoPE, M-RoPE and vision towers',
+    make: rotaryFromConfig,
+  },
+  {
+    name: 'mrope',
+    formula: 'q, k turned by position(axis of i) · theta^(−2i/dim) in pair i',
+    options: 'dim, theta, layout, sections, arrangement, axisOrder, positions, queryPositions, scaling, start, layoutOut, offset',
+    models: 'Qwen2-VL, PaddleOCR-VL, GLM-4V (chunked); Qwen3-VL (interleaved); ERNIE 4.5-VL (alternating)',
+    make: mrope,
+  },
+  {
+    name: 'axialRotary',
+    formula: 'q, k turned by the sum over axes of coordinate · frequency',
+    options:
+      'dim, layout, theta, frequencies, scale, arrangement, axisOrder, grid, coordinates, referenceGrid, gridOffset, prefix, exclude, repeatKeys, positions, queryPositions, start, layoutOut',
+    models: 'Qwen2-VL vision, Pixtral, DINOv3, SAM 2, EVA',
+    make: axialRotary,
+  },
+  {
+    name: 'xpos',
+    formula: 'rotary, q times and k over ((2i + 0.4·dim)/(1.4·dim))^((position − center)/scaleBase)',
+    options: 'dim, theta, layout, scaleBase, center, start, offset, positions, queryPositions',
+    models: 'LeX, RetNet',
+    make: xpos,
   },
   {
     name: 'alibi',

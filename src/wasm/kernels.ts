@@ -11,10 +11,13 @@ const ABI = 1;
 /** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
 export interface Kernels extends WebAssembly.Exports {
   abi(): number;
+  append: TileKernel;
   attend: TileKernel;
+  attendRows: TileKernel;
   merge: TileKernel;
   rotate: TileKernel;
   rotaryTable: TileKernel;
+  shift: TileKernel;
   /** `n` elements of a type, `stride` bytes apart, as contiguous f32. */
   loadRow(to: number, from: number, n: number, stride: number, type: number): void;
   /** `n` contiguous f32 as elements of a type (f32, f16, bf16), `stride` bytes apart. */

@@ -118,9 +118,12 @@ export function magnitude(truth: Float64Array): number {
   return truth.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0) || 1;
 }
 
-/** The error granted to one case: twice the largest of other ways' errors, of which a few roundings of a lucky case count as four ulp. */
+/**
+ * The error granted to one case: twice the largest of other ways' errors, which count as at least four ulp of 1 (values and scores are of
+ * that size) or of the truth: few roundings may cancel by luck.
+ */
 export function granted(truth: Float64Array, others: readonly ArrayLike<number>[]): number {
-  return 2 * Math.max(...others.map((other) => distance(other, truth)), magnitude(truth) * 2 ** -22);
+  return 2 * Math.max(...others.map((other) => distance(other, truth)), Math.max(1, magnitude(truth)) * 2 ** -22);
 }
 
 /** The bits of an array, for exact comparison. */

@@ -80,8 +80,11 @@ export function cos(x: bigint): bigint {
 /** A fixed-point number as the nearest f64, or near it. */
 const toNumber = (x: bigint): number => {
   const bits = (x < 0n ? -x : x).toString(2).length;
-  const shift = BigInt(Math.max(0, bits - 60));
-  return Number(x >> shift) * 2 ** Number(shift - F / 2n) * 2 ** -Number(F / 2n);
+  const shift = Math.max(0, bits - 60);
+  // In two steps, since the power of two alone may leave the range.
+  const exponent = shift - Number(F);
+  const half = Math.trunc(exponent / 2);
+  return Number(x >> BigInt(shift)) * 2 ** half * 2 ** (exponent - half);
 };
 
 /** |got − truth|. */
@@ -89,3 +92,7 @@ export const absoluteError = (got: number, truth: bigint): number => Math.abs(to
 
 /** |got − truth| / |truth|. */
 export const relativeError = (got: number, truth: bigint): number => absoluteError(got, truth) / Math.abs(toNumber(truth));
+
+/** |got − truth| in units of the last place of `truth` as an f64. */
+export const ulpError = (got: number, truth: bigint): number =>
+  absoluteError(got, truth) / 2 ** (Math.floor(Math.log2(Math.abs(toNumber(truth)))) - 52);

@@ -1,0 +1,66 @@
+// Writes rows into a cache of keys and values, and turns those that lie there.
+//
+// The job block describes the cache as `attend` reads it: K and V with their element type, strides within a page, and pages. The new rows are
+// Q (keys) and OUT (values), [B, G, DIM_L, …]; row i of batch row b becomes key QUERY_STARTS[b] + i, as far as that is below
+// KEY_LENGTHS[b]. Keys turn first if ROTATE_DIM is not 0, key j by row j of the table at ROTATE_K.
+
+import {
+  DIM_D, DIM_E, DIM_G, K, KEY_LENGTHS, OUT, PAGES_K, PAGES_V, Q, QUERY_STARTS, ROTATE_DIM, ROTATE_K, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW,
+  T_TYPE, V,
+} from './job';
+import { loadRow, storeRow } from './convert';
+import { contiguous, rowAddress } from './pack';
+import { rotateRow } from './rotate';
+
+/** Row 0 of head g in batch row b of a tensor without pages. */
+@inline function headOf(job: usize, tensor: i32, b: i32, g: i32): usize {
+  const at = job + tensor;
+  return load<usize>(at, T_PTR) + b * load<i32>(at, T_BATCH) + g * load<i32>(at, T_HEAD);
+}
+
+@inline function numberOf(job: usize, list: i32, b: i32): i32 {
+  return load<i32>(load<usize>(job + list) + (b << 2));
+}
+
+/** The new rows of one tile, a (batch, key head). Scratch: two rows of max(D, E) floats. */
+export function append(job: usize, tile: i32, scratch: usize): void {
+  const G = load<i32>(job, DIM_G);
+  const D = load<i32>(job, DIM_D);
+  const E = load<i32>(job, DIM_E);
+  const b = tile / G;
+  const g = tile % G;
+  const first = numberOf(job, QUERY_STARTS, b);
+  const end = numberOf(job, KEY_LENGTHS, b);
+  const turned = scratch + (<usize>max(D, E) << 2);
+  const turn = load<i32>(job, ROTATE_DIM) << 2; // bytes of a row of the table
+  let key = headOf(job, Q, b, g);
+  let value = headOf(job, OUT, b, g);
+  for (let j = first; j < end; j++) {
+    let row = contiguous(key, scratch, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
+    if (turn) {
+      rotateRow(turned, row, load<usize>(job, ROTATE_K) + j * turn, job);
+      row = turned;
+    }
+    storeRow(rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j), row, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+    row = contiguous(value, scratch, E, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
+    storeRow(rowAddress(job, V, load<usize>(job, PAGES_V), b, g, j), row, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+    key += load<i32>(job, Q + T_ROW);
+    value += load<i32>(job, OUT + T_ROW);
+  }
+}
+
+/** Turns the keys QUERY_STARTS[b] … KEY_LENGTHS[b] − 1 where they lie, all by the one row of the table at ROTATE_K. */
+export function shift(job: usize, tile: i32, scratch: usize): void {
+  const G = load<i32>(job, DIM_G);
+  const D = load<i32>(job, DIM_D);
+  const b = tile / G;
+  const g = tile % G;
+  const end = numberOf(job, KEY_LENGTHS, b);
+  const turned = scratch + (<usize>D << 2);
+  for (let j = numberOf(job, QUERY_STARTS, b); j < end; j++) {
+    const at = rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j);
+    loadRow(scratch, at, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+    rotateRow(turned, scratch, load<usize>(job, ROTATE_K), job);
+    storeRow(at, turned, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  }
+}

@@ -1,0 +1,296 @@
+// The generated parts of the documentation: docs/encodings.md and docs/pictures from the registry and the engine, and every number in
+// README.md and docs/benchmarks.md from the newest committed file of its topic in bench/results. Needs `npm run build`.
+//   node scripts/docs.mjs            writes them
+//   node scripts/docs.mjs --check    writes nothing; exit code 1 if one is out of date
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { lengthOf, RECIPES } from '../bench/schemes.mjs';
+import { createEngine } from '../dist/index.js';
+import { registry } from '../dist/encodings/registry.js';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+// ---- results
+
+/** The newest result of a topic, or undefined: file names start with the date. */
+function resultOf(topic) {
+  const name = readdirSync('bench/results')
+    .filter((file) => file.slice(11) === `${topic}.json`)
+    .sort()
+    .at(-1);
+  return name && { file: `bench/results/${name}`, ...JSON.parse(readFileSync(`bench/results/${name}`, 'utf8')) };
+}
+
+const three = (x) => (x >= 1000 ? Math.round(x) : Number(x.toPrecision(3))).toString();
+const kilobytes = (bytes) => `${three(bytes / 1000)} kB`;
+const row = (cells) => `| ${cells.join(' | ')} |`;
+const table = (head, rows) => [row(head), row(head.map((_, n) => (n === 0 ? '---' : '---:'))), ...rows.map(row)].join('\n');
+const none = (topic) => `*No result of \`${topic}\` is recorded yet.*`;
+
+/** Where the numbers come from. */
+const source = ({ file, node, cpus, cpu, load, command }) =>
+  `\`${file}\`: Node ${node}, ${cpus} × ${cpu}, load ${load.toFixed(1)} at the start, \`${command}\`.`;
+
+/** A block from a result; `render` is not called where there is none. */
+const from = (topic, render) => {
+  const result = resultOf(topic);
+  return result ? render(result) : none(topic);
+};
+
+/** The fastest row of each peer in a case of bench/peers, among those that do the same work. */
+const fastest = ({ rows }, peer) =>
+  rows.filter((one) => one.peer === peer && one.sameWork).sort((a, b) => a.medianMs - b.medianMs)[0];
+
+function peerTable({ peers, results, baseline, ...about }) {
+  const names = Object.keys(peers);
+  const cell = (result, name) => {
+    const best = fastest(result, name);
+    return best ? `${three(best.medianMs)} ms, ${three(best.rate)}` : '–';
+  };
+  const ratio = (result) => {
+    const [own, other] = [fastest(result, 'relpos'), fastest(result, baseline)];
+    return own && other ? `**${(other.medianMs / own.medianMs).toFixed(2)}×**` : '';
+  };
+  const head = ['case', ...names.map((name) => `${name} ${peers[name]}`), `relpos over ${baseline}`];
+  return `${table(head, results.map((result) => [result.id, ...names.map((name) => cell(result, name)), ratio(result)]))}\n\n${source(about)}`;
+}
+
+/** `from … to` of the ratios over cases whose name fits. */
+function range({ results, baseline }, pattern) {
+  const ratios = results
+    .filter(({ id }) => pattern.test(id))
+    .map((result) => [fastest(result, 'relpos'), fastest(result, baseline)])
+    .filter(([own, other]) => own && other)
+    .map(([own, other]) => other.medianMs / own.medianMs);
+  if (ratios.length === 0) return undefined;
+  const [low, high] = [Math.min(...ratios).toFixed(1), Math.max(...ratios).toFixed(1)];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+const bySize = (name) => from('sizes', ({ results }) => {
+  const found = results.find((one) => one.name === name);
+  return found ? `${kilobytes(found.gzip)}` : none('sizes');
+});
+
+/** The claims at the top of README.md, as far as there are results for them. */
+function headline() {
+  const lines = [];
+  const peers = resultOf('peers');
+  if (peers) {
+    const parts = [
+      ['full attention', /^attention\//],
+      ['causal attention', /^causal\//],
+      ['a T5 bias', /^t5-bias\//],
+      ['grouped-query prefill with rotary', /^prefill\//],
+      ['decoding', /^decode\//],
+      ['rotation', /^rotary\//],
+    ].flatMap(([name, pattern]) => {
+      const found = range(peers, pattern);
+      return found ? [`${name} ${found}`] : [];
+    });
+    lines.push(
+      `**Fast**: times the speed of ${peers.baseline} ${peers.peers[peers.baseline]} in its best configuration, one thread, same run: ${parts.join(', ')}.`,
+    );
+  }
+  const cold = resultOf('cold');
+  if (cold) {
+    const { relpos, 'onnxruntime-web': other } = cold.summary;
+    lines.push(
+      `**Small**: from import to the first attention ${three(relpos.totalMs)} ms (onnxruntime-web: ${three(other.totalMs)} ms), ` +
+        `${bySize('bundle of createEngine, rotary')} gzip in a bundle, kernels included.`,
+    );
+  }
+  const encodings = resultOf('encodings');
+  if (encodings) {
+    const costs = (kind) => encodings.results.filter((one) => one.kind === kind && !one.missing).map(({ cost }) => cost);
+    const [biases, tables] = [costs('offset bias'), costs('table')];
+    if (biases.length && tables.length) {
+      lines.push(
+        `**Positions at small cost**: a bias by distance (T5, ALiBi, …) adds at most ${Math.max(0, ...biases).toFixed(0)} %, a table met by the query ` +
+          `(Shaw, Transformer-XL, XLNet, …) at most ${Math.max(0, ...tables).toFixed(0)} %, and neither ever makes an L × S matrix.`,
+      );
+    }
+  }
+  return lines.length ? lines.map((line) => `- ${line}`).join('\n') : none('peers');
+}
+
+const opsTable = (topic) => () =>
+  from(topic, ({ results, ...about }) => {
+    const rows = results.map(({ name, median, mad, samples, rate, unit }) => [name, `${three(median)} ± ${Number(mad.toPrecision(2))}`, samples, `${three(rate)} ${unit}`]);
+    return `${table(['case', 'median ± MAD, ms', 'samples', 'rate'], rows)}\n\n${source(about)}`;
+  });
+
+const threadsTable = () =>
+  from('threads', ({ results, ...about }) => {
+    const rows = results.map(({ name, unit, rows, speedup }) => [name, ...rows.map(({ rate }) => `${three(rate)} ${unit}`), `${speedup.toFixed(2)}×`]);
+    return `${table(['case', 'one thread', 'two', 'speed-up'], rows)}\n\n${source(about)}`;
+  });
+
+const encodingsTable = () =>
+  from('encodings', ({ results, ...about }) => {
+    const known = results.filter(({ missing }) => !missing);
+    const names = [...new Set(known.map(({ name }) => name))];
+    const cells = (name) => {
+      const own = known.filter((one) => one.name === name);
+      const part = (small) => own.find(({ L }) => L < 1024 === small);
+      const shown = (one) => (one ? `${one.cost >= 0 ? '+' : '−'}${Math.abs(one.cost).toFixed(1)} %` : '–');
+      const memory = (one) => (one ? `${three((one.reserved - one.plain) / 2 ** 20)} MiB` : '–');
+      return [name, own[0].kind, shown(part(true)), shown(part(false)), memory(part(false))];
+    };
+    const head = ['scheme', 'kind', '512 keys', '2048 keys', 'more memory at 2048'];
+    return `${table(head, names.map(cells))}\n\n${source(about)}`;
+  });
+
+const sizesTable = () =>
+  from('sizes', ({ results, file }) => {
+    const rows = results.map(({ name, bytes, gzip }) => [name, kilobytes(bytes), kilobytes(gzip)]);
+    return `${table(['', 'bytes', 'gzip'], rows)}\n\n\`${file}\`.`;
+  });
+
+const coldTable = () =>
+  from('cold', ({ summary, processes, ...about }) => {
+    const rows = Object.entries(summary).map(([name, x]) => [
+      name,
+      ...[x.importMs, x.createMs, x.firstRunMs, x.totalMs].map((ms) => `${three(ms)} ms`),
+      `${x.residentMB.toFixed(0)} MB`,
+    ]);
+    return `${table(['', 'import', 'create', 'first run', 'total', 'resident'], rows)}\n\nMedians of ${processes} fresh processes. ${source(about)}`;
+  });
+
+/** What stands between `<!-- docs:name -->` and `<!-- /docs -->`. */
+const BLOCKS = {
+  headline,
+  schemes: () => registry.map(({ name }) => `\`${name}\``).join(', '),
+  size: () => bySize('bundle of createEngine, rotary'),
+  peers: () => from('peers', peerTable),
+  'peers-two': () => from('peers-two-threads', peerTable),
+  cold: coldTable,
+  kernels: opsTable('kernels'),
+  ops: opsTable('ops'),
+  threads: threadsTable,
+  encodings: encodingsTable,
+  sizes: sizesTable,
+};
+
+function filled(path) {
+  const marker = /(<!-- docs:([\w-]+) -->)[\s\S]*?(<!-- \/docs -->)/g;
+  return readFileSync(path, 'utf8').replace(marker, (_, start, name, end) => {
+    if (!Object.hasOwn(BLOCKS, name)) throw new Error(`${path}: no block "${name}"; there are ${Object.keys(BLOCKS).join(', ')}`);
+    return `${start}\n${BLOCKS[name]()}\n${end}`;
+  });
+}
+
+// ---- pictures
+
+/** From low to high; one hue, legible on white and on black. */
+const SHADES = ['#e8eef7', '#d3dfef', '#bccfe6', '#a3bddc', '#89aad1', '#7097c6', '#5983b9', '#4570aa', '#345d99', '#264b85', '#1a3a70', '#0f2a58'];
+
+/** Makers of numbers for a recipe: a table is a ramp over its rows, so that a shade tells which row a pair reads; the rest is 0. */
+const makers = (engine) => ({
+  engine,
+  weights: (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1)),
+  table: (shape, axis = 0) => {
+    const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    const rows = shape[axis];
+    return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, n) => (Math.floor(n / inner) % rows) / rows);
+  },
+});
+
+/** The scores of one head where every query and key is the same row: what is left is the position. Hidden pairs are undefined. */
+async function scoresOf(engine, { make }, recipe) {
+  const [H, D] = [1, 16];
+  const L = lengthOf(recipe, recipe.form ? 36 : 32);
+  const same = engine.tensor([1, H, L, D], new Float32Array(H * L * D).fill(0.5));
+  // Values of the identity: the output is the weights, and ln w + lse the score.
+  const identity = engine.tensor([1, H, L, L], Float32Array.from({ length: L * L }, (_, n) => (Math.floor(n / L) === n % L ? 1 : 0)));
+  const encoding = make(recipe.options({ H, L, D }, makers(engine)), ...(recipe.arguments ?? []));
+  const { out, lse } = await engine.attentionPartial(same, same, identity, { ...recipe.attention, encoding });
+  const [weights, sums] = [out.toArray(), lse.toArray()];
+  const scores = Array.from(weights, (w, n) => (w === 0 ? undefined : Math.log(w) + sums[Math.floor(n / L)]));
+  for (const tensor of [same, identity, out, lse]) tensor.dispose();
+  return { L, scores };
+}
+
+/** One path for each shade; a run of equal cells in a row is one line. */
+function svg(name, { L, scores }) {
+  const seen = scores.filter((s) => s !== undefined);
+  const [low, high] = [Math.min(...seen), Math.max(...seen)];
+  // The odd offset keeps equal steps of a table away from the borders of shades, where rounding would decide.
+  const shade = (s) => (s === undefined ? undefined : Math.min(11, Math.floor(((s - low) / Math.max(high - low, 1e-6)) * 11.7 + 0.17)));
+  const paths = SHADES.map(() => '');
+  for (let i = 0; i < L; i++) {
+    for (let j = 0; j < L; ) {
+      const own = shade(scores[i * L + j]);
+      let end = j + 1;
+      while (end < L && shade(scores[i * L + end]) === own) end++;
+      if (own !== undefined) paths[own] += `M${j} ${i}h${end - j}`;
+      j = end;
+    }
+  }
+  const lines = paths.map((d, n) => (d ? `<path stroke="${SHADES[n]}" d="${d}"/>` : '')).join('');
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="160" viewBox="0 -.5 ${L} ${L}" shape-rendering="crispEdges">` +
+    `<title>${name}: score over key (right) and query (down); dark is high</title><g stroke-width="1">${lines}</g></svg>\n`
+  );
+}
+
+async function pictures() {
+  const engine = await createEngine({ threads: 1 });
+  const drawn = new Map();
+  for (const entry of registry) {
+    const recipe = RECIPES[entry.name];
+    if (!recipe || recipe.picture === false) continue;
+    drawn.set(`docs/pictures/${entry.name}.svg`, svg(entry.name, await scoresOf(engine, entry, recipe)));
+  }
+  engine.dispose();
+  return drawn;
+}
+
+// ---- docs/encodings.md
+
+const escaped = (text) => text.replaceAll('|', '\\|');
+
+function encodingsPage(drawn) {
+  const rows = registry.map(({ name, formula, options, models }) => {
+    const picture = `pictures/${name}.svg`;
+    const image = drawn.has(`docs/${picture}`) ? `<img src="${picture}" width="96" height="96" alt="${name}">` : '';
+    return `| \`${name}\` | ${image} | ${escaped(formula)} | ${escaped(options)} | ${escaped(models)} |`;
+  });
+  return `# Encodings
+
+<!-- Written by scripts/docs.mjs from src/encodings/registry.ts; do not edit. -->
+
+For query i and key j: s is a score, b a bias added to it, o an output. Each name is a constructor of the package; \`relpos encodings\` prints
+this list. Every option, with its shape and the checkpoint's key, is in the constructor's types; [porting.md](porting.md) says how to find the
+options of a model. Several encodings in an array add up.
+
+Pictures: the score over keys (to the right) and queries (down) of one head, computed by the engine; dark is high, empty is hidden. All queries
+and keys are the same row, and tables are ramps over their rows, so a shade tells which row a pair reads. Squares of cells are numbered row by row.
+
+| name | picture | formula | options | models |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+// ---- writing
+
+const drawn = await pictures();
+const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
+for (const path of ['README.md', 'docs/benchmarks.md']) if (existsSync(path)) wanted.set(path, filled(path));
+
+mkdirSync('docs/pictures', { recursive: true });
+const stale = readdirSync('docs/pictures').map((name) => `docs/pictures/${name}`).filter((path) => !drawn.has(path));
+const old = [...wanted].filter(([path, text]) => !existsSync(path) || readFileSync(path, 'utf8') !== text).map(([path]) => path);
+
+if (process.argv.includes('--check')) {
+  for (const path of [...old, ...stale]) console.error(`out of date: ${path}; run node scripts/docs.mjs`);
+  process.exitCode = old.length + stale.length ? 1 : 0;
+} else {
+  for (const path of old) writeFileSync(path, wanted.get(path));
+  for (const path of stale) rmSync(path);
+  console.log(old.length + stale.length ? [...old, ...stale].join('\n') : 'nothing to do');
+}
+const undrawn = registry.filter(({ name }) => !RECIPES[name]).map(({ name }) => name);
+if (undrawn.length) console.error(`no recipe in bench/schemes.mjs: ${undrawn.join(', ')}`);

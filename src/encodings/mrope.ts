@@ -1,0 +1,124 @@
+import { finite, integer, oneOf, options, wrongType, wrongValue } from '../check.ts';
+import type { Encoding } from '../plan.ts';
+import { type PositionList, positionList } from './positions.ts';
+import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
+import { checkScaling, type RopeScaling } from './rope-scaling.ts';
+
+/** How the pairs are dealt out to the axes. */
+export type MropeArrangement = 'chunked' | 'interleaved' | 'alternating';
+
+/** Options of `mrope`. */
+export interface MropeOptions {
+  /** Channels that turn, R: even, at most D. */
+  readonly dim: number;
+  /** Base of the frequencies (`rope_theta`). */
+  readonly theta: number;
+  readonly layout: RotaryLayout;
+  /** Pairs of each section (`mrope_section`). */
+  readonly sections: readonly number[];
+  /**
+   * - `'chunked'`, the default: the first pairs belong to section 0, the next to section 1 and so on.
+   * - `'interleaved'`: pair i belongs to section i mod n while i < n·(its size), else to section 0.
+   * - `'alternating'`: sections 0 and 1 take turns, pair by pair; the others follow.
+   */
+  readonly arrangement?: MropeArrangement;
+  /** The axis that each section reads; default 0, 1, 2 … */
+  readonly axisOrder?: readonly number[];
+  /** [axes][S] or [axes][B][S] in one array; the queries take the last L. Without positions all axes run 0 … S − 1, as in plain text. */
+  readonly positions?: PositionList;
+  /** [axes][L] or [axes][B][L]. */
+  readonly queryPositions?: PositionList;
+  readonly scaling?: RopeScaling;
+  readonly start?: number | 'end';
+  readonly layoutOut?: RotaryLayout;
+  /** Added to every position; default 0. */
+  readonly offset?: number;
+}
+
+/** Which axis each pair reads. @throws RangeError if the sections do not fill the pairs */
+export function mropeAxes(
+  where: string,
+  pairs: number,
+  sections: readonly number[],
+  arrangement: MropeArrangement,
+  order: readonly number[],
+): number[] {
+  const axisAt = (section: number): number => order[section] as number;
+  if (arrangement === 'interleaved') {
+    return Array.from({ length: pairs }, (_, i) => {
+      const section = i % sections.length;
+      return axisAt(i < sections.length * (sections[section] as number) ? section : 0);
+    });
+  }
+  const sum = sections.reduce((total, n) => total + n, 0);
+  if (sum !== pairs) throw wrongValue(where, 'sections', `${pairs} pairs in all`, `[${sections.join(', ')}], ${sum} pairs`);
+  const chunks = sections.flatMap((n, section) => Array.from({ length: n }, () => section));
+  if (arrangement === 'alternating') {
+    const [first = 0, second = 0] = sections;
+    if (first !== second) throw wrongValue(where, 'sections', 'two sections of one size to alternate', sections);
+    for (let i = 0; i < first + second; i++) chunks[i] = i % 2;
+  }
+  return chunks.map(axisAt);
+}
+
+/**
+ * Multimodal rotary embedding: a token has a position on several axes (time, row, column), and every pair turns with one of them. The
+ * frequencies b^(−2i/R) run on from section to section.
+ *
+ * Wang et al. 2024, arXiv 2409.12191. Chunked: Qwen2-VL, Qwen2.5-VL, PaddleOCR-VL and GLM-4V (`layout: 'pairs'`); interleaved: Qwen3-VL,
+ * Qwen3.5; alternating: ERNIE 4.5-VL (`layout: 'pairs'`, `axisOrder: [1, 2, 0]` for sections of rows, columns and time). Text has the
+ * same position on all axes. Config keys: `mrope_section`, `rope_theta`.
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * // Two words, an image of 1 × 2 patches, a word: time, rows, columns.
+ * const positions = [0, 1, 2, 2, 4, 0, 1, 2, 2, 4, 0, 1, 2, 3, 4];
+ * const encoding = mrope({ dim: 128, theta: 1000000, layout: 'halves', sections: [16, 24, 24], positions });
+ * ```
+ */
+export function mrope(given: MropeOptions): Encoding {
+  const where = 'mrope';
+  options(where, given, [
+    'dim',
+    'theta',
+    'layout',
+    'sections',
+    'arrangement',
+    'axisOrder',
+    'positions',
+    'queryPositions',
+    'scaling',
+    'start',
+    'layoutOut',
+    'offset',
+  ]);
+  const width = checkDim(where, given.dim);
+  const theta = finite(where, 'theta', given.theta, 0);
+  const sections = counts(where, 'sections', given.sections);
+  const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'chunked', ['chunked', 'interleaved', 'alternating']);
+  const order = counts(where, 'axisOrder', given.axisOrder ?? sections.map((_, i) => i));
+  if (order.length !== sections.length) throw wrongValue(where, 'axisOrder', `${sections.length} axes, one for each section`, order);
+  const axisOf = mropeAxes(where, width / 2, sections, arrangement, order);
+  const scaling = checkScaling(where, given.scaling ?? { type: 'default' }, width, (key) => (key ? `scaling.${key}` : 'scaling'));
+  if (given.queryPositions !== undefined && given.positions === undefined) {
+    throw wrongType(where, 'positions', 'the positions of the keys beside those of the queries', given.positions);
+  }
+  const rope = {
+    where,
+    width,
+    theta,
+    scaling,
+    ...checkLayout(where, given),
+    axisOf,
+    axes: Math.max(...order) + 1,
+    keys: positionList(where, 'positions', given.positions),
+    queries: positionList(where, 'queryPositions', given.queryPositions),
+  };
+  return { name: where, lower: (context) => lowerRope(rope, context) };
+}
+
+function counts(where: string, name: string, given: unknown): number[] {
+  if (!Array.isArray(given) || given.length === 0) throw wrongType(where, name, 'an array of integers', given);
+  return given.map((n, i) => integer(where, `${name}[${i}]`, n, 0, 256));
+}

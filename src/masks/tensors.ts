@@ -1,0 +1,60 @@
+// Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
+
+import type { Lease } from '../block.ts';
+import { wrongType, wrongValue } from '../check.ts';
+import type { Place, Shape } from '../plan.ts';
+import { DTYPES, type Home, makeTensor, type Tensor } from '../tensor.ts';
+import * as field from '../wasm/generated/job.ts';
+
+/** @throws TypeError, RangeError if the tensor is none of this engine that spreads over [B, H, L, S] */
+export function checkMaskTensor(where: string, name: string, tensor: Tensor, { B, H, L, S }: Shape, { totalKeys }: Place, home: Home): void {
+  if (tensor.home !== home) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (tensor.dtype === 'i32') throw wrongType(where, name, 'a tensor of i8 (nonzero is visible) or of f32, f16, bf16 (added)', tensor.dtype);
+  void tensor.pointer; // throws if it was disposed
+  const rank = tensor.shape.length;
+  const allowed = [[1, B], [1, H], [1, L], [1, S, totalKeys]].slice(4 - rank);
+  if (rank < 1 || rank > 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
+    const names = [`1|B=${B}`, `1|H=${H}`, `1|L=${L}`, totalKeys === S ? `1|S=${S}` : `1|S=${S}|${totalKeys}`];
+    throw wrongValue(where, name, `shape [${names.join(', ')}] or the last of these`, `[${tensor.shape.join(', ')}]`);
+  }
+}
+
+/** The fields of the tensor's bias entry. */
+export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, home: Home, lease: Lease): [number, number][] {
+  const bytes = tensor.dtype === 'i8';
+  const width = tensor.shape.at(-1) as number;
+  const spread = width === 1 && S !== 1;
+  const inPlace = (bytes || tensor.dtype === 'f32') && !spread && (width === 1 || tensor.strides.at(-1) === 1);
+  const source = inPlace ? tensor : compact(tensor, spread ? S : width, home, lease);
+  lease.defer(source.pin());
+  const size = DTYPES[source.dtype].bytes;
+  const missing = 4 - source.shape.length;
+  const stride = (axis: number): number => {
+    const own = axis - missing;
+    return own < 0 || source.shape[own] === 1 ? 0 : (source.strides[own] as number) * size;
+  };
+  // A mask over the keys of the whole is read where the shard's keys stand.
+  const first = width === S || width === 1 ? 0 : keyOffset * size;
+  return [
+    [field.A_PTR, source.pointer + first],
+    [field.A_BATCH, stride(0)],
+    [field.A_HEAD, stride(1)],
+    [field.A_ROW, stride(2)],
+    [field.A_BYTES, bytes ? 1 : 0],
+  ];
+}
+
+/** A copy as contiguous bytes or f32, for this call alone; one column becomes `width` of them. */
+function compact(tensor: Tensor, width: number, home: Home, lease: Lease): Tensor {
+  const values = tensor.toArray();
+  const own = tensor.shape.at(-1) as number;
+  const shape = [...tensor.shape.slice(0, -1), width];
+  const pick = (_: unknown, n: number): number => values[own === width ? n : Math.floor(n / width)] as number;
+  const count = own ? (values.length / own) * width : 0;
+  const copy =
+    tensor.dtype === 'i8'
+      ? makeTensor(home, 'mask', shape, Int8Array.from({ length: count }, pick), 'i8')
+      : makeTensor(home, 'mask', shape, own === width ? values : Float32Array.from({ length: count }, pick));
+  lease.defer(() => copy.dispose());
+  return copy;
+}

@@ -1,0 +1,74 @@
+/** Aborting a call and hearing of its progress. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { createEngine, rotary } from '../../src/index.ts';
+import { numbers } from '../conformance/numbers.ts';
+
+const engines = await Promise.all([1, 2].map((threads) => createEngine({ threads })));
+afterAll(() => {
+  for (const engine of engines) engine.dispose();
+});
+
+const SHAPE = [1, 8, 1200, 64];
+const data = numbers(8 * 1200 * 64, 1);
+const encoding = rotary({ dim: 64, theta: 10000, layout: 'halves' });
+
+describe.each(engines.map((engine) => ({ engine, threads: engine.capabilities.threads })))('on $threads thread(s)', ({ engine }) => {
+  const x = engine.tensor(SHAPE, data);
+  const before = new Float32Array(data.length).fill(-3);
+
+  test('a signal aborted beforehand rejects with its reason and touches nothing', async () => {
+    const out = engine.tensor(SHAPE, before);
+    const reason = new Error('never mind');
+    await expect(engine.attention(x, x, x, { out, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(out.toArray()).toEqual(before);
+    out.dispose();
+  });
+
+  test('aborted on the way, out is as it was, and the next call is right', async () => {
+    const out = engine.tensor(SHAPE, before);
+    const controller = new AbortController();
+    const reason = { any: 'value' };
+    const call = engine.attention(x, x, x, {
+      encoding,
+      out,
+      signal: controller.signal,
+      onProgress: ({ done }) => {
+        if (done > 0) controller.abort(reason);
+      },
+    });
+    await expect(call).rejects.toBe(reason);
+    expect(out.toArray()).toEqual(before);
+    expect(x.toArray()).toEqual(data);
+    const [first, second] = [await engine.attention(x, x, x, { encoding, out }), await engine.attention(x, x, x, { encoding })];
+    expect(first.toArray()).toEqual(second.toArray());
+    first.dispose();
+    second.dispose();
+  });
+
+  test('aborted afterwards, nothing happens', async () => {
+    const controller = new AbortController();
+    const out = await engine.attention(x, x, x, { signal: controller.signal });
+    controller.abort();
+    expect(out.toArray().length).toBe(data.length);
+    out.dispose();
+  });
+
+  test('progress grows up to the total, and comes more than once', async () => {
+    const heard: { done: number; total: number }[] = [];
+    const out = await engine.attention(x, x, x, { onProgress: (progress) => heard.push(progress) });
+    out.dispose();
+    const total = heard[0]?.total as number;
+    expect(heard.length).toBeGreaterThan(1);
+    expect(heard.every((each) => each.total === total && each.done <= total)).toBe(true);
+    expect(heard.every(({ done }, n) => n === 0 || done >= (heard[n - 1] as { done: number }).done)).toBe(true);
+    expect(heard.at(-1)?.done).toBe(total);
+  });
+
+  test('a pending call leaves the event loop running', async () => {
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    for (let n = 0; n < 5; n++) (await engine.attention(x, x, x, { onProgress: () => {} })).dispose();
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(1);
+  });
+});

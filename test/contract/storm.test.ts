@@ -1,0 +1,112 @@
+/** A storm of wrong types: every option and argument, every kind of value. A call either works or throws TypeError or RangeError. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { createEngineSync, rotary } from '../../src/index.ts';
+
+const engine = createEngineSync();
+afterAll(() => engine.dispose());
+
+/** Values of all kinds, made anew for each use. */
+const STORM: readonly (() => unknown)[] = [
+  () => null,
+  () => true,
+  () => 0,
+  () => -0,
+  () => -1,
+  () => 1.5,
+  () => Number.NaN,
+  () => Number.POSITIVE_INFINITY,
+  () => 2 ** 40,
+  () => 10n,
+  () => '',
+  () => 'f32',
+  () => Symbol('x'),
+  () => [],
+  () => [null],
+  () => [[1]],
+  () => ({}),
+  () => ({ length: 4 }),
+  () => new Map(),
+  () => new Date(0),
+  () => () => 1,
+  () => new Uint8Array(4),
+  () => new BigInt64Array(4),
+  () => new ArrayBuffer(8),
+  () => new Proxy({}, {}),
+  () => Promise.resolve(1),
+];
+
+const OPTIONS = [
+  'encoding', 'causal', 'window', 'scale', 'softcap', 'sinks', 'keyLengths', 'layout', 'out', 'keyOffset', 'totalKeys', 'queryOffset',
+];
+const q = engine.tensor([1, 2, 3, 4], Float32Array.from({ length: 24 }, (_, n) => n / 24));
+const halves = rotary({ dim: 4, theta: 10000, layout: 'halves' });
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests give what the types forbid.
+type Any = any;
+
+/** Outcome of a call: `works`, or the name of the error. */
+function outcome(call: () => unknown): string {
+  try {
+    const result = call() as { dispose?: () => void };
+    result?.dispose?.();
+    return 'works';
+  } catch (error) {
+    return (error as Error).constructor.name;
+  }
+}
+
+const FINE = ['works', 'TypeError', 'RangeError'];
+
+describe('every kind of value as', () => {
+  test.each(OPTIONS)('option %s of attention', (name) => {
+    const outcomes = STORM.map((make) => outcome(() => engine.attentionSync(q, q, q, { [name]: make() })));
+    expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
+    // No option takes just anything.
+    expect(outcomes.filter((each) => each !== 'works').length).toBeGreaterThan(10);
+  });
+
+  test.each(['q', 'k', 'v'])('argument %s of attention', (name) => {
+    for (const make of STORM) {
+      const [a, b, c] = ['q', 'k', 'v'].map((each) => (each === name ? make() : q)) as Any[];
+      expect(outcome(() => engine.attentionSync(a, b, c))).toBe('TypeError');
+    }
+  });
+
+  test.each(['positions', 'offset', 'inverse', 'layout', 'out'])('option %s of rotate', (name) => {
+    const outcomes = STORM.map((make) => outcome(() => engine.rotateSync(q, halves, { [name]: make() } as Any)));
+    expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
+    expect(outcomes.filter((each) => each !== 'works').length).toBeGreaterThan(10);
+  });
+
+  test('shape, data and dtype of a tensor', () => {
+    const outcomes = STORM.flatMap((make) => [
+      outcome(() => engine.tensor(make() as Any)),
+      outcome(() => engine.tensor([4], make() as Any)),
+      outcome(() => engine.tensor([4], [1, 2, 3, 4], make() as Any)),
+    ]);
+    expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
+  });
+
+  test('an option of rotary', () => {
+    const outcomes = ['dim', 'theta', 'layout', 'offset', 'positions', 'queryPositions'].flatMap((name) =>
+      STORM.map((make) => outcome(() => rotary({ dim: 4, theta: 10000, layout: 'halves', [name]: make() } as Any))),
+    );
+    expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
+  });
+});
+
+test('options that do not exist are named', () => {
+  expect(() => engine.attentionSync(q, q, q, { casual: true } as Any)).toThrow(/^attentionSync: "options" has no "casual"; it knows encoding, /);
+  expect(() => engine.rotateSync(q, halves, { position: 1 } as Any)).toThrow(/^rotateSync: "options" has no "position"; it knows positions, /);
+  expect(() => rotary({ dim: 4, base: 10000, layout: 'halves' } as Any)).toThrow(/^rotary: "options" has no "base"; it knows dim, theta, /);
+});
+
+test('after the storm memory is what it was, and the same call gives the same numbers', () => {
+  const expected = engine.attentionSync(q, q, q).toArray();
+  const { used } = engine.memoryUsage();
+  for (const name of OPTIONS) for (const make of STORM) outcome(() => engine.attentionSync(q, q, q, { [name]: make() }));
+  const result = engine.attentionSync(q, q, q);
+  expect(result.toArray()).toEqual(expected);
+  result.dispose();
+  expect(engine.memoryUsage().used).toBe(used);
+});
