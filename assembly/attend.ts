@@ -13,8 +13,8 @@
 // Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 to 3 %).
 
 import {
-  A_BATCH, A_BYTES, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
-  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G, DIM_H, DIM_L, DIM_S, FIRST, KEY_BLOCK,
+  A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
+  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BAND, BIASES, BIAS_COUNT, CAP, DIM_D, DIM_E, DIM_G, DIM_H, DIM_L, DIM_S, FIRST, HIDE_INFINITE, HIDE_ZEROS, KEY_BLOCK,
   KEY_LENGTHS, LAST, LSE, MARK, MASK_BATCH, MASK_PAIRS, MASK_ROWS, OUT, QUERIES, QUERY_STARTS, R_CURSOR, R_FIRST, R_FROM, R_HEAD, R_HIGH,
   R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_SUM, R_TO, ROWS_JOBS, ROWS_TILES, SCORES_ROW, SINKS, S_KEYS, S_OUT, S_QUERIES, S_ROWS, S_SCORES, S_VALUES,
   S_WEIGHTS, TERM_COUNT, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, VALUE_ROWS, VALUE_TABLE,
@@ -26,7 +26,7 @@ import { log } from './math';
 import { packKeys, packQueries, packValues } from './pack';
 import { scores } from './scores';
 import { canonical } from './simd';
-import { addIndexed, addMapped, addRow, hideZeros, softcap, softmax } from './softmax';
+import { addHiding, addLookup, addRow, hideZeros, softcap, softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { allFinite, values, valuesMasked } from './values';
 
@@ -289,15 +289,14 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     const index = load<usize>(entry, A_INDEX);
     if (index) {
       const columns = index + b * load<i32>(entry, A_INDEX_BATCH) + i * load<i32>(entry, A_INDEX_ROW) + (low << 2);
-      const rows = load<usize>(entry, A_ROWS);
-      const code = rows ? load<usize>(rows + b * load<i32>(entry, A_ROWS_BATCH) + (i << 2)) << 2 : 0;
-      const map = load<usize>(entry, A_MAP);
-      if (map) addMapped(s, table, map + code, columns, keys, coefficient);
-      else addIndexed(s, table + code, columns, keys, coefficient);
+      const sums = load<usize>(entry, A_ROWS);
+      const rows = sums ? sums + b * load<i32>(entry, A_ROWS_BATCH) : 0;
+      addLookup(s, table, columns, rows, load<usize>(entry, A_MAP), i, keys, coefficient);
       continue;
     }
     const stride = load<i32>(entry, A_ROW);
-    if (load<i32>(entry, A_BYTES)) {
+    const hide = load<i32>(entry, A_HIDE);
+    if (hide == HIDE_ZEROS) {
       hideZeros(s, table + i * stride + low, keys);
       continue;
     }
@@ -306,7 +305,8 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     if (curve) {
       const factor = load<f32>(load<usize>(entry, A_FACTORS) + (i << 2));
       addCurve(s, line, keys, factor, curve + h * load<i32>(entry, A_CURVE_HEAD), load<i32>(entry, A_UNITS), coefficient);
-    } else addRow(s, line, keys, coefficient);
+    } else if (hide == HIDE_INFINITE) addHiding(s, line, keys, coefficient);
+    else addRow(s, line, keys, coefficient);
   }
 }
 

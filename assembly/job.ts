@@ -134,6 +134,10 @@ export const E_INDEX_BATCH: i32 = 36;
 export const E_QUERIES: i32 = 40;
 export const E_SCORES: i32 = 44;
 export const E_WINDOW: i32 = 48;
+// As in a bias entry, for QUERY_INDEX: the index is ROWS[i] + index[j], or MAP of that.
+export const E_SUM_ROWS: i32 = 52;
+export const E_SUM_BATCH: i32 = 56;
+export const E_MAP: i32 = 60;
 export const E_SIZE: i32 = 64;
 
 // A bias entry. Without an index map: bias(i, j) = coefficient · row[j], row = ptr + b·BATCH + h·HEAD + i·ROW: a table over the
@@ -159,8 +163,11 @@ export const A_CURVE: i32 = 48;
 export const A_CURVE_HEAD: i32 = 52;
 export const A_UNITS: i32 = 56;
 export const A_FACTORS: i32 = 60; // f32 [L]
-// 1: the row is bytes, and those that are 0 hide their key.
-export const A_BYTES: i32 = 64;
+// What in the row hides its key, whatever the score: HIDE_ZEROS, the row is bytes, and those that are 0; HIDE_INFINITE, it is floats, and those
+// that are −Infinity.
+export const A_HIDE: i32 = 64;
+export const HIDE_ZEROS: i32 = 1;
+export const HIDE_INFINITE: i32 = 2;
 export const A_SIZE: i32 = 80;
 
 // What a tile knows of its rows, four by four (a group): one 16-byte vector per field, lane = row.

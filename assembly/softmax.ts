@@ -22,18 +22,50 @@ export function addRow(s: usize, row: usize, n: i32, coefficient: f32): void {
   }
 }
 
-/** s ← s + coefficient·table[index]; `n` real entries, not rounded up: an index is never read past its end. */
-export function addIndexed(s: usize, table: usize, index: usize, n: i32, coefficient: f32): void {
-  for (const end = s + (<usize>n << 2); s < end; s += 4, index += 4) {
-    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(index) << 2)));
+/** The same, and −Infinity where the row is that, even if s is NaN or Infinity. */
+export function addHiding(s: usize, row: usize, n: i32, coefficient: f32): void {
+  const c = f32x4.splat(coefficient);
+  const hidden = f32x4.splat(-Infinity);
+  for (const end = s + (<usize>n << 2); s < end; s += 16, row += 16) {
+    const x = v128.load(row);
+    v128.store(s, v128.bitselect(hidden, f32x4.add(v128.load(s), f32x4.mul(c, x)), f32x4.eq(x, hidden)));
   }
 }
 
-/** s ← s + coefficient·table[map[columns]]; the same. */
-export function addMapped(s: usize, table: usize, map: usize, columns: usize, n: i32, coefficient: f32): void {
-  for (const end = s + (<usize>n << 2); s < end; s += 4, columns += 4) {
-    store<f32>(s, load<f32>(s) + coefficient * load<f32>(table + (load<u32>(map + (load<u32>(columns) << 2)) << 2)));
+/** The entry of a table that the number at `index` names, through `map` if there is one. */
+@inline function entryAt(table: usize, map: usize, index: usize): usize {
+  const n = load<u32>(index) << 2;
+  return table + (map ? load<u32>(map + n) << 2 : n);
+}
+
+/** s ← s + coefficient·table[index]; `n` real entries, not rounded up: an index is never read past its end. */
+@inline function addEntries(s: usize, table: usize, map: usize, index: usize, n: i32, coefficient: f32): void {
+  const c = f32x4.splat(coefficient);
+  for (; n >= 4; n -= 4, s += 16, index += 16) {
+    let x = v128.load32_zero(entryAt(table, map, index));
+    x = v128.load_lane<f32>(entryAt(table, map, index + 4), x, 1);
+    x = v128.load_lane<f32>(entryAt(table, map, index + 8), x, 2);
+    x = v128.load_lane<f32>(entryAt(table, map, index + 12), x, 3);
+    v128.store(s, f32x4.add(v128.load(s), f32x4.mul(c, x)));
   }
+  for (; n > 0; n--, s += 4, index += 4) store<f32>(s, load<f32>(s) + coefficient * load<f32>(entryAt(table, map, index)));
+}
+
+/** s ← s + coefficient·table[index[j]]. */
+function addIndexed(s: usize, table: usize, index: usize, n: i32, coefficient: f32): void {
+  addEntries(s, table, 0, index, n, coefficient);
+}
+
+/** s ← s + coefficient·table[map[index[j]]]. */
+function addMapped(s: usize, table: usize, map: usize, index: usize, n: i32, coefficient: f32): void {
+  addEntries(s, table, map, index, n, coefficient);
+}
+
+/** addIndexed or addMapped of query i: `rows`, if there are any (i32 [L]), add a code of the query to each index. */
+@inline export function addLookup(s: usize, table: usize, columns: usize, rows: usize, map: usize, i: i32, n: i32, coefficient: f32): void {
+  const code = rows ? load<usize>(rows + (i << 2)) << 2 : 0;
+  if (map) addMapped(s, table, map + code, columns, n, coefficient);
+  else addIndexed(s, table + code, columns, n, coefficient);
 }
 
 /** s ← −Infinity where the byte is 0; `n` real entries. */

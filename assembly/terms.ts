@@ -12,13 +12,13 @@
 // Where the table is short or ρ is no function of the offset, T holds all rows of the table, once per tile, and is read through a map.
 
 import {
-  DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE, E_TABLE,
+  DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE, E_SUM_BATCH, E_SUM_ROWS, E_TABLE,
   E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_POSITION, R_QUERY, R_SIZE, SCORES_ROW, S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT,
   VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE, R_SCALE,
 } from './job';
 import { packRows } from './pack';
 import { scores4x8 } from './scores';
-import { addIndexed, addRow } from './softmax';
+import { addLookup, addRow } from './softmax';
 import { COLUMN, values4x8 } from './values';
 
 /** Before the first key block: packs each query term's own queries, and fills T where it holds the whole table. */
@@ -132,11 +132,14 @@ export function addTerms(
 ): void {
   const width = <usize>load<i32>(entry, E_ROWS) << 2;
   const t = scratch + load<usize>(entry, E_SCORES) + <usize>row * width;
-  const map = load<usize>(entry, E_INDEX) + b * load<i32>(entry, E_INDEX_BATCH) + (from << 2);
+  const columns = load<usize>(entry, E_INDEX) + b * load<i32>(entry, E_INDEX_BATCH) + (from << 2);
+  const sums = load<usize>(entry, E_SUM_ROWS);
+  const rows = sums ? sums + b * load<i32>(entry, E_SUM_BATCH) : 0;
+  const stride = load<i32>(entry, E_INDEX_ROW);
   for (let x = 0; x < live; x++) {
-    const stride = load<i32>(entry, E_INDEX_ROW);
-    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : load<i32>(group + (x << 2), R_QUERY);
-    addIndexed(s + x * SCORES_ROW, t + <usize>x * width, map + i * stride, keys, 1);
+    const query = load<i32>(group + (x << 2), R_QUERY);
+    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : query;
+    addLookup(s + x * SCORES_ROW, t + <usize>x * width, columns + i * stride, rows, load<usize>(entry, E_MAP), query, keys, 1);
   }
 }
 

@@ -23,13 +23,15 @@ function attention(name, { H = 12, G = H, L = 1, S = L, D = 64, dtype = 'f32', o
       const given = { q: numbers(H * L * D, 1), k: numbers(G * S * D, 2), v: numbers(G * S * D, 3) };
       const shapes = { q: [1, H, L, D], k: [1, G, S, D], v: [1, G, S, D] };
       const [q, k, v] = ['q', 'k', 'v'].map((x) => engine.tensor(shapes[x], given[x], dtype));
-      const inputs = dtype === 'f32' ? given : Object.fromEntries(Object.entries(given).map(([x, data]) => [x, storedAs(engine, data, dtype)]));
+      const inputs =
+        dtype === 'f32' ? given : Object.fromEntries(Object.entries(given).map(([x, data]) => [x, storedAs(engine, data, dtype)]));
       const out = engine.tensor([1, H, L, D]);
       const call = { ...(typeof options === 'function' ? options(relpos, { H, D }) : options), out };
       return {
         run: () => engine.attention(q, k, v, call),
         runSync: () => engine.attentionSync(q, k, v, call),
-        error: () => attentionError({ H, G, L, S, D, ...(typeof expect === 'function' ? expect({ H, L, S }) : expect) }, inputs, out.toArray()),
+        error: () =>
+          attentionError({ H, G, L, S, D, ...(typeof expect === 'function' ? expect({ H, L, S }) : expect) }, inputs, out.toArray()),
         dispose: () => {
           for (const tensor of [q, k, v, out]) tensor.dispose();
         },
@@ -79,7 +81,12 @@ function rotation(name, { H, L, D }) {
         error() {
           const got = out.toArray();
           let worst = 0;
-          for (const [h, i] of [[0, 0], [0, L - 1], [H - 1, L >> 1], [H - 1, L - 1]]) {
+          for (const [h, i] of [
+            [0, 0],
+            [0, L - 1],
+            [H - 1, L >> 1],
+            [H - 1, L - 1],
+          ]) {
             const at = (h * L + i) * D;
             turned(Float64Array.from(data.subarray(at, at + D)), i, 10000).forEach((value, d) => {
               const error = Math.abs(got[at + d] - value);

@@ -31,10 +31,12 @@ All topics run if none is named. Exit code 1 if an output is wrong, or a scheme 
 `;
 
 const OPTIONS = Object.fromEntries(
-  ['relaxed', 'quick', 'record', 'help'].map((name) => [name, { type: 'boolean', default: false }]).concat([
-    ['json', { type: 'string' }],
-    ['only', { type: 'string', default: '' }],
-  ]),
+  ['relaxed', 'quick', 'record', 'help']
+    .map((name) => [name, { type: 'boolean', default: false }])
+    .concat([
+      ['json', { type: 'string' }],
+      ['only', { type: 'string', default: '' }],
+    ]),
 );
 
 /** Runs a case once and checks it. @throws if the output is off */
@@ -49,7 +51,9 @@ const rateOf = ({ work }, ms) => work / ms / 1e6;
 const show = (x, digits = 3) => Number(x.toPrecision(digits)).toString();
 
 function line(name, { median, mad, samples }, rest) {
-  console.log(`  ${name.padEnd(42)}${`${show(median)} ms`.padStart(12)}${`± ${show(mad, 2)}`.padStart(11)}${`n ${samples}`.padStart(7)}  ${rest}`);
+  console.log(
+    `  ${name.padEnd(42)}${`${show(median)} ms`.padStart(12)}${`± ${show(mad, 2)}`.padStart(11)}${`n ${samples}`.padStart(7)}  ${rest}`,
+  );
 }
 
 /** Cases one after the other on an engine of one thread. */
@@ -80,7 +84,10 @@ async function threads(relpos, cases, { budget, precision }) {
     for (const engine of engines) prepared.push(await one.prepare(relpos, engine));
     const errors = [];
     for (const each of prepared) errors.push(await checked(one.name, each));
-    const times = await compare(prepared.map(({ run }) => run), budget);
+    const times = await compare(
+      prepared.map(({ run }) => run),
+      budget,
+    );
     for (const { dispose } of prepared) dispose();
     const rows = times.map(({ ratio, ...own }, n) => ({ threads: n + 1, ...own, rate: rateOf(one, own.median), error: errors[n] }));
     const speedup = 1 / times[1].ratio;
@@ -95,7 +102,11 @@ async function threads(relpos, cases, { budget, precision }) {
 /** Makers of numbers for a recipe: random, small, the same every time. */
 function makers(engine) {
   let seed = 100;
-  const make = (shape) => numbers(shape.reduce((a, b) => a * b, 1), seed++).map((x) => 0.3 * x);
+  const make = (shape) =>
+    numbers(
+      shape.reduce((a, b) => a * b, 1),
+      seed++,
+    ).map((x) => 0.3 * x);
   return { engine, table: make, weights: make };
 }
 
@@ -129,7 +140,11 @@ async function encodings(relpos, registry, { budget, precision, only }) {
       const { ratio: _, ...times } = own;
       results.push({ name, kind: recipe.kind, L, H, D, base: base.median, ...times, cost, bound, reserved, plain, inputs: before });
       const verdict = bound === undefined ? '' : cost <= bound ? ` (bound ${bound} %)` : ` OVER its bound of ${bound} %`;
-      line(`${name} ${L}×${H}×${D}, ${recipe.kind}`, times, `${cost >= 0 ? '+' : ''}${cost.toFixed(1)} %${verdict}, ${show(reserved / 2 ** 20)} MiB`);
+      line(
+        `${name} ${L}×${H}×${D}, ${recipe.kind}`,
+        times,
+        `${cost >= 0 ? '+' : ''}${cost.toFixed(1)} %${verdict}, ${show(reserved / 2 ** 20)} MiB`,
+      );
       engine.dispose();
     }
   }

@@ -48,7 +48,9 @@ export function attentionError({ H, G, L, S, D, visible = () => true, bias = () 
       const own = row(q, h * L + i);
       const query = theta ? turned(own, i + S - L, theta) : own;
       const scores = keys.map((key, j) =>
-        visible(i, j) ? key.reduce((sum, x, d) => sum + x * query[d], 0) / Math.sqrt(D) + bias(h, j - i - (S - L)) : Number.NEGATIVE_INFINITY,
+        visible(i, j)
+          ? key.reduce((sum, x, d) => sum + x * query[d], 0) / Math.sqrt(D) + bias(h, j - i - (S - L))
+          : Number.NEGATIVE_INFINITY,
       );
       const top = Math.max(...scores);
       const weights = scores.map((s) => Math.exp(s - top));

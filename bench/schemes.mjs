@@ -4,6 +4,17 @@
 const square = (L) => [Math.sqrt(L), Math.sqrt(L)];
 /** Rows of a table over the differences of two cells. */
 const differences = ([h, w]) => (2 * h - 1) * (2 * w - 1);
+/** Time, row and column of some words, an image, and words again: [3, L]. */
+function pageOfWords(L) {
+  const [words, side] = [L >> 2, Math.floor(Math.sqrt(L / 2))];
+  const cells = side * side;
+  const axis = (place) =>
+    Array.from({ length: L }, (_, j) => {
+      if (j < words) return j;
+      return j < words + cells ? words + place(j - words) : words + side + j - words - cells;
+    });
+  return [...axis(() => 0), ...axis((n) => Math.floor(n / side)), ...axis((n) => n % side)];
+}
 /** −(|y| + |x|) as an MLP: the hidden units are the positive parts of y, −y, x and −x, sixteen times. */
 const mlp = (H) => ({
   weight1: Float32Array.from({ length: 128 }, (_, n) => [1, 0, -1, 0, 0, 1, 0, -1][n % 8]),
@@ -27,6 +38,18 @@ export const RECIPES = {
     options: ({ H, D }) => ({ model_type: 'llama', hidden_size: H * D, num_attention_heads: H, head_dim: D, rope_theta: 500000 }),
     picture: false,
   },
+  mrope: {
+    kind: 'rotation',
+    options: ({ L, D }) => ({
+      dim: D,
+      theta: 100,
+      layout: 'halves',
+      sections: [D / 8, (3 * D) / 16, (3 * D) / 16],
+      positions: pageOfWords(L),
+    }),
+  },
+  axialRotary: { kind: 'rotation', form: 'square', options: ({ L, D }) => ({ dim: D, theta: 100, layout: 'halves', grid: square(L) }) },
+  xpos: { kind: 'rotation', options: ({ D }) => ({ dim: D, theta: 10000, layout: 'pairs' }) },
   alibi: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
   t5: {
     kind: 'offset bias',
@@ -87,10 +110,17 @@ export const RECIPES = {
       relPosXBias: table([64, H]),
       relPosYBias: table([64, H]),
       // A page of lines of eight words.
-      bbox: Array.from({ length: 4 * L }, (_, n) => (n % 2 ? 20 * Math.floor(n / 32) + 5 * (n % 4) : 120 * ((n >> 2) % 8) + 50 * (n % 4)) % 1000),
+      bbox: Array.from(
+        { length: 4 * L },
+        (_, n) => (n % 2 ? 20 * Math.floor(n / 32) + 5 * (n % 4) : 120 * ((n >> 2) % 8) + 50 * (n % 4)) % 1000,
+      ),
     }),
   },
-  swin: { kind: 'index bias', form: 'square', options: ({ H, L }, { table }) => ({ windowSize: square(L), table: table([differences(square(L)), H]) }) },
+  swin: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ windowSize: square(L), table: table([differences(square(L)), H]) }),
+  },
   swinV2: {
     kind: 'cosine',
     form: 'square',
@@ -107,7 +137,11 @@ export const RECIPES = {
     form: 'class',
     options: ({ H, L }, { table }) => ({ windowSize: square(L - 1), table: table([differences(square(L - 1)) + 3, H]) }),
   },
-  levit: { kind: 'index bias', form: 'square', options: ({ H, L }, { table }) => ({ resolution: square(L), attentionBiases: table([H, L], 1) }) },
+  levit: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ resolution: square(L), attentionBiases: table([H, L], 1) }),
+  },
   maxvit: {
     kind: 'index bias',
     form: 'square',
@@ -122,7 +156,12 @@ export const RECIPES = {
   },
   xlnet: {
     kind: 'table',
-    options: ({ H, L, D }, { table, weights }) => ({ rWBias: weights([H, D]), rRBias: weights([H, D]), r: table([2 * L, H, D]), attnType: 'bi' }),
+    options: ({ H, L, D }, { table, weights }) => ({
+      rWBias: weights([H, D]),
+      rRBias: weights([H, D]),
+      r: table([2 * L, H, D]),
+      attnType: 'bi',
+    }),
   },
   conformer: {
     kind: 'table',

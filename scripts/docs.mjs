@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { lengthOf, RECIPES } from '../bench/schemes.mjs';
-import { createEngine } from '../dist/index.js';
 import { registry } from '../dist/encodings/registry.js';
+import { createEngine } from '../dist/index.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -39,8 +39,7 @@ const from = (topic, render) => {
 };
 
 /** The fastest row of each peer in a case of bench/peers, among those that do the same work. */
-const fastest = ({ rows }, peer) =>
-  rows.filter((one) => one.peer === peer && one.sameWork).sort((a, b) => a.medianMs - b.medianMs)[0];
+const fastest = ({ rows }, peer) => rows.filter((one) => one.peer === peer && one.sameWork).sort((a, b) => a.medianMs - b.medianMs)[0];
 
 function peerTable({ peers, results, baseline, ...about }) {
   const names = Object.keys(peers);
@@ -53,7 +52,10 @@ function peerTable({ peers, results, baseline, ...about }) {
     return own && other ? `**${(other.medianMs / own.medianMs).toFixed(2)}×**` : '';
   };
   const head = ['case', ...names.map((name) => `${name} ${peers[name]}`), `relpos over ${baseline}`];
-  return `${table(head, results.map((result) => [result.id, ...names.map((name) => cell(result, name)), ratio(result)]))}\n\n${source(about)}`;
+  return `${table(
+    head,
+    results.map((result) => [result.id, ...names.map((name) => cell(result, name)), ratio(result)]),
+  )}\n\n${source(about)}`;
 }
 
 /** `from … to` of the ratios over cases whose name fits. */
@@ -68,10 +70,11 @@ function range({ results, baseline }, pattern) {
   return low === high ? low : `${low} to ${high}`;
 }
 
-const bySize = (name) => from('sizes', ({ results }) => {
-  const found = results.find((one) => one.name === name);
-  return found ? `${kilobytes(found.gzip)}` : none('sizes');
-});
+const bySize = (name) =>
+  from('sizes', ({ results }) => {
+    const found = results.find((one) => one.name === name);
+    return found ? `${kilobytes(found.gzip)}` : none('sizes');
+  });
 
 /** The claims at the top of README.md, as far as there are results for them. */
 function headline() {
@@ -87,10 +90,10 @@ function headline() {
       ['rotation', /^rotary\//],
     ].flatMap(([name, pattern]) => {
       const found = range(peers, pattern);
-      return found ? [`${name} ${found}`] : [];
+      return found ? [`${name} ${found}×`] : [];
     });
     lines.push(
-      `**Fast**: times the speed of ${peers.baseline} ${peers.peers[peers.baseline]} in its best configuration, one thread, same run: ${parts.join(', ')}.`,
+      `**Fast**: against ${peers.baseline} ${peers.peers[peers.baseline]} in its best configuration, one thread, same run: ${parts.join(', ')} its speed.`,
     );
   }
   const cold = resultOf('cold');
@@ -104,11 +107,12 @@ function headline() {
   const encodings = resultOf('encodings');
   if (encodings) {
     const costs = (kind) => encodings.results.filter((one) => one.kind === kind && !one.missing).map(({ cost }) => cost);
-    const [biases, tables] = [costs('offset bias'), costs('table')];
+    const [biases, tables] = ['offset bias', 'table'].map((kind) => costs(kind).sort((a, b) => a - b));
+    const said = (list) => `${list[list.length >> 1].toFixed(0)} % in the median of the schemes and at most ${list.at(-1).toFixed(0)} %`;
     if (biases.length && tables.length) {
       lines.push(
-        `**Positions at small cost**: a bias by distance (T5, ALiBi, …) adds at most ${Math.max(0, ...biases).toFixed(0)} %, a table met by the query ` +
-          `(Shaw, Transformer-XL, XLNet, …) at most ${Math.max(0, ...tables).toFixed(0)} %, and neither ever makes an L × S matrix.`,
+        `**Positions at small cost**: a bias by distance (T5, ALiBi, …) adds ${said(biases)}, a table met by the query ` +
+          `(Shaw, Transformer-XL, XLNet, …) ${said(tables)}; neither makes an L × S matrix.`,
       );
     }
   }
@@ -117,13 +121,22 @@ function headline() {
 
 const opsTable = (topic) => () =>
   from(topic, ({ results, ...about }) => {
-    const rows = results.map(({ name, median, mad, samples, rate, unit }) => [name, `${three(median)} ± ${Number(mad.toPrecision(2))}`, samples, `${three(rate)} ${unit}`]);
+    const rows = results.map(({ name, median, mad, samples, rate, unit }) => [
+      name,
+      `${three(median)} ± ${Number(mad.toPrecision(2))}`,
+      samples,
+      `${three(rate)} ${unit}`,
+    ]);
     return `${table(['case', 'median ± MAD, ms', 'samples', 'rate'], rows)}\n\n${source(about)}`;
   });
 
 const threadsTable = () =>
   from('threads', ({ results, ...about }) => {
-    const rows = results.map(({ name, unit, rows, speedup }) => [name, ...rows.map(({ rate }) => `${three(rate)} ${unit}`), `${speedup.toFixed(2)}×`]);
+    const rows = results.map(({ name, unit, rows, speedup }) => [
+      name,
+      ...rows.map(({ rate }) => `${three(rate)} ${unit}`),
+      `${speedup.toFixed(2)}×`,
+    ]);
     return `${table(['case', 'one thread', 'two', 'speed-up'], rows)}\n\n${source(about)}`;
   });
 
@@ -184,7 +197,20 @@ function filled(path) {
 // ---- pictures
 
 /** From low to high; one hue, legible on white and on black. */
-const SHADES = ['#e8eef7', '#d3dfef', '#bccfe6', '#a3bddc', '#89aad1', '#7097c6', '#5983b9', '#4570aa', '#345d99', '#264b85', '#1a3a70', '#0f2a58'];
+const SHADES = [
+  '#e8eef7',
+  '#d3dfef',
+  '#bccfe6',
+  '#a3bddc',
+  '#89aad1',
+  '#7097c6',
+  '#5983b9',
+  '#4570aa',
+  '#345d99',
+  '#264b85',
+  '#1a3a70',
+  '#0f2a58',
+];
 
 /** Makers of numbers for a recipe: a table is a ramp over its rows, so that a shade tells which row a pair reads; the rest is 0. */
 const makers = (engine) => ({
@@ -203,7 +229,10 @@ async function scoresOf(engine, { make }, recipe) {
   const L = lengthOf(recipe, recipe.form ? 36 : 32);
   const same = engine.tensor([1, H, L, D], new Float32Array(H * L * D).fill(0.5));
   // Values of the identity: the output is the weights, and ln w + lse the score.
-  const identity = engine.tensor([1, H, L, L], Float32Array.from({ length: L * L }, (_, n) => (Math.floor(n / L) === n % L ? 1 : 0)));
+  const identity = engine.tensor(
+    [1, H, L, L],
+    Float32Array.from({ length: L * L }, (_, n) => (Math.floor(n / L) === n % L ? 1 : 0)),
+  );
   const encoding = make(recipe.options({ H, L, D }, makers(engine)), ...(recipe.arguments ?? []));
   const { out, lse } = await engine.attentionPartial(same, same, identity, { ...recipe.attention, encoding });
   const [weights, sums] = [out.toArray(), lse.toArray()];
@@ -281,7 +310,9 @@ const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
 for (const path of ['README.md', 'docs/benchmarks.md']) if (existsSync(path)) wanted.set(path, filled(path));
 
 mkdirSync('docs/pictures', { recursive: true });
-const stale = readdirSync('docs/pictures').map((name) => `docs/pictures/${name}`).filter((path) => !drawn.has(path));
+const stale = readdirSync('docs/pictures')
+  .map((name) => `docs/pictures/${name}`)
+  .filter((path) => !drawn.has(path));
 const old = [...wanted].filter(([path, text]) => !existsSync(path) || readFileSync(path, 'utf8') !== text).map(([path]) => path);
 
 if (process.argv.includes('--check')) {

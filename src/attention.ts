@@ -16,9 +16,9 @@ import {
   type Plan,
   type Rotation,
   type Shape,
-  type SumIndex,
 } from './plan.ts';
 import { type QKNorm, withNormalization } from './qknorm.ts';
+import { checkLookup, uploadLookup } from './lookup.ts';
 import type { Tables, TableUse } from './tables.ts';
 import { cacheKey, checkTerm, checkValueTable, prepareTerms, type ScratchNeed } from './terms.ts';
 import { DTYPES, type Home, makeTensor, Tensor } from './tensor.ts';
@@ -295,7 +295,11 @@ function checkBias(where: string, name: string, bias: Bias, shape: Shape, { tota
   if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
   if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
   if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
-  if (bias.kind === 'index') checkIndex(where, name, bias, shape);
+  if (bias.kind === 'index') {
+    const P = bias.table.length / bias.heads;
+    if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${bias.heads}, P]`, bias.table);
+    checkLookup(where, name, bias.index, 0, P, shape);
+  }
   if (bias.kind === 'curve') checkCurve(where, name, bias, L);
 }
 
@@ -304,46 +308,6 @@ function checkCurve(where: string, name: string, { heads, factors, units, weight
   if (!units.length || units.length % 2) throw wrongValue(where, name, 'units of [U ≥ 1, 2]', units);
   const U = units.length / 2;
   if (weights.length !== heads * U) throw wrongValue(where, name, `weights of [heads=${heads}, U=${U}]`, weights);
-}
-
-function checkIndex(where: string, name: string, { table, heads, index }: IndexBias, { B, L, S }: Shape): void {
-  const P = table.length / heads;
-  if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${heads}, P]`, table);
-  if (index instanceof Int32Array) {
-    if (index.length !== L * S) throw wrongValue(where, name, `an index of [L=${L}, S=${S}]`, index);
-    checkEntries(where, name, index, P);
-    return;
-  }
-  const { rows, columns, map } = index;
-  if (rows.length !== L && rows.length !== B * L) throw wrongValue(where, name, `rows of [L=${L}] or [B=${B}, L=${L}]`, rows);
-  if (columns.length !== S && columns.length !== B * S) throw wrongValue(where, name, `columns of [S=${S}] or [B=${B}, S=${S}]`, columns);
-  if (map) checkEntries(where, name, map, P);
-  if (B * L * S) checkSums(where, name, { rows, columns }, { L, S }, map?.length ?? P);
-}
-
-function checkEntries(where: string, name: string, index: Int32Array, P: number): void {
-  const bad = index.findIndex((x) => x < 0 || x >= P);
-  if (bad >= 0) throw wrongValue(where, name, `indices in 0 … ${P - 1}`, index[bad]);
-}
-
-/** Smallest and largest of each run of n numbers. */
-function bounds(list: Int32Array, n: number): { low: number; high: number }[] {
-  return Array.from({ length: list.length / n }, (_, b) => {
-    const run = list.subarray(b * n, (b + 1) * n);
-    return { low: run.reduce((a, x) => Math.min(a, x)), high: run.reduce((a, x) => Math.max(a, x)) };
-  });
-}
-
-/** Every sum of a row and a column of the same batch row lies in 0 … end − 1. */
-function checkSums(where: string, name: string, { rows, columns }: SumIndex, { L, S }: { L: number; S: number }, end: number): void {
-  const left = bounds(rows, L);
-  const right = bounds(columns, S);
-  for (let b = 0; b < Math.max(left.length, right.length); b++) {
-    const r = left[left.length > 1 ? b : 0] as { low: number; high: number };
-    const c = right[right.length > 1 ? b : 0] as { low: number; high: number };
-    if (r.low + c.low < 0) throw wrongValue(where, name, `rows[i] + columns[j] in 0 … ${end - 1}`, r.low + c.low);
-    if (r.high + c.high >= end) throw wrongValue(where, name, `rows[i] + columns[j] in 0 … ${end - 1}`, r.high + c.high);
-  }
 }
 
 /** How a call is cut into tiles. The cut shows in no bit of the result. */
@@ -419,23 +383,21 @@ function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, o
     [field.A_BATCH, stride(0)],
     [field.A_HEAD, stride(1)],
     [field.A_ROW, stride(2)],
+    [field.A_HIDE, field.HIDE_INFINITE],
   ];
 }
 
-function indexEntry({ table, heads, index }: IndexBias, { L, S }: Shape, lease: Lease): BiasEntry {
-  const entry: BiasEntry = [
+function indexEntry({ table, heads, index }: IndexBias, shape: Shape, lease: Lease): BiasEntry {
+  const lookup = uploadLookup(index, shape, lease);
+  return [
     [field.A_PTR, lease.upload(table)],
     [field.A_HEAD, heads > 1 ? (table.length / heads) * 4 : 0],
-  ];
-  if (index instanceof Int32Array) return [...entry, [field.A_INDEX, lease.upload(index)], [field.A_INDEX_ROW, S * 4]];
-  const { rows, columns, map } = index;
-  return [
-    ...entry,
-    [field.A_INDEX, lease.upload(columns)],
-    [field.A_INDEX_BATCH, columns.length > S ? S * 4 : 0],
-    [field.A_ROWS, lease.upload(rows)],
-    [field.A_ROWS_BATCH, rows.length > L ? L * 4 : 0],
-    [field.A_MAP, map ? lease.upload(map) : 0],
+    [field.A_INDEX, lookup.index],
+    [field.A_INDEX_ROW, lookup.indexRow],
+    [field.A_INDEX_BATCH, lookup.indexBatch],
+    [field.A_ROWS, lookup.rows],
+    [field.A_ROWS_BATCH, lookup.rowsBatch],
+    [field.A_MAP, lookup.map],
   ];
 }
 
@@ -453,14 +415,33 @@ function curveEntry({ heads, factors, units, weights }: CurveBias, lease: Lease)
   ];
 }
 
-/** Fills in the bias entries; returns their address. */
-function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place: Place, office: Office, lease: Lease): number {
+/** The bias entries of a call in memory. */
+interface WrittenBiases {
+  readonly at: number;
+  readonly count: number;
+  /** True if one of them may be −Infinity. */
+  readonly marks: boolean;
+}
+
+/** Fills in the bias entries of the plan and of the mask tensors. */
+function writeBiases(
+  plan: Plan,
+  keys: Map<unknown, string>,
+  masks: WrittenMasks['entries'],
+  shape: Shape,
+  place: Place,
+  office: Office,
+  lease: Lease,
+): WrittenBiases {
   const biases = plan.biases ?? [];
-  if (!biases.length) return 0;
+  const total = biases.length + masks.length;
+  if (!total) return { at: 0, count: 0, marks: false };
+  let marks = false;
   const { L, S } = shape;
   const base = place.queryOffset - place.keyOffset;
   const entries = biases.map((bias): BiasEntry => {
     const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, lease.upload(bias.gate)]] : [];
+    if (bias.kind === 'dense' || (bias.kind === 'index' && bias.table.includes(-Infinity))) marks = true;
     if (bias.kind === 'dense') return denseEntry(bias, shape, place, office, lease);
     if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
     // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
@@ -477,19 +458,21 @@ function writeBiases(plan: Plan, keys: Map<unknown, string>, shape: Shape, place
         return out;
       },
     );
+    if (entry.infinite) marks = true;
     const at = entry.at - 4 * entry.first;
     const headStride = heads > 1 ? 4 * entry.count : 0;
     const curve = bias.kind === 'curve' ? curveEntry(bias, lease) : [];
     return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...curve, ...gate];
   });
-  const block = lease.block(biases.length * field.A_SIZE);
+  const block = lease.block(total * field.A_SIZE);
   const writer = lease.writer(block);
-  entries.forEach((entry, n) => {
+  [...entries, ...masks].forEach((entry, n) => {
     for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
-    const bias = biases[n] as Bias;
-    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E * (bias.kind === 'dense' ? 1 : (bias.coefficient ?? 1)));
+    const bias = biases[n];
+    const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
+    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E * (coefficient ?? 1));
   });
-  return block;
+  return { at: block, count: total, marks };
 }
 
 /** The tables of a rotation for queries and keys. */
@@ -577,7 +560,10 @@ export function prepareAttention(
   if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
     throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
   }
-  const { plan, keys } = lower(where, given.encoding, shape, place, office);
+  const lowered = lower(where, given.encoding, shape, place, office);
+  const { keys } = lowered;
+  const plan = withNormalization(where, lowered.plan, given.qkNorm, shape);
+  const loweredMasks = lowerMaskOption(where, given.mask, shape, place, office);
 
   const lease = new Lease(office.arena);
   const staged = given.signal !== undefined;
@@ -588,7 +574,8 @@ export function prepareAttention(
     lse = withLse ? makeTensor(office, where, [B, H, L]) : undefined;
     const rotation = plan.rotation;
     const tables = rotation && rotationTables(rotation, shape, place, office, lease);
-    const biases = writeBiases(plan, keys, shape, place, office, lease);
+    const masks = writeMasks(loweredMasks, shape, place, office, lease);
+    const biases = writeBiases(plan, keys, masks.entries, shape, place, office, lease);
     const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, lease) : [];
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : office.threads;
@@ -621,10 +608,11 @@ export function prepareAttention(
       .int(field.KEY_LENGTHS, lengthsAt)
       .int(field.SINKS, sinksAt)
       .int(field.QUERIES, queries)
-      .int(field.BIAS_COUNT, plan.biases?.length ?? 0)
-      .int(field.BIASES, biases)
+      .int(field.BIAS_COUNT, biases.count)
+      .int(field.BIASES, biases.at)
+      .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
       .int(field.QUERY_BIAS, queryBias);
-    for (const [name, at] of [...parts.fields(), ...scratch.fields, ...normalization]) writer.int(name, at);
+    for (const [name, at] of [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization]) writer.int(name, at);
     if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
     if (rotation && tables) writeRotation(writer, rotation, tables.q.at, tables.k.at, shape);
 

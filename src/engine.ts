@@ -295,7 +295,9 @@ export class Engine {
 
 makeDisposable(Engine.prototype);
 
-function forbidAsync(where: string, { signal, onProgress }: AttentionOptions): void {
+function forbidAsync(where: string, options: AttentionOptions): void {
+  if (typeof options !== 'object' || options === null) return; // Refused with the other arguments.
+  const { signal, onProgress } = options;
   if (signal !== undefined) throw new TypeError(`${where}: "signal" works with the asynchronous form only`);
   if (onProgress !== undefined) throw new TypeError(`${where}: "onProgress" works with the asynchronous form only`);
 }

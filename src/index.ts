@@ -42,6 +42,32 @@ export { RelposError, type RelposErrorCode } from './errors.ts';
 export { type AttentionScale, attentionScale } from './hf/attention-scale.ts';
 export { type PermuteOptions, permuteForPairs } from './hf/permute.ts';
 export { type RotaryFromConfigOptions, rotaryFromConfig } from './hf/rotary-from-config.ts';
+export {
+  type CausalMaskOptions,
+  type ChunkedOptions,
+  causalMask,
+  chunked,
+  type NeighbourhoodOptions,
+  neighbourhood,
+  type PrefixLMOptions,
+  prefixLM,
+  type SlidingWindowOptions,
+  slidingWindow,
+} from './masks/bands.ts';
+export {
+  and,
+  defineMask,
+  type IntervalContext,
+  type Mask,
+  type MaskDefinition,
+  type MaskQuery,
+  type MaskRows,
+  type MaskScope,
+  not,
+  or,
+} from './masks/mask.ts';
+export type { MaskOption } from './masks/option.ts';
+export { type DocumentsOptions, documents, type KeyPaddingOptions, keyPadding } from './masks/sequences.ts';
 export type { MergeOptions, PartialState } from './partial/merge.ts';
 export { collectStates, planShards, type Shard, type ShardOptions } from './partial/shards.ts';
 export {
@@ -74,6 +100,7 @@ export type {
   Term,
   ValueTable,
 } from './plan.ts';
+export type { QKNorm } from './qknorm.ts';
 export type { RotateOptions } from './rotation.ts';
 export type { SelfTestReport } from './selftest.ts';
 export type { DType, SliceRange, Tensor, TensorData } from './tensor.ts';

@@ -150,12 +150,12 @@ export type Bias = OffsetBias | IndexBias | CurveBias | DenseBias;
 
 /**
  * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
- * [L, S] or [B, L, S]. A row outside the table counts as zero. The function and the table are kept between calls: if either depends on the
+ * [L, S] or [B, L, S], or as a sum (not for value tables). A row outside the table counts as zero. The function and the table are kept between calls: if either depends on the
  * sizes of the call, `variant` must tell such calls apart.
  */
 export type RowMap =
   | { readonly kind: 'offset'; row(offset: number): number; readonly variant?: string }
-  | { readonly kind: 'index'; readonly index: Int32Array };
+  | { readonly kind: 'index'; readonly index: Int32Array | SumIndex };
 
 /** A score against a table of relative positions, before the softcap. */
 export interface Term {

@@ -39,7 +39,7 @@ export function prepareRotation(office: Office, where: string, x: unknown, encod
   knownOptions(where, given, ['positions', 'offset', 'inverse', 'role', 'layout', 'out']);
   if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
   if (x.home !== office) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
-  const layout = given.layout ?? 'bhld';
+  const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
   if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
   if (x.dtype === 'i8' || x.dtype === 'i32') throw wrongType(where, 'x', 'a tensor of f32, f16 or bf16', x.dtype);
   const [B, second, third, D] = x.shape as [number, number, number, number];

@@ -36,6 +36,8 @@ interface Entry {
   users: number;
   /** Ranges [first, end) that hold no numbers yet. */
   missing: [number, number][];
+  /** True if some number is −Infinity, which hides a key. */
+  infinite?: boolean;
 }
 
 /** A pointer to the wanted part of a table, and what must run before it holds numbers. */
@@ -113,13 +115,14 @@ export class Tables {
     stride: number,
     lease: Lease,
     fill: (first: number, count: number) => Float32Array | Int32Array,
-  ): { readonly at: number; readonly first: number; readonly count: number } {
+  ): { readonly at: number; readonly first: number; readonly count: number; readonly infinite?: boolean } {
     const entry = this.#entry(key, first, count, stride, lease);
     if (entry.missing.length) {
       const data = fill(entry.first, entry.count);
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       new Uint8Array(this.#home.arena.memory.buffer, entry.at, bytes.length).set(bytes);
       entry.missing = [];
+      entry.infinite = data.includes(-Infinity);
     }
     return entry;
   }

@@ -2,6 +2,7 @@
 
 import type { Lease } from './block.ts';
 import { wrongValue } from './check.ts';
+import { checkLookup, type Lookup, uploadLookup } from './lookup.ts';
 import type { Encoding, Place, RowMap, Shape, Term, ValueTable } from './plan.ts';
 import type { Tables } from './tables.ts';
 import * as field from './wasm/generated/job.ts';
@@ -49,13 +50,8 @@ function rowsOf(where: string, name: string, table: Float32Array, heads: number,
   return rows;
 }
 
-function checkMap(where: string, name: string, map: RowMap, rows: number, { B, L, S }: Shape): void {
-  if (map.kind === 'offset') return;
-  if (map.index.length !== L * S && map.index.length !== B * L * S) {
-    throw wrongValue(where, name, `an index of [L=${L}, S=${S}] or [B=${B}, L, S]`, map.index);
-  }
-  const bad = map.index.findIndex((row) => row < -1 || row >= rows);
-  if (bad >= 0) throw wrongValue(where, name, `rows in −1 … ${rows - 1}`, map.index[bad]);
+function checkMap(where: string, name: string, map: RowMap, rows: number, shape: Shape): void {
+  if (map.kind === 'index') checkLookup(where, name, map.index, map.index instanceof Int32Array ? -1 : 0, rows, shape);
 }
 
 /** @throws RangeError if a term does not fit the call */
@@ -72,6 +68,7 @@ export function checkTerm(where: string, name: string, term: Term, shape: Shape)
 /** @throws RangeError if a value table does not fit the call */
 export function checkValueTable(where: string, name: string, { table, heads, rows }: ValueTable, shape: Shape): void {
   checkMap(where, name, rows, rowsOf(where, name, table, heads, shape.E, shape.H), shape);
+  if (rows.kind === 'index' && !(rows.index instanceof Int32Array)) throw wrongValue(where, name, 'an index per pair or a map of the offset', 'a sum');
 }
 
 /** Row r of head h of a table, or undefined for a row that is not there (it counts as zero). */
@@ -95,20 +92,17 @@ function pack(term: Term, D: number, first: number, count: number, lanes: number
   return out;
 }
 
-/** Where the map of a table lies: address and strides of the entry for query 0 and key 0. */
-function writeMap(map: RowMap, key: string, zeroRow: number, context: Context): { at: number; row: number; batch: number } {
+/** Where the map of a table lies. */
+function uploadMap(map: RowMap, key: string, zeroRow: number, context: Context): Lookup {
   const { shape, place, tables, lease } = context;
-  const { L, S } = shape;
   const real = (row: number): number => (row < 0 || row >= zeroRow ? zeroRow : row);
-  if (map.kind === 'index') {
-    const index = Int32Array.from(map.index, real);
-    return { at: lease.upload(index), row: 4 * S, batch: map.index.length === L * S ? 0 : 4 * L * S };
-  }
+  if (map.kind === 'index') return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, lease);
   const [first, count] = offsetsOf(shape, place);
   const entry = tables.columns(`${key} map`, first, count, 4, lease, (from, n) => {
     return Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));
   });
-  return { at: entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first), row: -4, batch: 0 };
+  const index = entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
+  return { index, indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0 };
 }
 
 /** First and number of the offsets that the call's queries and keys meet at. */
@@ -127,7 +121,7 @@ function queryIndexEntry(term: Term, key: string, context: Context): { entry: En
   const { D } = context.shape;
   const rows = term.table.length / term.heads / D;
   const size = up(rows + 1, 8);
-  const map = writeMap(term.rows, key, rows, context);
+  const map = uploadMap(term.rows, key, rows, context);
   const packed = context.tables.columns(`${key} rows`, 0, size, 4 * D * term.heads, context.lease, (from, n) =>
     pack(term, D, from, n, 8, (place) => place),
   );
@@ -136,9 +130,12 @@ function queryIndexEntry(term: Term, key: string, context: Context): { entry: En
     [field.E_TABLE, packed.at],
     [field.E_HEAD, term.heads > 1 ? 4 * D * packed.count : 0],
     [field.E_ROWS, size],
-    [field.E_INDEX, map.at],
-    [field.E_INDEX_ROW, map.row],
-    [field.E_INDEX_BATCH, map.batch],
+    [field.E_INDEX, map.index],
+    [field.E_INDEX_ROW, map.indexRow],
+    [field.E_INDEX_BATCH, map.indexBatch],
+    [field.E_SUM_ROWS, map.rows],
+    [field.E_SUM_BATCH, map.rowsBatch],
+    [field.E_MAP, map.map],
   ];
   return { entry, scores: 4 * size * tileRows(context) };
 }
@@ -238,14 +235,14 @@ function valueEntry({ table, heads, rows: map }: ValueTable, key: string, contex
       }
     }
   }
-  const index = writeMap(map, key, rows, context);
+  const index = uploadMap(map, key, rows, context);
   const fields: Entry = [
     [field.VALUE_TABLE, context.lease.upload(packed)],
     [field.VALUE_HEAD, heads > 1 ? 4 * size * width : 0],
     [field.VALUE_ROWS, size],
-    [field.VALUE_INDEX, index.at],
-    [field.VALUE_INDEX_ROW, index.row],
-    [field.VALUE_INDEX_BATCH, index.batch],
+    [field.VALUE_INDEX, index.index],
+    [field.VALUE_INDEX_ROW, index.indexRow],
+    [field.VALUE_INDEX_BATCH, index.indexBatch],
   ];
   return { fields, bytes: 4 * size * tileRows(context) };
 }

@@ -78,13 +78,15 @@ function axisTerm(
   const queryStep = Math.max(k / q, 1);
   const keyStep = Math.max(q / k, 1);
   const place = (n: number, [, width]: readonly [number, number]): number => (axis === 0 ? Math.floor(n / width) : n % width);
-  const L = querySize[0] * querySize[1];
-  const S = keySize[0] * keySize[1];
-  const index = new Int32Array(L * S);
-  for (let i = 0; i < L; i++) {
-    for (let j = 0; j < S; j++) {
-      index[i * S + j] = Math.trunc(place(i, querySize) * queryStep - place(j, keySize) * keyStep + (k - 1) * keyStep);
-    }
-  }
-  return { kind: 'query', table: resized, heads: 1, rows: { kind: 'index', index }, scale: 1 };
+  // Grids of which one is a multiple of the other step by whole rows, and the row is a sum; others truncate the sum, pair by pair.
+  const whole = Number.isInteger(queryStep) && Number.isInteger(keyStep);
+  const count = (size: readonly [number, number]): number => size[0] * size[1];
+  const queries = Array.from({ length: count(querySize) }, (_, i) => place(i, querySize) * queryStep);
+  const keys = Array.from({ length: count(keySize) }, (_, j) => (k - 1 - place(j, keySize)) * keyStep);
+  const term = { kind: 'query', table: resized, heads: 1, scale: 1 } as const;
+  if (whole) return { ...term, rows: { kind: 'index', index: { rows: Int32Array.from(queries), columns: Int32Array.from(keys) } } };
+  const index = Int32Array.from({ length: queries.length * keys.length }, (_, n) =>
+    Math.trunc((queries[Math.floor(n / keys.length)] as number) + (keys[n % keys.length] as number)),
+  );
+  return { ...term, rows: { kind: 'index', index } };
 }

@@ -187,12 +187,12 @@ function segmentTerm(where: string, { bias, embed, segments }: SegmentParts, { s
   expectSize(where, 'rSBias', bias, [H, D]);
   expectSize(where, 'segEmbed', embed, [2, H, D]);
   if (segments.length !== B * S || L > S) throw wrongValue(where, 'segments', `[B=${B}, S=${S}] with L ≤ S`, segments);
-  const index = new Int32Array(B * L * S);
-  for (let b = 0; b < B; b++) {
-    for (let i = 0; i < L; i++) {
-      const own = segments[b * S + S - L + i];
-      for (let j = 0; j < S; j++) index[(b * L + i) * S + j] = own === segments[b * S + j] ? 0 : 1;
-    }
-  }
+  // The segments by number, 0 … n − 1; pair (own, other) meets at own · n + other, which the map turns into same or not.
+  const names = [...new Set(segments)];
+  const n = names.length;
+  const columns = Int32Array.from(segments, (segment) => names.indexOf(segment));
+  const rows = Int32Array.from({ length: B * L }, (_, r) => n * (columns[(Math.floor(r / L) + 1) * S - L + (r % L)] as number));
+  const map = Int32Array.from({ length: n * n }, (_, pair) => (Math.floor(pair / n) === pair % n ? 0 : 1));
+  const index = { rows, columns, map };
   return { kind: 'query', table: byHead(embed, H, D), heads: H, rows: { kind: 'index', index }, bias };
 }

@@ -40,7 +40,7 @@ export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, ho
     [field.A_BATCH, stride(0)],
     [field.A_HEAD, stride(1)],
     [field.A_ROW, stride(2)],
-    [field.A_BYTES, bytes ? 1 : 0],
+    [field.A_HIDE, bytes ? field.HIDE_ZEROS : field.HIDE_INFINITE],
   ];
 }
 

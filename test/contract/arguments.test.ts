@@ -56,7 +56,7 @@ const ATTENTION: readonly Row[] = [
   ],
   [
     () => attention(q, k, v, { layout: 'blhd' }),
-    new RangeError('attentionSync: "v" expected shape [B=2, S=4, G=7, 1 ≤ E ≤ 512], got [2, 4, 7, 32]'),
+    new RangeError('attentionSync: "k" expected shape [B=2, S, G, D=64], got [2, 4, 7, 64]: H=5 is not divisible by G=7'),
   ],
 ];
 
@@ -108,7 +108,7 @@ const ROTATE: readonly Row[] = [
   [() => rotate(q, alibi({ heads: 8 })), new RangeError('rotateSync: "encoding" expected an encoding that rotates, got alibi')],
   [() => rotate(q, undefined), new TypeError('rotateSync: "encoding" expected an encoding that rotates, got undefined')],
   [() => rotate(q, halves, { inverse: 1 }), new TypeError('rotateSync: "inverse" expected true or false, got 1')],
-  [() => rotate(q, halves, { positions: [1, 2] }), new RangeError('rotateSync: "positions" expected L=5 or B·L=10 numbers, got 2')],
+  [() => rotate(q, halves, { positions: [1, 2] }), new RangeError('rotateSync: "positions" expected 5 or 2×5 positions, got 2')],
   [
     () => rotate(q, halves, { positions: [1, 2, Number.NaN, 4, 5] }),
     new RangeError('rotateSync: "positions[2]" expected a finite number, got NaN'),

@@ -1,6 +1,7 @@
 /** Aborting a call and hearing of its progress. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine, rotary } from '../../src/index.ts';
+import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 
 const engines = await Promise.all([1, 2].map((threads) => createEngine({ threads })));
@@ -20,7 +21,7 @@ describe.each(engines.map((engine) => ({ engine, threads: engine.capabilities.th
     const out = engine.tensor(SHAPE, before);
     const reason = new Error('never mind');
     await expect(engine.attention(x, x, x, { out, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-    expect(out.toArray()).toEqual(before);
+    expectSameBits(out.toArray(), before);
     out.dispose();
   });
 
@@ -37,10 +38,10 @@ describe.each(engines.map((engine) => ({ engine, threads: engine.capabilities.th
       },
     });
     await expect(call).rejects.toBe(reason);
-    expect(out.toArray()).toEqual(before);
-    expect(x.toArray()).toEqual(data);
+    expectSameBits(out.toArray(), before);
+    expectSameBits(x.toArray(), data);
     const [first, second] = [await engine.attention(x, x, x, { encoding, out }), await engine.attention(x, x, x, { encoding })];
-    expect(first.toArray()).toEqual(second.toArray());
+    expectSameBits(first.toArray(), second.toArray());
     first.dispose();
     second.dispose();
   });
@@ -55,8 +56,11 @@ describe.each(engines.map((engine) => ({ engine, threads: engine.capabilities.th
 
   test('progress grows up to the total, and comes more than once', async () => {
     const heard: { done: number; total: number }[] = [];
-    const out = await engine.attention(x, x, x, { onProgress: (progress) => heard.push(progress) });
+    // Long enough for several reports, which are 50 ms apart.
+    const long = engine.tensor([1, 8, 4000, 64]);
+    const out = await engine.attention(long, long, long, { onProgress: (progress) => heard.push(progress) });
     out.dispose();
+    long.dispose();
     const total = heard[0]?.total as number;
     expect(heard.length).toBeGreaterThan(1);
     expect(heard.every((each) => each.total === total && each.done <= total)).toBe(true);

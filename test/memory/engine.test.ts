@@ -1,6 +1,7 @@
 /** What an engine's memory holds over the life of tensors and calls. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { alibi, createEngine, createEngineSync, type Engine, type EngineOptions, RelposError, rotary, type Tensor } from '../../src/index.ts';
+import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 
 const engines: Engine[] = [];
@@ -90,7 +91,7 @@ describe('dispose', () => {
     const expected = part.toArray();
     x.dispose();
     filled(engine, 2).dispose();
-    expect(part.toArray()).toEqual(expected);
+    expectSameBits(part.toArray(), expected);
     part.dispose();
     expect(engine.memoryUsage().used).toBeGreaterThan(used);
     turned.dispose();
@@ -167,7 +168,7 @@ describe('inputs disposed right after the call', () => {
     const intruders = [1, 2, 3].map(() => engine.tensor(shape, new Float32Array(8 * 400 * 64).fill(Number.NaN)));
     const fresh = await engine.attention(kept, kept, kept, { encoding: alibi({ heads: 8 }) });
     await call;
-    expect(fresh.toArray()).toEqual(expected);
+    expectSameBits(fresh.toArray(), expected);
     for (const intruder of intruders) expect(intruder.toArray().every(Number.isNaN)).toBe(true);
   });
 
@@ -181,7 +182,7 @@ describe('inputs disposed right after the call', () => {
     const call = engine.attention(q, k, v);
     for (const x of [q, k, v]) x.dispose();
     for (let n = 0; n < 3; n++) engine.tensor([1, 8, 400, 64], new Float32Array(8 * 400 * 64).fill(Number.NaN));
-    expect((await call).toArray()).toEqual(expected);
+    expectSameBits((await call).toArray(), expected);
   });
 });
 
@@ -198,7 +199,7 @@ describe('maxMemory', () => {
     y.dispose();
     z.dispose();
     expect(engine.memoryUsage().used).toBe(used);
-    expect(x.toArray()).toEqual(numbers(64000, 1));
+    expectSameBits(x.toArray(), numbers(64000, 1));
   });
 });
 

@@ -1,0 +1,99 @@
+// Jobs that write into a cache: append new rows, turn those that are there.
+
+import { type Layout, type Office, writeTensor } from '../attention.ts';
+import type { Lease } from '../block.ts';
+import type { Rotation } from '../plan.ts';
+import type { Tensor } from '../tensor.ts';
+import type { Job } from '../threads/types.ts';
+import * as field from '../wasm/generated/job.ts';
+import type { Row } from './rows.ts';
+import { type CacheShape, type PageLayout, storeFields, uploadTables } from './store.ts';
+
+/** Numbers below which the work stays on the caller's thread. */
+const SMALL_WORK = 262_144;
+
+/** What a job of either kind is told of. */
+interface Target {
+  readonly shape: CacheShape;
+  readonly layout: PageLayout;
+  /** The rows of the cache that the job writes, in the order of the batch. */
+  readonly rows: readonly Row[];
+  /** First position that is written, per row; the end is the row's length. */
+  readonly first: readonly number[];
+}
+
+export interface NewRows {
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly layout: Layout;
+}
+
+/** Jobs in the order in which they must run, and what to call when they have. */
+export interface Writing {
+  readonly jobs: readonly Job[];
+  done(): void;
+}
+
+function blockOf(kernel: 'append' | 'shift', target: Target, office: Office, lease: Lease): { at: number; job: Job } {
+  const { shape, layout, rows, first } = target;
+  const { G, D, E } = shape;
+  const tables = uploadTables(rows, layout, lease);
+  const firstAt = lease.upload(Int32Array.from(first));
+  const endAt = lease.upload(Int32Array.from(rows, ({ length }) => length));
+  const tiles = rows.length * G;
+  const work = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0) * G * (D + E);
+  const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : office.threads, tiles));
+  const scratchStride = Math.ceil((8 * Math.max(D, E)) / 64) * 64;
+  const scratch = lease.allocate(scratchStride * threads);
+  const at = lease.block(field.JOB_SIZE);
+  const writer = lease.writer(at);
+  for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
+  writer
+    .int(field.DIM_G, G)
+    .int(field.DIM_D, D)
+    .int(field.DIM_E, E)
+    .int(field.QUERY_STARTS, firstAt)
+    .int(field.KEY_LENGTHS, endAt);
+  return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads } };
+}
+
+/** Copies the new rows to the ends of `target.rows`, turned if there is a rotation. */
+export function appendJobs(source: NewRows, rotation: Rotation | undefined, target: Target, office: Office, lease: Lease): Writing {
+  const { at, job } = blockOf('append', target, office, lease);
+  lease.defer(source.k.pin());
+  lease.defer(source.v.pin());
+  const first = Math.min(...target.first);
+  const end = Math.max(...target.rows.map(({ length }) => length));
+  const table = rotation && office.tables.positions(rotation, false, first, Math.max(1, end - first), lease, true);
+  const writer = lease.writer(at);
+  writeTensor(writer, field.Q, source.k, source.layout);
+  writeTensor(writer, field.OUT, source.v, source.layout);
+  if (!rotation || !table) return { jobs: [job], done: () => {} };
+  const { dim, start = 0, layout, layoutOut = layout } = rotation;
+  // The row of position 0, whether or not the table has one.
+  writer
+    .int(field.ROTATE_K, table.at - 4 * dim * first)
+    .int(field.ROTATE_DIM, dim)
+    .int(field.ROTATE_START, start)
+    .int(field.ROTATE_PAIRS_IN, layout === 'pairs' ? 1 : 0)
+    .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0);
+  return { jobs: [...table.jobs, job], done: () => table.done() };
+}
+
+/** Turns the keys of `target.rows` by `delta` positions: no offset and no factor, which they have already. */
+export function shiftJobs(rotation: Rotation, delta: number, target: Target, office: Office, lease: Lease): Writing {
+  const { dim, start = 0, layout, layoutOut = layout } = rotation;
+  const pure: Rotation = { ...rotation, factor: 1, offset: 0, center: 0 };
+  const positions = { values: Float64Array.of(delta), batched: false };
+  const table = office.tables.explicit(pure, false, positions, 1, 1, lease, true);
+  const { at, job } = blockOf('shift', target, office, lease);
+  const pairs = layoutOut === 'pairs' ? 1 : 0;
+  lease
+    .writer(at)
+    .int(field.ROTATE_K, table.at)
+    .int(field.ROTATE_DIM, dim)
+    .int(field.ROTATE_START, start)
+    .int(field.ROTATE_PAIRS_IN, pairs)
+    .int(field.ROTATE_PAIRS_OUT, pairs);
+  return { jobs: [...table.jobs, job], done: () => table.done() };
+}
