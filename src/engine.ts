@@ -236,6 +236,11 @@ export class Engine {
     return this.#runSync(prepareRotation(this.#office, 'rotateSync', x, encoding, options)).out;
   }
 
+  /** Elementary functions in f64 that give the same bits on every host: for your own encodings and tables. */
+  get math(): Arithmetic {
+    return this.#office.math;
+  }
+
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */
   memoryUsage(): MemoryUsage {
     this.#alive();

@@ -9,6 +9,15 @@ export { type CpmAntOptions, cpmAnt } from './encodings/cpmant.ts';
 export { type DebertaOptions, deberta } from './encodings/deberta.ts';
 export { type DecomposedOptions, decomposed } from './encodings/decomposed.ts';
 export { defineEncoding } from './encodings/define.ts';
+export { type DistanceOptions, direction, distance } from './encodings/distance.ts';
+export {
+  lowRank,
+  type SinusoidalOptions,
+  type SinusoidLayout,
+  type SinusoidOptions,
+  sinusoidal,
+  sinusoids,
+} from './encodings/sinusoidal.ts';
 export { type FireOptions, fire } from './encodings/fire.ts';
 export { type KerpleOptions, kerple } from './encodings/kerple.ts';
 export { type LayoutLMv3Options, layoutLMv3 } from './encodings/layoutlmv3.ts';

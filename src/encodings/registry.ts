@@ -22,6 +22,8 @@ import { sandwich } from './sandwich.ts';
 import { musicTransformer, shaw } from './shaw.ts';
 import { swin } from './swin.ts';
 import { swinV2 } from './swinv2.ts';
+import { direction, distance } from './distance.ts';
+import { sinusoidal } from './sinusoidal.ts';
 import { t5 } from './t5.ts';
 import { conformer, transformerXL, xlnet } from './transformer-xl.ts';
 import { wavlm } from './wavlm.ts';
@@ -234,5 +236,26 @@ export const registry: readonly EncodingEntry[] = [
     options: 'windowSize, weight1, bias1, weight2, bias2, prefixTokens',
     models: 'Swin v2 CR, MaxViT and CoAtNet of timm',
     make: relPosMlp,
+  },
+  {
+    name: 'sinusoidal',
+    formula: 's = scale · q·(k + P[clip(i − j) + k])',
+    options: 'maxDistance, base, layout',
+    models: 'Transformer (relative, fixed table)',
+    make: sinusoidal,
+  },
+  {
+    name: 'distance',
+    formula: 's = scale · q·(k + W·[cos(πx/K), sin(πx/K)] + b)',
+    options: 'window, weight, bias',
+    models: 'distance encoding of a clipped window',
+    make: distance,
+  },
+  {
+    name: 'direction',
+    formula: 's = scale · q·(k + W·[sgn(row step), sgn(r)]·r + b)',
+    options: 'window, weight, bias',
+    models: 'direction encoding of a clipped window',
+    make: direction,
   },
 ];
