@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { fileURLToPath } from 'node:url';
 import { build as bundle } from 'esbuild';
 import { checkKernels, sharedFlagOffset } from './kernel-facts.mjs';
+import { writeSchemes } from './schemes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -62,6 +63,7 @@ async function bundlePackage() {
 
 mkdirSync(generated, { recursive: true });
 compileKernels();
+writeSchemes(banner);
 await inlineWorker();
 if (process.argv[2] !== 'kernels') {
   run('tsc', '-p', 'tsconfig.build.json');

@@ -2,7 +2,10 @@
 
 import { Lease } from './block.ts';
 import { boolean, finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
-import { lowerMaskOption, type MaskOption, type WrittenMasks, writeMasks } from './masks/option.ts';
+import type { KVCache } from './kvcache.ts';
+import { checkLookup, uploadLookup } from './lookup.ts';
+import type { Mask } from './masks/mask.ts';
+import { type LoweredMasks, lowerMaskOption, type MaskOption, type WrittenMasks, writeMasks } from './masks/option.ts';
 import {
   type Arithmetic,
   type Bias,
@@ -18,10 +21,9 @@ import {
   type Shape,
 } from './plan.ts';
 import { type QKNorm, withNormalization } from './qknorm.ts';
-import { checkLookup, uploadLookup } from './lookup.ts';
 import type { Tables, TableUse } from './tables.ts';
-import { cacheKey, checkTerm, checkValueTable, prepareTerms, type ScratchNeed } from './terms.ts';
 import { DTYPES, type Home, makeTensor, Tensor } from './tensor.ts';
+import { cacheKey, checkTerm, checkValueTable, prepareTerms, type ScratchNeed } from './terms.ts';
 import type { Job } from './threads/types.ts';
 import * as field from './wasm/generated/job.ts';
 
@@ -59,6 +61,14 @@ export interface AttentionOptions {
   readonly keyLengths?: Int32Array | readonly number[];
   /** Default `'bhld'`. */
   readonly layout?: Layout;
+  /**
+   * Keys and values of the tokens before: k and v are stored behind them, then the queries attend to all. Without k and v (undefined or
+   * null) nothing is stored. The L queries stand where the last L of the n new keys do, without new keys at the last L that are stored, and
+   * S counts what is stored, in each batch row for itself. `keyLengths` is then the length of each row after the call: a row takes as many
+   * of the new keys as it is short of that, and its queries beyond stand for nothing. A call that fails or is aborted leaves the cache as
+   * it was.
+   */
+  readonly cache?: KVCache;
   /** Written instead of a new tensor; same shape as the result, f32, f16 or bf16. May not overlap an input. */
   readonly out?: Tensor;
   /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
@@ -81,6 +91,7 @@ const OPTION_NAMES = [
   'mask',
   'keyLengths',
   'layout',
+  'cache',
   'out',
   'signal',
   'onProgress',
@@ -528,6 +539,166 @@ function resultTensor(office: Office, where: string, shape: readonly number[], o
   return makeTensor(office, where, shape, undefined, out?.dtype ?? 'f32');
 }
 
+/** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
+export interface CachedKeys {
+  readonly shape: Shape;
+  /** Position of query 0 of each batch row. */
+  readonly queryOffsets: readonly number[];
+  /** Keys of each batch row that count. */
+  readonly lengths: Int32Array;
+  /** Keys before a query that it sees; undefined: no bound, or one in the masks. */
+  readonly left: number | undefined;
+  readonly masks: readonly Mask[];
+  readonly encodings: readonly Encoding[];
+  /** True if the keys are stored rotated. */
+  readonly storesTurned: boolean;
+  /** @throws RangeError if the stored keys do not go with the call's rotation */
+  checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void;
+  /** Reserves what the new keys need; the jobs that store them. */
+  begin(where: string, lease: Lease): readonly Job[];
+  /** K, V and their pages, as fields of the job block. */
+  fields(lease: Lease): readonly (readonly [number, number])[];
+  /** The jobs have run: from here on the new keys are there. */
+  commit(): void;
+  /** The call is over. Without `commit` the cache is as it was. */
+  end(): void;
+}
+
+type Operands = { readonly q: Tensor; readonly k?: Tensor; readonly v?: Tensor };
+
+function checkOperands(where: string, q: unknown, k: unknown, v: unknown, cache: unknown, office: Office): Operands {
+  const query = checkTensor(where, 'q', q, office);
+  if (cache !== undefined && (k ?? v ?? undefined) === undefined) return { q: query };
+  return { q: query, k: checkTensor(where, 'k', k, office), v: checkTensor(where, 'v', v, office) };
+}
+
+function cachedKeys(where: string, operands: Operands, given: AttentionOptions, office: Office): CachedKeys | undefined {
+  const { cache, keyLengths, queryOffset } = given;
+  if (cache === undefined) return undefined;
+  if (typeof cache?.use !== 'function') throw wrongType(where, 'cache', 'a cache from engine.kvCache', cache);
+  for (const name of ['keyOffset', 'totalKeys'] as const) {
+    if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "cache", which holds all keys', given[name]);
+  }
+  if (queryOffset !== undefined) integer(where, 'queryOffset', queryOffset, -UNBOUNDED, UNBOUNDED);
+  return cache.use(where, office, operands, { layout: given.layout, keyLengths, queryOffset });
+}
+
+/** A call at one place: the whole call, or one batch row of it if rows stand at different places. */
+interface Placed {
+  readonly place: Place;
+  readonly first: number;
+  readonly last: number;
+  readonly plan: Plan;
+  readonly keys: Map<unknown, string>;
+  readonly masks: LoweredMasks;
+}
+
+function lowerAt(
+  where: string,
+  given: AttentionOptions,
+  shape: Shape,
+  place: Place,
+  cached: CachedKeys | undefined,
+  office: Office,
+): Placed {
+  const { left } = cached ?? {};
+  const window = left === undefined ? given.window : { ...given.window, left: Math.min(left, given.window?.left ?? left) };
+  const { first, last } = visibleRange(where, window === undefined ? given : { ...given, window }, place);
+  let { encoding, mask } = given;
+  if (cached?.encodings.length) {
+    encoding = [...new Set([...cached.encodings, ...(encoding === undefined ? [] : Array.isArray(encoding) ? encoding : [encoding])])];
+  }
+  if (cached?.masks.length) mask = [...cached.masks, ...(mask === undefined ? [] : Array.isArray(mask) ? mask : [mask])];
+  const { plan, keys } = lower(where, encoding, shape, place, office);
+  const normalized = withNormalization(where, plan, given.qkNorm, shape);
+  cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);
+  return { place, first, last, plan: normalized, keys, masks: lowerMaskOption(where, mask, shape, place, office) };
+}
+
+/** What the jobs of a call have in common. */
+interface Ready {
+  readonly shape: Shape;
+  readonly layout: Layout;
+  readonly operands: Operands;
+  readonly cached: CachedKeys | undefined;
+  readonly cachedFields: readonly (readonly [number, number])[];
+  readonly scale: number;
+  readonly softcap: number;
+  readonly queries: number;
+  readonly lengthsAt: number;
+  readonly sinksAt: number;
+  readonly target: Tensor;
+  readonly lse: Tensor | undefined;
+}
+
+/** A parameter block of `attend`, and the scratch that it lays out. */
+interface WrittenJob {
+  readonly at: number;
+  readonly scratch: number;
+  readonly tables: readonly TableUse[];
+}
+
+function writeJob(ready: Ready, { place, first, last, plan, keys, masks: loweredMasks }: Placed, office: Office, lease: Lease): WrittenJob {
+  const { shape, layout, operands, cached, scale, softcap, queries, target, lse } = ready;
+  const { B, H, G, L, S, D, E } = shape;
+  const { rotation } = plan;
+  const tables = rotation && rotationTables(rotation, shape, place, office, lease);
+  const masks = writeMasks(loweredMasks, shape, place, office, lease);
+  const biases = writeBiases(plan, keys, masks.entries, shape, place, office, lease);
+  const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, lease) : [];
+  const unit = softcap ? 1 / softcap : LOG2E;
+  const context = { shape, place, tables: office.tables, lease, unit, scale, queries };
+  const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, context);
+  const queryBias = plan.queryBias ? lease.upload(plan.queryBias) : 0;
+  const scratch = scratchLayout(shape, parts.rows, parts.needs);
+  const at = lease.block(field.JOB_SIZE);
+
+  const writer = lease.writer(at);
+  writeTensor(writer, field.Q, operands.q, layout);
+  if (!cached && operands.k && operands.v) {
+    writeTensor(writer, field.K, operands.k, layout);
+    writeTensor(writer, field.V, operands.v, layout);
+  }
+  writeTensor(writer, field.OUT, target, layout);
+  [B, H, G, L, S, D, E].forEach((n, index) => {
+    writer.int(field.DIM_B + 4 * index, n);
+  });
+  writer
+    .int(field.LSE, lse ? lse.pointer : 0)
+    .f32(field.Q_SCALE, scale * unit)
+    .f32(field.CAP, softcap * LOG2E)
+    .int(field.FIRST, first)
+    .int(field.LAST, last)
+    .int(field.KEY_LENGTHS, ready.lengthsAt)
+    .int(field.SINKS, ready.sinksAt)
+    .int(field.QUERIES, queries)
+    .int(field.BIAS_COUNT, biases.count)
+    .int(field.BIASES, biases.at)
+    .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
+    .int(field.QUERY_BIAS, queryBias);
+  const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
+  for (const [name, value] of fields) writer.int(name, value);
+  if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
+  if (rotation && tables) writeRotation(writer, rotation, tables.q.at, cached?.storesTurned ? 0 : tables.k.at, shape);
+  return { at, scratch: scratch.bytes, tables: tables ? [tables.q, tables.k] : [] };
+}
+
+/** The one job of a call, or that of all its batch rows together. */
+function joinJobs(jobs: readonly WrittenJob[], tiles: number, lease: Lease): Pick<Job, 'kernel' | 'job'> {
+  const [only] = jobs as [WrittenJob];
+  if (jobs.length === 1) return { kernel: 'attend', job: only.at };
+  const job = lease.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
+  return { kernel: 'attendRows', job };
+}
+
+/** Where the call stands, or each batch row if they stand apart. */
+function placesOf(where: string, given: AttentionOptions, shape: Shape, cached: CachedKeys | undefined): Place[] {
+  if (!cached) return [placeOf(where, given, shape)];
+  const offsets = new Set(cached.queryOffsets);
+  const at = (queryOffset: number): Place => ({ queryOffset, keyOffset: 0, totalKeys: shape.S });
+  return offsets.size > 1 ? cached.queryOffsets.map(at) : [...offsets].map(at);
+}
+
 /** Checks a call and gets everything ready for it. @throws before anything is changed */
 export function prepareAttention(
   office: Office,
@@ -540,93 +711,65 @@ export function prepareAttention(
 ): Call {
   office.alive();
   knownOptions(where, given, OPTION_NAMES);
-  const tensors = { q: checkTensor(where, 'q', q, office), k: checkTensor(where, 'k', k, office), v: checkTensor(where, 'v', v, office) };
-  const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
-  const shape = checkShapes(where, tensors.q, tensors.k, tensors.v, layout);
-  const { B, H, G, L, S, D, E } = shape;
+  const operands = checkOperands(where, q, k, v, given.cache, office);
+  const layout = oneOf(where, 'layout', given.layout ?? given.cache?.layout ?? 'bhld', ['bhld', 'blhd']);
+  const cached = cachedKeys(where, operands, given, office);
+  const shape = cached?.shape ?? checkShapes(where, operands.q, operands.k as Tensor, operands.v as Tensor, layout);
+  const { B, H, L, S, D, E } = shape;
   const scale = given.scale === undefined ? 1 / Math.sqrt(D) : finite(where, 'scale', given.scale);
   const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
-  const place = placeOf(where, given, shape);
-  const { first, last } = visibleRange(where, given, place);
+  const places = placesOf(where, given, shape, cached);
+  const [place] = places as [Place];
   const sinks = given.sinks === 'smooth' ? new Float32Array(H) : numbersOf(where, 'sinks', given.sinks, H);
   if (sinks && place.totalKeys !== S) {
     throw wrongValue(where, 'sinks', 'none in a shard of the keys', 'some', 'they count once; give them to mergeStates');
   }
-  const lengths = lengthsOf(where, given.keyLengths, shape, place);
+  const lengths = cached ? cached.lengths : lengthsOf(where, given.keyLengths, shape, place);
   const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
-  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, tensors, office);
+  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, { ...operands }, office);
   if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
     throw wrongType(where, 'onProgress', 'a function', given.onProgress);
   if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
     throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
   }
-  const lowered = lower(where, given.encoding, shape, place, office);
-  const { keys } = lowered;
-  const plan = withNormalization(where, lowered.plan, given.qkNorm, shape);
-  const loweredMasks = lowerMaskOption(where, given.mask, shape, place, office);
+  const placed = places.map((one) => lowerAt(where, given, shape, one, cached, office));
 
   const lease = new Lease(office.arena);
+  lease.defer(() => cached?.end());
   const staged = given.signal !== undefined;
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
   try {
     target = resultTensor(office, where, outShape, out, staged);
     lse = withLse ? makeTensor(office, where, [B, H, L]) : undefined;
-    const rotation = plan.rotation;
-    const tables = rotation && rotationTables(rotation, shape, place, office, lease);
-    const masks = writeMasks(loweredMasks, shape, place, office, lease);
-    const biases = writeBiases(plan, keys, masks.entries, shape, place, office, lease);
-    const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, lease) : [];
+    const storing = cached?.begin(where, lease) ?? [];
+    const cachedFields = cached?.fields(lease) ?? [];
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : office.threads;
     const { queries, tiles } = tiling(shape, threads);
-    const unit = softcap ? 1 / softcap : LOG2E;
-    const context = { shape, place, tables: office.tables, lease, unit, scale, queries };
-    const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, context);
-    const queryBias = plan.queryBias ? lease.upload(plan.queryBias) : 0;
-    const scratch = scratchLayout(shape, parts.rows, parts.needs);
-    const used = Math.max(1, Math.min(threads, tiles));
-    const scratchAt = lease.allocate(scratch.bytes * used);
-    const lengthsAt = lengths ? lease.upload(lengths) : 0;
+    const lengthsAt = lengths?.some((length) => length !== S) ? lease.upload(lengths) : 0;
     const sinksAt = sinks ? lease.upload(sinks) : 0;
-    const job = lease.block(field.JOB_SIZE);
-    for (const tensor of Object.values(tensors)) lease.defer(tensor.pin());
+    const ready = { shape, layout, operands, cached, cachedFields, scale, softcap, queries, lengthsAt, sinksAt, target, lse };
+    const jobs = placed.map((one) => writeJob(ready, one, office, lease));
+    const used = Math.max(1, Math.min(threads, tiles));
+    const scratchStride = Math.max(...jobs.map(({ scratch }) => scratch));
+    const scratch = lease.allocate(scratchStride * used);
+    const { kernel, job } = joinJobs(jobs, tiles, lease);
+    for (const tensor of Object.values(operands)) lease.defer(tensor.pin());
     if (out) lease.defer(out.pin());
 
-    const writer = lease.writer(job);
-    writeTensor(writer, field.Q, tensors.q, layout);
-    writeTensor(writer, field.K, tensors.k, layout);
-    writeTensor(writer, field.V, tensors.v, layout);
-    writeTensor(writer, field.OUT, target, layout);
-    [B, H, G, L, S, D, E].forEach((n, index) => writer.int(field.DIM_B + 4 * index, n));
-    writer
-      .int(field.LSE, lse ? lse.pointer : 0)
-      .f32(field.Q_SCALE, scale * unit)
-      .f32(field.CAP, softcap * LOG2E)
-      .int(field.FIRST, first)
-      .int(field.LAST, last)
-      .int(field.KEY_LENGTHS, lengthsAt)
-      .int(field.SINKS, sinksAt)
-      .int(field.QUERIES, queries)
-      .int(field.BIAS_COUNT, biases.count)
-      .int(field.BIASES, biases.at)
-      .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
-      .int(field.QUERY_BIAS, queryBias);
-    for (const [name, at] of [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization]) writer.int(name, at);
-    if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
-    if (rotation && tables) writeRotation(writer, rotation, tables.q.at, tables.k.at, shape);
-
+    const tables = jobs.flatMap((one) => one.tables);
     const result = target;
     return {
-      preparations: tables ? [...tables.q.jobs, ...tables.k.jobs] : [],
-      job: { kernel: 'attend', job, tiles, scratch: scratchAt, scratchStride: scratch.bytes, threads: used },
+      preparations: [...storing, ...tables.flatMap((table) => table.jobs)],
+      job: { kernel, job, tiles, scratch, scratchStride, threads: used },
       finish() {
-        tables?.q.done();
-        tables?.k.done();
+        for (const table of tables) table.done();
         if (out && result !== out) {
           out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
           result.dispose();
         }
+        cached?.commit();
         return { out: out ?? result, ...(lse && { lse }) };
       },
       release(failed) {

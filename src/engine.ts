@@ -2,6 +2,7 @@ import { type AttentionOptions, type Call, type Office, prepareAttention } from 
 import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
 import { makeDisposable } from './dispose.ts';
 import { RelposError } from './errors.ts';
+import { type KVCache, type KVCacheOptions, makeCache } from './kvcache.ts';
 import { type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
 import type { Arithmetic, Encoding } from './plan.ts';
 import type { WorkerFactory } from './platform/handle.ts';
@@ -138,13 +139,13 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Promise<Tensor> {
+  async attention(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Promise<Tensor> {
     const call = prepareAttention(this.#office, 'attention', q, k, v, options, false);
     return (await this.#run(call, options)).out;
   }
 
   /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
-  attentionSync(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  attentionSync(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Tensor {
     forbidAsync('attentionSync', options);
     return this.#runSync(prepareAttention(this.#office, 'attentionSync', q, k, v, options, false)).out;
   }
@@ -171,13 +172,23 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async attentionPartial(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
+  async attentionPartial(
+    q: Tensor,
+    k: Tensor | null | undefined,
+    v: Tensor | null | undefined,
+    options: AttentionOptions = {},
+  ): Promise<{ out: Tensor; lse: Tensor }> {
     const call = prepareAttention(this.#office, 'attentionPartial', q, k, v, options, true);
     return (await this.#run(call, options)) as { out: Tensor; lse: Tensor };
   }
 
   /** `attentionPartial` before returning. */
-  attentionPartialSync(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): { out: Tensor; lse: Tensor } {
+  attentionPartialSync(
+    q: Tensor,
+    k: Tensor | null | undefined,
+    v: Tensor | null | undefined,
+    options: AttentionOptions = {},
+  ): { out: Tensor; lse: Tensor } {
     forbidAsync('attentionPartialSync', options);
     const call = prepareAttention(this.#office, 'attentionPartialSync', q, k, v, options, true);
     return this.#runSync(call) as { out: Tensor; lse: Tensor };
@@ -239,6 +250,25 @@ export class Engine {
   /** Elementary functions in f64 that give the same bits on every host: for your own encodings and tables. */
   get math(): Arithmetic {
     return this.#office.math;
+  }
+
+  /**
+   * A cache of keys and values for token-by-token calls: see `KVCache`. Its memory, `capacity` keys and values for every batch row and head,
+   * is reserved here.
+   *
+   * @throws TypeError, RangeError if an option is wrong
+   * @throws RelposError `out-of-memory`, `disposed`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const cache = engine.kvCache({ batch: 1, heads: 2, headDim: 64, capacity: 4096, dtype: 'f16' });
+   * const [q, k, v] = [engine.tensor([1, 8, 1, 64]), engine.tensor([1, 2, 1, 64]), engine.tensor([1, 2, 1, 64])];
+   * const out = await engine.attention(q, k, v, { cache, causal: true });
+   * engine.dispose();
+   * ```
+   */
+  kvCache(options: KVCacheOptions): KVCache {
+    return makeCache(this.#office, (job) => this.#parts.pool.runSync(job), 'kvCache', options);
   }
 
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */

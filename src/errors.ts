@@ -2,12 +2,13 @@
  * What can go wrong in the state of an engine, as opposed to in an argument (those are `TypeError` and `RangeError`):
  *
  * - `disposed`: an engine, tensor or cache was used after its `dispose()`.
+ * - `busy`: a cache was changed while a call that uses it was under way.
  * - `out-of-memory`: the engine's memory cannot grow enough; `asked` and `limit` are in bytes.
  * - `kernel-trap`: a kernel trapped, or a worker died while it held work; the next call runs on a rebuilt pool.
  * - `unsupported-runtime`: the host has no WebAssembly SIMD, or forbids compiling.
  * - `bad-wasm`: the `wasm` option is not this version's kernels.
  */
-export type RelposErrorCode = 'disposed' | 'out-of-memory' | 'kernel-trap' | 'unsupported-runtime' | 'bad-wasm';
+export type RelposErrorCode = 'disposed' | 'busy' | 'out-of-memory' | 'kernel-trap' | 'unsupported-runtime' | 'bad-wasm';
 
 /** An error of state; `code` says which. Wrong arguments give `TypeError` (wrong type) or `RangeError` (wrong value) instead. */
 export class RelposError extends Error {

@@ -1,10 +1,10 @@
 // The cache of keys and values, as its user sees it.
 
 import { type CachedKeys, checkTensor, type Layout, type Office } from './attention.ts';
-import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './cache/core.ts';
 import type { CacheDType } from './cache/store.ts';
 import { CacheUse, checkCounts, checkNewRows, type Operands, type UseOptions } from './cache/use.ts';
+import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
 import { makeDisposable } from './dispose.ts';
 import type { Encoding } from './plan.ts';
 import type { Tensor } from './tensor.ts';

@@ -6,7 +6,7 @@ import { wrongValue } from '../check.ts';
 import { RelposError } from '../errors.ts';
 import type { Encoding, Plan, Rotation } from '../plan.ts';
 import type { Job } from '../threads/types.ts';
-import { type NewRows, shiftJobs, type Writing, appendJobs } from './jobs.ts';
+import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
 import { PagePool } from './pages.ts';
 import { type Bounds, checkCut, checkGrowth, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
 import { type CacheDType, type CacheShape, layoutPages, type PageLayout } from './store.ts';

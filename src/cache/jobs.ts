@@ -48,12 +48,7 @@ function blockOf(kernel: 'append' | 'shift', target: Target, office: Office, lea
   const at = lease.block(field.JOB_SIZE);
   const writer = lease.writer(at);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
-  writer
-    .int(field.DIM_G, G)
-    .int(field.DIM_D, D)
-    .int(field.DIM_E, E)
-    .int(field.QUERY_STARTS, firstAt)
-    .int(field.KEY_LENGTHS, endAt);
+  writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.QUERY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
   return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads } };
 }
 

@@ -1,6 +1,7 @@
 import { finite, integer, options, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding } from '../plan.ts';
 import { copyNumbers, type Numbers } from './lists.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `alibi`. */
 export interface AlibiOptions {
@@ -68,3 +69,14 @@ export function alibi(given: AlibiOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'alibi',
+    formula: 'b = −m_h · |i − j|',
+    options: 'heads, maxBias, slopes',
+    models: 'BLOOM, MPT, Falcon',
+    make: alibi,
+  },
+];

@@ -4,6 +4,7 @@ import { copyNumbers, placeOf } from './lists.ts';
 import { explicitPositions, type PositionList, part, positionList } from './positions.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from './rope.ts';
 import { plainFrequencies } from './rope-scaling.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `axialRotary`. n is the number of axes. */
 export interface AxialRotaryOptions {
@@ -211,3 +212,15 @@ function gridCoordinates(where: string, given: AxialRotaryOptions, grid: readonl
     });
   });
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'axialRotary',
+    formula: 'q, k turned by the sum over axes of coordinate · frequency',
+    options:
+      'dim, layout, theta, frequencies, scale, arrangement, axisOrder, grid, coordinates, referenceGrid, gridOffset, prefix, exclude, repeatKeys, positions, queryPositions, start, layoutOut',
+    models: 'Qwen2-VL vision, Pixtral, DINOv3, SAM 2, EVA',
+    make: axialRotary,
+  },
+];

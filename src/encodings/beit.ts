@@ -3,6 +3,7 @@ import type { Encoding, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from './grid.ts';
 import { copyByHead, copyGrid, type HeadTable } from './lists.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `beit`. */
 export interface BeitOptions {
@@ -75,3 +76,14 @@ export function beit(given: BeitOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'beit',
+    formula: 'as swin, and three rows for the class token',
+    options: 'windowSize, table, pretrainedWindowSize',
+    models: 'BEiT, Data2Vec-Vision',
+    make: beit,
+  },
+];

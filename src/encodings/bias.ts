@@ -1,6 +1,7 @@
 import { wrongType } from '../check.ts';
 import type { Encoding } from '../plan.ts';
 import { Tensor } from '../tensor.ts';
+import type { Scheme } from './scheme.ts';
 
 /**
  * A dense additive bias: s(i, j) += tensor[b, h, i, j]. The tensor is f32 [B|1, H|1, L|1, S] and is read at each call, in place; −Infinity
@@ -18,3 +19,14 @@ export function bias(tensor: Tensor): Encoding {
   if (!(tensor instanceof Tensor)) throw wrongType('bias', 'tensor', 'a tensor', tensor);
   return { name: 'bias', lower: () => ({ biases: [{ kind: 'dense', tensor }] }) };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'bias',
+    formula: 'b = tensor[b, h, i, j]',
+    options: 'tensor [B|1, H|1, L|1, S]',
+    models: 'anything that comes as a matrix',
+    make: bias,
+  },
+];

@@ -4,6 +4,7 @@ import { DIFFERENCES_LIMIT } from './differences.ts';
 import { copyByHead, copyIntegers, type HeadTable, type Integers, placeOf, type Standing, standing } from './lists.ts';
 import { type Buckets, copyBuckets, t5Bucket } from './t5.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `cpmAnt`, with the checkpoint's keys in brackets. */
 export interface CpmAntOptions {
@@ -100,3 +101,14 @@ export function cpmAnt(given: CpmAntOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'cpmAnt',
+    formula: 'b = table[bucket(j − i), h] within a segment, table[buckets + segment(i)·T + segment(j), h] between segments',
+    options: 'heads, positionBiasNumBuckets, positionBiasMaxDistance, segmentTypes, table, segments',
+    models: 'CPM-Ant',
+    make: cpmAnt,
+  },
+];

@@ -1,6 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding, RowMap, Term } from '../plan.ts';
 import { byHead, expectSize, readTable, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `deberta`, with the checkpoint's keys. */
 export interface DebertaOptions {
@@ -78,3 +79,14 @@ export function deberta(given: DebertaOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'deberta',
+    formula: 's = scale · (q·k + q·Kr[δ(i − j)] + k·Qr[δ(i − j)])',
+    options: 'maxRelativePositions, positionBuckets, posAttType, posKey, posQuery',
+    models: 'DeBERTa v1, v2, v3',
+    make: deberta,
+  },
+];

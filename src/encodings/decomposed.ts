@@ -1,6 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Encoding, Term } from '../plan.ts';
 import { readTable, rowsOf, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `decomposed`. */
 export interface DecomposedOptions {
@@ -90,3 +91,14 @@ function axisTerm(
   );
   return { ...term, rows: { kind: 'index', index } };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'decomposed',
+    formula: 's = scale · q·k + q·Rh[y_q − y_k] + q·Rw[x_q − x_k]',
+    options: 'querySize, keySize, relPosH, relPosW',
+    models: 'SAM, ViTDet, MViTv2',
+    make: decomposed,
+  },
+];

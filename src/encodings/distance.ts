@@ -1,6 +1,7 @@
 import { integer, options } from '../check.ts';
 import type { Encoding, LowerContext, RowMap } from '../plan.ts';
 import { expectSize, readTable, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `distance` and `direction`. */
 export interface DistanceOptions {
@@ -75,3 +76,21 @@ export function direction(given: DistanceOptions): Encoding {
     return [sign(Math.floor(Math.abs(r) / side) * r) * r, sign(r) * r];
   });
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'distance',
+    formula: 's = scale · q·(k + W·[cos(πx/K), sin(πx/K)] + b)',
+    options: 'window, weight, bias',
+    models: 'distance encoding of a clipped window',
+    make: distance,
+  },
+  {
+    name: 'direction',
+    formula: 's = scale · q·(k + W·[sgn(row step), sgn(r)]·r + b)',
+    options: 'window, weight, bias',
+    models: 'direction encoding of a clipped window',
+    make: direction,
+  },
+];

@@ -2,6 +2,7 @@ import { finite, options } from '../check.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan.ts';
 import { copyHeads, copyNumbers, placeOf } from './lists.ts';
 import { copyTable, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `fire`. */
 export interface FireOptions {
@@ -109,3 +110,14 @@ export function fire(given: FireOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'fire',
+    formula: 'b = MLP(ψ(i − j) / ψ(max(threshold, i)))_h, ψ(x) = ln(1 + c·x)',
+    options: 'weight1, bias1, weight2, bias2, c, threshold, epsilon',
+    models: 'FIRE',
+    make: fire,
+  },
+];

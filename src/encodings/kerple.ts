@@ -1,6 +1,7 @@
 import { integer, oneOf, options, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding } from '../plan.ts';
 import { copyNumbers, type Numbers } from './lists.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `kerple`. */
 export interface KerpleOptions {
@@ -69,3 +70,14 @@ export function kerple(given: KerpleOptions): Encoding {
     }),
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'kerple',
+    formula: 'b = −p_h · ln(1 + a_h·|i − j|), or −a_h · |i − j|^p_h',
+    options: 'heads, kind, biasP, biasA',
+    models: 'KERPLE',
+    make: kerple,
+  },
+];

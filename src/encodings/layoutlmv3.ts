@@ -3,6 +3,7 @@ import type { Bias, Encoding } from '../plan.ts';
 import { copyByHead, copyIntegers, type HeadTable, type Integers } from './lists.ts';
 import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `layoutLMv3`, with the checkpoint's keys in brackets. */
 export interface LayoutLMv3Options {
@@ -116,3 +117,14 @@ export function layoutLMv3(given: LayoutLMv3Options): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'layoutLMv3',
+    formula: 'b = (table[bucket(p_j − p_i)] + tableX[bucket(x_j − x_i)] + tableY[bucket(y_j − y_i)]) / √D',
+    options: 'heads, relPosBins, maxRelPos, rel2dPosBins, maxRel2dPos, relPosBias, relPosXBias, relPosYBias, bbox, positions, divided',
+    models: 'LayoutLMv3, LayoutLMv2',
+    make: layoutLMv3,
+  },
+];

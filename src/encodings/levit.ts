@@ -3,6 +3,7 @@ import type { Encoding, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyGrid, copyHeads } from './lists.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `levit`. */
 export interface LevitOptions {
@@ -50,3 +51,14 @@ export function levit(given: LevitOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'levit',
+    formula: 'b = attentionBiases[head, |y_i − y_j| · w + |x_i − x_j|]',
+    options: 'resolution, attentionBiases, stride',
+    models: 'LeViT, TinyViT, EfficientFormer',
+    make: levit,
+  },
+];

@@ -3,6 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { differences, gridCodes, windowIndex } from './grid.ts';
 import { copyGrid, copyHeads } from './lists.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `maxvit`. */
 export interface MaxvitOptions {
@@ -38,3 +39,14 @@ export function maxvit(given: MaxvitOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'maxvit',
+    formula: 'b = table[head, y_j − y_i + h − 1, x_j − x_i + w − 1]',
+    options: 'windowSize, table',
+    models: 'MaxViT, CoAtNet',
+    make: maxvit,
+  },
+];

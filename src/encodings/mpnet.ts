@@ -3,6 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { copyByHead } from './lists.ts';
 import { offsetBuckets } from './t5.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `mpnet`. */
 export interface MPNetOptions {
@@ -34,3 +35,14 @@ export function mpnet(given: MPNetOptions): Encoding {
   const table = copyByHead(where, 'table', given.table, SIZES.buckets, heads);
   return { name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'mpnet',
+    formula: 'b = table[bucket(j − i), h], 32 buckets up to 128',
+    options: 'heads, table',
+    models: 'MPNet',
+    make: mpnet,
+  },
+];

@@ -3,6 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { type PositionList, positionList } from './positions.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
 import { checkScaling, type RopeScaling } from './rope-scaling.ts';
+import type { Scheme } from './scheme.ts';
 
 /** How the pairs are dealt out to the axes. */
 export type MropeArrangement = 'chunked' | 'interleaved' | 'alternating';
@@ -122,3 +123,14 @@ function counts(where: string, name: string, given: unknown): number[] {
   if (!Array.isArray(given) || given.length === 0) throw wrongType(where, name, 'an array of integers', given);
   return given.map((n, i) => integer(where, `${name}[${i}]`, n, 0, 256));
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'mrope',
+    formula: 'q, k turned by position(axis of i) · theta^(−2i/dim) in pair i',
+    options: 'dim, theta, layout, sections, arrangement, axisOrder, positions, queryPositions, scaling, start, layoutOut, offset',
+    models: 'Qwen2-VL, PaddleOCR-VL, GLM-4V (chunked); Qwen3-VL (interleaved); ERNIE 4.5-VL (alternating)',
+    make: mrope,
+  },
+];

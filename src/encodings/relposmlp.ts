@@ -4,6 +4,7 @@ import { type CoordinateMlp, coordinateTable, signedLog, windowIndex } from './g
 import { copyGrid, copyNumbers } from './lists.ts';
 import { swinIndex } from './swin.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** The weights of a coordinate MLP. */
 export interface CoordinateMlpOptions {
@@ -89,3 +90,14 @@ export function relPosMlp(given: RelPosMlpOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'relPosMlp',
+    formula: 'b = MLP(s(y_i − y_j), s(x_i − x_j)), s(d) = sign(d) · ln(1 + |d|)',
+    options: 'windowSize, weight1, bias1, weight2, bias2, prefixTokens',
+    models: 'Swin v2 CR, MaxViT and CoAtNet of timm',
+    make: relPosMlp,
+  },
+];

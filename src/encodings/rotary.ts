@@ -3,6 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { type PositionList, positionList } from './positions.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
 import { checkScaling, type RopeScaling } from './rope-scaling.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `rotary`. */
 export interface RotaryOptions {
@@ -60,3 +61,14 @@ export function rotary(given: RotaryOptions): Encoding {
   const queries = positionList(where, 'queryPositions', given.queryPositions);
   return { name: where, lower: (context) => lowerRope({ where, width, theta, scaling, ...shared, keys, queries }, context) };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'rotary',
+    formula: 'q, k turned by position · theta^(−2i/dim) in pair i',
+    options: 'dim, theta, layout, layoutOut, start, scaling, offset, positions, queryPositions',
+    models: 'LLaMA, Mistral, Qwen, Gemma, Phi, GPT-NeoX (halves); GPT-J, CodeGen, Cohere (pairs)',
+    make: rotary,
+  },
+];

@@ -1,5 +1,6 @@
 import { finite, integer, options, wrongValue } from '../check.ts';
 import type { Encoding } from '../plan.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `sandwich`. */
 export interface SandwichOptions {
@@ -49,3 +50,14 @@ export function sandwich(given: SandwichOptions): Encoding {
     }),
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'sandwich',
+    formula: 'b = (Σ_t cos((i − j) / theta^(2t/width)) − width/2) / (8h/H)',
+    options: 'heads, width, theta',
+    models: 'Sandwich, NeMo',
+    make: sandwich,
+  },
+];

@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../check.ts';
 import type { Encoding, RowMap, Term } from '../plan.ts';
 import { copyTable, expectSize, readTable, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `shaw`. Tables are shared by all heads; at least one must be given. */
 export interface ShawOptions {
@@ -87,3 +88,21 @@ export function musicTransformer(given: MusicTransformerOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'shaw',
+    formula: 's = scale · q·(k + aK[clip(j − i)]), o = Σ p·(v + aV[clip(j − i)])',
+    options: 'left, right, keys, queries, values',
+    models: 'Shaw et al. 2018, Wav2Vec2-BERT, SeamlessM4T v2, BERT relative_key and relative_key_query',
+    make: shaw,
+  },
+  {
+    name: 'musicTransformer',
+    formula: 's = scale · (q·k + q·Er[rows − 1 + j − i])',
+    options: 'table, heads',
+    models: 'Music Transformer',
+    make: musicTransformer,
+  },
+];

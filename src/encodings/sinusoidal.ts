@@ -1,5 +1,6 @@
 import { finite, integer, oneOf, options, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding } from '../plan.ts';
+import type { Scheme } from './scheme.ts';
 
 /** How sines and cosines share the channels: `'interleaved'` (sin, cos, sin, cos …: the paper) or `'halves'` (all sines, then all cosines). */
 export type SinusoidLayout = 'interleaved' | 'halves';
@@ -112,3 +113,14 @@ export function lowRank(left: Float32Array, right: Float32Array, rank: number): 
     return sum;
   });
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'sinusoidal',
+    formula: 's = scale · q·(k + P[clip(i − j) + k])',
+    options: 'maxDistance, base, layout',
+    models: 'Transformer (relative, fixed table)',
+    make: sinusoidal,
+  },
+];

@@ -3,6 +3,7 @@ import type { Bias, Encoding, LowerContext, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyByHead, copyGrid, placeOf } from './lists.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** A shifted image: which windows mix regions that were apart. */
 export interface ShiftedWindows {
@@ -99,3 +100,14 @@ export function swin(given: SwinOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'swin',
+    formula: 'b = table[(y_i − y_j + h − 1)·(2w − 1) + x_i − x_j + w − 1, head]',
+    options: 'windowSize, table, shifted',
+    models: 'Swin, Donut, CLAP, MaskFormer-Swin',
+    make: swin,
+  },
+];

@@ -5,6 +5,7 @@ import { copyGrid, copyNumbers } from './lists.ts';
 import { type CoordinateMlpOptions, copyMlp } from './relposmlp.ts';
 import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `swinV2`. The MLP is `continuous_position_bias_mlp`: `0.weight`, `0.bias` and `2.weight`. */
 export interface SwinV2Options extends CoordinateMlpOptions {
@@ -77,3 +78,14 @@ export function swinV2(given: SwinV2Options): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'swinV2',
+    formula: 's = exp(logitScale) · cos(q, k) + 16 · σ(MLP(log coordinates))',
+    options: 'windowSize, pretrainedWindowSize, logitScale, weight1, bias1, weight2, shifted',
+    models: 'Swin v2',
+    make: swinV2,
+  },
+];

@@ -3,6 +3,7 @@ import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from './differences.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from './lists.ts';
 import type { Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `t5`, with the checkpoint's keys in brackets. */
 export interface T5Options {
@@ -119,3 +120,14 @@ export function t5(given: T5Options): Encoding {
     lower: (context) => ({ biases: [differenceBuckets([where, 'positions'], positions, table, sizes, context)] }),
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 't5',
+    formula: 'b = table[bucket(j − i), h]',
+    options: 'heads, buckets, maxDistance, bidirectional, table, positions, scalingFactor',
+    models: 'T5, mT5, Switch, Pop2Piano, Pix2Struct, LongT5, UDOP',
+    make: t5,
+  },
+];

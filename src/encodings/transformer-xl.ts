@@ -2,6 +2,7 @@ import { options, oneOf, wrongType, wrongValue } from '../check.ts';
 import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan.ts';
 import { Tensor } from '../tensor.ts';
 import { byHead, expectSize, readTable, rowsOf, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** s = scale · [ (qᵢ + u_h)·kⱼ + (qᵢ + w_h)·r_h[ρ(j − i)] ], the form that this family shares. r is [rows, H, D]. */
 function contentAndPosition(where: string, names: [string, string], u: Float32Array, w: Float32Array, r: Float32Array, rows: RowMap) {
@@ -196,3 +197,28 @@ function segmentTerm(where: string, { bias, embed, segments }: SegmentParts, { s
   const index = { rows, columns, map };
   return { kind: 'query', table: byHead(embed, H, D), heads: H, rows: { kind: 'index', index }, bias };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'transformerXL',
+    formula: 's = scale · ((q + u)·k + (q + v)·r(i − j))',
+    options: 'u, v, r',
+    models: 'Transformer-XL',
+    make: transformerXL,
+  },
+  {
+    name: 'xlnet',
+    formula: 's = scale · ((q + r_w)·k + (q + r_r)·r(i − j) + (q + r_s)·seg)',
+    options: 'rWBias, rRBias, r, attnType, rSBias, segEmbed, segments',
+    models: 'XLNet',
+    make: xlnet,
+  },
+  {
+    name: 'conformer',
+    formula: 's = scale · ((q + u)·k + (q + v)·r(i − j))',
+    options: 'posBiasU, posBiasV, r',
+    models: 'Wav2Vec2-Conformer, Parakeet, FastSpeech2-Conformer',
+    make: conformer,
+  },
+];

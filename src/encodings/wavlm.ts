@@ -4,6 +4,7 @@ import { Tensor } from '../tensor.ts';
 import { copyByHead, copyNumbers } from './lists.ts';
 import { copyBuckets, offsetBuckets } from './t5.ts';
 import { copyTable, type Table } from './tables.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `wavlm`, with the checkpoint's keys in brackets; `attention.` before each tensor name. */
 export interface WavLMOptions {
@@ -108,3 +109,14 @@ export function wavlm(given: WavLMOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'wavlm',
+    formula: "b = g(i) · table[bucket(j − i), h], g = a·(r·c_h − 1) + 2 from the layer's input",
+    options: 'heads, numBuckets, maxDistance, table, input, gateWeight, gateBias, gateConst',
+    models: 'WavLM',
+    make: wavlm,
+  },
+];

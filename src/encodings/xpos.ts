@@ -3,6 +3,7 @@ import type { Encoding } from '../plan.ts';
 import { placeOf } from './lists.ts';
 import { type PositionList, positionList } from './positions.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
+import type { Scheme } from './scheme.ts';
 
 /** Options of `xpos`. */
 export interface XposOptions {
@@ -69,3 +70,14 @@ export function xpos(given: XposOptions): Encoding {
     },
   };
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'xpos',
+    formula: 'rotary, q times and k over ((2i + 0.4·dim)/(1.4·dim))^((position − center)/scaleBase)',
+    options: 'dim, theta, layout, scaleBase, center, start, offset, positions, queryPositions',
+    models: 'LeX, RetNet',
+    make: xpos,
+  },
+];

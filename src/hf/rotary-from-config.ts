@@ -21,6 +21,7 @@ import {
   SOME_LAYERS,
   TRAILING,
 } from './rotary-models.ts';
+import type { Scheme } from '../encodings/scheme.ts';
 
 /** What a config does not say. */
 export interface RotaryFromConfigOptions {
@@ -204,3 +205,14 @@ function visionWidth(config: HfConfig, model: string): number {
   const rate = count(where, config, 'memory_attention_downsample_rate') ?? 1;
   return Math.floor(memory / (rate * (count(where, config, 'memory_attention_num_attention_heads') ?? 1)));
 }
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'rotaryFromConfig',
+    formula: 'q, k turned as the model of a config.json does',
+    options: 'keys of the config; arguments: layerType, layer, layout, offset, positions, queryPositions, grid, exclude',
+    models: 'some 200 model types of transformers, default to LongRoPE, M-RoPE and vision towers',
+    make: rotaryFromConfig,
+  },
+];

@@ -1,0 +1,161 @@
+// Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
+
+import { type AttentionOptions, type Call, checkOut, checkTensor, type Office, prepareAttention } from './attention.ts';
+import { Lease } from './block.ts';
+import { wrongType, wrongValue } from './check.ts';
+import { makeTensor, Tensor } from './tensor.ts';
+import type { Job } from './threads/types.ts';
+import * as field from './wasm/generated/job.ts';
+
+/** Options that mean nothing to documents without padding. */
+const FOREIGN = ['layout', 'keyLengths', 'keyOffset', 'totalKeys', 'queryOffset', 'cache'] as const;
+
+/** Where a document's queries and keys lie. */
+interface Document {
+  readonly queries: readonly [number, number];
+  readonly keys: readonly [number, number];
+}
+
+/** Cumulative lengths: 0, …, n, never falling. */
+function offsetsOf(where: string, name: string, given: unknown, n: number): readonly number[] {
+  if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
+  const list = Array.from(given as ArrayLike<number>);
+  const fits = list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => Number.isInteger(x) && x >= (list[i - 1] ?? 0));
+  if (!fits) throw wrongValue(where, name, `integers that rise from 0 to ${n}, the rows there are`, given);
+  return list;
+}
+
+function documentsOf(where: string, given: AttentionOptions, T: number, U: number): Document[] {
+  if (given.queryOffsets === undefined) throw wrongType(where, 'queryOffsets', 'cumulative lengths beside "keyOffsets"', undefined);
+  const queries = offsetsOf(where, 'queryOffsets', given.queryOffsets, T);
+  const keys = offsetsOf(where, given.keyOffsets === undefined ? 'queryOffsets' : 'keyOffsets', given.keyOffsets ?? given.queryOffsets, U);
+  if (keys.length !== queries.length) throw wrongValue(where, 'keyOffsets', `${queries.length} numbers, as "queryOffsets" has`, `${keys.length}`);
+  const span = (list: readonly number[], n: number): [number, number] => [list[n] as number, list[n + 1] as number];
+  return queries.slice(1).map((_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
+}
+
+/** Rows [from, to) of [T, heads, width] as [1, n, heads, width]. */
+function rowsOf(tensor: Tensor, [from, to]: readonly [number, number], lease: Lease): Tensor {
+  const [row, head, channel] = tensor.strides as [number, number, number];
+  const [, heads, width] = tensor.shape as [number, number, number];
+  const view = tensor.restride([1, to - from, heads, width], [0, row, head, channel], from * row);
+  lease.defer(() => view.dispose());
+  return view;
+}
+
+function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Tensor>): { T: number; U: number; H: number; E: number } {
+  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+  if (q.shape.length !== 3) throw wrongValue(where, 'q', 'shape [T, H, D], beside "queryOffsets"', shown(q));
+  if (k.shape.length !== 3 || k.shape[2] !== q.shape[2]) throw wrongValue(where, 'k', `shape [U, G, D=${q.shape[2]}]`, shown(k));
+  if (v.shape.length !== 3 || v.shape[0] !== k.shape[0] || v.shape[1] !== k.shape[1]) {
+    throw wrongValue(where, 'v', `shape [U=${k.shape[0]}, G=${k.shape[1]}, E]`, shown(v));
+  }
+  const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
+  return { T: size(q, 0), U: size(k, 0), H: size(q, 1), E: size(v, 2) };
+}
+
+/** Tiles of many jobs as one: its block, and how many tiles there are. */
+function joinJobs(jobs: readonly Job[], lease: Lease): { at: number; tiles: number } {
+  const starts = new Int32Array(jobs.length);
+  const pointers = new Int32Array(jobs.length);
+  let tiles = 0;
+  jobs.forEach((job, n) => {
+    starts[n] = tiles;
+    pointers[n] = job.job;
+    tiles += job.tiles;
+  });
+  const [startsAt, jobsAt] = [lease.upload(starts), lease.upload(pointers)];
+  const at = lease.block(field.MANY_SIZE);
+  lease.writer(at).int(field.MANY_COUNT, jobs.length).int(field.MANY_STARTS, startsAt).int(field.MANY_JOBS, jobsAt);
+  return { at, tiles };
+}
+
+/** Floating-point operations below which waking other threads costs more than it gains. */
+const SMALL_WORK = 4e6;
+
+/** Checks a call on packed sequences and gets everything ready for it. @throws before anything is changed */
+export function preparePacked(
+  office: Office,
+  where: string,
+  q: unknown,
+  k: unknown,
+  v: unknown,
+  given: AttentionOptions,
+  withLse: boolean,
+): Call {
+  office.alive();
+  const tensors = { q: checkTensor(where, 'q', q, office), k: checkTensor(where, 'k', k, office), v: checkTensor(where, 'v', v, office) };
+  for (const name of FOREIGN) {
+    if ((given as Record<string, unknown>)[name] !== undefined) throw wrongValue(where, name, 'nothing beside "queryOffsets"', 'a value');
+  }
+  const masks = given.mask === undefined ? [] : [given.mask].flat();
+  if (masks.some((mask) => mask instanceof Tensor)) throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
+  const { T, U, H, E } = checkShapes(where, tensors);
+  const documents = documentsOf(where, given, T, U);
+  const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;
+  const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], tensors, office);
+  const lease = new Lease(office.arena);
+  let target: Tensor | undefined;
+  let lse: Tensor | undefined;
+  const parts: { call: Call; document: Document }[] = [];
+  const dispose = (): void => {
+    for (const { call } of parts) call.release(true);
+    if (target !== out) target?.dispose();
+    lse?.dispose();
+  };
+  try {
+    target = out && !signal ? out : makeTensor(office, where, [T, H, E], undefined, out?.dtype ?? 'f32');
+    lse = withLse ? makeTensor(office, where, [H, T]) : undefined;
+    if (out) lease.defer(out.pin());
+    let bytes = 0;
+    let work = 0;
+    const borrow = (size: number): void => {
+      bytes = Math.max(bytes, size);
+    };
+    const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
+    // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
+    const order = documents.length ? documents.toSorted((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
+    for (const document of order) {
+      if (document.queries[0] === document.queries[1] && parts.length) continue;
+      const [x, y, z] = [rowsOf(tensors.q, document.queries, lease), rowsOf(tensors.k, document.keys, lease), rowsOf(tensors.v, document.keys, lease)];
+      const call = { ...options, layout: 'blhd', out: rowsOf(target, document.queries, lease) } as const;
+      parts.push({ call: prepareAttention(office, where, x, y, z, call, withLse, { lease, borrow }), document });
+      work += 4 * H * cost(document) * Math.max(E, x.shape[3] as number);
+    }
+    const { at, tiles } = joinJobs(parts.map(({ call }) => call.job), lease);
+    const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : office.threads, tiles));
+    const scratch = lease.allocate(bytes * threads);
+    const [result, states] = [target, lse];
+    return {
+      preparations: parts.flatMap(({ call }) => call.preparations),
+      job: { kernel: 'attendMany', job: at, tiles, scratch, scratchStride: bytes, threads },
+      finish() {
+        for (const { call, document } of parts) {
+          const done = call.finish();
+          if (states && done.lse) gather(states, done.lse, document.queries);
+          done.lse?.dispose();
+        }
+        if (out && result !== out) {
+          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          result.dispose();
+        }
+        return { out: out ?? result, ...(states && { lse: states }) };
+      },
+      release(failed) {
+        lease.release();
+        if (failed) dispose();
+      },
+    };
+  } catch (error) {
+    lease.release();
+    dispose();
+    throw error;
+  }
+}
+
+/** Puts the [1, H, n] of a document into its columns of [H, T]. */
+function gather(all: Tensor, part: Tensor, range: readonly [number, number]): void {
+  const columns = all.slice(null, range);
+  columns.set(part.toArray());
+  columns.dispose();
+}
