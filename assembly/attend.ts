@@ -24,11 +24,11 @@ import { addCurve } from './curve';
 import { exp2 } from './exp';
 import { log } from './math';
 import { packKeys, packQueries, packValues } from './pack';
-import { scores } from './scores';
+import { scores, scoresOfRow } from './scores';
 import { canonical } from './simd';
 import { addHiding, addLookup, addRow, hideZeros, softcap, softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
-import { allFinite, values, valuesMasked } from './values';
+import { allFinite, values, valuesMasked, valuesOfRow } from './values';
 
 const LOG2E: f32 = 1.4426950408889634;
 const LN2: f64 = 0.6931471805599453;
@@ -220,7 +220,10 @@ function meet(
   const v = scratch + load<usize>(job, S_VALUES);
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
-  scores(group, groups, scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2), scratch + load<usize>(job, S_KEYS), s, block, D);
+  const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
+  const keys = scratch + load<usize>(job, S_KEYS);
+  if (rows == 1) scoresOfRow(group, q, keys, s, block, D);
+  else scores(group, groups, q, keys, s, block, D);
   let hidden = false;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
@@ -231,11 +234,13 @@ function meet(
     const live = liveOf(at, min(4, rows - 4 * n));
     addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     adjust(job, at, live, line, b, from, keys);
-    if (softmax(at, line, keys + 7 & ~7, from, load<i32>(job, MARK) != 0)) hidden = true;
+    if (softmax(at, line, keys + 7 & ~7, from, live, load<i32>(job, MARK) != 0)) hidden = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }
-  if (!hidden || allFinite(v, width, low - block, high - block)) values(group, groups, s, v, block, o, width);
-  else valuesMasked(group, rows, s, v, block, o, width);
+  if (!hidden || allFinite(v, width, low - block, high - block)) {
+    if (rows == 1) valuesOfRow(group, s, v, block, o, width);
+    else values(group, groups, s, v, block, o, width);
+  } else valuesMasked(group, rows, s, v, block, o, width);
 }
 
 /** Rows of a group that are not dead; these come first. */

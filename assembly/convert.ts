@@ -8,15 +8,13 @@ import { BF16, F16, F32, I32, I8, Q8 } from './job';
 }
 
 /**
- * Four halves (zero-extended to 32 bits) as f32, exact. The 15 lower bits moved up by 13 are the same number with an exponent too
+ * Four halves (sign-extended to 32 bits) as f32, exact. The 15 lower bits moved up by 13 are the same number with an exponent too
  * small by 112; one multiplication by 2^112 mends normals and subnormals alike. Infinity and NaN get their exponent by hand.
  */
 @inline function halfToFloat(h: v128): v128 {
-  const sign = i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16);
-  const size = i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13);
-  const value = f32x4.mul(size, i32x4.splat(0x77800000));
-  const special = v128.and(i32x4.ge_s(size, i32x4.splat(0x0f800000)), i32x4.splat(0x7f800000));
-  return v128.or(v128.or(value, special), sign);
+  const small = v128.and(i32x4.shl(h, 13), i32x4.splat(0x8fffe000));
+  const value = f32x4.mul(small, i32x4.splat(0x77800000));
+  return v128.or(value, v128.and(f32x4.ge(f32x4.abs(value), f32x4.splat(65536)), i32x4.splat(0x7f800000)));
 }
 
 /**
@@ -44,7 +42,7 @@ import { BF16, F16, F32, I32, I8, Q8 } from './job';
 
 @inline function loadOne(from: usize, type: i32): f32 {
   if (type == F32) return load<f32>(from);
-  if (type == F16) return f32x4.extract_lane(halfToFloat(i32x4.splat(load<u16>(from))), 0);
+  if (type == F16) return f32x4.extract_lane(halfToFloat(i32x4.splat(load<i16>(from))), 0);
   if (type == BF16) return reinterpret<f32>(<u32>load<u16>(from) << 16);
   if (type == I8) return <f32>load<i8>(from);
   return <f32>load<i32>(from);
@@ -68,13 +66,17 @@ export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32):
       memory.copy(to, from, <usize>n << 2);
       return;
     }
-    if (type == F16 || type == BF16) {
-      for (; at <= n - 4; at += 4) {
-        const raw = v128.load_zero<u64>(from);
-        const wide = i32x4.extend_low_i16x8_u(raw);
-        v128.store(to, type == F16 ? halfToFloat(wide) : i32x4.shl(wide, 16));
-        from += 8;
-        to += 16;
+    if (type == F16) {
+      for (; at <= n - 8; at += 8, from += 16, to += 32) {
+        const raw = v128.load(from);
+        v128.store(to, halfToFloat(i32x4.extend_low_i16x8_s(raw)));
+        v128.store(to, halfToFloat(i32x4.extend_high_i16x8_s(raw)), 16);
+      }
+    } else if (type == BF16) {
+      for (; at <= n - 8; at += 8, from += 16, to += 32) {
+        const raw = v128.load(from);
+        v128.store(to, v128.shuffle<i16>(i16x8.splat(0), raw, 0, 8, 1, 9, 2, 10, 3, 11));
+        v128.store(to, v128.shuffle<i16>(i16x8.splat(0), raw, 4, 12, 5, 13, 6, 14, 7, 15), 16);
       }
     }
   }
@@ -90,6 +92,15 @@ function loadQuantised(to: usize, from: usize, n: i32): void {
   const scale = load<f32>(from);
   from += 4;
   const scales = f32x4.splat(scale);
+  for (; n >= 16; n -= 16, from += 16, to += 64) {
+    const raw = v128.load(from);
+    const low = i16x8.extend_low_i8x16_s(raw);
+    const high = i16x8.extend_high_i8x16_s(raw);
+    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low))));
+    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low))), 16);
+    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high))), 32);
+    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high))), 48);
+  }
   for (; n >= 4; n -= 4, from += 4, to += 16) {
     const wide = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
     v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(wide)));

@@ -197,6 +197,12 @@ export const SCORES_ROW: i32 = 448;
 export const ROWS_TILES: i32 = 0; // tiles of a batch row
 export const ROWS_JOBS: i32 = 4; // [B] pointers
 
+// The parameter block of attendMany: jobs of `attend` one after another.
+export const MANY_COUNT: i32 = 0;
+export const MANY_STARTS: i32 = 4; // i32 [COUNT]: tiles before those of each job
+export const MANY_JOBS: i32 = 8; // [COUNT] pointers
+export const MANY_SIZE: i32 = 12;
+
 // The parameter block of rotaryTable.
 export const W_TABLE: i32 = 0; // f32 [rows][R/2 cosines, R/2 sines]
 export const W_ROWS: i32 = 4;

@@ -48,6 +48,43 @@ export function scores4x8(q: usize, keys: usize, s: usize, D: i32, row: usize): 
 }
 
 /**
+ * The first row alone × 32 keys: the same sums as scores4x8, for a group whose other rows are dead. keys: four panels, s: contiguous.
+ */
+function scores1x32(q: usize, keys: usize, s: usize, D: i32): void {
+  const panel = <usize>D << 5;
+  const k1 = keys + panel, k2 = k1 + panel, k3 = k2 + panel;
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  let s4 = f32x4.splat(0), s5 = f32x4.splat(0), s6 = f32x4.splat(0), s7 = f32x4.splat(0);
+  for (let at: usize = 0; at < panel; at += 32, q += 16) {
+    const x = v128.load32_splat(q);
+    s0 = madd(x, v128.load(keys + at), s0);
+    s1 = madd(x, v128.load(keys + at, 16), s1);
+    s2 = madd(x, v128.load(k1 + at), s2);
+    s3 = madd(x, v128.load(k1 + at, 16), s3);
+    s4 = madd(x, v128.load(k2 + at), s4);
+    s5 = madd(x, v128.load(k2 + at, 16), s5);
+    s6 = madd(x, v128.load(k3 + at), s6);
+    s7 = madd(x, v128.load(k3 + at, 16), s7);
+  }
+  v128.store(s, s0);
+  v128.store(s, s1, 16);
+  v128.store(s, s2, 32);
+  v128.store(s, s3, 48);
+  v128.store(s, s4, 64);
+  v128.store(s, s5, 80);
+  v128.store(s, s6, 96);
+  v128.store(s, s7, 112);
+}
+
+/** One live row against the panels of the keys that it sees, by fours as far as they go. q, keys, s as in `scores`. */
+export function scoresOfRow(group: usize, q: usize, keys: usize, s: usize, block: i32, D: i32): void {
+  const to = load<i32>(group, R_TO);
+  let j = load<i32>(group, R_FROM);
+  for (; j + 24 < to; j += 32) scores1x32(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D);
+  for (; j < to; j += 8) scores4x8(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D, SCORES_ROW);
+}
+
+/**
  * A band of `groups` groups against the panels that each group sees, panel by panel, so that a panel is read from L1 by all groups but
  * the first. q: the band's first group, keys: the panel of key `block`, s: [4·groups][KEY_BLOCK].
  */

@@ -125,18 +125,25 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   return sum;
 }
 
-/** Exponentials of the four rows; the row sums. */
-@inline function rowExponentials(s: usize, n: i32, m: v128): v128 {
+/** Exponentials of the first `live` rows; the row sums. */
+@inline function rowExponentials(s: usize, n: i32, m: v128, live: i32): v128 {
   const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
-  return sumRows(exponentials(s, n, splat(m, 0)), exponentials(s1, n, splat(m, 1)), exponentials(s2, n, splat(m, 2)), exponentials(s3, n, splat(m, 3)));
+  let a = exponentials(s, n, splat(m, 0));
+  let b = f32x4.splat(0), c = f32x4.splat(0), d = f32x4.splat(0);
+  if (live > 1) b = exponentials(s1, n, splat(m, 1));
+  if (live > 2) c = exponentials(s2, n, splat(m, 2));
+  if (live > 3) d = exponentials(s3, n, splat(m, 3));
+  return sumRows(a, b, c, d);
 }
 
-@inline function markedRowExponentials(s: usize, n: i32, m: v128): v128 {
+@inline function markedRowExponentials(s: usize, n: i32, m: v128, live: i32): v128 {
   const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
-  return sumRows(
-    markedExponentials(s, n, splat(m, 0)), markedExponentials(s1, n, splat(m, 1)),
-    markedExponentials(s2, n, splat(m, 2)), markedExponentials(s3, n, splat(m, 3)),
-  );
+  let a = markedExponentials(s, n, splat(m, 0));
+  let b = f32x4.splat(0), c = f32x4.splat(0), d = f32x4.splat(0);
+  if (live > 1) b = markedExponentials(s1, n, splat(m, 1));
+  if (live > 2) c = markedExponentials(s2, n, splat(m, 2));
+  if (live > 3) d = markedExponentials(s3, n, splat(m, 3));
+  return sumRows(a, b, c, d);
 }
 
 /** p ← −0 where the key is not visible. */
@@ -163,24 +170,30 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
 
 /**
  * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
- * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Returns true if some row
- * may have had a masked key; with `mark`, scores of −Infinity count as such.
+ * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Only the first `live` rows
+ * count; nothing is said of the others' scores. Returns true if one of them may have had a masked key; with `mark`, scores of −Infinity
+ * count as such.
  */
-export function softmax(group: usize, s: usize, n: i32, from: i32, mark: bool): bool {
+export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool): bool {
   const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
-  const top = maxRows(
-    topOfRow(group, 0, s, n, from), topOfRow(group, 1, s1, n, from), topOfRow(group, 2, s2, n, from), topOfRow(group, 3, s3, n, from),
-  );
+  const none = f32x4.splat(-Infinity);
+  let t0 = topOfRow(group, 0, s, n, from), t1 = none, t2 = none, t3 = none;
+  if (live > 1) t1 = topOfRow(group, 1, s1, n, from);
+  if (live > 2) t2 = topOfRow(group, 2, s2, n, from);
+  if (live > 3) t3 = topOfRow(group, 3, s3, n, from);
+  const top = maxRows(t0, t1, t2, t3);
   const before = v128.load(group, R_MAX);
   const m = f32x4.pmax(before, top);
   // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp2(−Infinity) = 0.
-  const base = v128.andnot(m, f32x4.eq(m, f32x4.splat(-Infinity)));
-  const sum = mark ? markedRowExponentials(s, n, base) : rowExponentials(s, n, base);
+  const base = v128.andnot(m, f32x4.eq(m, none));
+  const sum = mark ? markedRowExponentials(s, n, base, live) : rowExponentials(s, n, base, live);
   const c = exp2x4(f32x4.sub(before, base));
   v128.store(group, m, R_MAX);
   v128.store(group, c, R_SCALE);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), sum), R_SUM);
-  const h0 = hideInRow(group, 0, s, n, from), h1 = hideInRow(group, 1, s1, n, from);
-  const h2 = hideInRow(group, 2, s2, n, from), h3 = hideInRow(group, 3, s3, n, from);
-  return mark || h0 || h1 || h2 || h3;
+  let hidden = hideInRow(group, 0, s, n, from);
+  if (live > 1) hidden = hideInRow(group, 1, s1, n, from) || hidden;
+  if (live > 2) hidden = hideInRow(group, 2, s2, n, from) || hidden;
+  if (live > 3) hidden = hideInRow(group, 3, s3, n, from) || hidden;
+  return mark || hidden;
 }

@@ -47,6 +47,46 @@ export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize,
   v128.store(o3, o3b, 16);
 }
 
+/** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
+function values1x32(p: usize, v: usize, keys: i32, o: usize, group: usize): void {
+  const v1 = v + COLUMN, v2 = v1 + COLUMN, v3 = v2 + COLUMN;
+  const c = v128.load32_splat(group, R_SCALE);
+  let o0 = f32x4.mul(v128.load(o), c), o1 = f32x4.mul(v128.load(o, 16), c);
+  let o2 = f32x4.mul(v128.load(o, 32), c), o3 = f32x4.mul(v128.load(o, 48), c);
+  let o4 = f32x4.mul(v128.load(o, 64), c), o5 = f32x4.mul(v128.load(o, 80), c);
+  let o6 = f32x4.mul(v128.load(o, 96), c), o7 = f32x4.mul(v128.load(o, 112), c);
+  for (let at: usize = 0, end = <usize>keys << 5; at < end; at += 32, p += 4) {
+    const x = v128.load32_splat(p);
+    o0 = madd(x, v128.load(v + at), o0);
+    o1 = madd(x, v128.load(v + at, 16), o1);
+    o2 = madd(x, v128.load(v1 + at), o2);
+    o3 = madd(x, v128.load(v1 + at, 16), o3);
+    o4 = madd(x, v128.load(v2 + at), o4);
+    o5 = madd(x, v128.load(v2 + at, 16), o5);
+    o6 = madd(x, v128.load(v3 + at), o6);
+    o7 = madd(x, v128.load(v3 + at, 16), o7);
+  }
+  v128.store(o, o0);
+  v128.store(o, o1, 16);
+  v128.store(o, o2, 32);
+  v128.store(o, o3, 48);
+  v128.store(o, o4, 64);
+  v128.store(o, o5, 80);
+  v128.store(o, o6, 96);
+  v128.store(o, o7, 112);
+}
+
+/** One live row over the keys that it sees, four columns at a time as far as they go. p, v, o as in `values`. */
+export function valuesOfRow(group: usize, p: usize, v: usize, block: i32, o: usize, width: usize): void {
+  const from = load<i32>(group, R_FROM);
+  const keys = load<i32>(group, R_TO) - from;
+  const end = o + width;
+  p += <usize>(from - block) << 2;
+  v += <usize>(from - block) << 5;
+  for (; o + 96 < end; o += 128, v += 4 * COLUMN) values1x32(p, v, keys, o, group);
+  for (; o < end; o += 32, v += COLUMN) values4x8(p, v, keys, o, width, group);
+}
+
 /**
  * A band of `groups` groups over the keys that each group sees, column by column, so that a column is read from L1 by all groups but the
  * first. p: [4·groups][KEY_BLOCK]; v: columns [E'/8][KEY_BLOCK][8] from key `block` on; o: [4·groups][E'], `width` bytes a row.

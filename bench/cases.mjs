@@ -105,6 +105,37 @@ function rotation(name, { H, L, D }) {
 
 const squares = (label, more) => [128, 512, 1024].map((L) => attention(`${label} ${L}×12×64`, { L, ...more }));
 
+/** One step with a cache of f32 or f16 keys and values: append, attend, take back. */
+function cachedStep(past, dtype) {
+  const [H, G, S, D] = [32, 8, past + 1, 64];
+  return {
+    name: `step ${dtype} cache, 1 of ${S}, ${H}/${G}×${D}`,
+    work: 2 * S * G * D * (dtype === 'f32' ? 4 : 2),
+    unit: 'GB/s',
+    async prepare(_, engine) {
+      const given = { q: numbers(H * D, 1), k: numbers(G * S * D, 2), v: numbers(G * S * D, 3) };
+      const q = engine.tensor([1, H, 1, D], given.q);
+      const [k, v] = [given.k, given.v].map((data) => engine.tensor([1, G, S, D], data));
+      const part = (x, from, to) => x.slice(null, null, [from, to]);
+      const cache = engine.kvCache({ batch: 1, heads: G, headDim: D, capacity: S, dtype });
+      cache.append(part(k, 0, past), part(v, 0, past));
+      const [last, value] = [part(k, past, S), part(v, past, S)];
+      const out = engine.tensor([1, H, 1, D]);
+      const stored = dtype === 'f32' ? given : { q: given.q, k: storedAs(engine, given.k, dtype), v: storedAs(engine, given.v, dtype) };
+      return {
+        run: async () => {
+          await engine.attention(q, last, value, { cache, out });
+          cache.truncate(past);
+        },
+        error: () => attentionError({ H, G, L: 1, S, D }, stored, out.toArray()),
+        dispose: () => {
+          for (const one of [cache, q, k, v, last, value, out]) one.dispose();
+        },
+      };
+    },
+  };
+}
+
 const decode = [511, 2047, 4095].map((past) => attention(`decode 1 of ${past + 1}, 32/8×64`, { H: 32, G: 8, S: past + 1 }));
 
 export const OPS = [
@@ -120,6 +151,8 @@ export const OPS = [
   attention('none f16 512×12×64', { L: 512, dtype: 'f16' }),
   attention('none bf16 512×12×64', { L: 512, dtype: 'bf16' }),
   ...decode,
+  ...[511, 2047, 4095].map((past) => cachedStep(past, 'f32')),
+  cachedStep(4095, 'f16'),
   attention('decode 1 of 4096 f16, 32/8×64', { H: 32, G: 8, S: 4096, dtype: 'f16' }),
   rotation('rotate 512×32×64', { L: 512, H: 32, D: 64 }),
   rotation('rotate 2048×32×128', { L: 2048, H: 32, D: 128 }),

@@ -15,6 +15,8 @@ function pageOfWords(L) {
     });
   return [...axis(() => 0), ...axis((n) => Math.floor(n / side)), ...axis((n) => n % side)];
 }
+/** A linear layer from two features to D channels that passes the first on. */
+const column = (D) => ({ weight: Float32Array.from({ length: 2 * D }, (_, n) => Number(n % 2 === 0)), bias: new Float32Array(D) });
 /** −(|y| + |x|) as an MLP: the hidden units are the positive parts of y, −y, x and −x, sixteen times. */
 const mlp = (H) => ({
   weight1: Float32Array.from({ length: 128 }, (_, n) => [1, 0, -1, 0, 0, 1, 0, -1][n % 8]),
@@ -148,6 +150,10 @@ export const RECIPES = {
     options: ({ H, L }, { table }) => ({ windowSize: square(L), table: table([H, differences(square(L))], 1) }),
   },
   shaw: { kind: 'table', options: ({ D }, { table }) => ({ left: 16, right: 16, keys: table([33, D]) }) },
+  sinusoidal: { kind: 'table', options: () => ({ maxDistance: 16 }) },
+  // The first column of the weights only, so that the picture shows the cosine, or the step.
+  distance: { kind: 'table', options: ({ D }) => ({ window: 16, ...column(D) }) },
+  direction: { kind: 'table', options: ({ D }) => ({ window: 16, ...column(D) }) },
   musicTransformer: { kind: 'table', options: ({ L, D }, { table }) => ({ table: table([L, D]) }), attention: { causal: true } },
   transformerXL: {
     kind: 'table',

@@ -6,6 +6,7 @@ import type { KVCache } from './kvcache.ts';
 import { checkLookup, uploadLookup } from './lookup.ts';
 import type { Mask } from './masks/mask.ts';
 import { type LoweredMasks, lowerMaskOption, type MaskOption, type WrittenMasks, writeMasks } from './masks/option.ts';
+import { preparePacked } from './packed.ts';
 import {
   type Arithmetic,
   type Bias,
@@ -69,6 +70,15 @@ export interface AttentionOptions {
    * it was.
    */
   readonly cache?: KVCache;
+  /**
+   * Packed sequences: q is [T, H, D], k [U, G, D], v [U, G, E] and the result [T, H, E], N documents one after another without padding.
+   * Document n has the queries queryOffsets[n] … queryOffsets[n + 1] − 1, keys likewise; both lists are [N + 1], from 0 to T and to U. Each
+   * document is a call of its own in all respects, bit for bit: positions restart in each, masks count from its start, `causal` aligns at
+   * its bottom right. Log-sum-exp are then [H, T].
+   */
+  readonly queryOffsets?: Int32Array | readonly number[];
+  /** Default `queryOffsets`. */
+  readonly keyOffsets?: Int32Array | readonly number[];
   /** Written instead of a new tensor; same shape as the result, f32, f16 or bf16. May not overlap an input. */
   readonly out?: Tensor;
   /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
@@ -92,6 +102,8 @@ const OPTION_NAMES = [
   'keyLengths',
   'layout',
   'cache',
+  'queryOffsets',
+  'keyOffsets',
   'out',
   'signal',
   'onProgress',
@@ -699,6 +711,12 @@ function placesOf(where: string, given: AttentionOptions, shape: Shape, cached: 
   return offsets.size > 1 ? cached.queryOffsets.map(at) : [...offsets].map(at);
 }
 
+/** What a call that is part of another has from it: its lease, and a place that hears of the scratch a thread needs and provides it. */
+export interface Sharing {
+  readonly lease: Lease;
+  borrow(bytes: number): void;
+}
+
 /** Checks a call and gets everything ready for it. @throws before anything is changed */
 export function prepareAttention(
   office: Office,
@@ -708,9 +726,11 @@ export function prepareAttention(
   v: unknown,
   given: AttentionOptions,
   withLse: boolean,
+  sharing?: Sharing,
 ): Call {
   office.alive();
   knownOptions(where, given, OPTION_NAMES);
+  if (given.queryOffsets !== undefined || given.keyOffsets !== undefined) return preparePacked(office, where, q, k, v, given, withLse);
   const operands = checkOperands(where, q, k, v, given.cache, office);
   const layout = oneOf(where, 'layout', given.layout ?? given.cache?.layout ?? 'bhld', ['bhld', 'blhd']);
   const cached = cachedKeys(where, operands, given, office);
@@ -734,7 +754,7 @@ export function prepareAttention(
   }
   const placed = places.map((one) => lowerAt(where, given, shape, one, cached, office));
 
-  const lease = new Lease(office.arena);
+  const lease = sharing?.lease ?? new Lease(office.arena);
   lease.defer(() => cached?.end());
   const staged = given.signal !== undefined;
   let target: Tensor | undefined;
@@ -753,7 +773,8 @@ export function prepareAttention(
     const jobs = placed.map((one) => writeJob(ready, one, office, lease));
     const used = Math.max(1, Math.min(threads, tiles));
     const scratchStride = Math.max(...jobs.map(({ scratch }) => scratch));
-    const scratch = lease.allocate(scratchStride * used);
+    sharing?.borrow(scratchStride);
+    const scratch = sharing ? 0 : lease.allocate(scratchStride * used);
     const { kernel, job } = joinJobs(jobs, tiles, lease);
     for (const tensor of Object.values(operands)) lease.defer(tensor.pin());
     if (out) lease.defer(out.pin());

@@ -14,6 +14,7 @@ import { Tables } from './tables.ts';
 import { type DType, makeTensor, type Tensor, type TensorData } from './tensor.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { JobOptions, Logger, Pool } from './threads/types.ts';
+import { type WeightsOptions, weightsSteps } from './weights.ts';
 import {
   compile,
   compileSync,
@@ -180,6 +181,54 @@ export class Engine {
   ): Promise<{ out: Tensor; lse: Tensor }> {
     const call = prepareAttention(this.#office, 'attentionPartial', q, k, v, options, true);
     return (await this.#run(call, options)) as { out: Tensor; lse: Tensor };
+  }
+
+  /**
+   * The probabilities softmax(…)ᵢⱼ themselves, for pictures and debugging: [B, H, queries, keys] in f32, at most 2^24 of them. By the same
+   * kernels as `attention`, whose options it takes, with the columns of the identity for v: what is a hair off there is a hair off here.
+   * Each row is whole, over all keys and the sink; `queries` and `keys` cut a window out of the matrix. What an encoding adds to v has no
+   * part in it.
+   *
+   * @throws TypeError, RangeError if an argument is wrong or the window too large
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`; the signal's reason if it is aborted
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const q = engine.tensor([1, 2, 100, 8]);
+   * const weights = await engine.attentionWeights(q, q, { causal: true, queries: [0, 4], keys: [0, 4] });
+   * weights.toArray(); // 2 · 4 · 4 numbers; row 1 of each head is 0.5, 0.5, 0, 0
+   * engine.dispose();
+   * ```
+   */
+  async attentionWeights(q: Tensor, k: Tensor, options: WeightsOptions = {}): Promise<Tensor> {
+    const { signal } = options;
+    const steps = weightsSteps(this.#office, 'attentionWeights', q, k, options);
+    let step = steps.next();
+    while (!step.done) {
+      try {
+        step = steps.next(await this.#run(step.value, { ...(signal && { signal }) }));
+      } catch (error) {
+        steps.return(undefined as never);
+        throw error;
+      }
+    }
+    return step.value;
+  }
+
+  /** `attentionWeights` before returning. */
+  attentionWeightsSync(q: Tensor, k: Tensor, options: WeightsOptions = {}): Tensor {
+    forbidAsync('attentionWeightsSync', options);
+    const steps = weightsSteps(this.#office, 'attentionWeightsSync', q, k, options);
+    let step = steps.next();
+    while (!step.done) {
+      try {
+        step = steps.next(this.#runSync(step.value));
+      } catch (error) {
+        steps.return(undefined as never);
+        throw error;
+      }
+    }
+    return step.value;
   }
 
   /** `attentionPartial` before returning. */

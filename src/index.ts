@@ -75,5 +75,6 @@ export type { QKNorm } from './qknorm.ts';
 export type { RotateOptions } from './rotation.ts';
 export type { SelfTestReport } from './selftest.ts';
 export type { DType, SliceRange, Tensor, TensorData } from './tensor.ts';
+export type { WeightsOptions } from './weights.ts';
 export type { WasmSource } from './wasm/kernels.ts';
 export type { MemoryUsage } from './wasm/memory.ts';

@@ -69,7 +69,7 @@ function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
   const capacity = integer(where, 'capacity', given.capacity, 1, MOST_KEYS);
   const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', ['f32', 'f16', 'bf16', 'i8']);
   const pageSize = integer(where, 'pageSize', given.pageSize ?? 64, 8, 65536);
-  if (!Number.isInteger(Math.log2(pageSize))) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
+  if (pageSize & (pageSize - 1)) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
   const { left, sinks } = checkWindow(where, given.window, capacity);
   const { encoding } = given;
   if (encoding !== undefined && typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding', encoding);
@@ -78,7 +78,7 @@ function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
   return {
     shape: { B, G, D, E },
     dtype,
-    bounds: { capacity, shift: Math.log2(pageSize), sinks, ...(left !== undefined && { left }) },
+    bounds: { capacity, shift: 31 - Math.clz32(pageSize), sinks, ...(left !== undefined && { left }) },
     encoding,
     turnsOnAppend: rotate === 'on-append',
     layout: oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']),

@@ -3,8 +3,7 @@
 import { type AttentionOptions, type Call, checkOut, checkTensor, type Office, prepareAttention } from './attention.ts';
 import { Lease } from './block.ts';
 import { wrongType, wrongValue } from './check.ts';
-import { makeTensor, Tensor } from './tensor.ts';
-import type { Job } from './threads/types.ts';
+import { DTYPES, makeTensor, Tensor } from './tensor.ts';
 import * as field from './wasm/generated/job.ts';
 
 /** Options that mean nothing to documents without padding. */
@@ -34,6 +33,15 @@ function documentsOf(where: string, given: AttentionOptions, T: number, U: numbe
   return queries.slice(1).map((_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
 }
 
+/** A document's part of the job. */
+interface Part {
+  readonly document: Document;
+  /** Pointer of its parameter block. */
+  readonly job: number;
+  readonly tiles: number;
+  readonly lse: Tensor | undefined;
+}
+
 /** Rows [from, to) of [T, heads, width] as [1, n, heads, width]. */
 function rowsOf(tensor: Tensor, [from, to]: readonly [number, number], lease: Lease): Tensor {
   const [row, head, channel] = tensor.strides as [number, number, number];
@@ -55,7 +63,7 @@ function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Tensor>
 }
 
 /** Tiles of many jobs as one: its block, and how many tiles there are. */
-function joinJobs(jobs: readonly Job[], lease: Lease): { at: number; tiles: number } {
+function joinJobs(jobs: readonly Part[], lease: Lease): { at: number; tiles: number } {
   const starts = new Int32Array(jobs.length);
   const pointers = new Int32Array(jobs.length);
   let tiles = 0;
@@ -68,6 +76,23 @@ function joinJobs(jobs: readonly Job[], lease: Lease): { at: number; tiles: numb
   const at = lease.block(field.MANY_SIZE);
   lease.writer(at).int(field.MANY_COUNT, jobs.length).int(field.MANY_STARTS, startsAt).int(field.MANY_JOBS, jobsAt);
   return { at, tiles };
+}
+
+/** Where a document's rows lie, as fields of the job block. */
+function pointersOf({ q, k, v }: Record<'q' | 'k' | 'v', Tensor>, out: Tensor, { queries, keys }: Document): (readonly [number, number])[] {
+  const at = (name: number, tensor: Tensor, row: number): readonly [number, number] => {
+    return [name + field.T_PTR, tensor.pointer + row * (tensor.strides[0] as number) * DTYPES[tensor.dtype].bytes];
+  };
+  return [at(field.Q, q, queries[0]), at(field.K, k, keys[0]), at(field.V, v, keys[0]), at(field.OUT, out, queries[0])];
+}
+
+/** The block of a document as long as another: all is the same but where its rows lie. */
+function sameBlock(job: number, pointers: readonly (readonly [number, number])[], office: Office, lease: Lease): number {
+  const at = lease.allocate(field.JOB_SIZE);
+  new Uint8Array(office.arena.memory.buffer).copyWithin(at, job, job + field.JOB_SIZE);
+  const writer = lease.writer(at);
+  for (const [name, pointer] of pointers) writer.int(name, pointer);
+  return at;
 }
 
 /** Floating-point operations below which waking other threads costs more than it gains. */
@@ -97,15 +122,19 @@ export function preparePacked(
   const lease = new Lease(office.arena);
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
-  const parts: { call: Call; document: Document }[] = [];
+  /** One for every size; documents of the same share it. */
+  const calls = new Map<string, Call>();
+  const parts: Part[] = [];
   const dispose = (): void => {
-    for (const { call } of parts) call.release(true);
+    for (const call of calls.values()) call.release(true);
+    for (const part of parts) part.lse?.dispose();
     if (target !== out) target?.dispose();
     lse?.dispose();
   };
   try {
     target = out && !signal ? out : makeTensor(office, where, [T, H, E], undefined, out?.dtype ?? 'f32');
     lse = withLse ? makeTensor(office, where, [H, T]) : undefined;
+    for (const tensor of Object.values(tensors)) lease.defer(tensor.pin());
     if (out) lease.defer(out.pin());
     let bytes = 0;
     let work = 0;
@@ -114,26 +143,38 @@ export function preparePacked(
     };
     const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
     // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
-    const order = documents.length ? documents.toSorted((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
+    const order = documents.length ? [...documents].sort((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
     for (const document of order) {
-      if (document.queries[0] === document.queries[1] && parts.length) continue;
-      const [x, y, z] = [rowsOf(tensors.q, document.queries, lease), rowsOf(tensors.k, document.keys, lease), rowsOf(tensors.v, document.keys, lease)];
-      const call = { ...options, layout: 'blhd', out: rowsOf(target, document.queries, lease) } as const;
-      parts.push({ call: prepareAttention(office, where, x, y, z, call, withLse, { lease, borrow }), document });
-      work += 4 * H * cost(document) * Math.max(E, x.shape[3] as number);
+      const { queries, keys } = document;
+      const size = `${queries[1] - queries[0]} ${keys[1] - keys[0]}`;
+      const pointers = pointersOf(tensors, target, document);
+      const own = lse && makeTensor(office, where, [H, queries[1] - queries[0]]);
+      const like = calls.get(size);
+      if (like) {
+        const job = sameBlock(like.job.job, [...pointers, [field.LSE, own ? own.pointer : 0]], office, lease);
+        parts.push({ document, job, tiles: like.job.tiles, lse: own });
+      } else {
+        const [x, y, z] = [rowsOf(tensors.q, queries, lease), rowsOf(tensors.k, keys, lease), rowsOf(tensors.v, keys, lease)];
+        const shared = { ...options, layout: 'blhd', out: rowsOf(target, queries, lease) } as const;
+        const call = prepareAttention(office, where, x, y, z, shared, false, { lease, borrow });
+        calls.set(size, call);
+        lease.writer(call.job.job).int(field.LSE, own ? own.pointer : 0);
+        parts.push({ document, job: call.job.job, tiles: call.job.tiles, lse: own });
+      }
+      work += 4 * H * cost(document) * Math.max(E, tensors.q.shape[2] as number);
     }
-    const { at, tiles } = joinJobs(parts.map(({ call }) => call.job), lease);
+    const { at, tiles } = joinJobs(parts, lease);
     const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : office.threads, tiles));
     const scratch = lease.allocate(bytes * threads);
     const [result, states] = [target, lse];
     return {
-      preparations: parts.flatMap(({ call }) => call.preparations),
+      preparations: [...calls.values()].flatMap((call) => call.preparations),
       job: { kernel: 'attendMany', job: at, tiles, scratch, scratchStride: bytes, threads },
       finish() {
-        for (const { call, document } of parts) {
-          const done = call.finish();
-          if (states && done.lse) gather(states, done.lse, document.queries);
-          done.lse?.dispose();
+        for (const call of calls.values()) call.finish();
+        for (const part of parts) {
+          if (states && part.lse) gather(states, part.lse, part.document.queries);
+          part.lse?.dispose();
         }
         if (out && result !== out) {
           out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
@@ -153,7 +194,7 @@ export function preparePacked(
   }
 }
 
-/** Puts the [1, H, n] of a document into its columns of [H, T]. */
+/** Puts the [H, n] of a document into its columns of [H, T]. */
 function gather(all: Tensor, part: Tensor, range: readonly [number, number]): void {
   const columns = all.slice(null, range);
   columns.set(part.toArray());

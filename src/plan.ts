@@ -51,6 +51,11 @@ export interface Arithmetic {
 export interface Positions {
   readonly values: Float64Array;
   readonly batched: boolean;
+  /**
+   * The rotation's rows themselves, for a model that brings its own: [rows][R/2 cosines, R/2 sines], or [B][rows][…] with `batched`. Values
+   * and frequencies are not read then, and there is no inverse.
+   */
+  readonly table?: Float32Array;
 }
 
 /** A rotation of q and k: pairs of channels turn by angle = Σ_axis position · frequency. */

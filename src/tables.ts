@@ -38,6 +38,8 @@ interface Entry {
   missing: [number, number][];
   /** True if some number is −Infinity, which hides a key. */
   infinite?: boolean;
+  /** The lease of a call that fills what is missing. */
+  filling?: Lease;
 }
 
 /** A pointer to the wanted part of a table, and what must run before it holds numbers. */
@@ -142,7 +144,10 @@ export class Tables {
       before.users--;
       if (before.users === 0 && before !== entry) this.#home.arena.free(before.at);
     }
-    const jobs = entry.missing.map(([from, end]) => {
+    // A call of many parts has one lease, and fills a table once.
+    const missing = entry.filling === lease ? [] : entry.missing;
+    entry.filling = lease;
+    const jobs = missing.map(([from, end]) => {
       const values = Float64Array.from({ length: end - from }, (_, n) => from + n + offset);
       return fillJob(rotation, inverse, keys, values, end - from, entry.at + (from - entry.first) * stride, lease);
     });
@@ -168,6 +173,12 @@ export class Tables {
   /** A rotary table of explicit positions of queries or keys, for this call alone: [axes][rows] or [B][axes][rows]. */
   explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, lease: Lease, keys = false): TableUse {
     const sets = positions.batched ? batch : 1;
+    if (positions.table) {
+      const numbers = sets * rows * rotation.dim;
+      if (positions.table.length !== numbers) throw wrongValue('rotation', 'table', `${sets}×${rows}×${rotation.dim} numbers`, positions.table);
+      if (inverse) throw wrongValue('rotate', 'inverse', 'false for a given table', 'true', 'its rows need not be rotations');
+      return { at: lease.upload(positions.table), jobs: [], done: () => {} };
+    }
     const axes = axesOf(rotation);
     const size = positions.values.length;
     if (size !== sets * axes * rows) throw wrongValue('rotation', 'positions', `${sets}×${axes}×${rows} positions`, `${size}`);

@@ -238,6 +238,13 @@ export class Tensor {
     return new Tensor(this.#storage, this.dtype, pick(this.shape), pick(this.strides), this.#offset);
   }
 
+  /** @internal The same memory in another shape: `offset` elements on from the first, `strides` from index to index. Nothing is checked. */
+  restride(shape: readonly number[], strides: readonly number[], offset: number = 0): Tensor {
+    this.#alive();
+    this.#storage.hold();
+    return new Tensor(this.#storage, this.dtype, shape, strides, this.#offset + offset);
+  }
+
   /** Gives the memory back once no slice and no running call needs it. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;

@@ -58,9 +58,8 @@ function withoutValues(encoding: Encoding): Encoding {
 }
 
 /** v[j, e] = 1 where j = first + e: rows of one line that holds a single 1, each a place to the left of the one before. */
-function identity(office: Office, line: Tensor, [B, G, S, E]: readonly [number, number, number, number], blhd: boolean, first: number): Tensor {
+function identity(line: Tensor, [B, G, S, E]: readonly [number, number, number, number], blhd: boolean, first: number): Tensor {
   line.set(Float32Array.from({ length: line.size }, (_, n) => (n === S - 1 - first ? 1 : 0)));
-  void office;
   return blhd ? line.restride([B, S, G, E], [0, -1, 0, 1], S - 1) : line.restride([B, G, S, E], [0, 0, -1, 1], S - 1);
 }
 
@@ -102,7 +101,7 @@ export function* weightsSteps(office: Office, where: string, q: unknown, k: unkn
   try {
     // A first call even if there is nothing to do: it checks the arguments.
     for (let first = columns[0]; first < columns[1] || first === columns[0]; first += width) {
-      const v = identity(office, line, [B, G, S, width], blhd, first);
+      const v = identity(line, [B, G, S, width], blhd, first);
       let out: Tensor | undefined;
       try {
         ({ out } = yield prepareAttention(office, where, q, k, v, call, false));

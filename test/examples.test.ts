@@ -15,7 +15,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const list = (folder: string, end: string): string[] =>
   existsSync(join(root, folder))
-    ? readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).flatMap((name) => (name.endsWith(end) ? [`${folder}/${name}`] : []))
+    ? readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).flatMap((name) =>
+        name.endsWith(end) ? [`${folder}/${name}`] : [],
+      )
     : [];
 
 interface Example {

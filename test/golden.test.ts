@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readSafetensors } from '../src/cli/safetensors.ts';
 import { registry } from '../src/encodings/registry.ts';
 import { createEngine } from '../src/index.ts';
-import { encodingNames, type GoldenFile, isRotation, type Make, numbersOf, runGolden } from './conformance/golden.ts';
+import { encodingNames, type GoldenFile, isRotation, type Make, numbersOf, runGolden, shapeOf } from './conformance/golden.ts';
 import { attention, type Sizes } from './reference/attention.ts';
 import { causal } from './reference/masks.ts';
 import { turn } from './reference/rotation.ts';
@@ -29,8 +29,8 @@ const ROTATION_TOLERANCE = 2e-7;
 /** Twice what a naive f32 evaluation of `llama_far` loses with right angles; the original's angles are f32 and off by far more. */
 function farTolerance(file: GoldenFile): number {
   const [q, k, v] = ['q', 'k', 'v'].map((name) => numbersOf(file, name)) as [Float32Array, Float32Array, Float32Array];
-  const [B, H, L, D] = file.tensors.get('q')?.shape as [number, number, number, number];
-  const [, G, S, E] = file.tensors.get('v')?.shape as [number, number, number, number];
+  const [B, H, L, D] = shapeOf(file, 'q') as [number, number, number, number];
+  const [, G, S, E] = shapeOf(file, 'v') as [number, number, number, number];
   const sizes: Sizes = { B, H, G, L, S, D, E };
   const { encoding, attention: given } = JSON.parse(file.metadata.case as string);
   const options = { scale: given.scale, visible: causal(sizes), rotate: turn(encoding.options) };

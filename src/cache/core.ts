@@ -209,7 +209,7 @@ export class CacheCore {
       const rows = this.#rows.map((row) => ({ ...row, pages: row.pages.map(own) }));
       // Sinks and the window are turned one after the other; between them there may be pages that are gone.
       const { sinks, shift } = this.spec.bounds;
-      const held = rows.map(({ pages }) => Math.max(0, pages.findLastIndex((page) => page === GONE) + 1) << shift);
+      const held = rows.map(({ pages }) => Math.max(0, pages.lastIndexOf(GONE) + 1) << shift);
       const stay = Math.ceil(sinks / 2 ** shift) << shift;
       const target = { shape: this.spec.shape, layout: this.layout };
       const parts = [

@@ -14,6 +14,7 @@ export interface Kernels extends WebAssembly.Exports {
   append: TileKernel;
   attend: TileKernel;
   attendRows: TileKernel;
+  attendMany: TileKernel;
   merge: TileKernel;
   rotate: TileKernel;
   rotaryTable: TileKernel;

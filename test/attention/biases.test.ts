@@ -60,9 +60,9 @@ describe('dense', () => {
   const inputs = draw(sizes, 3);
 
   const FULL = [3, 4, 21, 50] as const;
-  const shapes = [0, 1, 2, 3, 4, 5, 6, 7].map((ones) => FULL.map((n, axis) => (ones & (1 << axis) ? 1 : n)));
+  const shapes = [0, 1, 2, 3, 4, 5, 6, 7].map((ones) => FULL.map((n, axis) => (ones & (1 << axis) ? 1 : n) as number));
 
-  test.each(shapes)('[%d, %d, %d, %d] spreads over the dimensions of 1', async (...shape) => {
+  test.each(shapes.map((shape) => ({ shape })))('$shape spreads over the dimensions of 1', async ({ shape }) => {
     const values = numbers(
       shape.reduce((product, n) => product * n, 1),
       4,

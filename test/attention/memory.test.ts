@@ -49,17 +49,18 @@ test('NaN outside of input slices is not read into the result', async () => {
   expectSameBits((await engine.attention(q, part, v)).toArray(), plain.out);
 });
 
-test.each([{ encoding, causal: true }, { keyLengths: [10, 50], softcap: 3 }, { layout: 'bhld' as const, sinks: [1, 2, 3, 4] }])(
-  'inputs are unchanged: %o',
-  async (options) => {
-    const tensors = upload(engine, inputs, sizes);
-    const before = tensors.map((tensor) => tensor.toArray());
-    await engine.attention(...tensors, options);
-    tensors.forEach((tensor, n) => {
-      expectSameBits(tensor.toArray(), before[n] as Float32Array);
-    });
-  },
-);
+test.each([
+  { encoding, causal: true },
+  { keyLengths: [10, 50], softcap: 3 },
+  { layout: 'bhld' as const, sinks: [1, 2, 3, 4] },
+])('inputs are unchanged: %o', async (options) => {
+  const tensors = upload(engine, inputs, sizes);
+  const before = tensors.map((tensor) => tensor.toArray());
+  await engine.attention(...tensors, options);
+  tensors.forEach((tensor, n) => {
+    expectSameBits(tensor.toArray(), before[n] as Float32Array);
+  });
+});
 
 describe('out', () => {
   const square = { B: 1, H: 2, G: 2, L: 16, S: 16, D: 8, E: 8 };

@@ -40,18 +40,21 @@ describe('behind a mask', () => {
     });
   }
 
-  test.each(
-    POISON.flatMap((poison) => [
-      [poison, { causal: true }] as const,
-      [poison, { window: { right: 0 } }] as const,
-    ]),
-  )('for some rows of a tile only: %d, %o', async (poison, options) => {
-    // Key 110 is seen by the queries 10 and later; the others keep their bits.
-    const { out } = await attend(engine, poisoned((_, j) => j === 110, poison), sizes, options);
-    const { out: expected } = await attend(engine, clean, sizes, options);
-    const rows = (data: Float32Array, head: number): Float32Array => data.slice(head * 20 * 10, head * 20 * 10 + 10 * 10);
-    for (const head of [0, 1, 2, 3]) expectSameBits(rows(out, head), rows(expected, head));
-  });
+  test.each(POISON.flatMap((poison) => [[poison, { causal: true }] as const, [poison, { window: { right: 0 } }] as const]))(
+    'for some rows of a tile only: %d, %o',
+    async (poison, options) => {
+      // Key 110 is seen by the queries 10 and later; the others keep their bits.
+      const { out } = await attend(
+        engine,
+        poisoned((_, j) => j === 110, poison),
+        sizes,
+        options,
+      );
+      const { out: expected } = await attend(engine, clean, sizes, options);
+      const rows = (data: Float32Array, head: number): Float32Array => data.slice(head * 20 * 10, head * 20 * 10 + 10 * 10);
+      for (const head of [0, 1, 2, 3]) expectSameBits(rows(out, head), rows(expected, head));
+    },
+  );
 });
 
 /** Bits of each output. */

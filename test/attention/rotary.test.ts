@@ -38,7 +38,13 @@ describe('rotate', () => {
     const options = { dim, theta: 10000, layout, offset: 17 };
     const out = (await engine.rotate(engine.tensor([1, H, L, D], x), rotary(options))).toArray();
     const truth = turned(x, L, D, options, (l) => l, exact);
-    expect(distance(out, truth)).toBeLessThanOrEqual(2 * distance(turned(x, L, D, options, (l) => l, Math.fround), truth));
+    expect(distance(out, truth)).toBeLessThanOrEqual(
+      2 *
+        distance(
+          turned(x, L, D, options, (l) => l, Math.fround),
+          truth,
+        ),
+    );
   });
 
   test.each(LAYOUTS)('%s: fused into attention, the same bits as rotating q and k first', async (layout) => {
@@ -122,7 +128,10 @@ describe('attention with rotary', () => {
 describe('angles', () => {
   /** The angle by which a unit vector has turned, by position and frequency. */
   async function angles(position: number, dim: number, theta: number): Promise<Float64Array> {
-    const x = engine.tensor([1, 1, 1, dim], Float32Array.from({ length: dim }, (_, c) => (c % 2 ? 0 : 1)));
+    const x = engine.tensor(
+      [1, 1, 1, dim],
+      Float32Array.from({ length: dim }, (_, c) => (c % 2 ? 0 : 1)),
+    );
     const out: Tensor = await engine.rotate(x, rotary({ dim, theta, layout: 'pairs' }), { positions: [position] });
     const values = out.toArray();
     return Float64Array.from({ length: dim / 2 }, (_, n) => Math.atan2(values[2 * n + 1] as number, values[2 * n] as number));

@@ -29,7 +29,19 @@ describe.each(MAKERS)('%s', (_, make) => {
   test('growing, shrinking and growing again: the bits of a fresh engine', async () => {
     const encoding = make(0);
     const engine = fresh();
-    const walk: [number, number][] = [[1, 1], [1, 60], [1, 64], [1, 65], [200, 200], [3, 7], [150, 20], [300, 40], [1, 700], [513, 700], [2, 2]];
+    const walk: [number, number][] = [
+      [1, 1],
+      [1, 60],
+      [1, 64],
+      [1, 65],
+      [200, 200],
+      [3, 7],
+      [150, 20],
+      [300, 40],
+      [1, 700],
+      [513, 700],
+      [2, 2],
+    ];
     for (const [L, S] of walk) expectSameBits(await run(engine, encoding, L, S), await run(fresh(), make(0), L, S));
   });
 
@@ -38,7 +50,8 @@ describe.each(MAKERS)('%s', (_, make) => {
     const engine = fresh();
     const expected = await Promise.all(encodings.map((encoding) => run(fresh(), encoding, 20, 30)));
     for (const encoding of encodings) await run(engine, encoding, 10, 20);
-    for (const n of [39, 0, 20, 1, 38, 5, 5, 0]) expectSameBits(await run(engine, encodings[n] as Encoding, 20, 30), expected[n] as Float32Array);
+    for (const n of [39, 0, 20, 1, 38, 5, 5, 0])
+      expectSameBits(await run(engine, encodings[n] as Encoding, 20, 30), expected[n] as Float32Array);
   });
 
   test('memory stays bounded however many encodings come', async () => {

@@ -1,57 +1,12 @@
 /**
- * The fixed cases whose output bits every runtime must give. Most are large enough for all threads to take part. Beside them run the golden
- * files, which reach every encoding.
+ * The fixed cases whose output bits every runtime must give, apart from the schemes (schemes.ts). Most are large enough for all threads to
+ * take part.
  */
 import type * as Relpos from '../../src/index.ts';
+import { attention, type Case, encoded, inputs, type Package, type Tensor } from './call.ts';
 import { numbers } from './numbers.ts';
 
-export type Package = typeof Relpos;
-type Engine = Relpos.Engine;
-type Tensor = Relpos.Tensor;
-type Outputs = readonly (Tensor | Float32Array | Float64Array)[];
-
-/** A case: what comes out, in f32 or f64. */
-export type Case = (relpos: Package, engine: Engine) => Promise<Outputs> | Outputs;
-
-interface Sizes {
-  B: number;
-  H: number;
-  G: number;
-  L: number;
-  S: number;
-  D: number;
-  E: number;
-  dtype: Relpos.DType;
-  layout: Relpos.Layout;
-}
-
-const SIZES: Sizes = { B: 1, H: 4, G: 2, L: 193, S: 193, D: 40, E: 40, dtype: 'f32', layout: 'bhld' };
 const rotaryHalves = (relpos: Package): Relpos.Encoding => relpos.rotary({ dim: 40, theta: 10000, layout: 'halves' });
-
-/** q, k and v of the given sizes, in the engine's memory. */
-function inputs(engine: Engine, given: Partial<Sizes> = {}): [Tensor, Tensor, Tensor] {
-  const { B, H, G, L, S, D, E, dtype, layout } = { ...SIZES, ...given };
-  const tensor = (heads: number, rows: number, width: number, seed: number): Tensor => {
-    const shape = layout === 'bhld' ? [B, heads, rows, width] : [B, rows, heads, width];
-    return engine.tensor(shape, numbers(B * heads * rows * width, seed), dtype);
-  };
-  return [tensor(H, L, D, 1), tensor(G, S, D, 2), tensor(G, S, E, 3)];
-}
-
-type Options = Relpos.AttentionOptions;
-
-/** A case of `attention` with the options that `make` gives. */
-const attention =
-  (sizes: Partial<Sizes>, make: Options | ((relpos: Package, engine: Engine) => Options) = {}): Case =>
-  async (relpos, engine) => {
-    const { layout = 'bhld' } = sizes;
-    const options = typeof make === 'function' ? make(relpos, engine) : make;
-    return [await engine.attention(...inputs(engine, sizes), { layout, ...options })];
-  };
-
-/** A case of `attention` with one encoding. */
-const encoded = (sizes: Partial<Sizes>, encoding: (relpos: Package, engine: Engine) => Relpos.Encoding | Relpos.Encoding[]): Case =>
-  attention(sizes, (relpos, engine) => ({ causal: true, encoding: encoding(relpos, engine) }));
 
 /** A case of `rotate`. */
 const rotated =
@@ -111,6 +66,17 @@ export const cases: Readonly<Record<string, Case>> = {
   },
   'log-sum-exp': async (_, engine) => {
     const { out, lse } = await engine.attentionPartial(...inputs(engine, { L: 385, S: 100 }), { causal: true, sinks: [0, 1, 2, 3] });
+    return [out, lse];
+  },
+  'shards, merged': async (_, engine) => {
+    const [q, k, v] = inputs(engine, { S: 400 });
+    const shard = (from: number, to: number): ReturnType<typeof engine.attentionPartial> => {
+      const rows = (x: Tensor): Tensor => x.slice(null, null, [from, to]);
+      return engine.attentionPartial(q, rows(k), rows(v), { causal: true, keyOffset: from, totalKeys: 400 });
+    };
+    const { out, lse } = await engine.mergeStates([await shard(0, 150), await shard(150, 390), await shard(390, 400)], {
+      sinks: [0, 1, 2, 3],
+    });
     return [out, lse];
   },
   'out of f16': attention({}, (_, engine) => ({ out: engine.tensor([1, 4, 193, 40], undefined, 'f16') })),

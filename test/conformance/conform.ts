@@ -1,7 +1,9 @@
 /** Runs the cases in whatever runtime this is: no test framework, no import but its own; the package comes as an argument. */
-import { cases, type Package } from './cases.ts';
+import type { Package } from './call.ts';
+import { cases } from './cases.ts';
 import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.ts';
 import { hashBits } from './numbers.ts';
+import { schemes } from './schemes.ts';
 
 /** What one run finds: the engine's capabilities and the hash of each case's output bits. */
 export interface Findings {
@@ -31,7 +33,8 @@ export async function conform({ relpos, golden }: Subject, threads: number): Pro
     }
   };
   await attempt('self-test', async () => (await engine.selfTest()).hash);
-  for (const [name, run] of Object.entries(cases)) {
+  const named = Object.entries(schemes).map(([name, run]) => [`scheme ${name}`, run] as const);
+  for (const [name, run] of [...Object.entries(cases), ...named]) {
     await attempt(name, async () => {
       const outputs = await run(relpos, engine);
       return hashBits(...outputs.map((output) => ('toArray' in output ? output.toArray() : output)));

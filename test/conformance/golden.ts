@@ -41,10 +41,13 @@ export function numbersOf(file: GoldenFile, name: string): Float32Array | Int32A
   throw new Error(`the file has no F32 or I32 tensor "${name}"`);
 }
 
+/** The shape of a tensor of the file. */
+export const shapeOf = (file: GoldenFile, name: string): readonly number[] => file.tensors.get(name)?.shape ?? [];
+
 /** A tensor of the file: floats in the engine's memory, integers as an array. */
 function fetch(engine: Engine, file: GoldenFile, name: string): Tensor | Int32Array {
   const numbers = numbersOf(file, name);
-  return numbers instanceof Int32Array ? numbers : engine.tensor((file.tensors.get(name) as Stored).shape, numbers);
+  return numbers instanceof Int32Array ? numbers : engine.tensor(shapeOf(file, name), numbers);
 }
 
 /** A copy of `value` with every `"@name"` replaced by the tensor of that name. */
@@ -58,10 +61,10 @@ function resolve(value: unknown, engine: Engine, file: GoldenFile): unknown {
 /** The file's encodings as values. */
 export function encodingsOf(make: Make, engine: Engine, file: GoldenFile): Encoding[] {
   return [parse(file).encoding].flat().map((request) => {
-    const constructor = make(request.name);
-    if (!constructor) throw new Error(`there is no encoding "${request.name}"`);
+    const construct = make(request.name);
+    if (!construct) throw new Error(`there is no encoding "${request.name}"`);
     const rest = request.arguments === undefined ? [] : [resolve(request.arguments, engine, file)];
-    return constructor(resolve(request.options, engine, file), ...rest);
+    return construct(resolve(request.options, engine, file), ...rest);
   });
 }
 

@@ -1,6 +1,6 @@
 /** Every wrong argument: the error's type, its message, and that nothing changes. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { alibi, bias, createEngine, createEngineSync, defineEncoding, rotary, t5, type Tensor } from '../../src/index.ts';
+import { alibi, bias, createEngine, createEngineSync, defineEncoding, rotary, type Tensor, t5 } from '../../src/index.ts';
 
 const engine = createEngineSync();
 const other = createEngineSync();
@@ -74,7 +74,10 @@ const OPTIONS: readonly Row[] = [
   [() => optioned({ window: 5 }), new TypeError('attentionSync: "options" expected an object, got 5')],
   [() => optioned({ window: { size: 5 } }), new TypeError('attentionSync: "options" has no "size"; it knows left, right')],
   [() => optioned({ window: { left: -1 } }), new RangeError(`attentionSync: "window.left" expected an integer in 0 … ${2 ** 30}, got -1`)],
-  [() => optioned({ window: { right: 0.5 } }), new RangeError(`attentionSync: "window.right" expected an integer in 0 … ${2 ** 30}, got 0.5`)],
+  [
+    () => optioned({ window: { right: 0.5 } }),
+    new RangeError(`attentionSync: "window.right" expected an integer in 0 … ${2 ** 30}, got 0.5`),
+  ],
   [() => optioned({ sinks: 3 }), new TypeError('attentionSync: "sinks" expected a Float32Array, an array or a tensor, got 3')],
   [() => optioned({ sinks: [1, 2] }), new RangeError('attentionSync: "sinks" expected 8 numbers, got 2')],
   [() => optioned({ keyLengths: [1] }), new RangeError('attentionSync: "keyLengths" expected B=2 lengths, got 1')],
@@ -82,7 +85,10 @@ const OPTIONS: readonly Row[] = [
   [() => optioned({ keyLengths: [1, '2'] }), new TypeError('attentionSync: "keyLengths[1]" expected an integer, got "2"')],
   [() => optioned({ out: 1 }), new TypeError('attentionSync: "out" expected a tensor, got 1')],
   [() => optioned({ out: q }), new RangeError('attentionSync: "out" expected shape [2, 8, 5, 32], got [2, 8, 5, 64]')],
-  [() => optioned({ encoding: 'rotary' }), new TypeError('attentionSync: "encoding" expected an encoding such as rotary({ … }), got "rotary"')],
+  [
+    () => optioned({ encoding: 'rotary' }),
+    new TypeError('attentionSync: "encoding" expected an encoding such as rotary({ … }), got "rotary"'),
+  ],
   [
     () => optioned({ encoding: [halves, rotary] }),
     new TypeError('attentionSync: "encoding[1]" expected an encoding such as rotary({ … }), got a function'),
@@ -97,7 +103,10 @@ const OPTIONS: readonly Row[] = [
     () => optioned({ encoding: bias(engine.tensor([1, 1, 5, 8])) }),
     new RangeError('attentionSync: "encoding (bias)" expected shape [1|B=2, 1|H=8, 1|L=5, S=7], got [1, 1, 5, 8]'),
   ],
-  [() => optioned({ signal: new AbortController().signal }), new TypeError('attentionSync: "signal" works with the asynchronous form only')],
+  [
+    () => optioned({ signal: new AbortController().signal }),
+    new TypeError('attentionSync: "signal" works with the asynchronous form only'),
+  ],
   [() => optioned({ onProgress: () => {} }), new TypeError('attentionSync: "onProgress" works with the asynchronous form only')],
 ];
 
@@ -127,7 +136,10 @@ const TENSOR: readonly Row[] = [
   [() => tensor([2 ** 31]), new RangeError('tensor: "shape[0]" expected an integer in 0 … 2147483647, got 2147483648')],
   [() => tensor([65536, 65536]), new RangeError('tensor: "shape" expected at most 4 GiB, got [65536, 65536], 17179869184 bytes')],
   [() => tensor([3], new Float32Array(2)), new RangeError('tensor: "data" expected 3 elements, got Float32Array(2) with 2')],
-  [() => tensor([3], new Int32Array(3)), new TypeError('tensor: "data" expected a Float32Array or an array of numbers for f32, got Int32Array(3)')],
+  [
+    () => tensor([3], new Int32Array(3)),
+    new TypeError('tensor: "data" expected a Float32Array or an array of numbers for f32, got Int32Array(3)'),
+  ],
   [() => tensor([3], 'abc'), new TypeError('tensor: "data" expected a Float32Array or an array of numbers for f32, got "abc"')],
   [() => tensor([3], [1, 2, 3], 'f64'), new RangeError('tensor: "dtype" expected f32, f16, bf16, i8, i32, got "f64"')],
   [() => q.slice(null, null, null, null, null), new RangeError('slice: "ranges" expected at most 4 ranges, got 5')],
@@ -135,7 +147,10 @@ const TENSOR: readonly Row[] = [
   [() => q.slice([2, 1]), new RangeError('slice: "ranges[0]" expected start ≤ end within 2, got [2, 1]')],
   [() => q.slice('0' as Any), new TypeError('slice: "ranges[0]" expected [start, end], an index or null, got "0"')],
   [() => q.permute(0, 1, 2, 2), new RangeError('permute: "axes" expected an order of 0 … 3, got [0, 1, 2, 2]')],
-  [() => q.slice(null, [1, 3]).view(), new RangeError(`view: "tensor" expected contiguous elements, got strides [2560, 320, 64, 1]: use toArray()`)],
+  [
+    () => q.slice(null, [1, 3]).view(),
+    new RangeError(`view: "tensor" expected contiguous elements, got strides [2560, 320, 64, 1]: use toArray()`),
+  ],
 ];
 
 const ENCODINGS: readonly Row[] = [
@@ -185,7 +200,10 @@ describe('createEngine', () => {
     [{ precision: 'fast' }, new RangeError(`createEngine: "precision" expected 'reproducible' or 'relaxed', got "fast"`)],
     [{ maxMemory: 10 }, new RangeError('createEngine: "maxMemory" expected a finite number > 65535, got 10')],
     [{ worker: 'x' }, new TypeError('createEngine: "worker" expected a function, got "x"')],
-    [{ workers: 2 }, new TypeError('createEngine: "options" has no "workers"; it knows threads, precision, maxMemory, wasm, worker, logger')],
+    [
+      { workers: 2 },
+      new TypeError('createEngine: "options" has no "workers"; it knows threads, precision, maxMemory, wasm, worker, logger'),
+    ],
   ])('%o', async (options, error) => {
     await expect(createEngine(options as Any)).rejects.toThrow(error);
   });

@@ -36,9 +36,23 @@ const STORM: readonly (() => unknown)[] = [
 ];
 
 const OPTIONS = [
-  'encoding', 'causal', 'window', 'scale', 'softcap', 'sinks', 'keyLengths', 'layout', 'out', 'keyOffset', 'totalKeys', 'queryOffset',
+  'encoding',
+  'causal',
+  'window',
+  'scale',
+  'softcap',
+  'sinks',
+  'keyLengths',
+  'layout',
+  'out',
+  'keyOffset',
+  'totalKeys',
+  'queryOffset',
 ];
-const q = engine.tensor([1, 2, 3, 4], Float32Array.from({ length: 24 }, (_, n) => n / 24));
+const q = engine.tensor(
+  [1, 2, 3, 4],
+  Float32Array.from({ length: 24 }, (_, n) => n / 24),
+);
 const halves = rotary({ dim: 4, theta: 10000, layout: 'halves' });
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests give what the types forbid.
@@ -96,8 +110,12 @@ describe('every kind of value as', () => {
 });
 
 test('options that do not exist are named', () => {
-  expect(() => engine.attentionSync(q, q, q, { casual: true } as Any)).toThrow(/^attentionSync: "options" has no "casual"; it knows encoding, /);
-  expect(() => engine.rotateSync(q, halves, { position: 1 } as Any)).toThrow(/^rotateSync: "options" has no "position"; it knows positions, /);
+  expect(() => engine.attentionSync(q, q, q, { casual: true } as Any)).toThrow(
+    /^attentionSync: "options" has no "casual"; it knows encoding, /,
+  );
+  expect(() => engine.rotateSync(q, halves, { position: 1 } as Any)).toThrow(
+    /^rotateSync: "options" has no "position"; it knows positions, /,
+  );
   expect(() => rotary({ dim: 4, base: 10000, layout: 'halves' } as Any)).toThrow(/^rotary: "options" has no "base"; it knows dim, theta, /);
 });
 

@@ -55,12 +55,7 @@ describe('random programs', () => {
 });
 
 describe('freed blocks', () => {
-  test.each([
-    [[0, 1, 2]],
-    [[2, 1, 0]],
-    [[1, 0, 2]],
-    [[0, 2, 1]],
-  ])('in the order %j become one', (order) => {
+  test.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]], [[0, 2, 1]]])('in the order %j become one', (order) => {
     const arena = arenaOf(2 ** 20);
     const blocks = [100, 200, 300].map((bytes) => arena.allocate(bytes));
     for (const n of order) arena.free(blocks[n] as number);

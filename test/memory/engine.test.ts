@@ -1,6 +1,15 @@
 /** What an engine's memory holds over the life of tensors and calls. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { alibi, createEngine, createEngineSync, type Engine, type EngineOptions, RelposError, rotary, type Tensor } from '../../src/index.ts';
+import {
+  alibi,
+  createEngine,
+  createEngineSync,
+  type Engine,
+  type EngineOptions,
+  RelposError,
+  rotary,
+  type Tensor,
+} from '../../src/index.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 
@@ -36,7 +45,10 @@ describe.each([1, 2])('on %d thread(s), memory in use comes back to what it was'
   const CALLS: readonly [string, (engine: Engine, q: Tensor) => Promise<unknown>][] = [
     ['attention', async (engine, q) => (await engine.attention(q, q, q)).dispose()],
     ['attention with encodings', async (engine, q) => (await engine.attention(q, q, q, { encoding, causal: true })).dispose()],
-    ['attention with sinks and lengths', async (engine, q) => (await engine.attention(q, q, q, { sinks: [1, 2, 3, 4], keyLengths: [9] })).dispose()],
+    [
+      'attention with sinks and lengths',
+      async (engine, q) => (await engine.attention(q, q, q, { sinks: [1, 2, 3, 4], keyLengths: [9] })).dispose(),
+    ],
     ['attentionSync', async (engine, q) => engine.attentionSync(q, q, q, { encoding }).dispose()],
     [
       'attentionPartial',
@@ -47,12 +59,25 @@ describe.each([1, 2])('on %d thread(s), memory in use comes back to what it was'
       },
     ],
     ['rotate', async (engine, q) => (await engine.rotate(q, encoding[0] as never)).dispose()],
-    ['rotate with positions', async (engine, q) => (await engine.rotate(q, encoding[0] as never, { positions: new Int32Array(128) })).dispose()],
+    [
+      'rotate with positions',
+      async (engine, q) => (await engine.rotate(q, encoding[0] as never, { positions: new Int32Array(128) })).dispose(),
+    ],
     ['a refused shape', async (engine, q) => engine.attention(q, q.slice(null, [0, 3]), q).catch(() => {})],
     ['a refused encoding', async (engine, q) => engine.attention(q, q, q, { encoding: bad }).catch(() => {})],
-    ['an encoding that throws', async (engine, q) => engine.attention(q, q, q, { encoding: { name: 'x', lower: () => raise() } }).catch(() => {})],
+    [
+      'an encoding that throws',
+      async (engine, q) => engine.attention(q, q, q, { encoding: { name: 'x', lower: () => raise() } }).catch(() => {}),
+    ],
     ['an aborted call', async (engine, q) => engine.attention(q, q, q, { encoding, signal: aborted() }).catch(() => {})],
-    ['a progress that throws', async (engine, q) => engine.attention(q, q, q, { onProgress: raise }).then((out) => out.dispose(), () => {})],
+    [
+      'a progress that throws',
+      async (engine, q) =>
+        engine.attention(q, q, q, { onProgress: raise }).then(
+          (out) => out.dispose(),
+          () => {},
+        ),
+    ],
     ['selfTest', async (engine) => engine.selfTest()],
   ];
 
@@ -195,7 +220,9 @@ describe('maxMemory', () => {
     expect(await codeOf(() => engine.tensor([2 ** 20]))).toBe('out-of-memory');
     const y = engine.tensor([1, 1, 1000, 64]);
     const z = engine.tensor([1, 1, 1000, 64]);
-    expect(await codeOf(() => engine.attention(x, y, z, { encoding: rotary({ dim: 64, theta: 10, layout: 'pairs' }) }))).toBe('out-of-memory');
+    expect(await codeOf(() => engine.attention(x, y, z, { encoding: rotary({ dim: 64, theta: 10, layout: 'pairs' }) }))).toBe(
+      'out-of-memory',
+    );
     y.dispose();
     z.dispose();
     expect(engine.memoryUsage().used).toBe(used);

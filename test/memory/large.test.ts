@@ -1,8 +1,8 @@
 /** Addresses past 2 GiB, where a pointer read as a signed number is negative. */
 import { describe, expect, test } from 'vitest';
-import { alibi, bias, createEngine, type Engine, rotary, t5, type Tensor } from '../../src/index.ts';
-import { numbers } from '../conformance/numbers.ts';
+import { alibi, bias, createEngine, type Engine, rotary, type Tensor, t5 } from '../../src/index.ts';
 import { expectSameBits } from '../attention/call.ts';
+import { numbers } from '../conformance/numbers.ts';
 
 const HALF = 2 ** 31;
 
@@ -10,7 +10,14 @@ const HALF = 2 ** 31;
 async function round(engine: Engine): Promise<{ lowest: number; highest: number; outputs: Float32Array[] }> {
   const made: Tensor[] = [];
   const tensor = (shape: readonly number[], seed: number, dtype: 'f32' | 'f16' = 'f32'): Tensor => {
-    const made_ = engine.tensor(shape, numbers(shape.reduce((product, n) => product * n, 1), seed), dtype);
+    const made_ = engine.tensor(
+      shape,
+      numbers(
+        shape.reduce((product, n) => product * n, 1),
+        seed,
+      ),
+      dtype,
+    );
     made.push(made_);
     return made_;
   };

@@ -84,8 +84,7 @@ describe.each(FORMATS)('$dtype', (format) => {
     // Between neighbours: the middle, which is exact in f32, and the f32 numbers next to it.
     const finite = expected.slice(0, format.infinity);
     const middles = finite.slice(1).map((x, n) => (x + (finite[n] as number)) / 2);
-    const nudged = (by: number): Float32Array =>
-      new Float32Array(new Int32Array(middles.slice().buffer).map((bits) => bits + by).buffer);
+    const nudged = (by: number): Float32Array => new Float32Array(new Int32Array(middles.slice().buffer).map((bits) => bits + by).buffer);
     const random = numbers(20_000, 1).map((x, n) => x * 2 ** ((n % 300) - 160));
     const edges = [65504, 65519.99, 65520, 65536, 1e30, 3.3895314e38, 3.3961775e38, 3.4028234e38, Number.POSITIVE_INFINITY];
     const tiny = [2 ** -25, 2 ** -24, 2 ** -26, 2 ** -134, 2 ** -133, 2 ** -149, 0];
@@ -93,7 +92,9 @@ describe.each(FORMATS)('$dtype', (format) => {
     const values = Float32Array.from([...positive, ...positive.map((x) => -x)]);
     const got = stored(values, dtype, strided);
     const wrong = got.findIndex((bits, n) => bits !== encode(values[n] as number, format));
-    expect(wrong < 0 ? 'all right' : `${values[wrong]} became ${got[wrong]}, not ${encode(values[wrong] as number, format)}`).toBe('all right');
+    expect(wrong < 0 ? 'all right' : `${values[wrong]} became ${got[wrong]}, not ${encode(values[wrong] as number, format)}`).toBe(
+      'all right',
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 /** exp2 and tanh of the kernels in f32, through a wrapper that is compiled here. */
 import { readFileSync } from 'node:fs';
-import loader from '@assemblyscript/loader';
+import { instantiate } from '@assemblyscript/loader';
 import asc from 'assemblyscript/asc';
 import { describe, expect, test } from 'vitest';
 import { numbers } from '../conformance/numbers.ts';
@@ -20,13 +20,14 @@ async function compileWrapper(): Promise<Record<'scalar' | 'lane0' | 'lane3' | '
   const sources = { 'wrapper.ts': WRAPPER, 'exp.ts': source('exp.ts'), 'simd.ts': source('simd.ts') };
   const { error, binary, stderr } = await asc.compileString(sources, { runtime: 'stub', enable: ['simd'], optimizeLevel: 3 } as never);
   if (error || !binary) throw error ?? new Error(stderr.toString());
-  return (await loader.instantiate(new Uint8Array(binary))).exports as never;
+  return (await instantiate(new Uint8Array(binary))).exports as never;
 }
 
 const { scalar, lane0, lane3, tanh } = await compileWrapper();
 
 /** Distance of an f32 from the truth, in units of the last place of the truth. */
-const ulps = (got: number, truth: number): number => Math.abs(got - truth) / 2 ** (Math.max(-126, Math.floor(Math.log2(Math.abs(truth)))) - 23);
+const ulps = (got: number, truth: number): number =>
+  Math.abs(got - truth) / 2 ** (Math.max(-126, Math.floor(Math.log2(Math.abs(truth)))) - 23);
 /** f32 numbers in [−reach, reach). */
 const points = (count: number, reach: number, seed: number): number[] => [...numbers(count, seed)].map((x) => Math.fround(x * reach));
 
@@ -46,7 +47,14 @@ describe('exp2', () => {
   });
 
   test('special points', () => {
-    const pairs: [number, number][] = [[0, 1], [-0, 1], [-99.5, 0], [-127, 0], [-1e30, 0], [Number.NEGATIVE_INFINITY, 0]];
+    const pairs: [number, number][] = [
+      [0, 1],
+      [-0, 1],
+      [-99.5, 0],
+      [-127, 0],
+      [-1e30, 0],
+      [Number.NEGATIVE_INFINITY, 0],
+    ];
     for (const [x, y] of pairs) expect([scalar(x), lane0(x)]).toEqual([y, y]);
     expect([scalar(Number.NaN), lane0(Number.NaN)]).toEqual([Number.NaN, Number.NaN]);
   });
@@ -68,7 +76,13 @@ describe('tanh', () => {
   });
 
   test('special points', () => {
-    const pairs: [number, number][] = [[0, 0], [100, 1], [Number.POSITIVE_INFINITY, 1], [Number.NEGATIVE_INFINITY, -1], [1e-30, Math.fround(1e-30)]];
+    const pairs: [number, number][] = [
+      [0, 0],
+      [100, 1],
+      [Number.POSITIVE_INFINITY, 1],
+      [Number.NEGATIVE_INFINITY, -1],
+      [1e-30, Math.fround(1e-30)],
+    ];
     for (const [x, y] of pairs) expect(tanh(x)).toBe(y);
     expect(tanh(Number.NaN)).toBeNaN();
   });

@@ -20,7 +20,13 @@ describe('exp', () => {
   });
 
   test('exact and special points', () => {
-    const pairs: [number, number][] = [[0, 1], [-0, 1], [Number.NEGATIVE_INFINITY, 0], [-746, 0], [710, Number.POSITIVE_INFINITY]];
+    const pairs: [number, number][] = [
+      [0, 1],
+      [-0, 1],
+      [Number.NEGATIVE_INFINITY, 0],
+      [-746, 0],
+      [710, Number.POSITIVE_INFINITY],
+    ];
     for (const [x, y] of pairs) expect(kernels.exp(x)).toBe(y);
     expect(kernels.exp(Number.NaN)).toBeNaN();
   });
@@ -42,7 +48,11 @@ describe('log', () => {
   });
 
   test('exact and special points', () => {
-    const pairs: [number, number][] = [[1, 0], [0, Number.NEGATIVE_INFINITY], [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]];
+    const pairs: [number, number][] = [
+      [1, 0],
+      [0, Number.NEGATIVE_INFINITY],
+      [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+    ];
     for (const [x, y] of pairs) expect(kernels.log(x)).toBe(y);
     for (const x of [-1, Number.NEGATIVE_INFINITY, Number.NaN]) expect(kernels.log(x)).toBeNaN();
     expect(kernels.log(2 ** -1074)).toBeCloseTo(-1074 * Math.LN2, 10);
@@ -57,7 +67,13 @@ describe('pow', () => {
   });
 
   test('exact and special points', () => {
-    const triples: [number, number, number][] = [[7, 0, 1], [0, 0, 1], [0, 2, 0], [0, -1, Number.POSITIVE_INFINITY], [1, 123, 1]];
+    const triples: [number, number, number][] = [
+      [7, 0, 1],
+      [0, 0, 1],
+      [0, 2, 0],
+      [0, -1, Number.POSITIVE_INFINITY],
+      [1, 123, 1],
+    ];
     for (const [x, y, z] of triples) expect(kernels.pow(x, y)).toBe(z);
   });
 
@@ -95,7 +111,14 @@ describe('tanh', () => {
   });
 
   test('exact and special points', () => {
-    const pairs: [number, number][] = [[0, 0], [1e-200, 1e-200], [40, 1], [-40, -1], [Number.POSITIVE_INFINITY, 1], [Number.NEGATIVE_INFINITY, -1]];
+    const pairs: [number, number][] = [
+      [0, 0],
+      [1e-200, 1e-200],
+      [40, 1],
+      [-40, -1],
+      [Number.POSITIVE_INFINITY, 1],
+      [Number.NEGATIVE_INFINITY, -1],
+    ];
     for (const [x, y] of pairs) expect(kernels.tanh(x)).toBe(y);
     expect(kernels.tanh(Number.NaN)).toBeNaN();
   });

@@ -47,10 +47,14 @@ export interface Inputs {
   readonly v: ArrayLike<number>;
 }
 
-/** out [B, H, L, E], lse [B, H, L], and how many scores went into them. */
+/** out [B, H, L, E], lse [B, H, L]. */
 export interface Outputs {
   readonly out: Float64Array;
   readonly lse: Float64Array;
+}
+
+/** The outputs, and how many scores went into them. */
+export interface Reference extends Outputs {
   readonly visible: number;
 }
 
@@ -65,7 +69,7 @@ function dot(x: readonly number[], y: readonly number[], round: Round): number {
   return sum;
 }
 
-export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceOptions = {}, round: Round = (x) => x): Outputs {
+export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceOptions = {}, round: Round = (x) => x): Reference {
   const { B, H, G, L, S, D, E } = sizes;
   const { softcap, rotate = (row) => row, bias, visible = () => true, sinks } = options;
   const scale = round(options.scale ?? 1 / Math.sqrt(D));

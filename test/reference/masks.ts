@@ -16,10 +16,12 @@ export const causalFrom =
     j <= i + offset;
 
 /** i + (S − L) − left ≤ j ≤ i + (S − L) + right. */
-export const window =
-  ({ L, S }: Pick<Sizes, 'L' | 'S'>, { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY }): Visible =>
-  ({ i, j }) =>
-    i + S - L - left <= j && j <= i + S - L + right;
+export function window(
+  { L, S }: Pick<Sizes, 'L' | 'S'>,
+  { left = Infinity, right = Infinity }: { left?: number; right?: number },
+): Visible {
+  return ({ i, j }) => i + S - L - left <= j && j <= i + S - L + right;
+}
 
 /** j < lengths[b]. */
 export const keyLengths =

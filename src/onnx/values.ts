@@ -1,0 +1,164 @@
+// Tensors of ONNX as they come, plain arrays or tensors of the engine, and the way there and back.
+
+import { describe, wrongType, wrongValue } from '../check.ts';
+import type { Engine } from '../engine.ts';
+import { type DType, Tensor, type TensorData } from '../tensor.ts';
+
+/** Element types that the operators take. */
+export type OnnxType = 'float32' | 'float16' | 'bfloat16' | 'bool' | 'int8' | 'uint8' | 'int32' | 'int64';
+
+/**
+ * A tensor as plain data, row-major; the tensors of onnxruntime-web are such. `type` is needed for bfloat16 only: else it follows from the
+ * array (Float32Array float32; Uint16Array, or Float16Array where the host has it, float16; Uint8Array and Int8Array bool; Int32Array int32;
+ * BigInt64Array int64).
+ */
+export interface OnnxValue {
+  readonly data: ArrayLike<number> | BigInt64Array;
+  readonly dims: readonly number[];
+  readonly type?: string;
+}
+
+/** An input: plain data, or a tensor of the engine (i8 is bool). What is left out is undefined or null. */
+export type OnnxInput = OnnxValue | Tensor | null | undefined;
+
+/** Outputs are what the first input is: plain data, or tensors of the engine, which the caller disposes. */
+export type OnnxOutput<T> = T extends Tensor ? Tensor : OnnxValue & { readonly type: OnnxType };
+
+const DTYPES: Readonly<Record<OnnxType, DType>> = {
+  float32: 'f32',
+  float16: 'f16',
+  bfloat16: 'bf16',
+  bool: 'i8',
+  int8: 'i8',
+  uint8: 'i8',
+  int32: 'i32',
+  int64: 'i32',
+};
+
+const NAMES: Readonly<Record<DType, OnnxType>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16', i8: 'bool', i32: 'int32' };
+
+const ARRAYS: Readonly<Record<string, OnnxType>> = {
+  Float32Array: 'float32',
+  Float16Array: 'float16',
+  Uint16Array: 'float16',
+  Uint8Array: 'bool',
+  Int8Array: 'bool',
+  Int32Array: 'int32',
+  BigInt64Array: 'int64',
+};
+
+/** Names of the types that carry numbers to compute with. */
+export const FLOATS: readonly OnnxType[] = ['float32', 'float16', 'bfloat16'];
+
+const kindOf = (data: unknown): string => Object.prototype.toString.call(data).slice(8, -1);
+
+export const isGiven = <T>(value: T | null | undefined): value is T => value !== undefined && value !== null;
+
+/** What is known of an input before it is in the engine's memory. */
+export interface Described {
+  readonly type: OnnxType;
+  readonly dims: readonly number[];
+}
+
+/** @throws TypeError if it is none; RangeError if its data do not fill its dimensions */
+export function describeInput(where: string, name: string, value: unknown, types: readonly OnnxType[]): Described {
+  let found: Described | undefined;
+  if (value instanceof Tensor) found = { type: NAMES[value.dtype], dims: value.shape };
+  else if (typeof value === 'object' && value !== null && 'data' in value && Array.isArray((value as OnnxValue).dims)) {
+    const { data, dims, type } = value as OnnxValue;
+    const own = type ?? ARRAYS[kindOf(data)];
+    if (!own) throw wrongType(where, name, `a typed array of ${types.join(', ')}`, data);
+    if (!Object.hasOwn(DTYPES, own)) throw wrongType(where, name, types.join(', '), own);
+    const size = dims.reduce((product, n) => product * n, 1);
+    if (data.length !== size) throw wrongValue(where, name, `${size} elements for [${dims.join(', ')}]`, `${data.length}`);
+    found = { type: own as OnnxType, dims };
+  }
+  if (!found) throw wrongType(where, name, '{ data, dims } or a tensor', value);
+  const known = types.includes(found.type) || (found.type === 'bool' && types.some((type) => DTYPES[type] === 'i8'));
+  if (!known) throw wrongType(where, name, types.join(', '), found.type);
+  return found;
+}
+
+/** Tensors made for one call of an operator; they go at its end. */
+export class Workspace {
+  readonly engine: Engine;
+  readonly where: string;
+  readonly #made: Tensor[] = [];
+
+  constructor(engine: Engine, where: string) {
+    this.engine = engine;
+    this.where = where;
+  }
+
+  /** Hands a tensor over to the workspace. */
+  own(tensor: Tensor): Tensor {
+    this.#made.push(tensor);
+    return tensor;
+  }
+
+  make(dims: readonly number[], data: TensorData | undefined, type: OnnxType): Tensor {
+    return this.own(this.engine.tensor(dims, data, DTYPES[type]));
+  }
+
+  /** The input in the engine's memory: itself if it is there, else a copy. */
+  tensor(name: string, value: OnnxInput, types: readonly OnnxType[] = FLOATS): Tensor {
+    const { type, dims } = describeInput(this.where, name, value, types);
+    if (value instanceof Tensor) return value;
+    const { data } = value as OnnxValue;
+    const kind = kindOf(data);
+    if (DTYPES[type] === 'i8') return this.make(dims, Int8Array.from(data as ArrayLike<number>, (x) => (x ? 1 : 0)), type);
+    if (type === 'float32' && kind !== 'Float32Array') return this.make(dims, Float32Array.from(data as ArrayLike<number>), type);
+    return this.make(dims, data as TensorData, type);
+  }
+
+  /** The input's numbers as f32. */
+  numbers(name: string, value: OnnxInput, types: readonly OnnxType[] = FLOATS): Float32Array {
+    return this.tensor(name, value, types).toArray();
+  }
+
+  /** The input's whole numbers. */
+  integers(name: string, value: OnnxInput): number[] {
+    describeInput(this.where, name, value, ['int64', 'int32']);
+    if (value instanceof Tensor) return Array.from(value.contiguous ? value.view() : value.toArray());
+    return Array.from((value as OnnxValue).data as ArrayLike<number | bigint>, Number);
+  }
+
+  /** A result as the caller wants it: the tensor itself, which is no longer the workspace's, or a copy as plain data. */
+  output<T>(tensor: Tensor, like: T): OnnxOutput<T> {
+    if (like instanceof Tensor) {
+      const at = this.#made.indexOf(tensor);
+      if (at >= 0) this.#made.splice(at, 1);
+      return tensor as OnnxOutput<T>;
+    }
+    const data = tensor.dtype === 'f32' || !tensor.contiguous ? tensor.toArray() : tensor.view().slice();
+    return { data, dims: tensor.shape, type: NAMES[tensor.dtype] } as unknown as OnnxOutput<T>;
+  }
+
+  release(): void {
+    for (const tensor of this.#made.splice(0)) tensor.dispose();
+  }
+}
+
+/** Attributes as an object with known names. @throws TypeError for others */
+export function checkAttributes(where: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) throw wrongType(where, 'attributes', 'an object', given);
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) throw new TypeError(`${where}: "attributes" has no "${name}"; it knows ${known.join(', ')}`);
+  }
+}
+
+/** @throws TypeError naming an input that is not known */
+export function checkInputs(where: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) throw wrongType(where, 'inputs', 'an object', given);
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) throw new TypeError(`${where}: "inputs" has no "${name}"; it knows ${known.join(', ')}`);
+  }
+}
+
+/** Shows dimensions in an error. */
+export const shown = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
+
+/** @throws RangeError saying that an input or attribute is beyond what is implemented */
+export function unsupported(where: string, name: string, got: unknown, because: string): RangeError {
+  return wrongValue(where, name, 'nothing that is not supported', typeof got === 'string' ? got : describe(got), because);
+}

@@ -1,0 +1,110 @@
+/** What the types of a cache cost: the very bits of rounded operands, and the bounds that the documentation states. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { type CacheDType, createEngine, rotary, type Tensor } from '../../src/index.ts';
+import { expectSameBits } from '../attention/call.ts';
+import { generator, ones, rowsOf, type Sequence, sequence, stepwise } from './support.ts';
+
+const engine = await createEngine({ threads: 1 });
+afterAll(() => engine.dispose());
+
+const sizes = { B: 2, H: 4, G: 2, T: 70, D: 13, E: 22 };
+const { B, G, H, T, D, E } = sizes;
+const encoding = rotary({ dim: 12, theta: 10000, layout: 'pairs' });
+
+/** Rows of n numbers as one scale and 8-bit numbers would hold them. */
+function quantised(x: Float32Array, n: number): Float32Array {
+  const even = (y: number): number => {
+    const low = Math.floor(y);
+    const rest = y - low;
+    return rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
+  };
+  return x.map((value, at) => {
+    const row = x.subarray(at - (at % n), at - (at % n) + n);
+    const scale = Math.fround(row.reduce((top, y) => Math.max(top, Math.abs(y)), 0) / 127);
+    return scale === 0 ? 0 : scale * Math.max(-127, Math.min(127, even(Math.fround(value * Math.fround(1 / scale)))));
+  });
+}
+
+const rounded: Record<CacheDType, (x: Float32Array, n: number) => Float32Array> = {
+  f32: (x) => x,
+  f16: (x) => engine.tensor([x.length], x, 'f16').toArray(),
+  bf16: (x) => engine.tensor([x.length], x, 'bf16').toArray(),
+  i8: quantised,
+};
+
+/** Largest change of a number of a row when it is stored, in units of the row's largest one. */
+const STEP: Record<CacheDType, number> = { f32: 0, f16: 2 ** -11, bf16: 2 ** -8, i8: 1 / 254 };
+
+const types = Object.keys(rounded) as CacheDType[];
+
+describe.each(types)('%s', (dtype) => {
+  const operands = sequence(engine, sizes, 3);
+  const cacheOf = (options: object = {}) =>
+    engine.kvCache({ batch: B, heads: G, headDim: D, valueDim: E, capacity: T, dtype, pageSize: 32, ...options });
+
+  test.each(['on-read', 'on-append'] as const)('the bits of rounded operands, rotated %s', async (rotate) => {
+    const turned = await engine.rotate(operands.k, encoding, { role: 'key' });
+    const stored = rotate === 'on-append' ? turned : operands.k;
+    const k = engine.tensor([B, G, T, D], rounded[dtype](stored.toArray(), D));
+    const v = engine.tensor([B, G, T, E], rounded[dtype](operands.v.toArray(), E));
+    const q = await engine.rotate(operands.q, encoding);
+    const whole =
+      rotate === 'on-append'
+        ? await engine.attention(q, k, v, { causal: true })
+        : await engine.attention(operands.q, k, v, { causal: true, encoding });
+    using cache = cacheOf({ encoding, rotate });
+    await stepwise(engine, operands, cache, [20, ...ones(10), 40], { causal: true }, (out, from, to) => {
+      expectSameBits(out.toArray(), rowsOf(whole, from, to));
+    });
+  });
+
+  test('within the bound', async () => {
+    const next = generator(8);
+    const scale = 1 / Math.sqrt(D);
+    for (let round = 0; round < 20; round++) {
+      const spread = 10 ** (2 * next());
+      const x: Sequence = sequence(engine, sizes, 100 + round);
+      const grown = (tensor: Tensor): Tensor =>
+        engine.tensor(
+          tensor.shape,
+          tensor.toArray().map((y) => y * spread),
+        );
+      const [k, v] = [grown(x.k), grown(x.v)];
+      const whole = await engine.attention(x.q, k, v, {});
+      using cache = cacheOf().append(k, v);
+      const out = await engine.attention(x.q, null, null, { cache });
+      const top = (y: Float32Array): number => y.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const [topK, topV] = [top(k.toArray()), top(v.toArray())];
+      const queries = x.q.toArray();
+      const [got, exact] = [out.toArray(), whole.toArray()];
+      for (let row = 0; row < B * H * T; row++) {
+        const norm = queries.subarray(row * D, (row + 1) * D).reduce((sum, y) => sum + Math.abs(y), 0);
+        // A score moves by e at most, so a weight by a factor e^(2e), so an output by (e^(2e) − 1)·max|v|, beside what v itself moves by.
+        const e = scale * norm * STEP[dtype] * topK;
+        const bound = (Math.expm1(2 * e) + STEP[dtype] + 1e-5) * topV;
+        for (let n = row * E; n < (row + 1) * E; n++)
+          expect(Math.abs((got[n] as number) - (exact[n] as number))).toBeLessThanOrEqual(bound);
+      }
+      for (const tensor of [x.q, x.k, x.v, k, v, whole, out]) tensor.dispose();
+    }
+  });
+
+  test('takes f16 and bf16 operands, and what is not finite stays in its row', async () => {
+    for (const type of ['f16', 'bf16'] as const) {
+      const k = engine.tensor([B, G, 9, D], rowsOf(operands.k, 0, 9), type);
+      const v = engine.tensor([B, G, 9, E], rowsOf(operands.v, 0, 9), type);
+      using cache = cacheOf().append(k, v);
+      using plain = cacheOf().append(engine.tensor(k.shape, k.toArray()), engine.tensor(v.shape, v.toArray()));
+      const q = operands.q.slice(null, null, [0, 3]);
+      const [one, other] = [await engine.attention(q, null, null, { cache }), await engine.attention(q, null, null, { cache: plain })];
+      expectSameBits(one.toArray(), other.toArray());
+    }
+    const poisoned = operands.v.toArray();
+    poisoned[5 * E + 2] = Number.POSITIVE_INFINITY;
+    using cache = cacheOf().append(operands.k, engine.tensor(operands.v.shape, poisoned));
+    const out = await engine.attention(operands.q, null, null, { cache, causal: true });
+    const clean = await engine.attention(operands.q, null, null, { cache: cacheOf().append(operands.k, operands.v), causal: true });
+    expectSameBits(rowsOf(out, 0, 5), rowsOf(clean, 0, 5));
+    expect(Number.isFinite(out.toArray()[6 * E + 2] as number)).toBe(false);
+  });
+});
