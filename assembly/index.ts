@@ -8,7 +8,7 @@ function abi(): i32 {
 
 export { abi };
 export { append, shift } from './append';
-export { attend, attendRows } from './attend';
+export { attend, attendFold, attendPart, attendRows } from './attend';
 export { attendMany } from './many';
 export { merge } from './merge';
 export { rotate, rotaryTable } from './rotate';

@@ -32,8 +32,8 @@ export const DIM_S: i32 = 116;
 export const DIM_D: i32 = 120;
 export const DIM_E: i32 = 124;
 
-// Scores are kept in units of log 2, so that softmax is exp2: q is multiplied by Q_SCALE = scale·log2(e) while it is packed. With
-// a softcap c, Q_SCALE = scale/c and the score becomes CAP·tanh(score), CAP = c·log2(e); CAP is 0 when there is none.
+// q is multiplied by Q_SCALE = scale while it is packed. With a softcap c, Q_SCALE = scale/c and the score becomes CAP·tanh(score), CAP = c;
+// CAP is 0 when there is none.
 export const Q_SCALE: i32 = 128;
 export const CAP: i32 = 132;
 
@@ -110,6 +110,12 @@ export const MASK_BATCH: i32 = 344;
 export const MASK_PAIRS: i32 = 348;
 // 1 if a bias may be −Infinity or a mask has holes: such keys are then marked as hidden, so that what stands behind them stays there.
 export const MARK: i32 = 352;
+// Splits of the keys as tiles of their own: SPLITS of them for a tile of `attend`, whose records lie at PARTS, PART_SIZE bytes a split.
+// S_FOLD: scratch for the records of one tile, if a row may see more than one split.
+export const S_FOLD: i32 = 356;
+export const SPLITS: i32 = 360;
+export const PARTS: i32 = 364;
+export const PART_SIZE: i32 = 368;
 export const JOB_SIZE: i32 = 384;
 
 // A term entry: s(i, j) += SCALE·(qᵢ + BIAS[h])·table[ρ(i, j)] (query kinds) or SCALE·kⱼ·table[ρ(i, j)] (key kind).
@@ -175,9 +181,9 @@ export const R_QUERY: i32 = 0; // i
 export const R_HEAD: i32 = 16; // h
 export const R_LOW: i32 = 32; // first visible key
 export const R_HIGH: i32 = 48; // one past the last visible key
-export const R_MAX: i32 = 64; // running maximum m, in units of log 2
-export const R_SUM: i32 = 80; // running sum of exp2(s − m)
-export const R_SCALE: i32 = 96; // exp2(m before − m after) of the present block
+export const R_MAX: i32 = 64; // running maximum m
+export const R_SUM: i32 = 80; // running sum of exp(s − m)
+export const R_SCALE: i32 = 96; // exp(m before − m after) of the present block
 export const R_FROM: i32 = 112; // keys of the present block that some row of the group sees: from … to − 1; from is a multiple of 8
 export const R_TO: i32 = 116;
 export const R_POSITION: i32 = 128; // i plus its batch row's start
@@ -190,6 +196,9 @@ export const R_SIZE: i32 = 192;
 export const BAND: i32 = 16;
 // Keys of a block. A constant, so that the rows of a band's scores lie at immediate offsets; part of the contract on bits.
 export const KEY_BLOCK: i32 = 96;
+// Keys of a split, at whose end a row's state is folded into that of the keys before: see fold.ts. A multiple of KEY_BLOCK, and part of the
+// contract on bits.
+export const SPLIT: i32 = 768;
 // Bytes from row to row of a band's scores: 96 keys, and room for the 112 offsets that four rows meet.
 export const SCORES_ROW: i32 = 448;
 

@@ -1,11 +1,11 @@
 // The online softmax (Milakov and Gimelshein 2018, arXiv 1805.02867; FlashAttention, arXiv 2205.14135) of one row over one key block.
 //
-// Scores are in units of log 2. With the running maximum m and the running sum l, a block with scores s turns them into
-//   m' = max(m, max s)    p = exp2(s − m')    c = exp2(m − m')    l' = c·l + Σ p    o' = c·o + Σ p·v.
+// With the running maximum m and the running sum l, a block with scores s turns them into
+//   m' = max(m, max s)    p = exp(s − m')    c = exp(m − m')    l' = c·l + Σ p    o' = c·o + Σ p·v.
 // Lane sums run over keys j mod 4 in ascending order and are folded once a block, so that neither masked keys (which add 0) nor the
 // vectors left out on either side show in the bits. A masked score is −Infinity, its probability −0: the sign marks it.
 
-import { exp2x4, tanhx4 } from './exp';
+import { expx4, tanhx4 } from './exp';
 import { R_HIGH, R_LOW, R_MAX, R_SCALE, R_SUM, SCORES_ROW } from './job';
 import { lanes, maxRows, splat, sumRows } from './simd';
 
@@ -102,11 +102,11 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   return top;
 }
 
-/** s ← p = exp2(s − m); returns the lane sums of p. */
+/** s ← p = exp(s − m); returns the lane sums of p. */
 @inline function exponentials(s: usize, n: i32, m: v128): v128 {
   let sum = f32x4.splat(0);
   for (const end = s + (<usize>n << 2); s < end; s += 16) {
-    const p = exp2x4(f32x4.sub(v128.load(s), m));
+    const p = expx4(f32x4.sub(v128.load(s), m));
     sum = f32x4.add(sum, p);
     v128.store(s, p);
   }
@@ -118,7 +118,7 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   let sum = f32x4.splat(0);
   for (const end = s + (<usize>n << 2); s < end; s += 16) {
     const x = v128.load(s);
-    const p = exp2x4(f32x4.sub(x, m));
+    const p = expx4(f32x4.sub(x, m));
     sum = f32x4.add(sum, p);
     v128.store(s, v128.or(p, v128.and(f32x4.eq(x, f32x4.splat(-Infinity)), i32x4.splat(0x80000000))));
   }
@@ -184,10 +184,10 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   const top = maxRows(t0, t1, t2, t3);
   const before = v128.load(group, R_MAX);
   const m = f32x4.pmax(before, top);
-  // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp2(−Infinity) = 0.
+  // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp(−Infinity) = 0.
   const base = v128.andnot(m, f32x4.eq(m, none));
   const sum = mark ? markedRowExponentials(s, n, base, live) : rowExponentials(s, n, base, live);
-  const c = exp2x4(f32x4.sub(before, base));
+  const c = expx4(f32x4.sub(before, base));
   v128.store(group, m, R_MAX);
   v128.store(group, c, R_SCALE);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), sum), R_SUM);

@@ -47,7 +47,9 @@ async function inlineWorker() {
 // One file an entry and shared chunks: a cold start reads three files, not eighty (import: 6 ms, not 27).
 async function bundlePackage() {
   await bundle({
-    entryPoints: ['index', 'cli/main', 'cli/safetensors', 'encodings/registry', 'threads/worker-entry'].map((name) => `src/${name}.ts`),
+    entryPoints: ['index', 'cli/main', 'cli/safetensors', 'encodings/registry', 'onnx/index', 'threads/worker-entry'].map(
+      (name) => `src/${name}.ts`,
+    ),
     outdir: 'dist',
     outbase: 'src',
     bundle: true,

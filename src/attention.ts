@@ -75,6 +75,16 @@ export interface AttentionOptions {
    * Document n has the queries queryOffsets[n] … queryOffsets[n + 1] − 1, keys likewise; both lists are [N + 1], from 0 to T and to U. Each
    * document is a call of its own in all respects, bit for bit: positions restart in each, masks count from its start, `causal` aligns at
    * its bottom right. Log-sum-exp are then [H, T].
+   *
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const [q, k] = [engine.tensor([9, 4, 16]), engine.tensor([9, 2, 16])]; // three documents of 4, 2 and 3 tokens
+   * const encoding = rotary({ dim: 16, theta: 10000, layout: 'halves' });
+   * const out = await engine.attention(q, k, k, { queryOffsets: [0, 4, 6, 9], causal: true, encoding });
+   * out.shape; // [9, 4, 16]
+   * engine.dispose();
+   * ```
    */
   readonly queryOffsets?: Int32Array | readonly number[];
   /** Default `queryOffsets`. */
@@ -142,7 +152,7 @@ const axes = (layout: Layout): { head: number; row: number } => (layout === 'bhl
 
 export function checkTensor(where: string, name: string, value: unknown, home: Home): Tensor {
   if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
-  if (value.home !== home) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (value.home.kernels !== home.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
   if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
     throw wrongType(where, name, 'a tensor of f32, f16 or bf16', value.dtype);
   }
@@ -344,7 +354,12 @@ function tiling({ B, H, G, L }: Shape, threads: number): { queries: number; tile
 }
 
 /** Offsets of one thread's scratch; the terms' needs come last and are told theirs. */
-function scratchLayout({ D, E }: Shape, rows: number, needs: readonly ScratchNeed[]): { fields: [number, number][]; bytes: number } {
+function scratchLayout(
+  { S, D, E }: Shape,
+  rows: number,
+  needs: readonly ScratchNeed[],
+  record: number,
+): { fields: [number, number][]; bytes: number } {
   const padded = Math.ceil(rows / 4) * 4;
   const width = Math.ceil(E / 8) * 8;
   const sizes: [number, number][] = [
@@ -355,6 +370,7 @@ function scratchLayout({ D, E }: Shape, rows: number, needs: readonly ScratchNee
     [field.S_OUT, padded * width * 4],
     [field.S_SCORES, field.BAND * field.SCORES_ROW],
     [field.S_LINE, 9 * Math.max(D, E) * 4],
+    [field.S_FOLD, S > field.SPLIT ? rows * record : 0],
   ];
   let bytes = 0;
   const fields = sizes.map(([name, size]): [number, number] => {
@@ -384,9 +400,6 @@ export function writeTensor(writer: Writer, at: number, tensor: Tensor, layout: 
     .int(at + field.T_ROW, stride(row))
     .int(at + field.T_CHANNEL, stride(3));
 }
-
-/** log2(e), by which natural units become units of log 2. */
-const LOG2E = 1.4426950408889634;
 
 /** Where a bias lies: fields of its entry. */
 type BiasEntry = readonly [number, number][];
@@ -485,7 +498,8 @@ function writeBiases(
     const at = entry.at - 4 * entry.first;
     const headStride = heads > 1 ? 4 * entry.count : 0;
     const curve = bias.kind === 'curve' ? curveEntry(bias, lease) : [];
-    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...curve, ...gate];
+    const hide: BiasEntry = entry.infinite ? [[field.A_HIDE, field.HIDE_INFINITE]] : [];
+    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...hide, ...curve, ...gate];
   });
   const block = lease.block(total * field.A_SIZE);
   const writer = lease.writer(block);
@@ -493,7 +507,7 @@ function writeBiases(
     for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
     const bias = biases[n];
     const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
-    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, LOG2E * (coefficient ?? 1));
+    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, coefficient ?? 1);
   });
   return { at: block, count: total, marks };
 }
@@ -647,6 +661,8 @@ interface Ready {
 interface WrittenJob {
   readonly at: number;
   readonly scratch: number;
+  /** Bytes of the records that a split of a tile leaves. */
+  readonly records: number;
   readonly tables: readonly TableUse[];
 }
 
@@ -658,11 +674,13 @@ function writeJob(ready: Ready, { place, first, last, plan, keys, masks: lowered
   const masks = writeMasks(loweredMasks, shape, place, office, lease);
   const biases = writeBiases(plan, keys, masks.entries, shape, place, office, lease);
   const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, lease) : [];
-  const unit = softcap ? 1 / softcap : LOG2E;
+  const unit = softcap ? 1 / softcap : 1;
   const context = { shape, place, tables: office.tables, lease, unit, scale, queries };
   const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, context);
   const queryBias = plan.queryBias ? lease.upload(plan.queryBias) : 0;
-  const scratch = scratchLayout(shape, parts.rows, parts.needs);
+  const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
+  const record = 32 + 4 * (Math.ceil(E / 8) * 8 + valueRows);
+  const scratch = scratchLayout(shape, parts.rows, parts.needs, record);
   const at = lease.block(field.JOB_SIZE);
 
   const writer = lease.writer(at);
@@ -678,7 +696,7 @@ function writeJob(ready: Ready, { place, first, last, plan, keys, masks: lowered
   writer
     .int(field.LSE, lse ? lse.pointer : 0)
     .f32(field.Q_SCALE, scale * unit)
-    .f32(field.CAP, softcap * LOG2E)
+    .f32(field.CAP, softcap)
     .int(field.FIRST, first)
     .int(field.LAST, last)
     .int(field.KEY_LENGTHS, ready.lengthsAt)
@@ -692,15 +710,28 @@ function writeJob(ready: Ready, { place, first, last, plan, keys, masks: lowered
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
   if (rotation && tables) writeRotation(writer, rotation, tables.q.at, cached?.storesTurned ? 0 : tables.k.at, shape);
-  return { at, scratch: scratch.bytes, tables: tables ? [tables.q, tables.k] : [] };
+  return { at, scratch: scratch.bytes, records: parts.rows * record, tables: tables ? [tables.q, tables.k] : [] };
 }
 
-/** The one job of a call, or that of all its batch rows together. */
-function joinJobs(jobs: readonly WrittenJob[], tiles: number, lease: Lease): Pick<Job, 'kernel' | 'job'> {
+type Run = Omit<Job, 'scratch' | 'scratchStride'>;
+
+/** The jobs that fill the output: one, or one over the splits of the keys and one that folds them. Same bits either way. */
+function runsOf(jobs: readonly WrittenJob[], { S }: Shape, tiles: number, threads: number, lease: Lease): Run[] {
   const [only] = jobs as [WrittenJob];
-  if (jobs.length === 1) return { kernel: 'attend', job: only.at };
-  const job = lease.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
-  return { kernel: 'attendRows', job };
+  const used = (count: number): number => Math.max(1, Math.min(threads, count));
+  if (jobs.length > 1) {
+    const job = lease.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
+    return [{ kernel: 'attendRows', job, tiles, threads: used(tiles) }];
+  }
+  const job = only.at;
+  const splits = Math.ceil(S / field.SPLIT);
+  if (tiles >= threads || splits < 2) return [{ kernel: 'attend', job, tiles, threads: used(tiles) }];
+  const parts = lease.allocate(tiles * splits * only.records);
+  lease.writer(job).int(field.SPLITS, splits).int(field.PARTS, parts).int(field.PART_SIZE, only.records);
+  return [
+    { kernel: 'attendPart', job, tiles: tiles * splits, threads: used(tiles * splits) },
+    { kernel: 'attendFold', job, tiles, threads: 1 },
+  ];
 }
 
 /** Where the call stands, or each batch row if they stand apart. */
@@ -771,19 +802,19 @@ export function prepareAttention(
     const sinksAt = sinks ? lease.upload(sinks) : 0;
     const ready = { shape, layout, operands, cached, cachedFields, scale, softcap, queries, lengthsAt, sinksAt, target, lse };
     const jobs = placed.map((one) => writeJob(ready, one, office, lease));
-    const used = Math.max(1, Math.min(threads, tiles));
     const scratchStride = Math.max(...jobs.map(({ scratch }) => scratch));
     sharing?.borrow(scratchStride);
-    const scratch = sharing ? 0 : lease.allocate(scratchStride * used);
-    const { kernel, job } = joinJobs(jobs, tiles, lease);
+    const runs = runsOf(jobs, shape, tiles, sharing ? 1 : threads, lease);
+    const scratch = sharing ? 0 : lease.allocate(scratchStride * Math.max(...runs.map((run) => run.threads)));
+    const [last, ...before] = runs.map((run): Job => ({ ...run, scratch, scratchStride })).reverse() as [Job, ...Job[]];
     for (const tensor of Object.values(operands)) lease.defer(tensor.pin());
     if (out) lease.defer(out.pin());
 
     const tables = jobs.flatMap((one) => one.tables);
     const result = target;
     return {
-      preparations: [...storing, ...tables.flatMap((table) => table.jobs)],
-      job: { kernel, job, tiles, scratch, scratchStride, threads: used },
+      preparations: [...storing, ...tables.flatMap((table) => table.jobs), ...before],
+      job: last,
       finish() {
         for (const table of tables) table.done();
         if (out && result !== out) {

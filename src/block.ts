@@ -26,6 +26,11 @@ export class Lease {
     return at;
   }
 
+  /** n integers at an address, valid until the memory grows. */
+  integers(at: number, n: number): Int32Array {
+    return new Int32Array(this.#arena.memory.buffer, at, n);
+  }
+
   /** Reserves a zeroed block of `bytes`. */
   block(bytes: number): number {
     const at = this.allocate(bytes);

@@ -2,6 +2,7 @@ import { type AttentionOptions, type Call, type Office, prepareAttention } from 
 import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
 import { makeDisposable } from './dispose.ts';
 import { RelposError } from './errors.ts';
+import { type EstimateRequest, estimate, type MemoryEstimate } from './estimate.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache.ts';
 import { type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
 import type { Arithmetic, Encoding } from './plan.ts';
@@ -14,7 +15,6 @@ import { Tables } from './tables.ts';
 import { type DType, makeTensor, type Tensor, type TensorData } from './tensor.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { JobOptions, Logger, Pool } from './threads/types.ts';
-import { type WeightsOptions, weightsSteps } from './weights.ts';
 import {
   compile,
   compileSync,
@@ -27,6 +27,7 @@ import {
   type WasmSource,
 } from './wasm/kernels.ts';
 import { Arena, CONTROL, createMemory, type MemoryUsage } from './wasm/memory.ts';
+import { type WeightsOptions, weightsSteps } from './weights.ts';
 
 /** `'reproducible'`: the same bits everywhere. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host. */
 export type Precision = 'reproducible' | 'relaxed';
@@ -318,6 +319,25 @@ export class Engine {
    */
   kvCache(options: KVCacheOptions): KVCache {
     return makeCache(this.#office, (job) => this.#parts.pool.runSync(job), 'kvCache', options);
+  }
+
+  /**
+   * Bytes that a call of `attention` or a cache would take, without taking them. Nothing of the call runs; its options are checked.
+   *
+   * @param request `{ q, k, v }`, shapes; or `{ cache }`, options of `kvCache`
+   * @param options those of the call
+   * @throws TypeError, RangeError as the call itself
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const shape = [1, 8, 4096, 64];
+   * const { total } = engine.estimate({ q: shape, k: shape, v: shape }, { causal: true });
+   * const { cache } = engine.estimate({ cache: { batch: 1, heads: 8, headDim: 64, capacity: 4096 } }); // 16 MiB and a little
+   * engine.dispose();
+   * ```
+   */
+  estimate(request: EstimateRequest, options: AttentionOptions = {}): MemoryEstimate {
+    return estimate(this.#office, 'estimate', request, options);
   }
 
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */

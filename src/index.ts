@@ -10,6 +10,7 @@ export type { LongRopeScaling, RopeScaling, YarnScaling } from './encodings/rope
 export type { Table } from './encodings/tables.ts';
 export { type Capabilities, createEngine, createEngineSync, type Engine, type EngineOptions, type Precision } from './engine.ts';
 export { RelposError, type RelposErrorCode } from './errors.ts';
+export type { EstimateRequest, MemoryEstimate } from './estimate.ts';
 export { type AttentionScale, attentionScale } from './hf/attention-scale.ts';
 export { type PermuteOptions, permuteForPairs } from './hf/permute.ts';
 export type { AppendOptions, KVCache, KVCacheOptions } from './kvcache.ts';
@@ -75,6 +76,6 @@ export type { QKNorm } from './qknorm.ts';
 export type { RotateOptions } from './rotation.ts';
 export type { SelfTestReport } from './selftest.ts';
 export type { DType, SliceRange, Tensor, TensorData } from './tensor.ts';
-export type { WeightsOptions } from './weights.ts';
 export type { WasmSource } from './wasm/kernels.ts';
 export type { MemoryUsage } from './wasm/memory.ts';
+export type { WeightsOptions } from './weights.ts';

@@ -5,7 +5,14 @@ import { wrongValue } from './check.ts';
 import type { Shape, SumIndex } from './plan.ts';
 
 /** @throws RangeError unless the index has the sizes of the call and every entry lies in first … end − 1 */
-export function checkLookup(where: string, name: string, index: Int32Array | SumIndex, first: number, end: number, { B, L, S }: Shape): void {
+export function checkLookup(
+  where: string,
+  name: string,
+  index: Int32Array | SumIndex,
+  first: number,
+  end: number,
+  { B, L, S }: Shape,
+): void {
   if (index instanceof Int32Array) {
     if (index.length !== L * S && index.length !== B * L * S) {
       throw wrongValue(where, name, `an index of [L=${L}, S=${S}] or [B=${B}, L, S]`, index);

@@ -19,7 +19,8 @@ interface Document {
 function offsetsOf(where: string, name: string, given: unknown, n: number): readonly number[] {
   if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
   const list = Array.from(given as ArrayLike<number>);
-  const fits = list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => Number.isInteger(x) && x >= (list[i - 1] ?? 0));
+  const fits =
+    list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => Number.isInteger(x) && x >= (list[i - 1] ?? 0));
   if (!fits) throw wrongValue(where, name, `integers that rise from 0 to ${n}, the rows there are`, given);
   return list;
 }
@@ -28,7 +29,8 @@ function documentsOf(where: string, given: AttentionOptions, T: number, U: numbe
   if (given.queryOffsets === undefined) throw wrongType(where, 'queryOffsets', 'cumulative lengths beside "keyOffsets"', undefined);
   const queries = offsetsOf(where, 'queryOffsets', given.queryOffsets, T);
   const keys = offsetsOf(where, given.keyOffsets === undefined ? 'queryOffsets' : 'keyOffsets', given.keyOffsets ?? given.queryOffsets, U);
-  if (keys.length !== queries.length) throw wrongValue(where, 'keyOffsets', `${queries.length} numbers, as "queryOffsets" has`, `${keys.length}`);
+  if (keys.length !== queries.length)
+    throw wrongValue(where, 'keyOffsets', `${queries.length} numbers, as "queryOffsets" has`, `${keys.length}`);
   const span = (list: readonly number[], n: number): [number, number] => [list[n] as number, list[n + 1] as number];
   return queries.slice(1).map((_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
 }

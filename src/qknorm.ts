@@ -1,6 +1,6 @@
 // The option `qkNorm`: normalisation of q and k as part of the call, not of an encoding.
 
-import { finite, options, oneOf, wrongType, wrongValue } from './check.ts';
+import { finite, oneOf, options, wrongType, wrongValue } from './check.ts';
 import type { Normalization, Plan, Shape } from './plan.ts';
 import { Tensor } from './tensor.ts';
 
@@ -38,6 +38,7 @@ function weightOf(where: string, name: string, given: unknown, heads: number, D:
     throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
   }
   const values = given instanceof Tensor ? given.toArray() : Float32Array.from(given);
-  if (values.length !== D && values.length !== heads * D) throw wrongValue(where, name, `[D=${D}] or [${heads}, D=${D}] numbers`, `${values.length}`);
+  if (values.length !== D && values.length !== heads * D)
+    throw wrongValue(where, name, `[D=${D}] or [${heads}, D=${D}] numbers`, `${values.length}`);
   return values;
 }

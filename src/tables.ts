@@ -175,7 +175,8 @@ export class Tables {
     const sets = positions.batched ? batch : 1;
     if (positions.table) {
       const numbers = sets * rows * rotation.dim;
-      if (positions.table.length !== numbers) throw wrongValue('rotation', 'table', `${sets}×${rows}×${rotation.dim} numbers`, positions.table);
+      if (positions.table.length !== numbers)
+        throw wrongValue('rotation', 'table', `${sets}×${rows}×${rotation.dim} numbers`, positions.table);
       if (inverse) throw wrongValue('rotate', 'inverse', 'false for a given table', 'true', 'its rows need not be rotations');
       return { at: lease.upload(positions.table), jobs: [], done: () => {} };
     }

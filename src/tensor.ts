@@ -352,3 +352,15 @@ export function makeTensor(home: Home, where: string, shape: readonly number[], 
   else tensor.set(data);
   return tensor;
 }
+
+/** A tensor of a shape that stands on almost no memory: every element is the same one. For estimates. */
+export function shapeOnly(home: Home, where: string, shape: readonly number[]): Tensor {
+  checkShape(where, shape, 0);
+  return new Tensor(
+    new Storage(home, 4),
+    'f32',
+    shape,
+    shape.map(() => 0),
+    0,
+  );
+}

@@ -68,7 +68,8 @@ export function checkTerm(where: string, name: string, term: Term, shape: Shape)
 /** @throws RangeError if a value table does not fit the call */
 export function checkValueTable(where: string, name: string, { table, heads, rows }: ValueTable, shape: Shape): void {
   checkMap(where, name, rows, rowsOf(where, name, table, heads, shape.E, shape.H), shape);
-  if (rows.kind === 'index' && !(rows.index instanceof Int32Array)) throw wrongValue(where, name, 'an index per pair or a map of the offset', 'a sum');
+  if (rows.kind === 'index' && !(rows.index instanceof Int32Array))
+    throw wrongValue(where, name, 'an index per pair or a map of the offset', 'a sum');
 }
 
 /** Row r of head h of a table, or undefined for a row that is not there (it counts as zero). */
@@ -96,7 +97,8 @@ function pack(term: Term, D: number, first: number, count: number, lanes: number
 function uploadMap(map: RowMap, key: string, zeroRow: number, context: Context): Lookup {
   const { shape, place, tables, lease } = context;
   const real = (row: number): number => (row < 0 || row >= zeroRow ? zeroRow : row);
-  if (map.kind === 'index') return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, lease);
+  if (map.kind === 'index')
+    return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, lease);
   const [first, count] = offsetsOf(shape, place);
   const entry = tables.columns(`${key} map`, first, count, 4, lease, (from, n) => {
     return Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));

@@ -84,7 +84,12 @@ export function* weightsSteps(office: Office, where: string, q: unknown, k: unkn
   const wanted = [B, H, rows[1] - rows[0], columns[1] - columns[0]];
   const total = wanted.reduce((a, n) => a * n, 1);
   if (total > MOST) {
-    throw wrongValue(where, 'queries, keys', `a window of at most 2^24 = ${MOST} probabilities`, `[${wanted.join(', ')}], ${total} of them`);
+    throw wrongValue(
+      where,
+      'queries, keys',
+      `a window of at most 2^24 = ${MOST} probabilities`,
+      `[${wanted.join(', ')}], ${total} of them`,
+    );
   }
   const most = Math.min(WIDEST, columns[1] - columns[0], Math.floor(MOST / Math.max(1, B * H * L)));
   const width = Math.max(1, most);
@@ -93,7 +98,9 @@ export function* weightsSteps(office: Office, where: string, q: unknown, k: unkn
   const call = {
     ...options,
     mask: [...masks, onlyQueries(rows)],
-    ...(encoding !== undefined && { encoding: Array.isArray(encoding) ? encoding.map(withoutValues) : withoutValues(encoding as Encoding) }),
+    ...(encoding !== undefined && {
+      encoding: Array.isArray(encoding) ? encoding.map(withoutValues) : withoutValues(encoding as Encoding),
+    }),
   };
   const result = makeTensor(office, where, wanted);
   const line = makeTensor(office, where, [S + width]);

@@ -6,6 +6,7 @@ import { registry } from '../src/encodings/registry.ts';
 import { createEngine } from '../src/index.ts';
 import { encodingNames, type GoldenFile, isRotation, type Make, numbersOf, runGolden, shapeOf } from './conformance/golden.ts';
 import { attention, type Sizes } from './reference/attention.ts';
+import { goldenTolerance } from './reference/golden-tolerance.ts';
 import { causal } from './reference/masks.ts';
 import { turn } from './reference/rotation.ts';
 import { distance, naiveErrors } from './reference/tolerance.ts';
@@ -41,7 +42,7 @@ function farTolerance(file: GoldenFile): number {
 function toleranceOf(name: string, file: GoldenFile): number {
   if (isRotation(file)) return ROTATION_TOLERANCE * distance(numbersOf(file, 'x'), new Float32Array(numbersOf(file, 'x').length));
   if (name.startsWith('llama_far')) return farTolerance(file);
-  return 2 * Number(file.metadata.naive_error);
+  return goldenTolerance(name);
 }
 
 describe('the golden files', () => {

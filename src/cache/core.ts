@@ -29,7 +29,6 @@ export function bytesOf({ shape, dtype, bounds }: CacheSpec): number {
 
 /** A growth under way: its jobs run between `begin` and `commit` or `undo`. */
 export interface PendingGrowth {
-  readonly rows: readonly Row[];
   readonly writing: Writing;
   commit(): void;
   undo(): void;
@@ -149,7 +148,6 @@ export class CacheCore {
       const writing = appendJobs(source, rotation, { shape, layout: this.layout, rows, first }, this.office, lease);
       this.#growing = true;
       return {
-        rows: growth.rows,
         writing,
         commit: () => {
           this.#growing = false;

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Row } from './rows.ts';
-import { type CacheShape, type PageLayout, storeFields, uploadTables } from './store.ts';
+import { type CacheShape, type PageLayout, type PageTables, storeFields, uploadTables } from './store.ts';
 
 /** Numbers below which the work stays on the caller's thread. */
 const SMALL_WORK = 262_144;
@@ -31,10 +31,12 @@ export interface NewRows {
 /** Jobs in the order in which they must run, and what to call when they have. */
 export interface Writing {
   readonly jobs: readonly Job[];
+  /** The block tables of the rows that are written. */
+  readonly tables: PageTables;
   done(): void;
 }
 
-function blockOf(kernel: 'append' | 'shift', target: Target, office: Office, lease: Lease): { at: number; job: Job } {
+function blockOf(kernel: 'append' | 'shift', target: Target, office: Office, lease: Lease): { at: number; job: Job; tables: PageTables } {
   const { shape, layout, rows, first } = target;
   const { G, D, E } = shape;
   const tables = uploadTables(rows, layout, lease);
@@ -49,12 +51,12 @@ function blockOf(kernel: 'append' | 'shift', target: Target, office: Office, lea
   const writer = lease.writer(at);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
   writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.QUERY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
-  return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads } };
+  return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads }, tables };
 }
 
 /** Copies the new rows to the ends of `target.rows`, turned if there is a rotation. */
 export function appendJobs(source: NewRows, rotation: Rotation | undefined, target: Target, office: Office, lease: Lease): Writing {
-  const { at, job } = blockOf('append', target, office, lease);
+  const { at, job, tables } = blockOf('append', target, office, lease);
   lease.defer(source.k.pin());
   lease.defer(source.v.pin());
   const first = Math.min(...target.first);
@@ -63,7 +65,7 @@ export function appendJobs(source: NewRows, rotation: Rotation | undefined, targ
   const writer = lease.writer(at);
   writeTensor(writer, field.Q, source.k, source.layout);
   writeTensor(writer, field.OUT, source.v, source.layout);
-  if (!rotation || !table) return { jobs: [job], done: () => {} };
+  if (!rotation || !table) return { jobs: [job], tables, done: () => {} };
   const { dim, start = 0, layout, layoutOut = layout } = rotation;
   // The row of position 0, whether or not the table has one.
   writer
@@ -72,7 +74,7 @@ export function appendJobs(source: NewRows, rotation: Rotation | undefined, targ
     .int(field.ROTATE_START, start)
     .int(field.ROTATE_PAIRS_IN, layout === 'pairs' ? 1 : 0)
     .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0);
-  return { jobs: [...table.jobs, job], done: () => table.done() };
+  return { jobs: [...table.jobs, job], tables, done: () => table.done() };
 }
 
 /** Turns the keys of `target.rows` by `delta` positions: no offset and no factor, which they have already. */
@@ -81,7 +83,7 @@ export function shiftJobs(rotation: Rotation, delta: number, target: Target, off
   const pure: Rotation = { ...rotation, factor: 1, offset: 0, center: 0 };
   const positions = { values: Float64Array.of(delta), batched: false };
   const table = office.tables.explicit(pure, false, positions, 1, 1, lease, true);
-  const { at, job } = blockOf('shift', target, office, lease);
+  const { at, job, tables } = blockOf('shift', target, office, lease);
   const pairs = layoutOut === 'pairs' ? 1 : 0;
   lease
     .writer(at)
@@ -90,5 +92,5 @@ export function shiftJobs(rotation: Rotation, delta: number, target: Target, off
     .int(field.ROTATE_START, start)
     .int(field.ROTATE_PAIRS_IN, pairs)
     .int(field.ROTATE_PAIRS_OUT, pairs);
-  return { jobs: [...table.jobs, job], done: () => table.done() };
+  return { jobs: [...table.jobs, job], tables, done: () => table.done() };
 }

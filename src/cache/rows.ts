@@ -74,8 +74,10 @@ export class Growth {
   #grow(row: Row, count: number): Row {
     if (!count) return row;
     const { shift } = this.#bounds;
-    const pages = [...row.pages];
     const last = row.length >> shift;
+    const end = (row.length + count - 1) >> shift;
+    if (end < row.pages.length && !this.#pool.shared(row.pages[last] as number)) return { ...row, length: row.length + count };
+    const pages = [...row.pages];
     // The page that the first new key falls into has keys already, and perhaps other holders.
     if (last < pages.length && this.#pool.shared(pages[last] as number)) {
       const fresh = this.#pool.copy(pages[last] as number);
@@ -83,7 +85,7 @@ export class Growth {
       this.#replaced.push(pages[last] as number);
       pages[last] = fresh;
     }
-    while (pages.length << shift < row.length + count) {
+    while (pages.length <= end) {
       const fresh = this.#pool.take();
       this.#taken.push(fresh);
       pages.push(fresh);
@@ -129,6 +131,7 @@ export function checkCut(where: string, name: string, row: Row, n: number, { lef
 export function cut(pool: PagePool, row: Row, n: number, { shift }: Bounds): Row {
   if (n >= row.length) return row;
   const count = Math.ceil(n / 2 ** shift);
-  for (const page of row.pages.slice(count)) if (page !== GONE) pool.release(page);
-  return { pages: row.pages.slice(0, count), length: n, kept: n ? row.kept : 0 };
+  const { pages } = row;
+  for (let at = count; at < pages.length; at++) if (pages[at] !== GONE) pool.release(pages[at] as number);
+  return { pages: count < pages.length ? pages.slice(0, count) : pages, length: n, kept: n ? row.kept : 0 };
 }

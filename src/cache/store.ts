@@ -58,15 +58,17 @@ export interface PageTables {
 /** A page that is gone is never seen; some page must be named in its place all the same, since a run of keys may begin on it. */
 export function uploadTables(rows: readonly Row[], { values }: PageLayout, lease: Lease): PageTables {
   const width = rows.reduce((most, { pages }) => Math.max(most, pages.length), 1);
-  const table = new Int32Array(rows.length * width);
+  const [keys, valuesAt] = [lease.allocate(4 * rows.length * width), lease.allocate(4 * rows.length * width)];
+  const [keyTable, valueTable] = [lease.integers(keys, rows.length * width), lease.integers(valuesAt, rows.length * width)];
   rows.forEach(({ pages }, b) => {
     const spare = pages.find((page) => page !== GONE) ?? 0;
-    pages.forEach((page, n) => {
-      table[b * width + n] = page === GONE ? spare : page;
-    });
+    for (let n = 0; n < pages.length; n++) {
+      const page = pages[n] === GONE ? spare : (pages[n] as number);
+      keyTable[b * width + n] = page;
+      valueTable[b * width + n] = page + values;
+    }
   });
-  const keys = lease.upload(table);
-  return { keys, values: lease.upload(table.map((page) => page + values)), stride: 4 * width };
+  return { keys, values: valuesAt, stride: 4 * width };
 }
 
 /** K, V and the pages of a job block. */

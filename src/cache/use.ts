@@ -8,7 +8,6 @@ import type { Rotation, Shape } from '../plan.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Job } from '../threads/types.ts';
 import type { CacheCore, PendingGrowth } from './core.ts';
-import type { Row } from './rows.ts';
 import { storeFields, uploadTables } from './store.ts';
 
 /** The operands of a call, checked as tensors; k and v are both there or both not. */
@@ -146,8 +145,8 @@ export class CacheUse implements CachedKeys {
 
   /** K, V and their pages, after `begin`. */
   fields(lease: Lease): readonly (readonly [number, number])[] {
-    const rows: readonly Row[] = this.#pending?.rows ?? this.#core.rows;
-    return storeFields(this.#core.layout, uploadTables(rows, this.#core.layout, lease));
+    const { layout, rows } = this.#core;
+    return storeFields(layout, this.#pending?.writing.tables ?? uploadTables(rows, layout, lease));
   }
 
   commit(): void {

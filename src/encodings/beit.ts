@@ -2,8 +2,8 @@ import { options } from '../check.ts';
 import type { Encoding, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from './grid.ts';
 import { copyByHead, copyGrid, type HeadTable } from './lists.ts';
-import type { Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `beit`. */
 export interface BeitOptions {

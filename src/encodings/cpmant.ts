@@ -2,9 +2,9 @@ import { integer, options, wrongValue } from '../check.ts';
 import type { Bias, Encoding, LowerContext } from '../plan.ts';
 import { DIFFERENCES_LIMIT } from './differences.ts';
 import { copyByHead, copyIntegers, type HeadTable, type Integers, placeOf, type Standing, standing } from './lists.ts';
+import type { Scheme } from './scheme.ts';
 import { type Buckets, copyBuckets, t5Bucket } from './t5.ts';
 import type { Table } from './tables.ts';
-import type { Scheme } from './scheme.ts';
 
 /** Options of `cpmAnt`, with the checkpoint's keys in brackets. */
 export interface CpmAntOptions {

@@ -1,7 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding, RowMap, Term } from '../plan.ts';
-import { byHead, expectSize, readTable, type Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import { byHead, expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `deberta`, with the checkpoint's keys. */
 export interface DebertaOptions {

@@ -1,7 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Encoding, Term } from '../plan.ts';
-import { readTable, rowsOf, type Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import { readTable, rowsOf, type Table } from './tables.ts';
 
 /** Options of `decomposed`. */
 export interface DecomposedOptions {

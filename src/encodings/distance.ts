@@ -1,7 +1,7 @@
 import { integer, options } from '../check.ts';
 import type { Encoding, LowerContext, RowMap } from '../plan.ts';
-import { expectSize, readTable, type Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import { expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `distance` and `direction`. */
 export interface DistanceOptions {
@@ -14,7 +14,11 @@ export interface DistanceOptions {
 }
 
 /** A term q·r(x) with r(x) = W·features(x) + b, x = clip(i − j, −K, K). */
-function linear(where: string, given: DistanceOptions, features: (x: number, context: LowerContext) => readonly [number, number]): Encoding {
+function linear(
+  where: string,
+  given: DistanceOptions,
+  features: (x: number, context: LowerContext) => readonly [number, number],
+): Encoding {
   options(where, given, ['window', 'weight', 'bias']);
   const K = integer(where, 'window', given.window, 1, 2 ** 24);
   const weight = readTable(where, 'weight', given.weight);

@@ -1,8 +1,8 @@
 import { finite, options } from '../check.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan.ts';
 import { copyHeads, copyNumbers, placeOf } from './lists.ts';
-import { copyTable, type Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import { copyTable, type Table } from './tables.ts';
 
 /** Options of `fire`. */
 export interface FireOptions {

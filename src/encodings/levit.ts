@@ -2,8 +2,8 @@ import { integer, options } from '../check.ts';
 import type { Encoding, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyGrid, copyHeads } from './lists.ts';
-import type { Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `levit`. */
 export interface LevitOptions {

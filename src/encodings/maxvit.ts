@@ -2,8 +2,8 @@ import { options } from '../check.ts';
 import type { Encoding } from '../plan.ts';
 import { differences, gridCodes, windowIndex } from './grid.ts';
 import { copyGrid, copyHeads } from './lists.ts';
-import type { Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `maxvit`. */
 export interface MaxvitOptions {

@@ -2,9 +2,9 @@ import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Encoding } from '../plan.ts';
 import { type CoordinateMlp, coordinateTable, signedLog, windowIndex } from './grid.ts';
 import { copyGrid, copyNumbers } from './lists.ts';
+import type { Scheme } from './scheme.ts';
 import { swinIndex } from './swin.ts';
 import type { Table } from './tables.ts';
-import type { Scheme } from './scheme.ts';
 
 /** The weights of a coordinate MLP. */
 export interface CoordinateMlpOptions {

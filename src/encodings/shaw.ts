@@ -1,7 +1,7 @@
 import { integer, options, wrongValue } from '../check.ts';
 import type { Encoding, RowMap, Term } from '../plan.ts';
-import { copyTable, expectSize, readTable, type Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import { copyTable, expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `shaw`. Tables are shared by all heads; at least one must be given. */
 export interface ShawOptions {

@@ -2,8 +2,8 @@ import { options, wrongValue } from '../check.ts';
 import type { Bias, Encoding, LowerContext, SumIndex } from '../plan.ts';
 import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
 import { copyByHead, copyGrid, placeOf } from './lists.ts';
-import type { Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import type { Table } from './tables.ts';
 
 /** A shifted image: which windows mix regions that were apart. */
 export interface ShiftedWindows {

@@ -3,9 +3,9 @@ import type { Bias, Encoding } from '../plan.ts';
 import { coordinateTable, signedLog, windowIndex } from './grid.ts';
 import { copyGrid, copyNumbers } from './lists.ts';
 import { type CoordinateMlpOptions, copyMlp } from './relposmlp.ts';
+import type { Scheme } from './scheme.ts';
 import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
 import type { Table } from './tables.ts';
-import type { Scheme } from './scheme.ts';
 
 /** Options of `swinV2`. The MLP is `continuous_position_bias_mlp`: `0.weight`, `0.bias` and `2.weight`. */
 export interface SwinV2Options extends CoordinateMlpOptions {

@@ -2,8 +2,8 @@ import { boolean, finite, integer, options, wrongType, wrongValue } from '../che
 import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from './differences.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from './lists.ts';
-import type { Table } from './tables.ts';
 import type { Scheme } from './scheme.ts';
+import type { Table } from './tables.ts';
 
 /** Options of `t5`, with the checkpoint's keys in brackets. */
 export interface T5Options {

@@ -2,9 +2,9 @@ import { integer, options, wrongType, wrongValue } from '../check.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan.ts';
 import { Tensor } from '../tensor.ts';
 import { copyByHead, copyNumbers } from './lists.ts';
+import type { Scheme } from './scheme.ts';
 import { copyBuckets, offsetBuckets } from './t5.ts';
 import { copyTable, type Table } from './tables.ts';
-import type { Scheme } from './scheme.ts';
 
 /** Options of `wavlm`, with the checkpoint's keys in brackets; `attention.` before each tensor name. */
 export interface WavLMOptions {

@@ -4,6 +4,7 @@ import { mropeAxes } from '../encodings/mrope.ts';
 import { type PositionList, positionList } from '../encodings/positions.ts';
 import { checkLayout, lowerRope, type Rope, type RotaryLayout } from '../encodings/rope.ts';
 import { checkScaling } from '../encodings/rope-scaling.ts';
+import type { Scheme } from '../encodings/scheme.ts';
 import type { Encoding } from '../plan.ts';
 import { count, firstCount, type HfConfig, headDim, headDimOf, isRecord, layerTypeAt, number, textConfig } from './config.ts';
 import { type RopeParameters, ropeParameters, scalingOf, snakeCase } from './rope-parameters.ts';
@@ -21,7 +22,6 @@ import {
   SOME_LAYERS,
   TRAILING,
 } from './rotary-models.ts';
-import type { Scheme } from '../encodings/scheme.ts';
 
 /** What a config does not say. */
 export interface RotaryFromConfigOptions {

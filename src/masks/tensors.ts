@@ -7,12 +7,25 @@ import { DTYPES, type Home, makeTensor, type Tensor } from '../tensor.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** @throws TypeError, RangeError if the tensor is none of this engine that spreads over [B, H, L, S] */
-export function checkMaskTensor(where: string, name: string, tensor: Tensor, { B, H, L, S }: Shape, { totalKeys }: Place, home: Home): void {
-  if (tensor.home !== home) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (tensor.dtype === 'i32') throw wrongType(where, name, 'a tensor of i8 (nonzero is visible) or of f32, f16, bf16 (added)', tensor.dtype);
+export function checkMaskTensor(
+  where: string,
+  name: string,
+  tensor: Tensor,
+  { B, H, L, S }: Shape,
+  { totalKeys }: Place,
+  home: Home,
+): void {
+  if (tensor.home.kernels !== home.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (tensor.dtype === 'i32')
+    throw wrongType(where, name, 'a tensor of i8 (nonzero is visible) or of f32, f16, bf16 (added)', tensor.dtype);
   void tensor.pointer; // throws if it was disposed
   const rank = tensor.shape.length;
-  const allowed = [[1, B], [1, H], [1, L], [1, S, totalKeys]].slice(4 - rank);
+  const allowed = [
+    [1, B],
+    [1, H],
+    [1, L],
+    [1, S, totalKeys],
+  ].slice(4 - rank);
   if (rank < 1 || rank > 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
     const names = [`1|B=${B}`, `1|H=${H}`, `1|L=${L}`, totalKeys === S ? `1|S=${S}` : `1|S=${S}|${totalKeys}`];
     throw wrongValue(where, name, `shape [${names.join(', ')}] or the last of these`, `[${tensor.shape.join(', ')}]`);

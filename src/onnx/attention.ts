@@ -69,6 +69,8 @@ const OUTPUTS: readonly OutputName[] = ['Y', 'present_key', 'present_value', 'qk
  * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`
  * @example
  * ```ts
+ * import { onnxAttention } from 'relpos/onnx';
+ *
  * const engine = await createEngine({ threads: 1 });
  * const x = { data: new Float32Array(2 * 3 * 4 * 8), dims: [2, 3, 4, 8] };
  * const { Y } = await onnxAttention(engine, { Q: x, K: x, V: x }, { is_causal: 1 }, 23);
@@ -132,7 +134,10 @@ async function run<T extends OnnxInput>(
   };
   const mask = isGiven(attn_mask) ? fullMask(work, work.tensor('attn_mask', attn_mask, ['bool', ...FLOATS]), S, opset === 23) : undefined;
   const bound = boundsMask(bounds);
-  const scoring = { ...(attributes.scale !== undefined && { scale: attributes.scale }), ...(attributes.softcap && { softcap: attributes.softcap }) };
+  const scoring = {
+    ...(attributes.scale !== undefined && { scale: attributes.scale }),
+    ...(attributes.softcap && { softcap: attributes.softcap }),
+  };
   const options: AttentionOptions = { ...scoring, mask: [...(mask ? [mask] : []), ...(bound ? [bound] : [])] };
   const { whole, view } = resultByHeads(work, [B, H, L, v.shape[3] as number], flat, q.dtype);
   await engine.attention(q, k, v, { ...options, out: view });
@@ -179,4 +184,3 @@ async function scoresOf(work: Workspace, mode: number, q: Tensor, k: Tensor, { o
   if (mode === 2) biasScores(scores, dims, mask, bounds);
   return work.own(work.engine.tensor(dims, scores, q.dtype));
 }
-

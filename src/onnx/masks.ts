@@ -1,7 +1,7 @@
 // The masks of ONNX Attention as masks of a call: attn_mask with its padding, causal, windows and key lengths per batch row.
 
 import { wrongValue } from '../check.ts';
-import { defineMask, type Mask } from '../masks/mask.ts';
+import type { Mask } from '../masks/mask.ts';
 import type { Tensor } from '../tensor.ts';
 import { shown, type Workspace } from './values.ts';
 
@@ -14,10 +14,13 @@ export interface Bounds {
   readonly offset: number | readonly number[];
   /** Keys of each batch row that count. */
   readonly lengths?: readonly number[];
+  /** Queries of each batch row that count; the others see nothing. Default all. */
+  readonly queries?: readonly number[];
 }
 
 /** First and one past the last key that query i of batch row b sees. */
-export function rangeOf({ causal, left, right, offset, lengths }: Bounds, b: number, i: number): [number, number] {
+export function rangeOf({ causal, left, right, offset, lengths, queries }: Bounds, b: number, i: number): [number, number] {
+  if (queries && i >= (queries[b] as number)) return [0, 0];
   const position = (typeof offset === 'number' ? offset : (offset[b] as number)) + i;
   const from = left < 0 ? 0 : Math.max(0, position - left);
   let to = lengths ? (lengths[b] as number) : Infinity;
@@ -30,11 +33,16 @@ export function rangeOf({ causal, left, right, offset, lengths }: Bounds, b: num
 export function boundsMask(bounds: Bounds): Mask | undefined {
   const { causal, left, right, offset, lengths } = bounds;
   if (!causal && left < 0 && right < 0 && !lengths) return undefined;
-  return defineMask({
+  return {
     name: 'bounds',
-    batched: lengths !== undefined || typeof offset !== 'number',
-    intervals: (_, { batch, index }) => [rangeOf(bounds, batch, index)],
-  });
+    rows: ({ keys }) => ({
+      batched: lengths !== undefined || typeof offset !== 'number',
+      runs({ batch, index }) {
+        const [from, to] = rangeOf(bounds, batch, index);
+        return from < Math.min(to, keys) ? [from, Math.min(to, keys)] : [];
+      },
+    }),
+  };
 }
 
 /**
@@ -50,6 +58,15 @@ export function fullMask(work: Workspace, mask: Tensor, S: number, spreads: bool
   const values = mask.toArray();
   const rows = values.length / Math.max(1, width);
   const pick = (n: number): number | undefined => (n % S < width ? values[Math.floor(n / S) * width + (n % S)] : undefined);
-  if (mask.dtype === 'i8') return work.make(dims, Int8Array.from({ length: rows * S }, (_, n) => pick(n) ?? 0), 'bool');
-  return work.make(dims, Float32Array.from({ length: rows * S }, (_, n) => pick(n) ?? -Infinity), 'float32');
+  if (mask.dtype === 'i8')
+    return work.make(
+      dims,
+      Int8Array.from({ length: rows * S }, (_, n) => pick(n) ?? 0),
+      'bool',
+    );
+  return work.make(
+    dims,
+    Float32Array.from({ length: rows * S }, (_, n) => pick(n) ?? -Infinity),
+    'float32',
+  );
 }

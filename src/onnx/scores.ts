@@ -13,10 +13,16 @@ const MOST = 2 ** 24;
  * scale · q·k of every pair, capped if there is a softcap: [B, H, L, S]. The log-sum-exp over one key is its score; so each key is given
  * as a batch row of its own, by strides alone.
  */
-export async function rawScores(work: Workspace, q: Tensor, k: Tensor, options: Pick<AttentionOptions, 'scale' | 'softcap'>): Promise<Float32Array> {
+export async function rawScores(
+  work: Workspace,
+  q: Tensor,
+  k: Tensor,
+  options: Pick<AttentionOptions, 'scale' | 'softcap'>,
+): Promise<Float32Array> {
   const [B, H, L, D] = q.shape as [number, number, number, number];
   const [, G, S] = k.shape as [number, number, number];
-  if (B * H * L * S > MOST) throw wrongValue(work.where, 'qk_matmul_output', `at most 2^24 = ${MOST} numbers`, `[${[B, H, L, S].join(', ')}]`);
+  if (B * H * L * S > MOST)
+    throw wrongValue(work.where, 'qk_matmul_output', `at most 2^24 = ${MOST} numbers`, `[${[B, H, L, S].join(', ')}]`);
   const out = new Float32Array(B * H * L * S);
   if (!out.length) return out;
   const [, headQ, rowQ, channelQ] = q.strides as [number, number, number, number];
@@ -38,7 +44,12 @@ export async function rawScores(work: Workspace, q: Tensor, k: Tensor, options: 
 }
 
 /** Adds the mask's numbers to scores [B, H, L, S], and writes −Infinity where a key is hidden. */
-export function biasScores(scores: Float32Array, dims: readonly [number, number, number, number], mask: Tensor | undefined, bounds: Bounds): void {
+export function biasScores(
+  scores: Float32Array,
+  dims: readonly [number, number, number, number],
+  mask: Tensor | undefined,
+  bounds: Bounds,
+): void {
   const [, H, L, S] = dims;
   const values = mask?.toArray();
   const shape = mask ? [...Array(4 - mask.shape.length).fill(1), ...mask.shape] : [1, 1, 1, 1];

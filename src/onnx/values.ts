@@ -106,7 +106,12 @@ export class Workspace {
     if (value instanceof Tensor) return value;
     const { data } = value as OnnxValue;
     const kind = kindOf(data);
-    if (DTYPES[type] === 'i8') return this.make(dims, Int8Array.from(data as ArrayLike<number>, (x) => (x ? 1 : 0)), type);
+    if (DTYPES[type] === 'i8')
+      return this.make(
+        dims,
+        Int8Array.from(data as ArrayLike<number>, (x) => (x ? 1 : 0)),
+        type,
+      );
     if (type === 'float32' && kind !== 'Float32Array') return this.make(dims, Float32Array.from(data as ArrayLike<number>), type);
     return this.make(dims, data as TensorData, type);
   }

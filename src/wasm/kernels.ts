@@ -13,6 +13,8 @@ export interface Kernels extends WebAssembly.Exports {
   abi(): number;
   append: TileKernel;
   attend: TileKernel;
+  attendFold: TileKernel;
+  attendPart: TileKernel;
   attendRows: TileKernel;
   attendMany: TileKernel;
   merge: TileKernel;

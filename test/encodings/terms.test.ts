@@ -1,11 +1,10 @@
 /** Tables of relative positions against the f64 formula: both ways in which the kernels read them, at awkward sizes, grouped heads and steps. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine, defineEncoding, type Encoding, type Engine, musicTransformer, type Plan, shaw } from '../../src/index.ts';
-import { draw, expectAccurate } from '../reference/tolerance.ts';
 import { attend } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 import { attention, type Inputs, type Outputs, type ReferenceOptions, type Round, type Sizes } from '../reference/attention.ts';
-import { distance } from '../reference/tolerance.ts';
+import { distance, draw, expectAccurate } from '../reference/tolerance.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -27,7 +26,8 @@ function withTerms({ q, k, v }: Inputs, sizes: Sizes, { term, value }: Formula, 
   const scale = round(options.scale ?? 1 / Math.sqrt(D));
   const out = new Float64Array(B * H * L * E);
   const lse = new Float64Array(B * H * L);
-  const row = (x: ArrayLike<number>, n: number, width: number): number[] => Array.from({ length: width }, (_, d) => x[n * width + d] as number);
+  const row = (x: ArrayLike<number>, n: number, width: number): number[] =>
+    Array.from({ length: width }, (_, d) => x[n * width + d] as number);
   for (let r = 0; r < B * H * L; r++) {
     const [b, h, i] = [Math.floor(r / H / L), Math.floor(r / L) % H, r % L];
     const g = b * G + Math.floor(h / (H / G));
@@ -63,7 +63,12 @@ const dot = (x: readonly number[], y: ArrayLike<number>, at: number, round: Roun
   x.reduce((sum, value, d) => round(sum + round(value * (y[at + d] as number))), 0);
 
 /** Asserts that ours is at most twice as far from f64 as a naive f32 evaluation is, over enough scores for that to mean something. */
-async function check(sizes: Sizes, encoding: Encoding, formula: Formula, options: ReferenceOptions & { causal?: boolean } = {}): Promise<void> {
+async function check(
+  sizes: Sizes,
+  encoding: Encoding,
+  formula: Formula,
+  options: ReferenceOptions & { causal?: boolean } = {},
+): Promise<void> {
   const { causal = false, softcap, scale } = options;
   const visible = causal ? ({ i, j }: { i: number; j: number }) => j <= i + sizes.S - sizes.L : undefined;
   const full: ReferenceOptions = { ...options, ...(visible && { visible }) };
@@ -142,9 +147,7 @@ describe('shaw', () => {
       const scale = Math.fround(1 / Math.sqrt(D));
       await check(sizes, shaw({ left, right, ...tables }), {
         term: (q, k, _h, offset, round) =>
-          round(
-            round(scale * dot(q, tables.keys, row(offset) * D, round)) + round(scale * dot(k, tables.queries, row(offset) * D, round)),
-          ),
+          round(round(scale * dot(q, tables.keys, row(offset) * D, round)) + round(scale * dot(k, tables.queries, row(offset) * D, round))),
         value: (_h, offset, e) => tables.values[row(offset) * E + e] as number,
       });
     });

@@ -54,7 +54,9 @@ describe('schemes', () => {
     Array.from(bias, (b, d) => (weight[2 * d] as number) * first + (weight[2 * d + 1] as number) * second + b);
 
   it('distance is W·[cos(πx/K), sin(πx/K)] + b', async () => {
-    await expectRows(distance({ window: K, weight, bias }), (x) => affine(engine.math.cos((Math.PI * x) / K), engine.math.sin((Math.PI * x) / K)));
+    await expectRows(distance({ window: K, weight, bias }), (x) =>
+      affine(engine.math.cos((Math.PI * x) / K), engine.math.sin((Math.PI * x) / K)),
+    );
   });
 
   it('direction is W·[sgn(row step), sgn(r)]·r + b on a grid of side √S', async () => {

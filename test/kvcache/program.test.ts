@@ -10,21 +10,57 @@ afterAll(() => engine.dispose());
 const [B, H, G, D] = [2, 2, 1, 8];
 const CAPACITY = 40;
 const MOST_CACHES = 5;
+/** A sequence in a window begins anew before it is so long. */
+const LONGEST = 200;
 const encoding = rotary({ dim: 8, theta: 100, layout: 'halves' });
 
 /** A cache and what it should hold: per batch row the keys and values of its tokens, D numbers each. */
 interface Pair {
   readonly cache: KVCache;
   rows: { k: number[]; v: number[] }[][];
+  /** Keys before a query that it sees. */
+  readonly left: number;
+  /** First key of each row that the cache still has. */
+  kept: number[];
 }
 
 const next = generator(2024);
 const below = (n: number): number => Math.floor(((next() + 1) / 2) * n) % n;
 const token = (): { k: number[]; v: number[] } => ({ k: Array.from({ length: D }, next), v: Array.from({ length: D }, next) });
-const fresh = (): Pair => ({
-  cache: engine.kvCache({ batch: B, heads: G, headDim: D, capacity: CAPACITY, pageSize: 8, encoding }),
+const fresh = (left: number): Pair => ({
+  cache: engine.kvCache({
+    batch: B,
+    heads: G,
+    headDim: D,
+    capacity: CAPACITY,
+    pageSize: 8,
+    encoding,
+    ...(left < CAPACITY && { window: { left } }),
+  }),
   rows: Array.from({ length: B }, () => []),
+  left,
+  kept: Array.from({ length: B }, () => 0),
 });
+
+/** Whether every row has room for counts[b] more keys. */
+const fits = ({ rows, kept }: Pair, counts: readonly number[]): boolean =>
+  rows.every((row, b) => row.length - (kept[b] as number) + (counts[b] as number) <= CAPACITY);
+
+/** Whether no query that stands n keys before a row's end, or at a length, sees a key that is gone. */
+const sees = ({ kept, left }: Pair, b: number, position: number): boolean =>
+  !kept[b] || Math.max(0, position - left) >= (kept[b] as number);
+
+function grow(pair: Pair, tokens: Pair['rows'], counts: readonly number[]): void {
+  // What the first of two appends saw is held until the next one, so that it can be taken back.
+  pair.kept = pair.kept.map((first, b) => (counts[b] ? Math.max(first, (pair.rows[b]?.length ?? 0) - pair.left) : first));
+  pair.rows = pair.rows.map((row, b) => [...row, ...(tokens[b] ?? []).slice(0, counts[b])]);
+}
+
+function reset(pair: Pair): void {
+  pair.cache.reset();
+  pair.rows = pair.rows.map(() => []);
+  pair.kept = pair.kept.map(() => 0);
+}
 
 /** n new tokens for every row as tensors; row b takes the first counts[b]. */
 function drawTokens(n: number): { tokens: Pair['rows']; k: Tensor; v: Tensor } {
@@ -36,7 +72,7 @@ function drawTokens(n: number): { tokens: Pair['rows']; k: Tensor; v: Tensor } {
 const queries = (n: number): Tensor => engine.tensor([B, H, n, D], Array.from({ length: B * H * n * D }, next));
 
 /** The bits that one row of the model gives, by a call without a cache. */
-function expected(row: Pair['rows'][0], q: Tensor, b: number): Float32Array {
+function expected(row: Pair['rows'][0], q: Tensor, b: number, left: number): Float32Array {
   const [n, L] = [row.length, q.shape[2] as number];
   const own = q.slice([b, b + 1]);
   const k = engine.tensor(
@@ -47,7 +83,7 @@ function expected(row: Pair['rows'][0], q: Tensor, b: number): Float32Array {
     [1, G, n, D],
     row.flatMap((one) => one.v),
   );
-  const out = engine.attentionSync(own, k, v, { encoding, causal: true, queryOffset: n - L });
+  const out = engine.attentionSync(own, k, v, { encoding, causal: true, window: { left }, queryOffset: n - L });
   const numbers = out.toArray();
   for (const tensor of [own, k, v, out]) tensor.dispose();
   return numbers;
@@ -56,7 +92,7 @@ function expected(row: Pair['rows'][0], q: Tensor, b: number): Float32Array {
 function expectRows(pair: Pair, out: Tensor, q: Tensor): void {
   pair.rows.forEach((row, b) => {
     using own = out.slice([b, b + 1]);
-    expectSameBits(own.toArray(), expected(row, q, b));
+    expectSameBits(own.toArray(), expected(row, q, b, pair.left));
   });
 }
 
@@ -69,11 +105,10 @@ const STEPS: readonly [string, number, (pairs: Pair[], pair: Pair) => Promise<vo
       const { tokens, k, v } = drawTokens(n);
       const counts = pair.rows.map(() => (below(3) ? n : below(n + 1)));
       const lengths = pair.rows.map((row, b) => row.length + (counts[b] as number));
-      const fits = lengths.every((length) => length <= CAPACITY);
       const run = (): unknown => pair.cache.append(k, v, { lengths });
-      if (fits) {
+      if (fits(pair, counts)) {
         run();
-        pair.rows = pair.rows.map((row, b) => [...row, ...(tokens[b] ?? []).slice(0, counts[b])]);
+        grow(pair, tokens, counts);
       } else expect(run).toThrow(RangeError);
       k.dispose();
       v.dispose();
@@ -87,9 +122,10 @@ const STEPS: readonly [string, number, (pairs: Pair[], pair: Pair) => Promise<vo
       const { tokens, k, v } = drawTokens(n);
       const q = queries(n);
       const call = engine.attention(q, k, v, { cache: pair.cache, causal: true });
-      if (pair.rows.every((row) => row.length + n <= CAPACITY)) {
+      const counts = pair.rows.map(() => n);
+      if (fits(pair, counts)) {
         const out = await call;
-        pair.rows = pair.rows.map((row, b) => [...row, ...(tokens[b] ?? [])]);
+        grow(pair, tokens, counts);
         expectRows(pair, out, q);
         out.dispose();
       } else await expect(call).rejects.toThrow(RangeError);
@@ -100,10 +136,14 @@ const STEPS: readonly [string, number, (pairs: Pair[], pair: Pair) => Promise<vo
     'attend',
     3,
     (_, pair) => {
-      const q = queries(1 + below(2));
-      const out = engine.attentionSync(q, null, null, { cache: pair.cache, causal: true });
-      expectRows(pair, out, q);
-      out.dispose();
+      const n = 1 + below(2);
+      const q = queries(n);
+      const run = (): Tensor => engine.attentionSync(q, null, null, { cache: pair.cache, causal: true });
+      if (pair.rows.every((row, b) => sees(pair, b, row.length - n))) {
+        const out = run();
+        expectRows(pair, out, q);
+        out.dispose();
+      } else expect(run).toThrow(RangeError);
       q.dispose();
     },
   ],
@@ -111,32 +151,40 @@ const STEPS: readonly [string, number, (pairs: Pair[], pair: Pair) => Promise<vo
     'truncate',
     3,
     (_, pair) => {
-      const lengths = pair.rows.map(() => below(CAPACITY + 4));
-      const same = below(2) === 0;
-      pair.cache.truncate(same ? (lengths[0] as number) : lengths);
-      pair.rows = pair.rows.map((row, b) => row.slice(0, same ? lengths[0] : lengths[b]));
+      const longest = Math.max(...pair.rows.map((row) => row.length));
+      const one = below(longest + 4);
+      const lengths = below(2) ? pair.rows.map(() => one) : pair.rows.map((row) => Math.max(0, row.length - below(6)));
+      const run = (): unknown => pair.cache.truncate(lengths);
+      const fine = pair.rows.every((row, b) => {
+        const n = lengths[b] as number;
+        return n >= row.length || n === 0 || sees(pair, b, n);
+      });
+      if (fine) {
+        run();
+        pair.kept = pair.kept.map((first, b) => (lengths[b] === 0 ? 0 : first));
+        pair.rows = pair.rows.map((row, b) => row.slice(0, lengths[b]));
+      } else expect(run).toThrow(RangeError);
     },
   ],
   [
     'reset',
     1,
     (_, pair) => {
-      pair.cache.reset();
-      pair.rows = pair.rows.map(() => []);
+      reset(pair);
     },
   ],
   [
     'fork',
     2,
     (pairs, pair) => {
-      if (pairs.length < MOST_CACHES) pairs.push({ cache: pair.cache.fork(), rows: [...pair.rows] });
+      if (pairs.length < MOST_CACHES) pairs.push({ ...pair, cache: pair.cache.fork() });
     },
   ],
   [
     'new',
     1,
-    (pairs) => {
-      if (pairs.length < MOST_CACHES) pairs.push(fresh());
+    (pairs, pair) => {
+      if (pairs.length < MOST_CACHES) pairs.push(fresh(pair.left));
     },
   ],
   [
@@ -154,31 +202,37 @@ const STEPS: readonly [string, number, (pairs: Pair[], pair: Pair) => Promise<vo
     async (_, pair) => {
       const { k, v } = drawTokens(1);
       const q = queries(1);
-      const fits = pair.rows.every((row) => row.length < CAPACITY);
+      const room = fits(
+        pair,
+        pair.rows.map(() => 1),
+      );
       const controller = new AbortController();
       const call = engine.attention(q, k, v, { cache: pair.cache, signal: controller.signal });
       controller.abort(new Error('stop'));
-      await expect(call).rejects.toThrow(fits ? 'stop' : RangeError);
+      await expect(call).rejects.toThrow(room ? 'stop' : RangeError);
       for (const tensor of [q, k, v]) tensor.dispose();
     },
   ],
 ];
 
-test('10,000 steps differ in nothing, and give all memory back', { timeout: 60_000 }, async () => {
+test.each([
+  ['', CAPACITY],
+  [' in a window', 12],
+])('10,000 steps%s differ in nothing, and give all memory back', { timeout: 60_000 }, async (_, left) => {
   // The table of positions stays with the engine: it grows to its full length first, from the queries of an empty cache on.
-  const warm = fresh();
-  const { k, v } = drawTokens(CAPACITY);
-  using q = queries(CAPACITY);
-  for (const append of [() => warm.cache, () => warm.cache.append(k, v)])
-    engine.attentionSync(q, null, null, { cache: append() }).dispose();
-  for (const one of [k, v, warm.cache]) one.dispose();
+  using q = queries(LONGEST);
+  const key = engine.tensor([B, G, LONGEST, D]);
+  engine.attentionSync(q, key, key, { encoding, queryOffset: -2 }).dispose();
+  key.dispose();
   const { used } = engine.memoryUsage();
-  const pairs = [fresh()];
+  const pairs = [fresh(left)];
   const bag = STEPS.flatMap(([, weight, step]) => Array.from({ length: weight }, () => step));
   for (let n = 0; n < 10_000; n++) {
     const pair = pairs[below(pairs.length)] as Pair;
     await (bag[below(bag.length)] as (typeof bag)[0])(pairs, pair);
     for (const { cache, rows } of pairs) expect(cache.lengths).toEqual(rows.map((row) => row.length));
+    // In a window a sequence would never end.
+    for (const one of pairs) if (one.rows.some((row) => row.length > LONGEST - 8)) reset(one);
   }
   for (const { cache } of pairs) cache.dispose();
   expect(engine.memoryUsage().used).toBe(used);

@@ -1,7 +1,21 @@
 /** Masks composed at random, masks in shards of the keys, and what a mask does not touch. */
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { and, causalMask, chunked, createEngine, createEngineSync, defineMask, documents, keyPadding, type Mask, neighbourhood, not, or, slidingWindow } from '../../src/index.ts';
+import {
+  and,
+  causalMask,
+  chunked,
+  createEngine,
+  createEngineSync,
+  defineMask,
+  documents,
+  keyPadding,
+  type Mask,
+  neighbourhood,
+  not,
+  or,
+  slidingWindow,
+} from '../../src/index.ts';
 import { Tensor } from '../../src/tensor.ts';
 import { attend, expectSameBits, upload } from '../attention/call.ts';
 import { distance, draw } from '../reference/tolerance.ts';
@@ -26,8 +40,12 @@ const leaf: fc.Arbitrary<Both> = fc.oneof(
   fc.constant<Both>({ mask: causalMask(), sees: ({ p, j }) => j <= p }),
   fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 5 })).map(([run, count]): Both => {
     const id = (at: number): number => Math.floor(at / run) % count;
-    const pairs = (p: number, keys: number): [number, number][] => Array.from({ length: keys }, (_, j): [number, number] => [j, j + 1]).filter(([j]) => id(j) === id(p + 1000 * run * count));
-    return { mask: defineMask({ name: 'ids', intervals: (p, { keys }) => pairs(p, keys) }), sees: ({ p, j }) => id(j) === id(p + 1000 * run * count) };
+    const pairs = (p: number, keys: number): [number, number][] =>
+      Array.from({ length: keys }, (_, j): [number, number] => [j, j + 1]).filter(([j]) => id(j) === id(p + 1000 * run * count));
+    return {
+      mask: defineMask({ name: 'ids', intervals: (p, { keys }) => pairs(p, keys) }),
+      sees: ({ p, j }) => id(j) === id(p + 1000 * run * count),
+    };
   }),
   fc.tuple(fc.nat(120), fc.nat(120)).map(([a, b]): Both => {
     return { mask: keyPadding({ lengths: [a, b] }), sees: (at) => at.j < (at.b ? b : a) };
@@ -63,14 +81,23 @@ describe('with shards of the keys', () => {
   const MASKS: readonly [string, Mask, Sees][] = [
     ['documents', documents({ keys: ids }), ({ b, p, j }) => ids[b * 250 + p] === ids[b * 250 + j]],
     ['not a window', not(slidingWindow({ left: 40, right: 3 })), ({ p, j }) => j < p - 40 || j > p + 3],
-    ['a grid', neighbourhood({ grid: [10, 25], radius: 3 }), ({ p, j }) => Math.abs(Math.floor(p / 25) - Math.floor(j / 25)) <= 3 && Math.abs((p % 25) - (j % 25)) <= 3],
+    [
+      'a grid',
+      neighbourhood({ grid: [10, 25], radius: 3 }),
+      ({ p, j }) => Math.abs(Math.floor(p / 25) - Math.floor(j / 25)) <= 3 && Math.abs((p % 25) - (j % 25)) <= 3,
+    ],
   ];
 
   test.each(MASKS)('%s: the shards merge to the whole, and a dense tensor of the whole gives the same', async (_, mask, sees) => {
     const [q, k, v] = upload(engine, inputs, sizes);
     const { boolean, additive } = asTensors(engine, matrixOf(sees, sizes), sizes);
     const states = [];
-    for (const [from, to] of [[0, 60], [60, 61], [61, 200], [200, 250]] as const) {
+    for (const [from, to] of [
+      [0, 60],
+      [60, 61],
+      [61, 200],
+      [200, 250],
+    ] as const) {
       const rows = (x: Tensor): Tensor => x.slice(null, null, [from, to]);
       const place = { keyOffset: from, totalKeys: 250, causal: true };
       const state = engine.attentionPartialSync(q, rows(k), rows(v), { ...place, mask });
@@ -90,7 +117,10 @@ describe('with shards of the keys', () => {
 describe('what a mask leaves alone', () => {
   test('blocks of keys that no query of a tile sees are not read', () => {
     const [D, S] = [16, 1920];
-    const q = engine.tensor([1, 1, 8, D], Float32Array.from({ length: 8 * D }, (_, n) => n % 3));
+    const q = engine.tensor(
+      [1, 1, 8, D],
+      Float32Array.from({ length: 8 * D }, (_, n) => n % 3),
+    );
     const { byteLength } = q.home.arena.memory.buffer;
     // Keys 0 … 191 lie at the very end of the memory, the others beyond it: to read one is a trap.
     const cut = 192;

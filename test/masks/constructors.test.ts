@@ -39,15 +39,19 @@ const CASES: readonly [string, Mask, Sees][] = [
   ['documents nobody has', documents({ keys: ids, queries: Array(37).fill(9) }), () => false],
   ['keyPadding', keyPadding({ lengths: [30, 0] }), ({ b, j }) => j < (b ? 0 : 30)],
   ['keyPadding on the left', keyPadding({ lengths: [30, 4], side: 'left' }), ({ b, j }) => j >= 37 - (b ? 4 : 30)],
-  [
-    'keyPadding of queries too',
-    keyPadding({ lengths: 30, queryLengths: [3, 37] }),
-    ({ b, i, j }) => j < 30 && i < (b ? 37 : 3),
-  ],
+  ['keyPadding of queries too', keyPadding({ lengths: 30, queryLengths: [3, 37] }), ({ b, i, j }) => j < 30 && i < (b ? 37 : 3)],
   ['chunked', chunked({ size: 8 }), ({ p, j }) => Math.floor(p / 8) === Math.floor(j / 8)],
   [
     'defineMask',
-    defineMask({ name: 'streaming', intervals: (p) => [[p - 2, p + 1], [0, 4], [-9, 1], [1, 2]] }),
+    defineMask({
+      name: 'streaming',
+      intervals: (p) => [
+        [p - 2, p + 1],
+        [0, 4],
+        [-9, 1],
+        [1, 2],
+      ],
+    }),
     ({ p, j }) => j < 4 || within(j, p - 2, p),
   ],
   [
@@ -57,7 +61,11 @@ const CASES: readonly [string, Mask, Sees][] = [
   ],
   ['defineMask of nothing', defineMask({ name: 'none', intervals: () => [] }), () => false],
   ['and', and(causalMask(), documents({ keys: ids })), ({ p, j }) => j <= p && ids[p] === ids[j]],
-  ['or', or(chunked({ size: 5 }), slidingWindow({ left: 1, right: 1 })), ({ p, j }) => Math.abs(p - j) < 2 || Math.floor(p / 5) === Math.floor(j / 5)],
+  [
+    'or',
+    or(chunked({ size: 5 }), slidingWindow({ left: 1, right: 1 })),
+    ({ p, j }) => Math.abs(p - j) < 2 || Math.floor(p / 5) === Math.floor(j / 5),
+  ],
   ['not', not(documents({ keys: two })), ({ b, p, j }) => two[b * 37 + p] !== two[b * 37 + j]],
   ['not of everything', not(slidingWindow({})), () => false],
 ];
@@ -68,7 +76,12 @@ describe('against the formula', () => {
   });
 
   test('fewer queries than keys stand at the end', async () => {
-    await expectMask(engine, and(causalMask(), chunked({ size: 100 })), ({ p, j }) => j <= p && Math.floor(j / 100) === Math.floor(p / 100), short);
+    await expectMask(
+      engine,
+      and(causalMask(), chunked({ size: 100 })),
+      ({ p, j }) => j <= p && Math.floor(j / 100) === Math.floor(p / 100),
+      short,
+    );
     const many = Array.from({ length: 230 }, (_, n) => Math.floor(n / 13) % 4);
     await expectMask(engine, documents({ keys: many }), ({ p, j }) => many[p] === many[j], short);
   });
@@ -108,7 +121,8 @@ describe('neighbourhood', () => {
   });
 
   test('positions beyond the grid see nothing and are seen by none', async () => {
-    const sees: Sees = ({ p, j }) => p < 36 && j < 36 && Math.abs(Math.floor(p / 6) - Math.floor(j / 6)) <= 1 && Math.abs((p % 6) - (j % 6)) <= 1;
+    const sees: Sees = ({ p, j }) =>
+      p < 36 && j < 36 && Math.abs(Math.floor(p / 6) - Math.floor(j / 6)) <= 1 && Math.abs((p % 6) - (j % 6)) <= 1;
     await expectMask(engine, neighbourhood({ grid: 6, radius: 1 }), sees, grid);
   });
 });

@@ -12,14 +12,19 @@ import {
   shaw,
   type Tensor,
 } from '../../src/index.ts';
-import { numbers } from '../conformance/numbers.ts';
 import { expectSameBits } from '../attention/call.ts';
+import { numbers } from '../conformance/numbers.ts';
 
 const engine = createEngineSync();
 afterAll(() => engine.dispose());
 
 const [H, G, D, E] = [4, 2, 16, 12];
-const offsets = (lengths: readonly number[]): number[] => lengths.reduce<number[]>((list, n) => [...list, (list.at(-1) as number) + n], [0]);
+/** 0, n₀, n₀ + n₁, … */
+function offsets(lengths: readonly number[]): number[] {
+  const list = [0];
+  for (const n of lengths) list.push((list.at(-1) as number) + n);
+  return list;
+}
 const ragged = (on: Engine, rows: number, heads: number, width: number, seed: number, dtype: DType = 'f32'): Tensor =>
   on.tensor([rows, heads, width], numbers(rows * heads * width, seed), dtype);
 
@@ -31,7 +36,12 @@ const rowsOf = (x: Tensor, from: number, to: number): Tensor => {
 
 const join = (parts: readonly Float32Array[]): Float32Array => Float32Array.from(parts.flatMap((part) => [...part]));
 
-async function expectSeparate(queries: readonly number[], keys: readonly number[], options: AttentionOptions = {}, dtype: DType = 'f32'): Promise<void> {
+async function expectSeparate(
+  queries: readonly number[],
+  keys: readonly number[],
+  options: AttentionOptions = {},
+  dtype: DType = 'f32',
+): Promise<void> {
   const [queryOffsets, keyOffsets] = [offsets(queries), offsets(keys)];
   const [T, U] = [queryOffsets.at(-1) as number, keyOffsets.at(-1) as number];
   const [q, k, v] = [ragged(engine, T, H, D, 1, dtype), ragged(engine, U, G, D, 2, dtype), ragged(engine, U, G, E, 3, dtype)];
@@ -116,7 +126,10 @@ describe('around the call', () => {
     const copy = (x: Tensor): Tensor => engine.tensor(x.shape, x.toArray());
     const views = [part(0, H), part(H, H + G), part(H + G, H + 2 * G)] as const;
     const options = { queryOffsets, causal: true };
-    const [a, b] = [await engine.attention(...views, options), await engine.attention(copy(views[0]), copy(views[1]), copy(views[2]), options)];
+    const [a, b] = [
+      await engine.attention(...views, options),
+      await engine.attention(copy(views[0]), copy(views[1]), copy(views[2]), options),
+    ];
     expectSameBits(a.toArray(), b.toArray());
   });
 

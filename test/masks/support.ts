@@ -23,7 +23,12 @@ export function asTensors(engine: Engine, matrix: Int8Array, { B, L, S }: Sizes)
 }
 
 /** The keys that a mask shows, as a matrix: equal scores and unit values, so that an output spells them. */
-export async function spelt(engine: Engine, mask: AttentionOptions['mask'], sizes: Sizes, options: AttentionOptions = {}): Promise<Int8Array> {
+export async function spelt(
+  engine: Engine,
+  mask: AttentionOptions['mask'],
+  sizes: Sizes,
+  options: AttentionOptions = {},
+): Promise<Int8Array> {
   const { B, L, S } = sizes;
   const flat = { ...sizes, H: 1, G: 1, D: 1, E: S };
   const unit = Float32Array.from({ length: B * S * S }, (_, n) => (Math.floor(n / S) % S === n % S ? 1 : 0));

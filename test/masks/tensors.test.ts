@@ -1,6 +1,6 @@
 /** Masks as tensors: every way to spread over [B, H, L, S], every type, in place. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { bias, causalMask, createEngineSync, type DType, type Tensor } from '../../src/index.ts';
+import { bias, causalMask, createEngineSync, type DType, defineEncoding, type Tensor } from '../../src/index.ts';
 import { attend, expectSameBits } from '../attention/call.ts';
 import { draw, expectAccurate } from '../reference/tolerance.ts';
 
@@ -11,10 +11,25 @@ const sizes = { B: 2, H: 4, G: 2, L: 11, S: 107, D: 12, E: 9 };
 const { B, H, L, S } = sizes;
 const inputs = draw(sizes, 3);
 
-const SHAPES = [[S], [1], [L, S], [1, S], [L, 1], [H, L, S], [1, L, S], [H, 1, S], [B, H, L, S], [B, 1, L, S], [1, H, 1, S], [B, 1, 1, S], [1, 1, 1, 1]];
+const SHAPES = [
+  [S],
+  [1],
+  [L, S],
+  [1, S],
+  [L, 1],
+  [H, L, S],
+  [1, L, S],
+  [H, 1, S],
+  [B, H, L, S],
+  [B, 1, L, S],
+  [1, H, 1, S],
+  [B, 1, 1, S],
+  [1, 1, 1, 1],
+];
 
 /** 0 and 1, about a third 0. */
-const bits = (n: number, seed = 0): Int8Array => Int8Array.from({ length: n }, (_, x) => ((x * 7919 + seed * 31 + ((x * x) % 13)) % 3 ? 1 : 0));
+const bits = (n: number, seed = 0): Int8Array =>
+  Int8Array.from({ length: n }, (_, x) => ((x * 7919 + seed * 31 + ((x * x) % 13)) % 3 ? 1 : 0));
 const product = (shape: readonly number[]): number => shape.reduce((a, n) => a * n, 1);
 
 /** Entry for b, h, i, j of data of a shape that spreads. */
@@ -66,7 +81,14 @@ describe('types', () => {
 
   test('any byte but 0 is visible', async () => {
     const data = bits(S);
-    await expectSame(engine.tensor([S], data.map((x) => x * -128), 'i8'), engine.tensor([S], data, 'i8'));
+    await expectSame(
+      engine.tensor(
+        [S],
+        data.map((x) => x * -128),
+        'i8',
+      ),
+      engine.tensor([S], data, 'i8'),
+    );
   });
 
   test('an additive tensor is the bias of the same numbers', async () => {
@@ -99,13 +121,19 @@ describe('where the elements lie', () => {
     const wide = engine.tensor([L + 2, S + 5], undefined, dtype);
     wide.slice([1, L + 1], [3, S + 3]).set([...data]);
     await expectSame(wide.slice([1, L + 1], [3, S + 3]), plain);
-    const turned = engine.tensor([S, L], Array.from({ length: L * S }, (_, n) => data[(n % L) * S + Math.floor(n / L)] as number), dtype);
+    const turned = engine.tensor(
+      [S, L],
+      Array.from({ length: L * S }, (_, n) => data[(n % L) * S + Math.floor(n / L)] as number),
+      dtype,
+    );
     await expectSame(turned.permute(1, 0), plain);
   });
 
   test('several masks all bind, values and tensors', async () => {
     const [a, b] = [bits(L * S, 1), bits(H * S, 2)];
-    const both = await attend(engine, inputs, sizes, { mask: [engine.tensor([L, S], a, 'i8'), causalMask(), engine.tensor([H, 1, S], b, 'i8')] });
+    const both = await attend(engine, inputs, sizes, {
+      mask: [engine.tensor([L, S], a, 'i8'), causalMask(), engine.tensor([H, 1, S], b, 'i8')],
+    });
     const visible = ({ h, i, j }: Record<'h' | 'i' | 'j', number>): boolean => a[i * S + j] === 1 && b[h * S + j] === 1 && j <= i + S - L;
     expectAccurate({ inputs, sizes, options: { visible }, ...both });
   });
@@ -126,6 +154,40 @@ describe('rows that see nothing', () => {
     const { out, lse } = await attend(engine, spoilt, sizes, { mask: hidden });
     expect(out.every((x) => Object.is(x, 0))).toBe(true);
     expect(lse.every((x) => x === -Infinity)).toBe(true);
+  });
+
+  test('a bias by offset that is −Infinity hides, whatever k and v hold', async () => {
+    const far = defineEncoding({
+      name: 'far',
+      lower: () => ({
+        biases: [
+          {
+            kind: 'offset',
+            heads: 1,
+            fill(out, first) {
+              for (let n = 0; n < out.length; n++) out[n] = first + n < -40 ? -Infinity : 0;
+            },
+          },
+        ],
+      }),
+    });
+    const spoil = (x: Float32Array, width: number): Float32Array => x.map((y, n) => (Math.floor(n / width) % S < 56 ? Number.NaN : y));
+    const spoilt = { q: inputs.q, k: spoil(inputs.k, 12), v: spoil(inputs.v, 9) };
+    const { out, lse } = await attend(engine, spoilt, sizes, { encoding: far });
+    const expected = await attend(engine, inputs, sizes, { window: { left: 40 } });
+    expectSameBits(out, expected.out);
+    expectSameBits(lse, expected.lse);
+  });
+
+  test('a table by index that holds −Infinity: what v holds behind it stays there', async () => {
+    const index = Int32Array.from({ length: L * S }, (_, n) => (n % S < 60 ? 1 : 0));
+    const hiding = defineEncoding({
+      name: 'hiding',
+      lower: () => ({ biases: [{ kind: 'index', heads: 1, table: Float32Array.of(0, -Infinity), index }] }),
+    });
+    const v = inputs.v.map((y, n) => (Math.floor(n / 9) % S < 60 ? Number.NaN : y));
+    const { out } = await attend(engine, { ...inputs, v }, sizes, { encoding: hiding });
+    expectSameBits(out, (await attend(engine, inputs, sizes, { encoding: hiding })).out);
   });
 
   test('poison behind some rows only: the others keep their bits', async () => {

@@ -1,8 +1,8 @@
 /** The probabilities themselves; normalisation and smooth softmax as options. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { type AttentionOptions, alibi, createEngineSync, documents, rotary, shaw, slidingWindow } from '../../src/index.ts';
-import { numbers } from '../conformance/numbers.ts';
 import { attend, expectSameBits, upload } from '../attention/call.ts';
+import { numbers } from '../conformance/numbers.ts';
 import { attention, type Sizes } from '../reference/attention.ts';
 import { distance, draw } from '../reference/tolerance.ts';
 
@@ -36,7 +36,9 @@ describe('attentionWeights', () => {
     const sums = Float64Array.from({ length: out.length }, (_, n) => {
       const [r, e] = [Math.floor(n / 40), n % 40];
       const head = Math.floor(r / 13 / 4) * 2 + Math.floor((Math.floor(r / 13) % 4) / 2);
-      return Array.from({ length: 40 }, (_, j) => (weights[r * 40 + j] as number) * (inputs.v[(head * 40 + j) * 40 + e] as number)).reduce((a, x) => a + x);
+      return Array.from({ length: 40 }, (_, j) => (weights[r * 40 + j] as number) * (inputs.v[(head * 40 + j) * 40 + e] as number)).reduce(
+        (a, x) => a + x,
+      );
     });
     expect(distance(out, sums)).toBeLessThan(1e-6);
   });
@@ -77,7 +79,9 @@ describe('attentionWeights', () => {
 
   test('too many of them, and wrong windows', () => {
     const big = engine.tensor([1, 1, 5000, 1]);
-    expect(() => engine.attentionWeightsSync(big, big)).toThrow('expected a window of at most 2^24 = 16777216 probabilities, got [1, 1, 5000, 5000], 25000000');
+    expect(() => engine.attentionWeightsSync(big, big)).toThrow(
+      'expected a window of at most 2^24 = 16777216 probabilities, got [1, 1, 5000, 5000], 25000000',
+    );
     expect(() => engine.attentionWeightsSync(big, big, { queries: [0, 5001] })).toThrow(RangeError);
     expect(() => engine.attentionWeightsSync(big, big, { keys: 3 as never })).toThrow(TypeError);
     expect(() => engine.attentionWeightsSync(big, big, { out: big } as object)).toThrow('has no "out"');
@@ -91,7 +95,13 @@ describe('qkNorm', () => {
   const [wq, wk] = [numbers(4 * 8, 21), numbers(2 * 8, 22)];
 
   /** Rows divided by their size, times the weights of their head. */
-  function normalized(x: Float32Array, rows: number, heads: number, weights: Float32Array | undefined, size: (sum: number) => number): Float64Array {
+  function normalized(
+    x: Float32Array,
+    rows: number,
+    heads: number,
+    weights: Float32Array | undefined,
+    size: (sum: number) => number,
+  ): Float64Array {
     const D = 8;
     const out = new Float64Array(x.length);
     for (let r = 0; r < x.length / D; r++) {
@@ -111,7 +121,12 @@ describe('qkNorm', () => {
     ['l2', undefined, wk],
   ] as const)('%s, queries × %s, keys × %s', async (kind, queryWeight, keyWeight) => {
     const size = (sum: number): number => (kind === 'rms' ? Math.sqrt(sum / 8 + 1e-3) : Math.max(Math.sqrt(sum), 1e-3));
-    const qkNorm = { kind, epsilon: 1e-3, ...(queryWeight && { queryWeight }), ...(keyWeight && { keyWeight: engine.tensor([keyWeight.length], keyWeight) }) };
+    const qkNorm = {
+      kind,
+      epsilon: 1e-3,
+      ...(queryWeight && { queryWeight }),
+      ...(keyWeight && { keyWeight: engine.tensor([keyWeight.length], keyWeight) }),
+    };
     const turn = ({ q, k, v }: typeof inputs): Parameters<typeof attention>[0] => {
       return { q: normalized(q, 9, 4, queryWeight, size), k: normalized(k, 30, 2, keyWeight, size), v };
     };
@@ -119,7 +134,10 @@ describe('qkNorm', () => {
     // The error of a naive f32 evaluation, over a few draws.
     const errors = [1, 2, 3, 4, 5].map((seed) => {
       const { q, k, v } = turn(draw(at, seed));
-      return distance(attention({ q, k, v }, at).out, attention({ q: Float32Array.from(q), k: Float32Array.from(k), v }, at, {}, Math.fround).out);
+      return distance(
+        attention({ q, k, v }, at).out,
+        attention({ q: Float32Array.from(q), k: Float32Array.from(k), v }, at, {}, Math.fround).out,
+      );
     });
     const { out } = await attend(engine, inputs, at, { qkNorm });
     expect(distance(out, truth.out)).toBeLessThan(2 * Math.max(...errors));
@@ -130,7 +148,9 @@ describe('qkNorm', () => {
     const call = (options: unknown) => () => engine.attentionSync(q, k, v, options as AttentionOptions);
     expect(call({ qkNorm: { kind: 'layer' } })).toThrow(`"qkNorm.kind" expected 'rms' or 'l2', got "layer"`);
     expect(call({ qkNorm: { kind: 'rms', epsilon: 0 } })).toThrow('"qkNorm.epsilon"');
-    expect(call({ qkNorm: { kind: 'rms', queryWeight: [1, 2] } })).toThrow('"qkNorm.queryWeight" expected [D=8] or [4, D=8] numbers, got 2');
+    expect(call({ qkNorm: { kind: 'rms', queryWeight: [1, 2] } })).toThrow(
+      '"qkNorm.queryWeight" expected [D=8] or [4, D=8] numbers, got 2',
+    );
     expect(call({ qkNorm: {} })).toThrow(TypeError);
   });
 });

@@ -1,0 +1,60 @@
+// What is added to the scores after the softcap: biases, and −Infinity in the holes of a mask.
+
+import {
+  A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
+  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP, DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MASK_ROWS, R_HEAD,
+  R_POSITION, R_QUERY, SCORES_ROW,
+} from './job';
+import { addCurve } from './curve';
+import { punchHoles } from './rows';
+import { addHiding, addLookup, addRow, hideZeros, softcap } from './softmax';
+
+/** Softcap, biases and holes of a group's scores, row by row. */
+@inline export function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
+  const cap = load<f32>(job, CAP);
+  const masked = load<usize>(job, MASK_ROWS) != 0;
+  if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0 && !masked) return;
+  for (let r = 0; r < live; r++, s += SCORES_ROW) {
+    if (cap != 0) softcap(s, keys, cap);
+    addBiases(job, group + (r << 2), s, b, from, keys);
+    if (masked) punchHoles(job, group + (r << 2), s, b, from, keys);
+  }
+}
+
+/** Adds every bias of one row at the keys low … low + keys − 1. */
+function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
+  const i = load<i32>(row, R_QUERY);
+  const h = load<i32>(row, R_HEAD);
+  const position = load<i32>(row, R_POSITION);
+  let entry = load<usize>(job, BIASES);
+  for (let left = load<i32>(job, BIAS_COUNT); left > 0; left--, entry += A_SIZE) {
+    let coefficient = load<f32>(entry, A_COEFFICIENT);
+    const gate = load<usize>(entry, A_GATE);
+    if (gate) {
+      const H = load<i32>(job, DIM_H);
+      coefficient *= load<f32>(gate + (<usize>((b * H + h) * load<i32>(job, DIM_L) + i) << 2));
+    }
+    const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
+    const index = load<usize>(entry, A_INDEX);
+    if (index) {
+      const columns = index + b * load<i32>(entry, A_INDEX_BATCH) + i * load<i32>(entry, A_INDEX_ROW) + (low << 2);
+      const sums = load<usize>(entry, A_ROWS);
+      const rows = sums ? sums + b * load<i32>(entry, A_ROWS_BATCH) : 0;
+      addLookup(s, table, columns, rows, load<usize>(entry, A_MAP), i, keys, coefficient);
+      continue;
+    }
+    const stride = load<i32>(entry, A_ROW);
+    const hide = load<i32>(entry, A_HIDE);
+    if (hide == HIDE_ZEROS) {
+      hideZeros(s, table + i * stride + low, keys);
+      continue;
+    }
+    const line = table + (stride < 0 ? position : i) * stride + (low << 2);
+    const curve = load<usize>(entry, A_CURVE);
+    if (curve) {
+      const factor = load<f32>(load<usize>(entry, A_FACTORS) + (i << 2));
+      addCurve(s, line, keys, factor, curve + h * load<i32>(entry, A_CURVE_HEAD), load<i32>(entry, A_UNITS), coefficient);
+    } else if (hide == HIDE_INFINITE) addHiding(s, line, keys, coefficient);
+    else addRow(s, line, keys, coefficient);
+  }
+}
