@@ -1,4 +1,6 @@
-import { type AttentionOptions, type Call, type Office, prepareAttention } from './attention.ts';
+import type { Call, Office } from './attention/call.ts';
+import type { AttentionOptions } from './attention/options.ts';
+import { prepareAttention } from './attention.ts';
 import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
 import { makeDisposable } from './dispose.ts';
 import { RelposError } from './errors.ts';

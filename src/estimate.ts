@@ -1,6 +1,8 @@
 // How many bytes a call or a cache takes, found by preparing the call in a memory that is only a promise.
 
-import { type AttentionOptions, type Office, prepareAttention } from './attention.ts';
+import type { Office } from './attention/call.ts';
+import type { AttentionOptions } from './attention/options.ts';
+import { prepareAttention } from './attention.ts';
 import { options as knownOptions, wrongType, wrongValue } from './check.ts';
 import { cacheBytes, type KVCacheOptions } from './kvcache.ts';
 import { Tables } from './tables.ts';

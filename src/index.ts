@@ -1,6 +1,6 @@
 // The public names. Importing does nothing: no memory, no worker, no compilation.
 
-export type { AttentionOptions, Layout } from './attention.ts';
+export type { AttentionOptions, Layout } from './attention/options.ts';
 export type { CacheDType } from './cache/store.ts';
 export { defineEncoding } from './encodings/define.ts';
 export * from './encodings/generated/schemes.ts';

@@ -1,6 +1,8 @@
 // The cache of keys and values, as its user sees it.
 
-import { type CachedKeys, checkTensor, type Layout, type Office } from './attention.ts';
+import type { CachedKeys, Office } from './attention/call.ts';
+import { checkTensor } from './attention/operands.ts';
+import type { Layout } from './attention/options.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './cache/core.ts';
 import type { CacheDType } from './cache/store.ts';
 import { CacheUse, checkCounts, checkNewRows, type Operands, type UseOptions } from './cache/use.ts';

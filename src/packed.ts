@@ -1,6 +1,9 @@
 // Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
 
-import { type AttentionOptions, type Call, checkOut, checkTensor, type Office, prepareAttention } from './attention.ts';
+import type { Call, Office } from './attention/call.ts';
+import { checkOut, checkTensor } from './attention/operands.ts';
+import type { AttentionOptions } from './attention/options.ts';
+import { prepareAttention } from './attention.ts';
 import { Lease } from './block.ts';
 import { wrongType, wrongValue } from './check.ts';
 import { DTYPES, makeTensor, Tensor } from './tensor.ts';

@@ -1,6 +1,8 @@
 // Rotation on its own: from a user's call to a job.
 
-import { type Call, checkOut, checkRotation, type Office, writeTensor } from './attention.ts';
+import type { Call, Office } from './attention/call.ts';
+import { checkRotation } from './attention/lower.ts';
+import { checkOut, writeTensor } from './attention/operands.ts';
 import { Lease } from './block.ts';
 import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue } from './check.ts';
 import { copyNumbers } from './encodings/lists.ts';

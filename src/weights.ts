@@ -1,6 +1,9 @@
 // The probabilities themselves, for pictures and debugging: attention whose values are the columns of the identity, by the same kernels.
 
-import { type AttentionOptions, type Call, checkTensor, type Office, prepareAttention } from './attention.ts';
+import type { Call, Office } from './attention/call.ts';
+import { checkTensor } from './attention/operands.ts';
+import type { AttentionOptions } from './attention/options.ts';
+import { prepareAttention } from './attention.ts';
 import { wrongType, wrongValue } from './check.ts';
 import type { Mask } from './masks/mask.ts';
 import { NONE } from './masks/runs.ts';

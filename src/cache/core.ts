@@ -1,6 +1,7 @@
 // The state behind a `KVCache`: its pages and rows, who is using it, and the changes it goes through.
 
-import type { Layout, Office } from '../attention.ts';
+import type { Office } from '../attention/call.ts';
+import type { Layout } from '../attention/options.ts';
 import { Lease } from '../block.ts';
 import { wrongValue } from '../check.ts';
 import { RelposError } from '../errors.ts';

@@ -1,6 +1,8 @@
 // Jobs that write into a cache: append new rows, turn those that are there.
 
-import { type Layout, type Office, writeTensor } from '../attention.ts';
+import type { Office } from '../attention/call.ts';
+import { writeTensor } from '../attention/operands.ts';
+import type { Layout } from '../attention/options.ts';
 import type { Lease } from '../block.ts';
 import type { Rotation } from '../plan.ts';
 import type { Tensor } from '../tensor.ts';

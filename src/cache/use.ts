@@ -1,6 +1,7 @@
 // A cache as `attention` uses it: what the call's sizes and places are, and what happens to the cache before and after.
 
-import type { CachedKeys, Layout } from '../attention.ts';
+import type { CachedKeys } from '../attention/call.ts';
+import type { Layout } from '../attention/options.ts';
 import type { Lease } from '../block.ts';
 import { integer, wrongType, wrongValue } from '../check.ts';
 import { defineMask, type Mask } from '../masks/mask.ts';

@@ -1,6 +1,6 @@
 // Attention of ONNX, opsets 23, 24 and 25.
 
-import type { AttentionOptions } from '../attention.ts';
+import type { AttentionOptions } from '../attention/options.ts';
 import { integer, wrongType, wrongValue } from '../check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../tensor.ts';

@@ -1,6 +1,6 @@
 // The output `qk_matmul_output`: scores or probabilities of every pair, by the kernels that compute the attention.
 
-import type { AttentionOptions } from '../attention.ts';
+import type { AttentionOptions } from '../attention/options.ts';
 import { wrongValue } from '../check.ts';
 import type { Tensor } from '../tensor.ts';
 import { type Bounds, rangeOf } from './masks.ts';

@@ -1,6 +1,8 @@
 // Merging partial states: from a user's call to a job.
 
-import { type Call, checkOut, checkTensor, type Layout, numbersOf, type Office, writeTensor } from '../attention.ts';
+import type { Call, Office } from '../attention/call.ts';
+import { checkOut, checkTensor, numbersOf, writeTensor } from '../attention/operands.ts';
+import type { Layout } from '../attention/options.ts';
 import { Lease } from '../block.ts';
 import { options as knownOptions, oneOf, wrongType, wrongValue } from '../check.ts';
 import { makeTensor, type Tensor } from '../tensor.ts';

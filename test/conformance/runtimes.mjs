@@ -36,8 +36,13 @@ export async function findingsOf(command, project, threads) {
   return JSON.parse(await runScript(command, project, script, command.name, goldenFolder, threads.join()));
 }
 
-/** `relpos doctor` with two threads, as a user of the runtime starts it. */
+/** `relpos doctor` with two threads, as a user of the runtime starts it. It prints its findings also when they are bad and it fails. */
 export async function doctorOf(command, project) {
   const script = join(project.folder, 'node_modules/relpos/dist/cli/main.js');
-  return JSON.parse(await runScript(command, project, script, 'doctor', '--threads', '2', '--json'));
+  const run = runScript(command, project, script, 'doctor', '--threads', '2', '--json');
+  const printed = await run.catch((error) => {
+    if (!error.stdout) throw error;
+    return error.stdout;
+  });
+  return JSON.parse(printed);
 }

@@ -10,7 +10,7 @@ import { expect } from 'vitest';
 import { numbers } from '../conformance/numbers.ts';
 import { attention, type Inputs, type Outputs, type ReferenceOptions, type Sizes } from './attention.ts';
 
-const ENOUGH = 3000;
+const ENOUGH = 8000;
 
 /** Uniform inputs in [−amplitude, amplitude). */
 export function draw({ B, H, G, L, S, D, E }: Sizes, seed: number, amplitude = 1): Inputs & Record<'q' | 'k' | 'v', Float32Array> {

@@ -1,0 +1,103 @@
+// From encodings to one plan, every part of it checked against the call.
+
+import { finite, wrongType, wrongValue } from '../check.ts';
+import { checkLookup } from '../lookup.ts';
+import {
+  type Bias,
+  type CurveBias,
+  type Encoding,
+  mergePlans,
+  type Normalization,
+  type Place,
+  type Plan,
+  type Rotation,
+  type Shape,
+} from '../plan.ts';
+import type { Home } from '../tensor.ts';
+import { cacheKey, checkTerm, checkValueTable } from '../terms.ts';
+import type { Office } from './call.ts';
+import { checkTensor } from './operands.ts';
+import type { AttentionOptions } from './options.ts';
+
+/** Lowers the encodings and checks what came out. */
+export function lower(
+  where: string,
+  given: AttentionOptions['encoding'],
+  shape: Shape,
+  place: Place,
+  office: Office,
+): { plan: Plan; keys: Map<unknown, string> } {
+  const encodings = given === undefined ? [] : Array.isArray(given) ? given : [given as Encoding];
+  const keys = new Map<unknown, string>();
+  const plans = encodings.map((encoding: Encoding, n: number) => {
+    const name = Array.isArray(given) ? `encoding[${n}]` : 'encoding';
+    if (typeof encoding?.lower !== 'function') throw wrongType(where, name, 'an encoding such as rotary({ … })', encoding);
+    const plan = encoding.lower({ shape, place, math: office.math });
+    for (const bias of plan.biases ?? []) {
+      checkBias(where, `${name} (${encoding.name})`, bias, shape, place, office);
+    }
+    for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
+    if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
+    if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
+      throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
+    }
+    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable].forEach((part, n) => {
+      if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
+    });
+    if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
+    if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
+    return plan;
+  });
+  return { plan: mergePlans(plans), keys };
+}
+
+export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {
+  const { dim, start = 0, frequencies, growth } = rotation;
+  if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
+  if (!(Number.isInteger(start) && start >= 0)) throw wrongValue(where, name, 'a start ≥ 0', start);
+  const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (dim / 2) === 0;
+  if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
+  if (growth && growth.length !== frequencies.length) throw wrongValue(where, name, "growth of the frequencies' shape", growth);
+}
+
+function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {
+  finite(where, `${name} epsilon`, given.epsilon, 0);
+  const fits = (weight: Float32Array | undefined, heads: number): boolean => !weight || weight.length === D || weight.length === heads * D;
+  if (!fits(given.queryWeight, H)) throw wrongValue(where, name, `query weights of [D=${D}] or [H=${H}, D=${D}]`, given.queryWeight);
+  if (!fits(given.keyWeight, G)) throw wrongValue(where, name, `key weights of [D=${D}] or [G=${G}, D=${D}]`, given.keyWeight);
+}
+
+function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, home: Home): void {
+  const { B, H, L, S } = shape;
+  if (bias.kind === 'dense') {
+    const { tensor } = bias;
+    checkTensor(where, name, tensor, home);
+    const allowed = [
+      [1, B],
+      [1, H],
+      [1, L],
+      [S, totalKeys],
+    ];
+    if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
+      const width = totalKeys === S ? `S=${S}` : `S=${S}|${totalKeys}`;
+      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, `[${tensor.shape.join(', ')}]`);
+    }
+    return;
+  }
+  if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
+  if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
+  if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
+  if (bias.kind === 'index') {
+    const P = bias.table.length / bias.heads;
+    if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${bias.heads}, P]`, bias.table);
+    checkLookup(where, name, bias.index, 0, P, shape);
+  }
+  if (bias.kind === 'curve') checkCurve(where, name, bias, L);
+}
+
+function checkCurve(where: string, name: string, { heads, factors, units, weights }: CurveBias, L: number): void {
+  if (factors.length !== L) throw wrongValue(where, name, `factors of [L=${L}]`, factors);
+  if (!units.length || units.length % 2) throw wrongValue(where, name, 'units of [U ≥ 1, 2]', units);
+  const U = units.length / 2;
+  if (weights.length !== heads * U) throw wrongValue(where, name, `weights of [heads=${heads}, U=${U}]`, weights);
+}

@@ -1,0 +1,98 @@
+// What a caller of attention can ask for.
+
+import type { KVCache } from '../kvcache.ts';
+import type { MaskOption } from '../masks/option.ts';
+import type { Encoding } from '../plan.ts';
+import type { QKNorm } from '../qknorm.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** Order of the dimensions of q, k, v and the output: [B, H, L, D], or [B, L, H, D] as a projection yields it. */
+export type Layout = 'bhld' | 'blhd';
+
+/** Options of `attention` and its relatives. */
+export interface AttentionOptions {
+  /** A position scheme, or several that add up. Default none. */
+  readonly encoding?: Encoding | readonly Encoding[];
+  /** Position of this call's first key among the keys of the whole: the call is a shard of them. Default 0; needs `totalKeys`. */
+  readonly keyOffset?: number;
+  /** Keys of the whole, T ≥ keyOffset + S; default S. Every S of alignments, windows and positions below is this one. */
+  readonly totalKeys?: number;
+  /** Position of this call's first query; default T − L. */
+  readonly queryOffset?: number;
+  /** True: key j is visible to query i when j ≤ i + (S − L), the bottom-right alignment; `{ offset }` sets j ≤ i + offset. */
+  readonly causal?: boolean | { readonly offset: number };
+  /** i + (S − L) − left ≤ j ≤ i + (S − L) + right, both inclusive; a missing side is unbounded. */
+  readonly window?: { readonly left?: number; readonly right?: number };
+  /** Multiplies q·k; default 1/√D. */
+  readonly scale?: number;
+  /** c > 0: the scaled score s becomes c · tanh(s/c), before biases and masks. */
+  readonly softcap?: number;
+  /**
+   * One extra logit per query head in the denominator: [H]; `'smooth'` is a logit of 0 for all (smooth softmax). Not in a shard of the
+   * keys, where `mergeStates` adds it, once.
+   */
+  readonly sinks?: Float32Array | readonly number[] | Tensor | 'smooth';
+  /** Normalises every row of q and k before all else; not beside an encoding that does so itself. */
+  readonly qkNorm?: QKNorm;
+  /** Which keys a query sees, in addition to the limits of `causal`, `window` and `keyLengths`: masks and mask tensors, all of which bind. */
+  readonly mask?: MaskOption;
+  /** Keys of the whole that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
+  readonly keyLengths?: Int32Array | readonly number[];
+  /** Default `'bhld'`. */
+  readonly layout?: Layout;
+  /**
+   * Keys and values of the tokens before: k and v are stored behind them, then the queries attend to all. Without k and v (undefined or
+   * null) nothing is stored. The L queries stand where the last L of the n new keys do, without new keys at the last L that are stored, and
+   * S counts what is stored, in each batch row for itself. `keyLengths` is then the length of each row after the call: a row takes as many
+   * of the new keys as it is short of that, and its queries beyond stand for nothing. A call that fails or is aborted leaves the cache as
+   * it was.
+   */
+  readonly cache?: KVCache;
+  /**
+   * Packed sequences: q is [T, H, D], k [U, G, D], v [U, G, E] and the result [T, H, E], N documents one after another without padding.
+   * Document n has the queries queryOffsets[n] … queryOffsets[n + 1] − 1, keys likewise; both lists are [N + 1], from 0 to T and to U. Each
+   * document is a call of its own in all respects, bit for bit: positions restart in each, masks count from its start, `causal` aligns at
+   * its bottom right. Log-sum-exp are then [H, T].
+   *
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const [q, k] = [engine.tensor([9, 4, 16]), engine.tensor([9, 2, 16])]; // three documents of 4, 2 and 3 tokens
+   * const encoding = rotary({ dim: 16, theta: 10000, layout: 'halves' });
+   * const out = await engine.attention(q, k, k, { queryOffsets: [0, 4, 6, 9], causal: true, encoding });
+   * out.shape; // [9, 4, 16]
+   * engine.dispose();
+   * ```
+   */
+  readonly queryOffsets?: Int32Array | readonly number[];
+  /** Default `queryOffsets`. */
+  readonly keyOffsets?: Int32Array | readonly number[];
+  /** Written instead of a new tensor; same shape as the result, f32, f16 or bf16. May not overlap an input. */
+  readonly out?: Tensor;
+  /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
+  readonly signal?: AbortSignal;
+  /** Called now and then with tiles done and tiles in all. Asynchronous calls only. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+export const OPTION_NAMES: readonly string[] = [
+  'encoding',
+  'keyOffset',
+  'totalKeys',
+  'queryOffset',
+  'causal',
+  'window',
+  'scale',
+  'softcap',
+  'sinks',
+  'qkNorm',
+  'mask',
+  'keyLengths',
+  'layout',
+  'cache',
+  'queryOffsets',
+  'keyOffsets',
+  'out',
+  'signal',
+  'onProgress',
+];
