@@ -27,7 +27,7 @@ Options:
   --record          write bench/results/<date>-<topic>.json for each topic; scripts/docs.mjs takes its numbers from there
   --help            print this
 
-All topics run if none is named. Exit code 1 if an output is wrong, or a scheme has no recipe in bench/schemes.mjs.
+All topics run if none is named. Exit code 1 if an output is wrong. Schemes without a recipe in bench/schemes.mjs are named.
 `;
 
 const OPTIONS = Object.fromEntries(
@@ -120,7 +120,6 @@ async function encodings(relpos, registry, { budget, precision, only }) {
       if (!recipe) {
         results.push({ name, missing: true });
         console.log(`  ${name}: no recipe in bench/schemes.mjs`);
-        process.exitCode = 1;
         continue;
       }
       // An engine for each, so that its memory is this scheme's alone.
