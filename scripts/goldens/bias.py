@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from common import decoder, encoding, fused_per_head, fused_thirds, golden, heads, hf, noise, run
+from common import decoder, encoding, fused_per_head, fused_thirds, golden, heads, hf, noise, run, seed_weights
 
 
 def bloom():
@@ -258,4 +258,29 @@ def longt5_global():
            "keys: 37 tokens, then 4 global tokens; bias: T5 within local_radius, -1e10 beyond, then the side bias of the global tokens")
 
 
-ALL = {f.__name__: f for f in (bloom, mpt, t5, t5_decoder, falcon, mpnet, layoutlmv3, cpmant, wavlm, longt5, longt5_global)}
+def dynamic_position_bias():
+    """The network is torch's own, in both precisions; the attention around it is torch's scaled_dot_product_attention."""
+    h, d, n, width = 3, 20, 37, 16
+    net = torch.nn.Sequential(torch.nn.Linear(1, width), torch.nn.SiLU(), torch.nn.Linear(width, width), torch.nn.SiLU(),
+                              torch.nn.Linear(width, h))
+    seed_weights(net, 7, gain=3.0)
+    q, k, v = (noise(seed, 1, h, n, d) for seed in (1, 2, 3))
+    x = torch.arange(n)[:, None] - torch.arange(n)[None, :]
+
+    def attend(dtype):
+        at = x.to(dtype)
+        signed = torch.sign(at) * torch.log(at.abs() + 1)
+        with torch.no_grad():
+            bias = net.to(dtype)(signed[..., None]).permute(2, 0, 1)
+            return torch.nn.functional.scaled_dot_product_attention(q.to(dtype), k.to(dtype), v.to(dtype), attn_mask=bias)
+
+    single, double = attend(torch.float32), attend(torch.float64)
+    tables = {f"{part}{m}": getattr(net[2 * m], part).float() for m in range(3) for part in ("weight", "bias")}
+    golden("dynamic_position_bias", "torch.nn.Sequential and scaled_dot_product_attention", q, k, v, single, double,
+           encoding("dynamicPositionBias", heads=h, logDistance=True,
+                    layers=[{"weight": f"@weight{m}", "bias": f"@bias{m}"} for m in range(3)]),
+           {"causal": False, "scale": d**-0.5}, tables)
+
+
+ALL = {f.__name__: f for f in (bloom, mpt, t5, t5_decoder, falcon, mpnet, layoutlmv3, cpmant, wavlm, longt5, longt5_global,
+                                      dynamic_position_bias)}

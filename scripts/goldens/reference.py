@@ -83,6 +83,8 @@ def resolve(options, tensors):
         return tensors[options[1:]] if options.startswith("@") else options
     if isinstance(options, dict):
         return {k: resolve(v, tensors) for k, v in options.items()}
+    if isinstance(options, list):
+        return [resolve(v, tensors) for v in options]
     return options
 
 
@@ -260,6 +262,18 @@ def slopes(heads, max_bias=8.0):
     first = [2 ** (-max_bias * (h + 1) / n) for h in range(n)]
     rest = [2 ** (-max_bias * (2 * h + 1) / (2 * n)) for h in range(heads - n)]
     return np.array(first + rest)
+
+
+@scheme
+def dynamicPositionBias(st, o):
+    x = -f64(st.offset)
+    if o.get("logDistance"):
+        x = np.sign(x) * np.log(np.abs(x) + 1)
+    x = x[..., None]
+    for n, layer in enumerate(o["layers"]):
+        x = x if n == 0 else x / (1 + np.exp(-x))
+        x = x @ f64(layer["weight"]).reshape(-1, x.shape[-1]).T + f64(layer["bias"])
+    st.bias = st.bias + np.moveaxis(x, -1, 0)[None]
 
 
 @scheme

@@ -1,0 +1,100 @@
+import { boolean, integer, options, wrongType, wrongValue } from '../check.ts';
+import type { Arithmetic, Encoding } from '../plan.ts';
+import type { Scheme } from './scheme.ts';
+import { readTable, rowsOf, type Table } from './tables.ts';
+
+/** A linear layer of `dynamicPositionBias`, as PyTorch stores it. */
+export interface PositionLayer {
+  /** [out, in]. */
+  readonly weight: Table;
+  /** [out]. */
+  readonly bias: Table;
+}
+
+/** Options of `dynamicPositionBias`. */
+export interface DynamicPositionBiasOptions {
+  /** Query heads, H. */
+  readonly heads: number;
+  /** The layers in order: the first takes one number, the last gives H; SiLU stands between them. */
+  readonly layers: readonly PositionLayer[];
+  /** True: the network sees sign(x)·ln(|x| + 1) instead of the distance x. Default false. */
+  readonly logDistance?: boolean;
+}
+
+/**
+ * Dynamic position bias: b = MLP(x)_h with x = i − j, or its signed logarithm; SiLU between the layers.
+ *
+ * Wang et al. 2021 (CrossFormer), arXiv 2108.00154; the one-axis form of x-transformers (`dynamic_pos_bias`).
+ *
+ * @throws TypeError, RangeError if an option is missing or wrong
+ * @example
+ * ```ts
+ * const layer = (out: number, width: number) => ({ weight: new Float32Array(out * width), bias: new Float32Array(out) });
+ * const encoding = dynamicPositionBias({ heads: 8, layers: [layer(32, 1), layer(8, 32)], logDistance: true });
+ * ```
+ */
+export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding {
+  const where = 'dynamicPositionBias';
+  options(where, given, ['heads', 'layers', 'logDistance']);
+  const heads = integer(where, 'heads', given.heads, 1, 65536);
+  const logDistance = boolean(where, 'logDistance', given.logDistance ?? false);
+  const layers = readLayers(where, given.layers, heads);
+  return {
+    name: where,
+    lower({ math }) {
+      const fill = (out: Float32Array, first: number, count: number): void => {
+        for (let n = 0; n < count; n++) {
+          const x = -(first + n);
+          const signed = Math.sign(x) * math.log(Math.abs(x) + 1);
+          network(layers, logDistance ? signed : x, math).forEach((bias, h) => {
+            out[h * count + n] = bias;
+          });
+        }
+      };
+      return { biases: [{ kind: 'offset', heads, fill }] };
+    },
+  };
+}
+
+interface Layer {
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+}
+
+/** Copies of the layers, each checked to take what the one before it gives. */
+function readLayers(where: string, given: unknown, heads: number): readonly Layer[] {
+  if (!Array.isArray(given) || given.length === 0) throw wrongType(where, 'layers', 'a list of layers', given);
+  let width = 1;
+  const layers = given.map((layer, n) => {
+    const weight = readTable(where, `layers[${n}].weight`, layer?.weight);
+    const bias = readTable(where, `layers[${n}].bias`, layer?.bias);
+    const rows = rowsOf(where, `layers[${n}].weight`, weight, width, `${width}`);
+    if (bias.length !== rows) throw wrongValue(where, `layers[${n}].bias`, `[${rows}]`, `${bias.length}`);
+    width = rows;
+    return { weight, bias };
+  });
+  if (width !== heads) throw wrongValue(where, 'layers', `a last layer of heads=${heads} rows`, `${width}`);
+  return layers;
+}
+
+/** The network at one distance, in f64: [H]. */
+function network(layers: readonly Layer[], x: number, math: Arithmetic): number[] {
+  return layers.reduce<number[]>(
+    (inputs, { weight, bias }, n) => {
+      const values = n === 0 ? inputs : inputs.map((value) => value / (1 + math.exp(-value)));
+      return Array.from(bias, (b, row) => values.reduce((sum, value, k) => sum + value * (weight[row * values.length + k] as number), b));
+    },
+    [x],
+  );
+}
+
+/** For the registry. */
+export const schemes: readonly Scheme[] = [
+  {
+    name: 'dynamicPositionBias',
+    formula: 'b = MLP(i − j)_h',
+    options: 'heads, layers, logDistance',
+    models: 'CrossFormer, x-transformers',
+    make: dynamicPositionBias,
+  },
+];
