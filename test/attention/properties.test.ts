@@ -106,8 +106,8 @@ describe('random calls', () => {
       fc.asyncProperty(drawOf(110), async ({ sizes, options, reference, seed }) => {
         const inputs = draw(sizes, seed);
         const { out, lse } = await attend(engines[0] as never, inputs, sizes, options);
-        // The log-sum-exp of far biases has a test of its own, in logits.test.ts.
-        expectAccurate({ inputs, sizes, options: reference, out, ...(reference.bias ? {} : { lse }), enough: 20_000 });
+        // Masks leave some draws few scores: the naive evaluation is measured longer than elsewhere.
+        expectAccurate({ inputs, sizes, options: reference, out, lse, enough: 20_000 });
       }),
       // The same draws every time: how lucky a naive evaluation is, is a matter of chance, and the suite must not be.
       { numRuns: 100, seed: 1 },
