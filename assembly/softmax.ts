@@ -105,10 +105,12 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
 /** s ← p = exp(s − m); returns the lane sums of p. */
 @inline function exponentials(s: usize, n: i32, m: v128): v128 {
   let sum = f32x4.splat(0);
-  for (const end = s + (<usize>n << 2); s < end; s += 16) {
+  for (const end = s + (<usize>n << 2); s < end; s += 32) {
     const p = expx4(f32x4.sub(v128.load(s), m));
-    sum = f32x4.add(sum, p);
+    const r = expx4(f32x4.sub(v128.load(s, 16), m));
+    sum = f32x4.add(f32x4.add(sum, p), r);
     v128.store(s, p);
+    v128.store(s, r, 16);
   }
   return sum;
 }
