@@ -15,7 +15,7 @@ export interface SelfTestReport {
 }
 
 /** The bits in reproducible precision. */
-const HASH = '0e2cbf58';
+const HASH = 'a6d19a34';
 /** Far above rounding, far below any real defect: outputs are of order 1. */
 const TOLERANCE = 1e-5;
 
