@@ -87,6 +87,17 @@ export const RECIPES = {
       threshold: 2048,
     }),
   },
+  dynamicPositionBias: {
+    kind: 'offset bias',
+    // −|x| through two hidden units, as far as SiLU is the positive part.
+    options: ({ H }) => ({
+      heads: H,
+      layers: [
+        { weight: [1, -1], bias: [0, 0] },
+        { weight: new Float32Array(2 * H).fill(-1), bias: new Float32Array(H) },
+      ],
+    }),
+  },
   sandwich: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
   bias: { kind: 'dense', options: ({ H, L }, { table, engine }) => engine.tensor([1, H, L, L], table([H * L * L])), picture: false },
   cpmAnt: {

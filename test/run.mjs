@@ -27,6 +27,12 @@ function script(name) {
   return [status === 0 ? { name } : { name, error: `exit code ${status}` }];
 }
 
+/** A script of ours that exits with 0 if all is well, as one check. */
+function command(name, args) {
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  return [status === 0 ? { name } : { name, error: `exit code ${status}` }];
+}
+
 /** The vitest suites; each test is a check. */
 function vitest() {
   const report = join(work, 'vitest.json');
@@ -57,6 +63,7 @@ const steps = {
   lint: () => script('lint'),
   types: () => script('types'),
   vitest,
+  docs: () => command('docs', ['scripts/docs.mjs', '--check']),
   package: async () => (await import('./package/checks.mjs')).packageChecks(await packed()),
   conformance: async () => (await import('./conformance/checks.mjs')).conformance(await packed()),
 };
