@@ -7,7 +7,7 @@
 //     s[r][x] += T[r][x + first key − position(r) − window]              T = (q + w)·Rᵀ, contiguous in x
 //
 // For the key side the roles turn: rows of the table take the place of queries, C[o][j] = R[o]·kⱼ for the eight keys of a panel and all
-// offsets o that the tile's queries meet there (8 % more than needed at 128 queries); key l of the panel is read at C[j0 + l − i][l].
+// offsets o that the tile's queries meet there (5 % more than needed at 192 queries); key l of the panel is read at C[j0 + l − i][l].
 //
 // Where the table is short or ρ is no function of the offset, T holds all rows of the table, once per tile, and is read through a map.
 

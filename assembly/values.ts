@@ -11,7 +11,7 @@ export const COLUMN: usize = KEY_BLOCK << 5;
  * R_SCALE multiplies o first.
  *
  * Attempts that lost: inlined into its caller, or with the row stride of p in a variable (no integer register is left for the row
- * pointers: 26 against 35 GFLOP/s).
+ * pointers: 26 against 35 GFLOP/s, on a busy machine).
  */
 export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize, group: usize): void {
   const o1 = o + width, o2 = o1 + width, o3 = o2 + width;

@@ -44,7 +44,7 @@ async function inlineWorker() {
   writeFileSync(`${generated}/worker-source.ts`, `${banner}export const workerSource: string =\n  ${JSON.stringify(source)};\n`);
 }
 
-// One file an entry and shared chunks: a cold start reads three files, not eighty (import: 6 ms, not 27).
+// One file an entry and shared chunks: a cold start reads a few files, not eighty (import: 8 to 10 ms, not 27).
 async function bundlePackage() {
   await bundle({
     entryPoints: ['index', 'cli/main', 'cli/safetensors', 'encodings/registry', 'onnx/index', 'threads/worker-entry'].map(

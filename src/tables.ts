@@ -51,7 +51,7 @@ export interface TableUse {
 }
 
 /** Smallest power of two ≥ n, at least 64. */
-const capacity = (n: number): number => 2 ** Math.max(6, Math.ceil(Math.log2(n)));
+const capacity = (n: number): number => 2 ** Math.max(6, 32 - Math.clz32(n - 1));
 
 export class Tables {
   readonly #home: Home;

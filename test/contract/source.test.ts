@@ -23,11 +23,10 @@ const code = (path: string): string =>
 
 /** The functions of Math that are exact; the bits of the others differ between engines. Constants (PI, SQRT2) are exact too. */
 const EXACT = ['abs', 'ceil', 'floor', 'round', 'trunc', 'sign', 'min', 'max', 'sqrt', 'fround', 'imul', 'clz32'];
-/** Uses that reach no tensor: a comparison with a tolerance, the size of a table, the unit of a number of bytes. */
+/** Uses that reach no tensor: a comparison with a tolerance, the unit of a number of bytes. */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   'src/cli/report.ts': ['Math.log2'],
   'src/selftest.ts': ['Math.exp'],
-  'src/tables.ts': ['Math.log2'],
 };
 
 describe('sources', () => {
