@@ -17,8 +17,8 @@
 // micro-kernels reach 44.7 in L1.
 
 import {
-  BAND, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES, R_FROM, R_SIZE, R_TO,
-  SCORES_ROW, SPLIT, SPLITS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_VALUES, TERM_COUNT, VALUE_TABLE,
+  BAND, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO,
+  R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_VALUES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './biases';
 import { finishRow } from './finish';
@@ -51,9 +51,8 @@ export function attendFold(job: usize, tile: i32, scratch: usize): void {
   const first = load<usize>(job, PARTS) + <usize>(tile * splits) * size;
   for (let n = 1; n < splits; n++) {
     loadStates(job, scratch, rows, first + <usize>n * size, outputWidth(job));
-    foldStates(job, scratch, rows, first, outputWidth(job));
+    foldStates(job, scratch, rows, first, outputWidth(job), n == splits - 1);
   }
-  loadStates(job, scratch, rows, first, outputWidth(job));
   finish(job, tile, scratch, rows);
 }
 
@@ -82,11 +81,10 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   for (let key = low; key < high; ) {
     const end = min(high, key - (key % SPLIT) + SPLIT);
     keyBlocks(job, scratch, b, g, first + startOf(job, b), count, step, rows, key, end);
-    // The first split's states wait in the records for those of the others; the records' sum is in the rows at the end.
-    if (key > low) foldStates(job, scratch, rows, record, width);
+    // The first split's states wait in the records for those of the others; the last fold leaves their sum in the rows.
+    if (key > low) foldStates(job, scratch, rows, record, width, end == high);
     else if (end < high) saveStates(job, scratch, rows, record, width);
     if (end < high) clearStates(job, scratch, rows, width);
-    else if (key > low) loadStates(job, scratch, rows, record, width);
     key = end;
   }
   return rows;
@@ -132,12 +130,17 @@ function meet(
 ): void {
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
-  let low = end;
+  let low = end; // Keys that some row sees …
   let high = block;
+  let allFrom = block; // … and that all rows see of those groups that see any.
+  let allTo = end;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
-    rangeOf(at, min(4, rows - 4 * n), block, end);
+    rangeOf(at, liveOf(at, min(4, rows - 4 * n)), block, end);
+    if (load<i32>(at, R_FROM) >= load<i32>(at, R_TO)) continue;
     low = min(low, load<i32>(at, R_FROM));
     high = max(high, load<i32>(at, R_TO));
+    allFrom = max(allFrom, load<i32>(at, R_ALL_FROM));
+    allTo = min(allTo, load<i32>(at, R_ALL_TO));
   }
   if (low >= high) return;
   const D = load<i32>(job, DIM_D);
@@ -149,7 +152,7 @@ function meet(
   const keys = scratch + load<usize>(job, S_KEYS);
   if (rows == 1) scoresOfRow(group, q, keys, s, block, D);
   else scores(group, groups, q, keys, s, block, D);
-  let hidden = false;
+  const mark = load<i32>(job, MARK) != 0;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
     const keys = load<i32>(at, R_TO) - from;
@@ -159,10 +162,12 @@ function meet(
     const live = liveOf(at, min(4, rows - 4 * n));
     addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     adjust(job, at, live, line, b, from, keys);
-    if (softmax(at, line, keys + 7 & ~7, from, live, load<i32>(job, MARK) != 0)) hidden = true;
+    softmax(at, line, keys + 7 & ~7, from, live, mark);
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }
-  if (!hidden || allFinite(v, width, low - block, high - block)) {
+  // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite.
+  if (mark) allFrom = high;
+  if (allFinite(v, width, low - block, min(allFrom, high) - block) && allFinite(v, width, max(allTo, low) - block, high - block)) {
     if (rows == 1) valuesOfRow(group, s, v, block, o, width);
     else values(group, groups, s, v, block, o, width);
   } else valuesMasked(group, rows, s, v, block, o, width);

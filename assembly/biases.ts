@@ -6,8 +6,9 @@ import {
   R_POSITION, R_QUERY, SCORES_ROW,
 } from './job';
 import { addCurve } from './curve';
+import { softcap } from './exp';
 import { punchHoles } from './rows';
-import { addHiding, addLookup, addRow, hideZeros, softcap } from './softmax';
+import { addHiding, addLookup, addRow, hideZeros } from './softmax';
 
 /** Softcap, biases and holes of a group's scores, row by row. */
 @inline export function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
@@ -15,7 +16,7 @@ import { addHiding, addLookup, addRow, hideZeros, softcap } from './softmax';
   const masked = load<usize>(job, MASK_ROWS) != 0;
   if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0 && !masked) return;
   for (let r = 0; r < live; r++, s += SCORES_ROW) {
-    if (cap != 0) softcap(s, keys, cap);
+    if (cap != 0) softcap(s, keys, cap); // q was scaled by scale/c, see Q_SCALE.
     addBiases(job, group + (r << 2), s, b, from, keys);
     if (masked) punchHoles(job, group + (r << 2), s, b, from, keys);
   }

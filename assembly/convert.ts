@@ -1,20 +1,45 @@
 // Element types: rows of any stored type become contiguous f32 rows and back. All arithmetic is f32.
 
 import { BF16, F16, F32, I32, I8, Q8 } from './job';
+import { held } from './simd';
 
 /** Bytes of one element. */
 @inline export function sizeOf(type: i32): i32 {
   return type == F32 || type == I32 ? 4 : type == F16 || type == BF16 ? 2 : 1;
 }
 
+const HALF_MASK: i32 = 0x8fffe000;
+const HALF_SCALE: f32 = reinterpret<f32>(0x77800000); // 2^112
+
 /**
  * Four halves (sign-extended to 32 bits) as f32, exact. The 15 lower bits moved up by 13 are the same number with an exponent too
  * small by 112; one multiplication by 2^112 mends normals and subnormals alike. Infinity and NaN get their exponent by hand.
  */
+@inline function halfToFloatOf(h: v128, mask: v128, scale: v128, most: v128, infinity: v128): v128 {
+  const value = f32x4.mul(v128.and(i32x4.shl(h, 13), mask), scale);
+  return v128.or(value, v128.and(f32x4.ge(f32x4.abs(value), most), infinity));
+}
+
 @inline function halfToFloat(h: v128): v128 {
-  const small = v128.and(i32x4.shl(h, 13), i32x4.splat(0x8fffe000));
-  const value = f32x4.mul(small, i32x4.splat(0x77800000));
-  return v128.or(value, v128.and(f32x4.ge(f32x4.abs(value), f32x4.splat(65536)), i32x4.splat(0x7f800000)));
+  return halfToFloatOf(h, i32x4.splat(HALF_MASK), f32x4.splat(HALF_SCALE), f32x4.splat(65536), f32x4.splat(Infinity));
+}
+
+/** Halves by eight as f32; returns how many, the rest is left. */
+@inline function halvesToFloats(to: usize, from: usize, n: i32): i32 {
+  const zero = n >> 31;
+  const mask = i32x4.splat(HALF_MASK + zero);
+  const scale = held(HALF_SCALE, zero), most = held(65536, zero), infinity = held(Infinity, zero);
+  if (n < 8) return 0;
+  let at = 0;
+  do {
+    const raw = v128.load(from);
+    v128.store(to, halfToFloatOf(i32x4.extend_low_i16x8_s(raw), mask, scale, most, infinity));
+    v128.store(to, halfToFloatOf(i32x4.extend_high_i16x8_s(raw), mask, scale, most, infinity), 16);
+    from += 16;
+    to += 32;
+    at += 8;
+  } while (at <= n - 8);
+  return at;
 }
 
 /**
@@ -67,11 +92,9 @@ export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32):
       return;
     }
     if (type == F16) {
-      for (; at <= n - 8; at += 8, from += 16, to += 32) {
-        const raw = v128.load(from);
-        v128.store(to, halfToFloat(i32x4.extend_low_i16x8_s(raw)));
-        v128.store(to, halfToFloat(i32x4.extend_high_i16x8_s(raw)), 16);
-      }
+      at = halvesToFloats(to, from, n);
+      from += <usize>at << 1;
+      to += <usize>at << 2;
     } else if (type == BF16) {
       for (; at <= n - 8; at += 8, from += 16, to += 32) {
         const raw = v128.load(from);
@@ -127,10 +150,16 @@ function storeQuantised(to: usize, from: usize, n: i32): void {
   for (; n > 0; n--, from += 4, to++) store<i8>(to, <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127));
 }
 
+/** memory.copy leaves the module: 25 ns a row, 1 % of a call at 512 × 64. */
+@inline function copyRow(to: usize, from: usize, n: i32): void {
+  for (; n >= 4; n -= 4, from += 16, to += 16) v128.store(to, v128.load(from));
+  for (; n > 0; n--, from += 4, to += 4) store<f32>(to, load<f32>(from));
+}
+
 /** n contiguous f32 as elements of `type` (f32, f16, bf16, Q8), `stride` bytes apart. */
 export function storeRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
   if (type == F32 && stride == 4) {
-    memory.copy(to, from, <usize>n << 2);
+    copyRow(to, from, n);
     return;
   }
   if (type == Q8) {

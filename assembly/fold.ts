@@ -36,10 +36,10 @@ const HEADER: usize = 32;
   return scratch + load<usize>(job, S_WEIGHTS) + <usize>r * weightBytes(job);
 }
 
-/** x ← a·x + c·y. */
-@inline function blend(x: usize, y: usize, bytes: usize, a: f32, c: f32): void {
+/** to ← a·x + c·y. */
+@inline function blend(to: usize, x: usize, y: usize, bytes: usize, a: f32, c: f32): void {
   for (let at: usize = 0; at < bytes; at += 16) {
-    v128.store(x + at, f32x4.add(f32x4.mul(f32x4.splat(a), v128.load(x + at)), f32x4.mul(f32x4.splat(c), v128.load(y + at))));
+    v128.store(to + at, f32x4.add(f32x4.mul(f32x4.splat(a), v128.load(x + at)), f32x4.mul(f32x4.splat(c), v128.load(y + at))));
   }
 }
 
@@ -79,33 +79,31 @@ export function clearStates(job: usize, scratch: usize, rows: i32, width: usize)
   }
 }
 
-/** Folds the states of the tile's rows, those of later keys, into records. */
-export function foldStates(job: usize, scratch: usize, rows: i32, record: usize, width: usize): void {
+/** Folds records and the states of the tile's rows, those of later keys: into the rows if these are the `last`, else into the records. */
+export function foldStates(job: usize, scratch: usize, rows: i32, record: usize, width: usize, last: bool): void {
   const size = weightBytes(job);
   for (let r = 0; r < rows; r++, record += HEADER + width + size) {
     const head = headOf(job, scratch, r);
-    foldState(record, head, outOf(job, scratch, r, width), width, size ? weightsOf(job, scratch, r) : 0, size);
+    foldState(record, head, outOf(job, scratch, r, width), width, size ? weightsOf(job, scratch, r) : 0, size, last);
   }
 }
 
-@inline function foldState(record: usize, head: usize, o: usize, width: usize, w: usize, size: usize): void {
+/** m and l of a row lie as they do in a record. */
+@inline function foldState(record: usize, head: usize, o: usize, width: usize, w: usize, size: usize, last: bool): void {
   const m = load<f32>(head);
   const l = load<f32>(head, R_SUM - R_MAX);
   const M = load<f32>(record);
   const L = load<f32>(record, 16);
-  if (l == 0) return;
-  if (L == 0) {
-    store<f32>(record, m);
-    store<f32>(record, l, 16);
-    memory.copy(record + HEADER, o, width);
-    if (size) memory.copy(record + HEADER + width, w, size);
-    return;
-  }
+  const both = l != 0 && L != 0;
+  if (!both && (l != 0) == last) return; // The only state there is, or none, is where it belongs.
+  const O = record + HEADER;
+  const W = O + width;
   const top = M < m ? m : M;
-  const a = exp(M - top);
-  const c = exp(m - top);
-  store<f32>(record, top);
-  store<f32>(record, a * L + c * l, 16);
-  blend(record + HEADER, o, width, a, c);
-  if (size) blend(record + HEADER + width, w, size, a, c);
+  const a: f32 = L == 0 ? 0 : exp(M - top);
+  const c: f32 = l == 0 ? 0 : exp(m - top);
+  const to = last ? head : record;
+  store<f32>(to, top);
+  store<f32>(to, a * L + c * l, 16);
+  blend(last ? o : O, O, o, width, a, c);
+  if (size) blend(last ? w : W, W, w, size, a, c);
 }

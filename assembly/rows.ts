@@ -1,8 +1,9 @@
 // The rows of a tile: which query and head each is, and which keys it sees, in all and in one key block.
 
 import {
-  DIM_E, DIM_G, DIM_H, DIM_S, FIRST, KEY_LENGTHS, LAST, MASK_BATCH, MASK_PAIRS, MASK_ROWS, QUERY_STARTS, R_CURSOR, R_FIRST, R_FROM,
-  R_HEAD, R_HIGH, R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_TO, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS, VALUE_TABLE,
+  DIM_E, DIM_G, DIM_H, DIM_S, FIRST, KEY_LENGTHS, LAST, MASK_BATCH, MASK_PAIRS, MASK_ROWS, QUERY_STARTS, R_ALL_FROM, R_ALL_TO, R_CURSOR,
+  R_FIRST, R_FROM, R_HEAD, R_HIGH, R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_TO, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS,
+  VALUE_TABLE,
 } from './job';
 
 /**
@@ -134,17 +135,23 @@ export function punchHoles(job: usize, row: usize, s: usize, b: i32, from: i32, 
   return live;
 }
 
-/** Sets the keys of block … end − 1 that some of the group's `live` rows see. */
+/** Sets the keys of block … end − 1 that some, and that all, of the group's `live` rows see. */
 @inline export function rangeOf(group: usize, live: i32, block: i32, end: i32): void {
   let low = end;
   let high = block;
+  let last = block;
+  let first = end;
   for (let r = 0; r < live; r++) {
     const from = max(load<i32>(group + (r << 2), R_LOW), block);
     const to = min(load<i32>(group + (r << 2), R_HIGH), end);
+    last = max(last, min(from, end));
+    first = min(first, max(to, block));
     if (from >= to) continue;
     low = min(low, from);
     high = max(high, to);
   }
   store<i32>(group, low & ~7, R_FROM);
   store<i32>(group, high, R_TO);
+  store<i32>(group, last, R_ALL_FROM);
+  store<i32>(group, first, R_ALL_TO);
 }

@@ -5,18 +5,23 @@ import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd } from './simd';
 
 /**
- * Four rows × eight keys. q: [D][4], keys: one panel [D][8], s: `row` bytes a row. Eight accumulators, two key
+ * Four rows × eight keys. q: [D][4], keys: one panel [D][8], s: `row` bytes a row, D ≥ 1. Eight accumulators, two key
  * vectors, one splat and one product live at once: 12 of 16 registers.
  *
- * Attempts that lost: unrolling the loop by hand (V8 hoists the loads and spills: 33, 31, 28 GFLOP/s at 1, 2, 4 steps), 5×8 in the
- * whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
+ * Two steps a turn, 29 instructions each where one has 32: V8 adds one for every address and a check of the stack for every turn. Where mul
+ * and add share three ports (Intel) 5.3 cycles of arithmetic a step hide most of them (0.4 to 1.2 %); where they do not (AMD) a step
+ * takes as long as its instructions. The way out between the steps is needed even for an even D: without it Binaryen folds the two sums of an
+ * accumulator into one expression, all loads come first, and they spill (31 GFLOP/s against 41).
+ *
+ * Attempts that lost: 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product). Eight steps a turn gain
+ * another 1 % and are not worth their lines.
  */
 export function scores4x8(q: usize, keys: usize, s: usize, D: i32, row: usize): void {
   let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
   let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
   let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
   let s3a = f32x4.splat(0), s3b = f32x4.splat(0);
-  for (let d = 0; d < D; d++) {
+  for (let left = D; ; left -= 2, q += 32, keys += 64) {
     const ka = v128.load(keys);
     const kb = v128.load(keys, 16);
     const q0 = v128.load32_splat(q);
@@ -31,8 +36,22 @@ export function scores4x8(q: usize, keys: usize, s: usize, D: i32, row: usize): 
     const q3 = v128.load32_splat(q, 12);
     s3a = madd(q3, ka, s3a);
     s3b = madd(q3, kb, s3b);
-    q += 16;
-    keys += 32;
+    if (left == 1) break;
+    const kc = v128.load(keys, 32);
+    const kd = v128.load(keys, 48);
+    const q4 = v128.load32_splat(q, 16);
+    s0a = madd(q4, kc, s0a);
+    s0b = madd(q4, kd, s0b);
+    const q5 = v128.load32_splat(q, 20);
+    s1a = madd(q5, kc, s1a);
+    s1b = madd(q5, kd, s1b);
+    const q6 = v128.load32_splat(q, 24);
+    s2a = madd(q6, kc, s2a);
+    s2b = madd(q6, kd, s2b);
+    const q7 = v128.load32_splat(q, 28);
+    s3a = madd(q7, kc, s3a);
+    s3b = madd(q7, kd, s3b);
+    if (left == 2) break;
   }
   v128.store(s, s0a);
   v128.store(s, s0b, 16);

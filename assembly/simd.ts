@@ -14,11 +14,19 @@
   return v128.shuffle<f32>(x, x, 3, 3, 3, 3);
 }
 
-/** Row sums of four vectors: lane r is (x0 + x2) + (x1 + x3) of row r, the one order in which lanes are ever added. */
-@inline export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7)); // a02 a13 b02 b13
-  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 1, 4, 5), v128.shuffle<f32>(c, d, 2, 3, 6, 7));
-  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
+/**
+ * x everywhere, as a value that stays in a register through a loop; `zero` is 0, made of an argument so that no compiler knows. V8 from
+ * version 12 on (Node 22, Chrome 121) makes a vector of constants anew wherever it is used, in three instructions: exponentials took
+ * twice as long.
+ */
+@inline export function held(x: f32, zero: i32): v128 {
+  return i32x4.splat(reinterpret<i32>(x) + zero);
+}
+
+/** (x0 + x2) + (x1 + x3): the one order in which lanes are ever added. */
+@inline export function sumLanes(x: v128): f32 {
+  const y = f32x4.add(x, v128.shuffle<f32>(x, x, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.add(y, v128.shuffle<f32>(y, y, 1, 0, 3, 2)), 0);
 }
 
 /** Row maxima of four vectors. A NaN may be lost, which is harmless where the NaN itself reaches the row's sum. */

@@ -21,7 +21,7 @@ export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize,
   let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
   let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
   let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
-  for (const end = p + (<usize>keys << 2); p < end; p += 4, v += 32) {
+  for (let left = keys; ; left -= 2, p += 8, v += 64) {
     const va = v128.load(v);
     const vb = v128.load(v, 16);
     const x0 = v128.load32_splat(p);
@@ -36,6 +36,22 @@ export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize,
     const x3 = v128.load32_splat(p, 3 * SCORES_ROW);
     o3a = madd(x3, va, o3a);
     o3b = madd(x3, vb, o3b);
+    if (left == 1) break;
+    const vc = v128.load(v, 32);
+    const vd = v128.load(v, 48);
+    const x4 = v128.load32_splat(p, 4);
+    o0a = madd(x4, vc, o0a);
+    o0b = madd(x4, vd, o0b);
+    const x5 = v128.load32_splat(p, SCORES_ROW + 4);
+    o1a = madd(x5, vc, o1a);
+    o1b = madd(x5, vd, o1b);
+    const x6 = v128.load32_splat(p, 2 * SCORES_ROW + 4);
+    o2a = madd(x6, vc, o2a);
+    o2b = madd(x6, vd, o2b);
+    const x7 = v128.load32_splat(p, 3 * SCORES_ROW + 4);
+    o3a = madd(x7, vc, o3a);
+    o3b = madd(x7, vd, o3b);
+    if (left == 2) break;
   }
   v128.store(o, o0a);
   v128.store(o, o0b, 16);
@@ -105,6 +121,7 @@ export function values(group: usize, groups: i32, p: usize, v: usize, block: i32
 
 /** True if the values from … to − 1 of all columns are finite: 0·x is 0 for those and NaN for the others. */
 export function allFinite(v: usize, width: usize, from: i32, to: i32): bool {
+  if (from >= to) return true;
   let sum = f32x4.splat(0);
   const zero = f32x4.splat(0);
   for (let e: usize = 0; e < width; e += 32, v += COLUMN) {

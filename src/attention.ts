@@ -12,6 +12,7 @@ import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue 
 import { lowerMaskOption } from './masks/option.ts';
 import { preparePacked } from './packed.ts';
 import type { Place, Shape } from './plan.ts';
+import { mayBlock } from './platform/host.ts';
 import { withNormalization } from './qknorm.ts';
 import { makeTensor, type Tensor } from './tensor.ts';
 import type { Job } from './threads/types.ts';
@@ -124,7 +125,8 @@ export function prepareAttention(
     const cachedFields = cached?.fields(lease) ?? [];
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : office.threads;
-    const { queries, tiles } = tiling(shape, threads);
+    const relative = placed.some(({ plan }) => Boolean(plan.terms?.length || plan.valueTable));
+    const { queries, tiles } = tiling(shape, { threads, relative, patient: mayBlock() });
     const lengthsAt = lengths?.some((length) => length !== S) ? lease.upload(lengths) : 0;
     const sinksAt = sinks ? lease.upload(sinks) : 0;
     const ready = { shape, layout, operands, cached, cachedFields, scale, softcap, queries, lengthsAt, sinksAt, target, lse };

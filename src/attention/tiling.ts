@@ -4,8 +4,17 @@ import type { Shape } from '../plan.ts';
 import type { ScratchNeed } from '../terms.ts';
 import * as field from '../wasm/generated/job.ts';
 
-/** Rows (queries × grouped heads) that a tile aims at: 192 gave 35 to 37 GFLOP/s at 2048 × 128, 96 and 256 gave 33 to 35. */
-const TILE_ROWS = 192;
+/**
+ * Rows (queries × grouped heads) of a tile. A tile packs every key block that it meets, so more rows mean less packing: at 2048 × 128 a call
+ * takes 1.05 times its arithmetic with 192 rows and 1.02 times with 683 or more. Plans with tables keep a score or a weight of every row and
+ * table entry in scratch, which stays in L2 with the fewest only.
+ */
+const FEWEST_ROWS = 192;
+const MOST_ROWS = 1024;
+
+/** Floating-point operations of a tile, between which a call hears of an abort: about 20 ms; 5 ms where the caller must not block. */
+const TILE_WORK = 8e8;
+const PAGE_TILE_WORK = 2e8;
 
 /** Fewest queries of a tile when tiles are made smaller to feed all threads. */
 const FEWEST_QUERIES = 16;
@@ -13,13 +22,35 @@ const FEWEST_QUERIES = 16;
 /** Floating-point operations below which waking other threads costs more than it gains. */
 export const SMALL_WORK = 4e6;
 
+/** What decides how many rows a tile has, beside the shape. */
+export interface Cut {
+  readonly threads: number;
+  /** The plan has tables of relative positions. */
+  readonly relative: boolean;
+  /** The calling thread may work without a pause. */
+  readonly patient: boolean;
+}
+
+function rowsOf({ S, D, E }: Shape, { relative, patient }: Cut): number {
+  if (relative) return FEWEST_ROWS;
+  const work = 2 * Math.max(S, 1) * (D + E);
+  return Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, Math.floor((patient ? TILE_WORK : PAGE_TILE_WORK) / work)));
+}
+
+/** L in as few parts of at most `most` as there can be, all alike and of whole groups. */
+function parts(L: number, most: number): number {
+  const even = Math.ceil(L / Math.ceil(L / most));
+  return most < 4 ? even : Math.min(most, Math.ceil(even / 4) * 4);
+}
+
 /** How a call is cut into tiles. The cut shows in no bit of the result. */
-export function tiling({ B, H, G, L }: Shape, threads: number): { queries: number; tiles: number } {
-  const group = H / G;
-  let queries = Math.max(1, Math.floor(TILE_ROWS / group));
-  if (queries > 4) queries -= queries % 4;
+export function tiling(shape: Shape, cut: Cut): { queries: number; tiles: number } {
+  const { B, H, G, L } = shape;
+  const most = Math.max(1, Math.floor((rowsOf(shape, cut) * G) / H));
+  let queries = parts(Math.max(L, 1), most > 4 ? most - (most % 4) : most);
   const tiles = (): number => B * G * Math.ceil(L / queries);
-  while (threads > 1 && queries > FEWEST_QUERIES && tiles() < 4 * threads) queries = Math.ceil(queries / 8) * 4;
+  const few = (): boolean => tiles() < (queries > FEWEST_ROWS ? 8 : 4) * cut.threads;
+  while (cut.threads > 1 && queries > FEWEST_QUERIES && few()) queries = Math.ceil(queries / 8) * 4;
   return { queries, tiles: tiles() };
 }
 

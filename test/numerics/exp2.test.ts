@@ -3,27 +3,52 @@ import { readFileSync } from 'node:fs';
 import { instantiate } from '@assemblyscript/loader';
 import asc from 'assemblyscript/asc';
 import { describe, expect, test } from 'vitest';
+import { SCORES_ROW } from '../../src/wasm/generated/job.ts';
 import { numbers } from '../conformance/numbers.ts';
 
 const WRAPPER = `
-import { exp2, exp2x4, tanhx4 } from './exp';
+import { exp, exp2, exp2x4, exponentials, markedExponentials, softcap } from './exp';
 export function scalar(x: f32): f32 { return exp2(x); }
+export function natural(x: f32): f32 { return exp(x); }
 export function lane0(x: f32): f32 { return f32x4.extract_lane(exp2x4(f32x4.splat(x)), 0); }
 export function lane3(x: f32): f32 { return f32x4.extract_lane(exp2x4(f32x4.replace_lane(f32x4.splat(0), 3, x)), 3); }
-export function tanh(x: f32): f32 { return f32x4.extract_lane(tanhx4(f32x4.splat(x)), 0); }
+const rows = memory.data(4096, 16);
+const state = memory.data(16, 16);
+export function tanh(x: f32): f32 { store<f32>(rows, x); softcap(rows, 4, 1); return load<f32>(rows); }
+/** The exponential of x − m in column j of row r of two rows of 8, everything else hidden. */
+export function inRow(x: f32, m: f32, r: i32, j: i32, marked: bool): f32 {
+  for (let at = 0; at < 4096; at += 4) store<f32>(rows + at, -Infinity);
+  const at = rows + r * ${SCORES_ROW} + 4 * j;
+  store<f32>(at, x);
+  store<f32>(state, m);
+  store<f32>(state, m, 4);
+  if (marked) markedExponentials(rows, 8, state, 2);
+  else exponentials(rows, 8, state, 2);
+  return load<f32>(at);
+}
+/** The sum that is left of row r after inRow. */
+export function sum(r: i32): f32 { return load<f32>(state + 4 * r); }
+/** Entry j of row r after inRow. */
+export function entry(r: i32, j: i32): f32 { return load<f32>(rows + r * ${SCORES_ROW} + 4 * j); }
 `;
 
 type Unary = (x: number) => number;
 
-async function compileWrapper(): Promise<Record<'scalar' | 'lane0' | 'lane3' | 'tanh', Unary>> {
+interface Wrapper extends Record<'scalar' | 'natural' | 'lane0' | 'lane3' | 'tanh' | 'sum', Unary> {
+  inRow(x: number, m: number, r: number, j: number, marked: boolean): number;
+  entry(r: number, j: number): number;
+}
+
+async function compileWrapper(): Promise<Wrapper> {
   const source = (name: string): string => readFileSync(new URL(`../../assembly/${name}`, import.meta.url), 'utf8');
-  const sources = { 'wrapper.ts': WRAPPER, 'exp.ts': source('exp.ts'), 'simd.ts': source('simd.ts') };
+  const names = ['exp.ts', 'job.ts', 'simd.ts'];
+  const sources = { 'wrapper.ts': WRAPPER, ...Object.fromEntries(names.map((name) => [name, source(name)])) };
   const { error, binary, stderr } = await asc.compileString(sources, { runtime: 'stub', enable: ['simd'], optimizeLevel: 3 } as never);
   if (error || !binary) throw error ?? new Error(stderr.toString());
   return (await instantiate(new Uint8Array(binary))).exports as never;
 }
 
-const { scalar, lane0, lane3, tanh } = await compileWrapper();
+const { scalar, natural, lane0, lane3, tanh, inRow, sum, entry } = await compileWrapper();
 
 /** Distance of an f32 from the truth, in units of the last place of the truth. */
 const ulps = (got: number, truth: number): number =>
@@ -61,6 +86,27 @@ describe('exp2', () => {
 
   test('never exceeds 1 at or below 0, so that probabilities do not', () => {
     expect(xs.every((x) => lane0(-Math.abs(x)) <= 1)).toBe(true);
+  });
+});
+
+describe('exponentials of rows', () => {
+  const places = Array.from({ length: 16 }, (_, n): [number, number] => [n >> 3, n & 7]);
+  const xs = [...points(200, 1, 7), ...points(200, 60, 8), Number.NEGATIVE_INFINITY, Number.NaN, 0];
+
+  test.each([false, true])('every place of every row gives the bits of the scalar form, and its sum (marked: %s)', (marked) => {
+    for (const x of xs) {
+      for (const [r, j] of places) {
+        const truth = natural(Math.fround(x - 0.75));
+        expect([inRow(x, 0.75, r, j, marked), sum(r), sum(1 - r)]).toEqual([truth === 0 && marked ? -0 : truth, truth, 0]);
+      }
+    }
+  });
+
+  test('hidden places become 0, marked ones −0', () => {
+    inRow(1, 1, 0, 3, false);
+    expect([entry(0, 3), entry(0, 4), entry(1, 0)]).toEqual([1, 0, 0]);
+    inRow(1, 1, 0, 3, true);
+    expect([entry(0, 3), entry(0, 4), entry(1, 0)]).toEqual([1, -0, -0]);
   });
 });
 
