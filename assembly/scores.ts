@@ -16,54 +16,61 @@ import { madd } from './simd';
  * Attempts that lost: 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product). Eight steps a turn gain
  * another 1 % and are not worth their lines.
  */
-export function scores4x8(q: usize, keys: usize, s: usize, D: i32, row: usize): void {
-  let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
-  let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
-  let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
-  let s3a = f32x4.splat(0), s3b = f32x4.splat(0);
-  for (let left = D; ; left -= 2, q += 32, keys += 64) {
-    const ka = v128.load(keys);
-    const kb = v128.load(keys, 16);
-    const q0 = v128.load32_splat(q);
-    s0a = madd(q0, ka, s0a);
-    s0b = madd(q0, kb, s0b);
-    const q1 = v128.load32_splat(q, 4);
-    s1a = madd(q1, ka, s1a);
-    s1b = madd(q1, kb, s1b);
-    const q2 = v128.load32_splat(q, 8);
-    s2a = madd(q2, ka, s2a);
-    s2b = madd(q2, kb, s2b);
-    const q3 = v128.load32_splat(q, 12);
-    s3a = madd(q3, ka, s3a);
-    s3b = madd(q3, kb, s3b);
-    if (left == 1) break;
-    const kc = v128.load(keys, 32);
-    const kd = v128.load(keys, 48);
-    const q4 = v128.load32_splat(q, 16);
-    s0a = madd(q4, kc, s0a);
-    s0b = madd(q4, kd, s0b);
-    const q5 = v128.load32_splat(q, 20);
-    s1a = madd(q5, kc, s1a);
-    s1b = madd(q5, kd, s1b);
-    const q6 = v128.load32_splat(q, 24);
-    s2a = madd(q6, kc, s2a);
-    s2b = madd(q6, kd, s2b);
-    const q7 = v128.load32_splat(q, 28);
-    s3a = madd(q7, kc, s3a);
-    s3b = madd(q7, kd, s3b);
-    if (left == 2) break;
+export function scores4x8(q: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
+  for (; groups > 0; groups--) {
+    let keys = panel;
+    let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
+    let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
+    let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
+    let s3a = f32x4.splat(0), s3b = f32x4.splat(0);
+    for (let left = D; ; left -= 2) {
+      const ka = v128.load(keys);
+      const kb = v128.load(keys, 16);
+      const q0 = v128.load32_splat(q);
+      s0a = madd(q0, ka, s0a);
+      s0b = madd(q0, kb, s0b);
+      const q1 = v128.load32_splat(q, 4);
+      s1a = madd(q1, ka, s1a);
+      s1b = madd(q1, kb, s1b);
+      const q2 = v128.load32_splat(q, 8);
+      s2a = madd(q2, ka, s2a);
+      s2b = madd(q2, kb, s2b);
+      const q3 = v128.load32_splat(q, 12);
+      s3a = madd(q3, ka, s3a);
+      s3b = madd(q3, kb, s3b);
+      q += 16;
+      if (left == 1) break;
+      const kc = v128.load(keys, 32);
+      const kd = v128.load(keys, 48);
+      const q4 = v128.load32_splat(q);
+      s0a = madd(q4, kc, s0a);
+      s0b = madd(q4, kd, s0b);
+      const q5 = v128.load32_splat(q, 4);
+      s1a = madd(q5, kc, s1a);
+      s1b = madd(q5, kd, s1b);
+      const q6 = v128.load32_splat(q, 8);
+      s2a = madd(q6, kc, s2a);
+      s2b = madd(q6, kd, s2b);
+      const q7 = v128.load32_splat(q, 12);
+      s3a = madd(q7, kc, s3a);
+      s3b = madd(q7, kd, s3b);
+      q += 16;
+      if (left == 2) break;
+      keys += 64;
+    }
+    v128.store(s, s0a);
+    v128.store(s, s0b, 16);
+    s += row;
+    v128.store(s, s1a);
+    v128.store(s, s1b, 16);
+    s += row;
+    v128.store(s, s2a);
+    v128.store(s, s2b, 16);
+    s += row;
+    v128.store(s, s3a);
+    v128.store(s, s3b, 16);
+    s += row;
   }
-  v128.store(s, s0a);
-  v128.store(s, s0b, 16);
-  s += row;
-  v128.store(s, s1a);
-  v128.store(s, s1b, 16);
-  s += row;
-  v128.store(s, s2a);
-  v128.store(s, s2b, 16);
-  s += row;
-  v128.store(s, s3a);
-  v128.store(s, s3b, 16);
 }
 
 /**
@@ -100,7 +107,11 @@ export function scoresOfRow(group: usize, q: usize, keys: usize, s: usize, block
   const to = load<i32>(group, R_TO);
   let j = load<i32>(group, R_FROM);
   for (; j + 24 < to; j += 32) scores1x32(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D);
-  for (; j < to; j += 8) scores4x8(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D, SCORES_ROW);
+  for (; j < to; j += 8) scores4x8(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D, SCORES_ROW, 1);
+}
+
+@inline function sees(group: usize, j: i32): bool {
+  return j >= load<i32>(group, R_FROM) && j < load<i32>(group, R_TO);
 }
 
 /**
@@ -117,9 +128,11 @@ export function scores(group: usize, groups: i32, q: usize, keys: usize, s: usiz
   const size = <usize>D << 4; // bytes of a group's queries
   for (let j = from; j < to; j += 8) {
     const panel = keys + (<usize>(j - block) * D << 2);
-    for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
-      if (j < load<i32>(at, R_FROM) || j >= load<i32>(at, R_TO)) continue;
-      scores4x8(q + <usize>n * size, panel, s + 4 * n * SCORES_ROW + (<usize>(j - block) << 2), D, SCORES_ROW);
+    const line = s + (<usize>(j - block) << 2);
+    for (let n = 0; n < groups; n++) {
+      const first = n;
+      while (n < groups && sees(group + n * R_SIZE, j)) n++;
+      if (n > first) scores4x8(q + <usize>first * size, panel, line + 4 * first * SCORES_ROW, D, SCORES_ROW, n - first);
     }
   }
 }

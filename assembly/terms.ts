@@ -12,9 +12,10 @@
 // Where the table is short or ρ is no function of the offset, T holds all rows of the table, once per tile, and is read through a map.
 
 import {
-  DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE, E_SUM_BATCH, E_SUM_ROWS, E_TABLE,
-  E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_POSITION, R_QUERY, R_SIZE, SCORES_ROW, S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT,
-  VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE, R_SCALE,
+  DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE,
+  E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_POSITION, R_QUERY, R_SIZE, SCORES_ROW,
+  S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE,
+  R_SCALE, R_FROM, R_TO,
 } from './job';
 import { packRows } from './pack';
 import { scores4x8 } from './scores';
@@ -41,7 +42,7 @@ function wholeTable(job: usize, entry: usize, scratch: usize, rows: i32): void {
     const table = tableOf(entry, groupOf(job, scratch, r));
     const q = scratch + load<usize>(entry, E_QUERIES) + (<usize>r * D << 2);
     const to = scratch + load<usize>(entry, E_SCORES) + <usize>r * width;
-    for (let p = 0; p < size; p += 8) scores4x8(q, table + (<usize>p * D << 2), to + (<usize>p << 2), D, width);
+    for (let p = 0; p < size; p += 8) scores4x8(q, table + (<usize>p * D << 2), to + (<usize>p << 2), D, width, 1);
   }
 }
 
@@ -81,7 +82,7 @@ export function keyTerms(
   const window = windowOf(entry, first, count, j);
   const last = j + 7 - first - load<i32>(entry, E_FIRST);
   const to = panelOf(entry, scratch, h, block, j);
-  for (let o = window; o <= last; o += 4) scores4x8(table + (<usize>o * D << 2), panel, to + (<usize>(o - window) << 5), D, 32);
+  scores4x8(table + (<usize>window * D << 2), panel, to, D, 32, (last - window >> 2) + 1);
 }
 
 /** First table row that panel j meets, a multiple of 4. */
@@ -122,7 +123,7 @@ export function addTerms(
   const window = (start - 3) & ~7;
   const table = tableOf(entry, group);
   for (let p = window; p < start + keys; p += 8) {
-    scores4x8(q, table + (<usize>p * D << 2), t + (<usize>(p - window) << 2), D, SCORES_ROW);
+    scores4x8(q, table + (<usize>p * D << 2), t + (<usize>(p - window) << 2), D, SCORES_ROW, 1);
   }
   for (let x = 0; x < live; x++) addRow(s + x * SCORES_ROW, t + x * SCORES_ROW + (<usize>(start - x - window) << 2), keys, 1);
 }
@@ -197,9 +198,11 @@ export function addValueTable(job: usize, scratch: usize, rows: i32, s: usize, o
     const group = groupOf(job, scratch, r);
     let v = load<usize>(job, VALUE_TABLE) + load<i32>(group, R_HEAD) * load<i32>(job, VALUE_HEAD);
     v128.store(group, f32x4.splat(1), R_SCALE);
+    store<i32>(group, 0, R_FROM);
+    store<i32>(group, KEY_BLOCK, R_TO);
     for (let p = 0; p < size; p += KEY_BLOCK) {
       for (let x: usize = 0; x < 4; x++) memory.copy(s + x * SCORES_ROW, w + x * bytes + (<usize>p << 2), KEY_BLOCK << 2);
-      for (let e: usize = 0; e < width; e += 32, v += COLUMN) values4x8(s, v, KEY_BLOCK, o + <usize>r * width + e, width, group);
+      for (let e: usize = 0; e < width; e += 32, v += COLUMN) values4x8(group, 1, s, v, 0, o + <usize>r * width + e, width);
     }
   }
 }

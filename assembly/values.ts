@@ -13,54 +13,61 @@ export const COLUMN: usize = KEY_BLOCK << 5;
  * Attempts that lost: inlined into its caller, or with the row stride of p in a variable (no integer register is left for the row
  * pointers: 26 against 35 GFLOP/s, on a busy machine).
  */
-export function values4x8(p: usize, v: usize, keys: i32, o: usize, width: usize, group: usize): void {
-  const o1 = o + width, o2 = o1 + width, o3 = o2 + width;
-  const c = v128.load(group, R_SCALE);
-  const c0 = splat(c, 0), c1 = splat(c, 1), c2 = splat(c, 2), c3 = splat(c, 3);
-  let o0a = f32x4.mul(v128.load(o), c0), o0b = f32x4.mul(v128.load(o, 16), c0);
-  let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
-  let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
-  let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
-  for (let left = keys; ; left -= 2, p += 8, v += 64) {
-    const va = v128.load(v);
-    const vb = v128.load(v, 16);
-    const x0 = v128.load32_splat(p);
-    o0a = madd(x0, va, o0a);
-    o0b = madd(x0, vb, o0b);
-    const x1 = v128.load32_splat(p, SCORES_ROW);
-    o1a = madd(x1, va, o1a);
-    o1b = madd(x1, vb, o1b);
-    const x2 = v128.load32_splat(p, 2 * SCORES_ROW);
-    o2a = madd(x2, va, o2a);
-    o2b = madd(x2, vb, o2b);
-    const x3 = v128.load32_splat(p, 3 * SCORES_ROW);
-    o3a = madd(x3, va, o3a);
-    o3b = madd(x3, vb, o3b);
-    if (left == 1) break;
-    const vc = v128.load(v, 32);
-    const vd = v128.load(v, 48);
-    const x4 = v128.load32_splat(p, 4);
-    o0a = madd(x4, vc, o0a);
-    o0b = madd(x4, vd, o0b);
-    const x5 = v128.load32_splat(p, SCORES_ROW + 4);
-    o1a = madd(x5, vc, o1a);
-    o1b = madd(x5, vd, o1b);
-    const x6 = v128.load32_splat(p, 2 * SCORES_ROW + 4);
-    o2a = madd(x6, vc, o2a);
-    o2b = madd(x6, vd, o2b);
-    const x7 = v128.load32_splat(p, 3 * SCORES_ROW + 4);
-    o3a = madd(x7, vc, o3a);
-    o3b = madd(x7, vd, o3b);
-    if (left == 2) break;
+export function values4x8(group: usize, groups: i32, line: usize, column: usize, block: i32, o: usize, width: usize): void {
+  for (; groups > 0; groups--, group += R_SIZE, line += 4 * SCORES_ROW, o += 4 * width) {
+    const from = load<i32>(group, R_FROM) - block;
+    const keys = load<i32>(group, R_TO) - block - from;
+    if (keys <= 0) continue;
+    let p = line + (<usize>from << 2);
+    let v = column + (<usize>from << 5);
+    const o1 = o + width, o2 = o1 + width, o3 = o2 + width;
+    const c = v128.load(group, R_SCALE);
+    const c0 = splat(c, 0), c1 = splat(c, 1), c2 = splat(c, 2), c3 = splat(c, 3);
+    let o0a = f32x4.mul(v128.load(o), c0), o0b = f32x4.mul(v128.load(o, 16), c0);
+    let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
+    let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
+    let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
+    for (let left = keys; ; left -= 2, p += 8, v += 64) {
+      const va = v128.load(v);
+      const vb = v128.load(v, 16);
+      const x0 = v128.load32_splat(p);
+      o0a = madd(x0, va, o0a);
+      o0b = madd(x0, vb, o0b);
+      const x1 = v128.load32_splat(p, SCORES_ROW);
+      o1a = madd(x1, va, o1a);
+      o1b = madd(x1, vb, o1b);
+      const x2 = v128.load32_splat(p, 2 * SCORES_ROW);
+      o2a = madd(x2, va, o2a);
+      o2b = madd(x2, vb, o2b);
+      const x3 = v128.load32_splat(p, 3 * SCORES_ROW);
+      o3a = madd(x3, va, o3a);
+      o3b = madd(x3, vb, o3b);
+      if (left == 1) break;
+      const vc = v128.load(v, 32);
+      const vd = v128.load(v, 48);
+      const x4 = v128.load32_splat(p, 4);
+      o0a = madd(x4, vc, o0a);
+      o0b = madd(x4, vd, o0b);
+      const x5 = v128.load32_splat(p, SCORES_ROW + 4);
+      o1a = madd(x5, vc, o1a);
+      o1b = madd(x5, vd, o1b);
+      const x6 = v128.load32_splat(p, 2 * SCORES_ROW + 4);
+      o2a = madd(x6, vc, o2a);
+      o2b = madd(x6, vd, o2b);
+      const x7 = v128.load32_splat(p, 3 * SCORES_ROW + 4);
+      o3a = madd(x7, vc, o3a);
+      o3b = madd(x7, vd, o3b);
+      if (left == 2) break;
+    }
+    v128.store(o, o0a);
+    v128.store(o, o0b, 16);
+    v128.store(o1, o1a);
+    v128.store(o1, o1b, 16);
+    v128.store(o2, o2a);
+    v128.store(o2, o2b, 16);
+    v128.store(o3, o3a);
+    v128.store(o3, o3b, 16);
   }
-  v128.store(o, o0a);
-  v128.store(o, o0b, 16);
-  v128.store(o1, o1a);
-  v128.store(o1, o1b, 16);
-  v128.store(o2, o2a);
-  v128.store(o2, o2b, 16);
-  v128.store(o3, o3a);
-  v128.store(o3, o3b, 16);
 }
 
 /** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
@@ -94,13 +101,11 @@ function values1x32(p: usize, v: usize, keys: i32, o: usize, group: usize): void
 
 /** One live row over the keys that it sees, four columns at a time as far as they go. p, v, o as in `values`. */
 export function valuesOfRow(group: usize, p: usize, v: usize, block: i32, o: usize, width: usize): void {
-  const from = load<i32>(group, R_FROM);
-  const keys = load<i32>(group, R_TO) - from;
+  const from = load<i32>(group, R_FROM) - block;
+  const keys = load<i32>(group, R_TO) - block - from;
   const end = o + width;
-  p += <usize>(from - block) << 2;
-  v += <usize>(from - block) << 5;
-  for (; o + 96 < end; o += 128, v += 4 * COLUMN) values1x32(p, v, keys, o, group);
-  for (; o < end; o += 32, v += COLUMN) values4x8(p, v, keys, o, width, group);
+  for (; o + 96 < end; o += 128, v += 4 * COLUMN) values1x32(p + (<usize>from << 2), v + (<usize>from << 5), keys, o, group);
+  for (; o < end; o += 32, v += COLUMN) values4x8(group, 1, p, v, block, o, width);
 }
 
 /**
@@ -108,15 +113,7 @@ export function valuesOfRow(group: usize, p: usize, v: usize, block: i32, o: usi
  * first. p: [4·groups][KEY_BLOCK]; v: columns [E'/8][KEY_BLOCK][8] from key `block` on; o: [4·groups][E'], `width` bytes a row.
  */
 export function values(group: usize, groups: i32, p: usize, v: usize, block: i32, o: usize, width: usize): void {
-  for (const end = o + width; o < end; o += 32, v += COLUMN) {
-    for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
-      const from = load<i32>(at, R_FROM);
-      const keys = load<i32>(at, R_TO) - from;
-      if (keys <= 0) continue;
-      const x = p + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
-      values4x8(x, v + (<usize>(from - block) << 5), keys, o + <usize>(4 * n) * width, width, at);
-    }
-  }
+  for (const end = o + width; o < end; o += 32, v += COLUMN) values4x8(group, groups, p, v, block, o, width);
 }
 
 /** True if the values from … to − 1 of all columns are finite: 0·x is 0 for those and NaN for the others. */
