@@ -1,62 +1,77 @@
-// Scores of one group of four rows against a run of key panels: s(r, j) = Σ_d q(r, d)·k(j, d), d ascending, one accumulator per
+// Scores of groups of four rows against key panels: s(r, j) = Σ_d q(r, d)·k(j, d), d ascending, one accumulator per
 // score, so that no tile shape shows in the bits.
 
 import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd } from './simd';
 
 /**
- * Four rows × eight keys. q: [D][4], keys: one panel [D][8], s: `row` bytes a row, D ≥ 1. Eight accumulators, two key
- * vectors, one splat and one product live at once: 12 of 16 registers.
+ * Four rows × eight keys, for `groups` groups in turn against one panel. queries: [groups][D][4], panel: [D][8], s: `row` bytes a row, D ≥ 1.
+ * Eight accumulators, two key vectors, one splat and one product live at once: 12 of 16 registers.
  *
- * Two steps a turn, 29 instructions each where one has 32: V8 adds one for every address and a check of the stack for every turn. Where mul
- * and add share three ports (Intel) 5.3 cycles of arithmetic a step hide most of them (0.4 to 1.2 %); where they do not (AMD) a step
- * takes as long as its instructions. The way out between the steps is needed even for an even D: without it Binaryen folds the two sums of an
- * accumulator into one expression, all loads come first, and they spill (31 GFLOP/s against 41).
+ * Eight steps a turn: V8 makes an instruction of every address and of every check of the stack, 32 a step in a loop of single steps and 28
+ * here. Where mul and add share three ports (Intel), a step takes 5.5 cycles whatever is around it and 5.6 here; gained is that so short a
+ * loop ends as predicted, 1 % at D = 128 and 2.5 % at 64. Elsewhere a step takes as long as its instructions (Deno 7.6 cycles against 8.8).
+ * JavaScriptCore alone prefers single steps (7.9 against 9.0). There is a way out after every step because without it Binaryen makes one
+ * expression of the eight sums of an accumulator: all loads come first, and spill (11 to 15 cycles on Node 20).
  *
- * Attempts that lost: 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product). Eight steps a turn gain
- * another 1 % and are not worth their lines.
+ * Attempts that lost: 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
  */
-export function scores4x8(q: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
-  for (; groups > 0; groups--) {
-    let keys = panel;
+export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
+  for (; groups > 0; groups--, queries += <usize>D << 4) {
     let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
     let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
     let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
     let s3a = f32x4.splat(0), s3b = f32x4.splat(0);
-    for (let left = D; ; left -= 2) {
-      const ka = v128.load(keys);
-      const kb = v128.load(keys, 16);
-      const q0 = v128.load32_splat(q);
-      s0a = madd(q0, ka, s0a);
-      s0b = madd(q0, kb, s0b);
-      const q1 = v128.load32_splat(q, 4);
-      s1a = madd(q1, ka, s1a);
-      s1b = madd(q1, kb, s1b);
-      const q2 = v128.load32_splat(q, 8);
-      s2a = madd(q2, ka, s2a);
-      s2b = madd(q2, kb, s2b);
-      const q3 = v128.load32_splat(q, 12);
-      s3a = madd(q3, ka, s3a);
-      s3b = madd(q3, kb, s3b);
-      q += 16;
+    let q = queries, keys = panel, x: v128, y: v128, c: v128;
+    for (let left = D; ; left -= 8, q += 128, keys += 256) {
+      x = v128.load(keys), y = v128.load(keys, 16), c = v128.load32_splat(q);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 4);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 8);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 12);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
       if (left == 1) break;
-      const kc = v128.load(keys, 32);
-      const kd = v128.load(keys, 48);
-      const q4 = v128.load32_splat(q);
-      s0a = madd(q4, kc, s0a);
-      s0b = madd(q4, kd, s0b);
-      const q5 = v128.load32_splat(q, 4);
-      s1a = madd(q5, kc, s1a);
-      s1b = madd(q5, kd, s1b);
-      const q6 = v128.load32_splat(q, 8);
-      s2a = madd(q6, kc, s2a);
-      s2b = madd(q6, kd, s2b);
-      const q7 = v128.load32_splat(q, 12);
-      s3a = madd(q7, kc, s3a);
-      s3b = madd(q7, kd, s3b);
-      q += 16;
+      x = v128.load(keys, 32), y = v128.load(keys, 48), c = v128.load32_splat(q, 16);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 20);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 24);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 28);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
       if (left == 2) break;
-      keys += 64;
+      x = v128.load(keys, 64), y = v128.load(keys, 80), c = v128.load32_splat(q, 32);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 36);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 40);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 44);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 3) break;
+      x = v128.load(keys, 96), y = v128.load(keys, 112), c = v128.load32_splat(q, 48);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 52);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 56);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 60);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 4) break;
+      x = v128.load(keys, 128), y = v128.load(keys, 144), c = v128.load32_splat(q, 64);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 68);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 72);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 76);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 5) break;
+      x = v128.load(keys, 160), y = v128.load(keys, 176), c = v128.load32_splat(q, 80);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 84);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 88);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 92);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 6) break;
+      x = v128.load(keys, 192), y = v128.load(keys, 208), c = v128.load32_splat(q, 96);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 100);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 104);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 108);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 7) break;
+      x = v128.load(keys, 224), y = v128.load(keys, 240), c = v128.load32_splat(q, 112);
+      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 116);
+      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 120);
+      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 124);
+      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
+      if (left == 8) break;
     }
     v128.store(s, s0a);
     v128.store(s, s0b, 16);

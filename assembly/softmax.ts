@@ -68,15 +68,17 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   for (const end = bytes + n; bytes < end; s += 4, bytes++) if (!load<u8>(bytes)) store<f32>(s, -Infinity);
 }
 
-/** Largest of n scores (a multiple of 8), lane by lane. */
-@inline function maximum(s: usize, n: i32): v128 {
-  let a = v128.load(s);
-  let b = v128.load(s, 16);
-  for (const end = s + (<usize>n << 2); (s += 32) < end; ) {
-    a = f32x4.pmax(a, v128.load(s));
-    b = f32x4.pmax(b, v128.load(s, 16));
+/** Largest of n scores (a multiple of 8) in each of four rows; rows that do not count may hold anything. */
+@inline function maxima(s: usize, n: i32): v128 {
+  let a = v128.load(s), b = v128.load(s, SCORES_ROW), c = v128.load(s, 2 * SCORES_ROW), d = v128.load(s, 3 * SCORES_ROW);
+  let e = a, f = b, g = c, h = d;
+  for (const end = s + (<usize>n << 2); s < end; s += 32) {
+    a = f32x4.pmax(a, v128.load(s)), e = f32x4.pmax(e, v128.load(s, 16));
+    b = f32x4.pmax(b, v128.load(s, SCORES_ROW)), f = f32x4.pmax(f, v128.load(s, SCORES_ROW + 16));
+    c = f32x4.pmax(c, v128.load(s, 2 * SCORES_ROW)), g = f32x4.pmax(g, v128.load(s, 2 * SCORES_ROW + 16));
+    d = f32x4.pmax(d, v128.load(s, 3 * SCORES_ROW)), h = f32x4.pmax(h, v128.load(s, 3 * SCORES_ROW + 16));
   }
-  return f32x4.pmax(a, b);
+  return maxRows(f32x4.pmax(a, e), f32x4.pmax(b, f), f32x4.pmax(c, g), f32x4.pmax(d, h));
 }
 
 /** s ← x at 0 … n − 1 but for low … high − 1: next to nothing where the rows of a group see almost the same keys. */
@@ -85,15 +87,10 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   for (let j = max(high, 0); j < n; j++) store<f32>(s + (<usize>j << 2), x);
 }
 
-/** Lane maxima of a row, after writing −Infinity over the keys it does not see. */
-@inline function topOfRow(group: usize, r: i32, s: usize, n: i32, from: i32): v128 {
-  fillOutside(s, n, load<i32>(group + (r << 2), R_LOW) - from, load<i32>(group + (r << 2), R_HIGH) - from, -Infinity);
-  return maximum(s, n);
-}
-
-/** p ← −0 at the keys that the row does not see. */
-@inline function hideInRow(group: usize, r: i32, s: usize, n: i32, from: i32): void {
-  fillOutside(s, n, load<i32>(group + (r << 2), R_LOW) - from, load<i32>(group + (r << 2), R_HIGH) - from, -0.0);
+/** The same for the keys that row r of a group does not see. */
+@inline function hide(group: usize, r: i32, s: usize, n: i32, from: i32, x: f32): void {
+  const row = group + (r << 2);
+  fillOutside(s + r * SCORES_ROW, n, load<i32>(row, R_LOW) - from, load<i32>(row, R_HIGH) - from, x);
 }
 
 /**
@@ -102,13 +99,9 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
  * count; nothing is said of the others' scores. With `mark`, scores of −Infinity count as masked.
  */
 export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool): void {
-  const s1 = s + SCORES_ROW, s2 = s1 + SCORES_ROW, s3 = s2 + SCORES_ROW;
+  for (let r = 0; r < live; r++) hide(group, r, s, n, from, -Infinity);
   const none = f32x4.splat(-Infinity);
-  let t0 = topOfRow(group, 0, s, n, from), t1 = none, t2 = none, t3 = none;
-  if (live > 1) t1 = topOfRow(group, 1, s1, n, from);
-  if (live > 2) t2 = topOfRow(group, 2, s2, n, from);
-  if (live > 3) t3 = topOfRow(group, 3, s3, n, from);
-  const top = maxRows(t0, t1, t2, t3);
+  const top = maxima(s, n);
   const before = v128.load(group, R_MAX);
   const m = f32x4.pmax(before, top);
   // Guards −Infinity − (−Infinity): with no visible key yet, every p is exp(−Infinity) = 0.
@@ -121,8 +114,5 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   v128.store(group, m, R_MAX);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), v128.load(group, R_SCALE)), R_SUM);
   v128.store(group, c, R_SCALE);
-  hideInRow(group, 0, s, n, from);
-  if (live > 1) hideInRow(group, 1, s1, n, from);
-  if (live > 2) hideInRow(group, 2, s2, n, from);
-  if (live > 3) hideInRow(group, 3, s3, n, from);
+  for (let r = 0; r < live; r++) hide(group, r, s, n, from, -0.0);
 }

@@ -1,4 +1,4 @@
-// Output of one group of four rows over a run of keys: o(r, e) = scale(r)·o(r, e) + Σ_j p(r, j)·v(j, e), j ascending.
+// Output of groups of four rows over their keys: o(r, e) = scale(r)·o(r, e) + Σ_j p(r, j)·v(j, e), j ascending.
 
 import { KEY_BLOCK, R_FROM, R_SCALE, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd, splat } from './simd';
@@ -7,11 +7,10 @@ import { madd, splat } from './simd';
 export const COLUMN: usize = KEY_BLOCK << 5;
 
 /**
- * Four rows × eight channels, all keys. p: SCORES_ROW bytes a row, v: one column [keys][8], o: `width` bytes a row; the group's
- * R_SCALE multiplies o first.
+ * Four rows × eight channels, for `groups` groups in turn over the keys that each sees. line: SCORES_ROW bytes a row and column: [keys][8],
+ * both from key `block` on; o: `width` bytes a row. A group's R_SCALE multiplies o first. Eight steps a turn as in scores4x8.
  *
- * Attempts that lost: inlined into its caller, or with the row stride of p in a variable (no integer register is left for the row
- * pointers: 26 against 35 GFLOP/s, on a busy machine).
+ * Attempts that lost: the row stride of p in a variable (no integer register is left for the row pointers: 26 against 35 GFLOP/s).
  */
 export function values4x8(group: usize, groups: i32, line: usize, column: usize, block: i32, o: usize, width: usize): void {
   for (; groups > 0; groups--, group += R_SIZE, line += 4 * SCORES_ROW, o += 4 * width) {
@@ -27,37 +26,56 @@ export function values4x8(group: usize, groups: i32, line: usize, column: usize,
     let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
     let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
     let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
-    for (let left = keys; ; left -= 2, p += 8, v += 64) {
-      const va = v128.load(v);
-      const vb = v128.load(v, 16);
-      const x0 = v128.load32_splat(p);
-      o0a = madd(x0, va, o0a);
-      o0b = madd(x0, vb, o0b);
-      const x1 = v128.load32_splat(p, SCORES_ROW);
-      o1a = madd(x1, va, o1a);
-      o1b = madd(x1, vb, o1b);
-      const x2 = v128.load32_splat(p, 2 * SCORES_ROW);
-      o2a = madd(x2, va, o2a);
-      o2b = madd(x2, vb, o2b);
-      const x3 = v128.load32_splat(p, 3 * SCORES_ROW);
-      o3a = madd(x3, va, o3a);
-      o3b = madd(x3, vb, o3b);
+    let x: v128, y: v128, w: v128;
+    for (let left = keys; ; left -= 8, p += 32, v += 256) {
+      x = v128.load(v), y = v128.load(v, 16), w = v128.load32_splat(p);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
       if (left == 1) break;
-      const vc = v128.load(v, 32);
-      const vd = v128.load(v, 48);
-      const x4 = v128.load32_splat(p, 4);
-      o0a = madd(x4, vc, o0a);
-      o0b = madd(x4, vd, o0b);
-      const x5 = v128.load32_splat(p, SCORES_ROW + 4);
-      o1a = madd(x5, vc, o1a);
-      o1b = madd(x5, vd, o1b);
-      const x6 = v128.load32_splat(p, 2 * SCORES_ROW + 4);
-      o2a = madd(x6, vc, o2a);
-      o2b = madd(x6, vd, o2b);
-      const x7 = v128.load32_splat(p, 3 * SCORES_ROW + 4);
-      o3a = madd(x7, vc, o3a);
-      o3b = madd(x7, vd, o3b);
+      x = v128.load(v, 32), y = v128.load(v, 48), w = v128.load32_splat(p, 4);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 4);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 4);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 4);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
       if (left == 2) break;
+      x = v128.load(v, 64), y = v128.load(v, 80), w = v128.load32_splat(p, 8);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 8);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 8);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 8);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 3) break;
+      x = v128.load(v, 96), y = v128.load(v, 112), w = v128.load32_splat(p, 12);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 12);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 12);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 12);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 4) break;
+      x = v128.load(v, 128), y = v128.load(v, 144), w = v128.load32_splat(p, 16);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 16);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 16);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 16);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 5) break;
+      x = v128.load(v, 160), y = v128.load(v, 176), w = v128.load32_splat(p, 20);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 20);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 20);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 20);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 6) break;
+      x = v128.load(v, 192), y = v128.load(v, 208), w = v128.load32_splat(p, 24);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 24);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 24);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 24);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 7) break;
+      x = v128.load(v, 224), y = v128.load(v, 240), w = v128.load32_splat(p, 28);
+      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 28);
+      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 28);
+      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 28);
+      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
+      if (left == 8) break;
     }
     v128.store(o, o0a);
     v128.store(o, o0b, 16);
