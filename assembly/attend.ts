@@ -12,9 +12,12 @@
 // Within a band the rows go in groups of four. Only panels of eight keys that some row of the group sees are computed. Block boundaries
 // stand at multiples of KEY_BLOCK from key 0 and sums run in key order, so a row's bits do not depend on the tile it is in.
 //
-// Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 to 3 %); bands of 32 and 64 rows
-// (no gain); key blocks of 96 and 128 (2 to 3 % slower than 192 at D = 128). At 2048 × 128 the whole runs at 38 to 41 GFLOP/s where the bare
-// micro-kernels reach 44.7 in L1.
+// At 2048 × 128 a call takes 1640 to 1680 million cycles on Intel: scores and values 1510 (5.6 a step, where mul and add on three ports allow
+// 5.33), softmax 88 (10.5 for four scores), the rest packing and what lies between.
+//
+// Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 %); reading each block once before
+// it is packed, to have it in cache (no gain, and decoding at 2047 keys took 15 % longer); bands of 8, 32 and 64 rows (no gain); key blocks of
+// 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
   BAND, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO,

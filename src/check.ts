@@ -52,10 +52,10 @@ export function oneOf<T extends string>(where: string, name: string, value: unkn
 }
 
 /** An object without keys outside `known`: a misspelt option must not be silently without effect. */
-export function options(where: string, value: unknown, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw wrongType(where, 'options', 'an object', value);
+export function options(where: string, value: unknown, known: readonly string[], name = 'options'): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
   for (const key of Object.keys(value)) {
-    if (!known.includes(key)) throw new TypeError(`${where}: "options" has no "${key}"; it knows ${known.join(', ')}`);
+    if (!known.includes(key)) throw new TypeError(`${where}: "${name}" has no "${key}"; it knows ${known.join(', ')}`);
   }
   return value as Record<string, unknown>;
 }

@@ -2,13 +2,14 @@
 
 export type { AttentionOptions, Layout } from './attention/options.ts';
 export type { CacheDType } from './cache/store.ts';
+export { createEngine, createEngineSync, type EngineOptions } from './create.ts';
 export { defineEncoding } from './encodings/define.ts';
 export * from './encodings/generated/schemes.ts';
 export type { Integers, Numbers } from './encodings/lists.ts';
 export type { PositionList } from './encodings/positions.ts';
 export type { LongRopeScaling, RopeScaling, YarnScaling } from './encodings/rope-scaling.ts';
 export type { Table } from './encodings/tables.ts';
-export { type Capabilities, createEngine, createEngineSync, type Engine, type EngineOptions, type Precision } from './engine.ts';
+export type { Capabilities, Engine, Precision } from './engine.ts';
 export { RelposError, type RelposErrorCode } from './errors.ts';
 export type { EstimateRequest, MemoryEstimate } from './estimate.ts';
 export { type AttentionScale, attentionScale } from './hf/attention-scale.ts';

@@ -231,14 +231,14 @@ export interface Encoding {
 }
 
 /** Several plans as one. @throws RangeError if two of them have a part of which there can be only one */
-export function mergePlans(plans: readonly Plan[]): Plan {
+export function mergePlans(where: string, plans: readonly Plan[]): Plan {
   const merged: { -readonly [part in keyof Plan]: Plan[part] } = {
     terms: plans.flatMap((plan) => plan.terms ?? []),
     biases: plans.flatMap((plan) => plan.biases ?? []),
   };
   for (const part of ['normalization', 'rotation', 'queryBias', 'valueTable'] as const) {
     const found = plans.flatMap((plan) => plan[part] ?? []);
-    if (found.length > 1) throw new RangeError(`attention: "encoding" expected at most one ${part}, got ${found.length}`);
+    if (found.length > 1) throw new RangeError(`${where}: "encoding" expected at most one ${part}, got ${found.length}`);
     if (found[0]) Object.assign(merged, { [part]: found[0] });
   }
   return merged;

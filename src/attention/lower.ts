@@ -48,7 +48,7 @@ export function lower(
     if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
     return plan;
   });
-  return { plan: mergePlans(plans), keys };
+  return { plan: mergePlans(where, plans), keys };
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {

@@ -32,7 +32,7 @@ export function visibleRange(
     last = base;
   }
   if (window !== undefined) {
-    const { left, right } = knownOptions(where, window, ['left', 'right']) as { left?: unknown; right?: unknown };
+    const { left, right } = knownOptions(where, window, ['left', 'right'], 'window') as { left?: unknown; right?: unknown };
     if (left !== undefined) first = base - integer(where, 'window.left', left, 0, UNBOUNDED);
     if (right !== undefined) last = Math.min(last, base + integer(where, 'window.right', right, 0, UNBOUNDED));
   }

@@ -1,5 +1,6 @@
+import { createEngine } from '../create.ts';
 import { registry } from '../encodings/registry.ts';
-import { createEngine, type Engine } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import type { Encoding } from '../plan.ts';
 import type { Tensor } from '../tensor.ts';
 import { type OptionSpecs, type ParsedArgs, parseBytes, parseThreads } from './args.ts';

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import process from 'node:process';
-import { createEngine, type Engine } from '../engine.ts';
+import { createEngine } from '../create.ts';
+import type { Engine } from '../engine.ts';
 import type { Tensor } from '../tensor.ts';
 import { hasRelaxedSimd, kernelBytes } from '../wasm/kernels.ts';
 import { type ParsedArgs, parseThreads } from './args.ts';

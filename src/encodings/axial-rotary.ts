@@ -149,7 +149,7 @@ function bandsOf(
 ): (math: Arithmetic) => (place: number, k: number) => number {
   const each = dim / 2 / axes;
   if (typeof kind === 'object' && kind !== null) {
-    const { maxResolution, linear = false } = options(where, kind, ['maxResolution', 'linear']);
+    const { maxResolution, linear = false } = options(where, kind, ['maxResolution', 'linear'], 'kind');
     const most = finite(where, 'frequencies.maxResolution', maxResolution, 0);
     const straight = boolean(where, 'frequencies.linear', linear);
     return (math) => {

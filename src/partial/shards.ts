@@ -55,7 +55,7 @@ function reach(where: string, start: number, { causal, window }: ShardOptions): 
   if (typeof causal === 'object' && causal !== null) last = integer(where, 'causal.offset', causal.offset, -FAR, FAR) - start;
   else if (causal !== undefined && boolean(where, 'causal', causal)) last = 0;
   if (window !== undefined) {
-    const { left, right } = knownOptions(where, window, ['left', 'right']);
+    const { left, right } = knownOptions(where, window, ['left', 'right'], 'window');
     if (left !== undefined) first = -integer(where, 'window.left', left, 0);
     if (right !== undefined) last = Math.min(last, integer(where, 'window.right', right, 0));
   }

@@ -99,7 +99,7 @@ function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Re
 }
 
 function checkArrays(where: string, state: StateArrays, layout: Layout): Required<StateArrays> {
-  knownOptions(where, state, ['shape', 'out', 'lse', 'dtype', 'layout', 'shard', 'id', 'meta', 'checksum']);
+  knownOptions(where, state, ['shape', 'out', 'lse', 'dtype', 'layout', 'shard', 'id', 'meta', 'checksum'], 'state');
   const { shape, out, lse } = state;
   if (!Array.isArray(shape)) throw wrongType(where, 'state.shape', '[B, H, L, E]', shape);
   if (shape.length !== 4) throw wrongValue(where, 'state.shape', '[B, H, L, E]', shape);
@@ -118,7 +118,7 @@ function checkArrays(where: string, state: StateArrays, layout: Layout): Require
 
 function checkShard(where: string, shard: StateLabel['shard']): { index: number; count: number } | undefined {
   if (shard === undefined) return undefined;
-  knownOptions(where, shard, ['index', 'count']);
+  knownOptions(where, shard, ['index', 'count'], 'shard');
   const count = integer(where, 'shard.count', shard.count, 1);
   return { index: integer(where, 'shard.index', shard.index, 0, count - 1), count };
 }

@@ -71,8 +71,8 @@ const OPTIONS: readonly Row[] = [
   [() => optioned({ causal: 1 }), new TypeError('attentionSync: "causal" expected true or false, got 1')],
   [() => optioned({ causal: null }), new TypeError('attentionSync: "causal" expected true or false, got null')],
   [() => optioned({ causal: {} }), new TypeError('attentionSync: "causal.offset" expected an integer, got undefined')],
-  [() => optioned({ window: 5 }), new TypeError('attentionSync: "options" expected an object, got 5')],
-  [() => optioned({ window: { size: 5 } }), new TypeError('attentionSync: "options" has no "size"; it knows left, right')],
+  [() => optioned({ window: 5 }), new TypeError('attentionSync: "window" expected an object, got 5')],
+  [() => optioned({ window: { size: 5 } }), new TypeError('attentionSync: "window" has no "size"; it knows left, right')],
   [() => optioned({ window: { left: -1 } }), new RangeError(`attentionSync: "window.left" expected an integer in 0 … ${2 ** 30}, got -1`)],
   [
     () => optioned({ window: { right: 0.5 } }),
@@ -93,7 +93,7 @@ const OPTIONS: readonly Row[] = [
     () => optioned({ encoding: [halves, rotary] }),
     new TypeError('attentionSync: "encoding[1]" expected an encoding such as rotary({ … }), got a function'),
   ],
-  [() => optioned({ encoding: [halves, halves] }), new RangeError('attention: "encoding" expected at most one rotation, got 2')],
+  [() => optioned({ encoding: [halves, halves] }), new RangeError('attentionSync: "encoding" expected at most one rotation, got 2')],
   [
     () => optioned({ encoding: rotary({ dim: 66, theta: 1e4, layout: 'pairs' }) }),
     new RangeError('attentionSync: "encoding (rotary)" expected dim ≤ D=64, got dim 66'),

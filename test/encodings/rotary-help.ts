@@ -1,6 +1,7 @@
 // What the tests of the rotary schemes share.
 
-import { createEngineSync, type Engine } from '../../src/engine.ts';
+import { createEngineSync } from '../../src/create.ts';
+import type { Engine } from '../../src/engine.ts';
 import type { Arithmetic } from '../../src/plan.ts';
 
 /** Elementary functions for what is tested outside an engine. */

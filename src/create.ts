@@ -1,0 +1,164 @@
+// Makes engines: compiles the kernels, reserves memory, starts the threads.
+
+import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
+import { type Capabilities, Engine, type Precision } from './engine.ts';
+import { RelposError } from './errors.ts';
+import type { WorkerFactory } from './platform/handle.ts';
+import { runtime, threadCount } from './platform/host.ts';
+import { canShareMemory } from './platform/sharing.ts';
+import { createPool, createSoloPool } from './threads/pool.ts';
+import type { Logger, Pool } from './threads/types.ts';
+import {
+  compile,
+  compileSync,
+  fetchWasm,
+  hasRelaxedSimd,
+  hasSimd,
+  instantiate,
+  type Kernels,
+  kernelBytes,
+  type WasmSource,
+} from './wasm/kernels.ts';
+import { CONTROL, createMemory } from './wasm/memory.ts';
+
+/** Options of `createEngine`. */
+export interface EngineOptions {
+  /** Threads, the caller's included; `'auto'` (default) takes the cores, at most 8. */
+  readonly threads?: number | 'auto';
+  /** Default `'reproducible'`. */
+  readonly precision?: Precision;
+  /** Most bytes the engine's memory may take; default as much as the host grants, at most 4 GiB. */
+  readonly maxMemory?: number;
+  /** The kernels, where the inlined bytes cannot be compiled: a Module, bytes, a Response or a URL. A Module means one thread. */
+  readonly wasm?: WasmSource;
+  /** Starts a worker where a content security policy forbids those made from inlined source: `() => new Worker(url of relpos/worker)`. */
+  readonly worker?: WorkerFactory;
+  /** Hears of what is worth knowing, such as fewer threads than asked for; default `console.warn` for warnings. */
+  readonly logger?: Logger;
+}
+
+/** Threads wanted: all cores up to 8, or as many as are named. */
+function requested(where: string, threads: EngineOptions['threads']): number {
+  if (threads === undefined || threads === 'auto') return threadCount('auto');
+  if (typeof threads !== 'number') throw wrongType(where, 'threads', "a number or 'auto'", threads);
+  return integer(where, 'threads', threads, 1, 256);
+}
+
+function checkOptions(where: string, given: EngineOptions): { threads: number; precision: Precision; maxMemory: number | undefined } {
+  knownOptions(where, given, ['threads', 'precision', 'maxMemory', 'wasm', 'worker', 'logger']);
+  const threads = requested(where, given.threads);
+  const precision = oneOf(where, 'precision', given.precision ?? 'reproducible', ['reproducible', 'relaxed']);
+  const maxMemory = given.maxMemory === undefined ? undefined : finite(where, 'maxMemory', given.maxMemory, 65535);
+  if (given.worker !== undefined && typeof given.worker !== 'function') throw wrongType(where, 'worker', 'a function', given.worker);
+  if (!hasSimd()) throw new RelposError('unsupported-runtime', 'this host has no 128-bit WebAssembly SIMD, which relpos needs');
+  return { threads, precision, maxMemory };
+}
+
+interface Host {
+  readonly memory: WebAssembly.Memory;
+  readonly limit: number;
+  readonly module: WebAssembly.Module;
+  readonly kernels: Kernels;
+}
+
+function host(module: WebAssembly.Module, shared: boolean, maxMemory: number | undefined): Host {
+  const { memory, limit } = createMemory(shared, maxMemory);
+  return { memory, limit, module, kernels: instantiate(module, memory) };
+}
+
+function engineOf(
+  { memory, limit, kernels }: Host,
+  pool: Pool,
+  precision: Precision,
+  relaxed: boolean,
+  wanted: number,
+  reason?: string,
+): Engine {
+  const { name, version } = runtime();
+  const capabilities: Capabilities = {
+    runtime: name,
+    version,
+    simd: true,
+    relaxedSimd: relaxed,
+    threads: pool.threads,
+    requestedThreads: wanted,
+    ...(reason !== undefined && { reason }),
+  };
+  return new Engine({ memory, limit, kernels, pool, capabilities: Object.freeze(capabilities), precision });
+}
+
+/** An engine on several threads, or the reason why there can be none. */
+async function threaded(given: EngineOptions, threads: number, relaxed: boolean, maxMemory: number | undefined): Promise<Engine | string> {
+  if (given.wasm instanceof WebAssembly.Module) return 'a compiled Module was given, which has an unshared memory';
+  const sharing = canShareMemory();
+  if (!sharing.ok) return sharing.reason;
+  const module = await compile(kernelBytes(relaxed, true));
+  let shared: Host;
+  try {
+    shared = host(module, true, maxMemory);
+  } catch (error) {
+    return `no shared memory: ${String(error)}`;
+  }
+  const { pool, reason } = await createPool({ ...shared, control: CONTROL, threads, worker: given.worker, logger: given.logger });
+  if (pool.threads > 1) return engineOf(shared, pool, given.precision ?? 'reproducible', relaxed, threads, reason);
+  pool.dispose();
+  return reason ?? 'no worker could be started';
+}
+
+/**
+ * Makes an engine: compiles the kernels, reserves memory, starts the threads. Importing the package does none of this.
+ *
+ * If fewer threads can be had than were asked for, the engine works with what there is and `capabilities.reason` says why.
+ *
+ * @throws TypeError, RangeError if an option is wrong
+ * @throws RelposError `unsupported-runtime`, `bad-wasm`, `out-of-memory`
+ * @example
+ * ```ts
+ * const engine = await createEngine({ threads: 'auto' });
+ * engine.capabilities; // { runtime: 'node', simd: true, threads: 2, … }
+ * engine.dispose();
+ * ```
+ */
+export async function createEngine(given: EngineOptions = {}): Promise<Engine> {
+  const { threads, precision, maxMemory } = checkOptions('createEngine', given);
+  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
+  let reason: string | undefined;
+  if (threads > 1) {
+    const engine = await threaded(given, threads, relaxed, maxMemory);
+    if (typeof engine !== 'string') return engine;
+    reason = engine;
+    if (given.threads !== undefined && given.threads !== 'auto') {
+      const warn = given.logger ? (text: string) => given.logger?.warn(text) : (text: string) => console.warn(text);
+      warn(`relpos: ${threads} threads asked for, 1 in use: ${reason}`);
+    }
+  }
+  const source = given.wasm === undefined ? kernelBytes(relaxed, false) : await fetchWasm(given.wasm);
+  const module = source instanceof WebAssembly.Module ? source : await compile(source);
+  const single = host(module, false, maxMemory);
+  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, threads, reason);
+}
+
+/**
+ * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes.
+ *
+ * @throws as `createEngine`; RelposError `unsupported-runtime` where the host compiles only asynchronously
+ * @example
+ * ```ts
+ * const engine = createEngineSync();
+ * engine.capabilities.threads; // 1
+ * engine.dispose();
+ * ```
+ */
+export function createEngineSync(given: EngineOptions = {}): Engine {
+  const where = 'createEngineSync';
+  const { threads, precision, maxMemory } = checkOptions(where, given);
+  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
+  const { wasm } = given;
+  const bytes = wasm === undefined ? kernelBytes(relaxed, false) : wasm;
+  const isBytes = bytes instanceof ArrayBuffer || ArrayBuffer.isView(bytes);
+  if (!(bytes instanceof WebAssembly.Module) && !isBytes) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
+  const single = host(bytes instanceof WebAssembly.Module ? bytes : compileSync(bytes as BufferSource), false, maxMemory);
+  const wanted = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
+  const reason = wanted > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
+  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, wanted, reason);
+}
