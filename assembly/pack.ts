@@ -100,16 +100,16 @@ export function packRows(
   }
 }
 
-/** Four rows of four as four columns, `step` bytes apart. */
+/** Four rows of four as four columns, `step` bytes apart; by shuffles that hosts have an instruction for. */
 @inline function transpose4x4(a: v128, b: v128, c: v128, d: v128, to: usize, step: usize): void {
-  const ab02 = v128.shuffle<f32>(a, b, 0, 4, 2, 6);
-  const ab13 = v128.shuffle<f32>(a, b, 1, 5, 3, 7);
-  const cd02 = v128.shuffle<f32>(c, d, 0, 4, 2, 6);
-  const cd13 = v128.shuffle<f32>(c, d, 1, 5, 3, 7);
-  v128.store(to, v128.shuffle<i64>(ab02, cd02, 0, 2));
-  v128.store(to + step, v128.shuffle<i64>(ab13, cd13, 0, 2));
-  v128.store(to + 2 * step, v128.shuffle<i64>(ab02, cd02, 1, 3));
-  v128.store(to + 3 * step, v128.shuffle<i64>(ab13, cd13, 1, 3));
+  const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<i64>(ab01, cd01, 0, 2));
+  v128.store(to + step, v128.shuffle<i64>(ab01, cd01, 1, 3));
+  v128.store(to + 2 * step, v128.shuffle<i64>(ab23, cd23, 0, 2));
+  v128.store(to + 3 * step, v128.shuffle<i64>(ab23, cd23, 1, 3));
 }
 
 /** Interleaves four contiguous rows into one half of a panel. */
