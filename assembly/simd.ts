@@ -36,11 +36,6 @@
   return f32x4.pmax(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
 }
 
-/** Lane numbers 0 1 2 3. */
-@inline export function lanes(): v128 {
-  return i32x4(0, 1, 2, 3);
-}
-
 /** Replaces every NaN by the one canonical NaN: which payload arithmetic yields is the host's choice. */
 @inline export function canonical(x: v128): v128 {
   return v128.bitselect(x, i32x4.splat(0x7fc00000), f32x4.eq(x, x));
