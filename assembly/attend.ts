@@ -123,12 +123,12 @@ function keyBlocks(
     packKeys(job, scratch, b, g, block, from, end);
     packValues(job, scratch, b, g, block, from, end);
     keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
-    for (let r = 0; r < rows; r += BAND) meet(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
+    for (let r = 0; r < rows; r += BAND) processBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
   }
 }
 
 /** A band of rows meets the keys block … end − 1. */
-function meet(
+function processBand(
   job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
 ): void {
   const group = rowOf(job, scratch, r);

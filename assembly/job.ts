@@ -1,4 +1,4 @@
-// The parameter block of one attention call: the plan of docs/architecture.md as bytes. Written by src/attention.ts, read by the
+// The parameter block of one attention call: the plan of docs/architecture.md as bytes. Written by src/attention/prepare.ts, read by the
 // kernels. This file is in the subset that is AssemblyScript and TypeScript at once; the build copies it to the TypeScript side.
 // All offsets and strides are in bytes; fields are 32 bits wide; a pointer of 0 means "not there".
 

@@ -47,7 +47,7 @@ async function inlineWorker() {
 // One file an entry and shared chunks: a cold start reads a few files, not eighty (import: 8 to 10 ms, not 27).
 async function bundlePackage() {
   await bundle({
-    entryPoints: ['index', 'cli/main', 'cli/safetensors', 'encodings/registry', 'onnx/index', 'threads/worker-entry'].map(
+    entryPoints: ['index', 'cli/main', 'safetensors/index', 'encodings/registry', 'onnx/index', 'threads/worker-entry'].map(
       (name) => `src/${name}.ts`,
     ),
     outdir: 'dist',

@@ -288,7 +288,7 @@ function encodingsPage(drawn) {
   });
   return `# Encodings
 
-<!-- Written by scripts/docs.mjs from the schemes in src/encodings and src/hf; do not edit. -->
+<!-- Written by scripts/docs.mjs from the schemes in src/encodings and src/huggingface; do not edit. -->
 
 For query i and key j: s is a score, b a bias added to it, o an output. Each name is a constructor of the package; \`relpos encodings\` prints
 this list. Every option, with its shape and the checkpoint's key, is in the constructor's types; [porting.md](porting.md) says how to find the

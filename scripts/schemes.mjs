@@ -1,4 +1,4 @@
-// The list of position schemes, gathered from their own files: whatever in src/encodings and src/hf exports `schemes` is one. What such a
+// The list of position schemes, gathered from their own files: whatever in src/encodings and src/huggingface exports `schemes` is one. What such a
 // file makes public are its exported types and those of its exported functions that have an @example.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
@@ -13,7 +13,7 @@ function publicNames(source) {
 
 /** Writes src/encodings/generated: the public names of all schemes, and the registry. */
 export function writeSchemes(banner) {
-  const files = ['src/encodings', 'src/hf']
+  const files = ['src/encodings', 'src/huggingface']
     .flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
     .filter((path) => path.endsWith('.ts'))
     .map((path) => ({ path, source: readFileSync(path, 'utf8') }))

@@ -1,8 +1,9 @@
 // Makes engines: compiles the kernels, reserves memory, starts the threads.
 
-import { finite, integer, options as knownOptions, oneOf, wrongType } from './check.ts';
+import { finite, integer, options as knownOptions, oneOf, wrongType } from './arguments/check.ts';
+import { RelposError } from './arguments/errors.ts';
 import { type Capabilities, Engine, type Precision } from './engine.ts';
-import { RelposError } from './errors.ts';
+import { CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
@@ -19,7 +20,6 @@ import {
   kernelBytes,
   type WasmSource,
 } from './wasm/kernels.ts';
-import { CONTROL, createMemory } from './wasm/memory.ts';
 
 /** Options of `createEngine`. */
 export interface EngineOptions {

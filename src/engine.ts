@@ -1,20 +1,20 @@
-import type { Call, Office } from './attention/call.ts';
+import { RelposError } from './arguments/errors.ts';
+import { prepareAttention } from './attention/attention.ts';
+import { type EstimateRequest, estimate, type MemoryEstimate } from './attention/estimate.ts';
 import type { AttentionOptions } from './attention/options.ts';
-import { prepareAttention } from './attention.ts';
-import { makeDisposable } from './dispose.ts';
-import { RelposError } from './errors.ts';
-import { type EstimateRequest, estimate, type MemoryEstimate } from './estimate.ts';
-import { type KVCache, type KVCacheOptions, makeCache } from './kvcache.ts';
+import { prepareRotation, type RotateOptions } from './attention/rotate.ts';
+import { type SelfTestReport, selfTest } from './attention/selftest.ts';
+import { type WeightsOptions, weightsSteps } from './attention/weights.ts';
+import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
+import { Arena, type MemoryUsage } from './memory/arena.ts';
+import { makeDisposable } from './memory/dispose.ts';
+import { type DType, makeTensor, type Tensor, type TensorData } from './memory/tensor.ts';
 import { type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
-import type { Arithmetic, Encoding } from './plan.ts';
-import { prepareRotation, type RotateOptions } from './rotation.ts';
-import { type SelfTestReport, selfTest } from './selftest.ts';
-import { Tables } from './tables.ts';
-import { type DType, makeTensor, type Tensor, type TensorData } from './tensor.ts';
+import type { Call, Context } from './plan/context.ts';
+import type { Arithmetic, Encoding } from './plan/plan.ts';
+import { Tables } from './plan/table-cache.ts';
 import type { JobOptions, Pool } from './threads/types.ts';
 import type { Kernels } from './wasm/kernels.ts';
-import { Arena, type MemoryUsage } from './wasm/memory.ts';
-import { type WeightsOptions, weightsSteps } from './weights.ts';
 
 /** `'reproducible'`: the same bits everywhere. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host. */
 export type Precision = 'reproducible' | 'relaxed';
@@ -50,7 +50,7 @@ export class Engine {
   declare [Symbol.dispose]: () => void;
   readonly capabilities: Capabilities;
   readonly #parts: Parts;
-  readonly #office: Office;
+  readonly #context: Context;
   #disposed = false;
 
   /** @internal */
@@ -66,9 +66,9 @@ export class Engine {
       cos: (x) => kernels.cos(x),
       tanh: (x) => kernels.tanh(x),
     };
-    const home = { arena: new Arena(parts.memory, parts.limit), kernels, alive: () => this.#alive() };
-    this.#office = Object.assign(home, { tables: undefined as unknown as Tables, math, threads: pool.threads });
-    (this.#office as { tables: Tables }).tables = new Tables(this.#office);
+    const context = { arena: new Arena(parts.memory, parts.limit), kernels, alive: () => this.#alive() };
+    this.#context = Object.assign(context, { tables: undefined as unknown as Tables, math, threads: pool.threads });
+    (this.#context as { tables: Tables }).tables = new Tables(this.#context);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Engine {
    * @throws RelposError `out-of-memory`, `disposed`
    */
   tensor(shape: readonly number[], data?: TensorData, dtype: DType = 'f32'): Tensor {
-    return makeTensor(this.#office, 'tensor', shape, data, dtype);
+    return makeTensor(this.#context, 'tensor', shape, data, dtype);
   }
 
   /**
@@ -113,14 +113,14 @@ export class Engine {
    * ```
    */
   async attention(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Promise<Tensor> {
-    const call = prepareAttention(this.#office, 'attention', q, k, v, options, false);
+    const call = prepareAttention(this.#context, 'attention', q, k, v, options, false);
     return (await this.#run(call, options)).out;
   }
 
   /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
   attentionSync(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Tensor {
     forbidAsync('attentionSync', options);
-    return this.#runSync(prepareAttention(this.#office, 'attentionSync', q, k, v, options, false)).out;
+    return this.#runSync(prepareAttention(this.#context, 'attentionSync', q, k, v, options, false)).out;
   }
 
   /**
@@ -151,7 +151,7 @@ export class Engine {
     v: Tensor | null | undefined,
     options: AttentionOptions = {},
   ): Promise<{ out: Tensor; lse: Tensor }> {
-    const call = prepareAttention(this.#office, 'attentionPartial', q, k, v, options, true);
+    const call = prepareAttention(this.#context, 'attentionPartial', q, k, v, options, true);
     return (await this.#run(call, options)) as { out: Tensor; lse: Tensor };
   }
 
@@ -174,7 +174,7 @@ export class Engine {
    */
   async attentionWeights(q: Tensor, k: Tensor, options: WeightsOptions = {}): Promise<Tensor> {
     const { signal } = options;
-    const steps = weightsSteps(this.#office, 'attentionWeights', q, k, options);
+    const steps = weightsSteps(this.#context, 'attentionWeights', q, k, options);
     let step = steps.next();
     while (!step.done) {
       try {
@@ -190,7 +190,7 @@ export class Engine {
   /** `attentionWeights` before returning. */
   attentionWeightsSync(q: Tensor, k: Tensor, options: WeightsOptions = {}): Tensor {
     forbidAsync('attentionWeightsSync', options);
-    const steps = weightsSteps(this.#office, 'attentionWeightsSync', q, k, options);
+    const steps = weightsSteps(this.#context, 'attentionWeightsSync', q, k, options);
     let step = steps.next();
     while (!step.done) {
       try {
@@ -211,7 +211,7 @@ export class Engine {
     options: AttentionOptions = {},
   ): { out: Tensor; lse: Tensor } {
     forbidAsync('attentionPartialSync', options);
-    const call = prepareAttention(this.#office, 'attentionPartialSync', q, k, v, options, true);
+    const call = prepareAttention(this.#context, 'attentionPartialSync', q, k, v, options, true);
     return this.#runSync(call) as { out: Tensor; lse: Tensor };
   }
 
@@ -237,12 +237,12 @@ export class Engine {
    * ```
    */
   async mergeStates(states: readonly PartialState[], options: MergeOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
-    return (await this.#run(prepareMerge(this.#office, 'mergeStates', states, options), {})) as { out: Tensor; lse: Tensor };
+    return (await this.#run(prepareMerge(this.#context, 'mergeStates', states, options), {})) as { out: Tensor; lse: Tensor };
   }
 
   /** `mergeStates` before returning. */
   mergeStatesSync(states: readonly PartialState[], options: MergeOptions = {}): { out: Tensor; lse: Tensor } {
-    return this.#runSync(prepareMerge(this.#office, 'mergeStatesSync', states, options)) as { out: Tensor; lse: Tensor };
+    return this.#runSync(prepareMerge(this.#context, 'mergeStatesSync', states, options)) as { out: Tensor; lse: Tensor };
   }
 
   /**
@@ -260,17 +260,17 @@ export class Engine {
    * ```
    */
   async rotate(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Promise<Tensor> {
-    return (await this.#run(prepareRotation(this.#office, 'rotate', x, encoding, options), {})).out;
+    return (await this.#run(prepareRotation(this.#context, 'rotate', x, encoding, options), {})).out;
   }
 
   /** `rotate` before returning. */
   rotateSync(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Tensor {
-    return this.#runSync(prepareRotation(this.#office, 'rotateSync', x, encoding, options)).out;
+    return this.#runSync(prepareRotation(this.#context, 'rotateSync', x, encoding, options)).out;
   }
 
   /** Elementary functions in f64 that give the same bits on every host: for your own encodings and tables. */
   get math(): Arithmetic {
-    return this.#office.math;
+    return this.#context.math;
   }
 
   /**
@@ -289,7 +289,7 @@ export class Engine {
    * ```
    */
   kvCache(options: KVCacheOptions): KVCache {
-    return makeCache(this.#office, (job) => this.#parts.pool.runSync(job), 'kvCache', options);
+    return makeCache(this.#context, (job) => this.#parts.pool.runSync(job), 'kvCache', options);
   }
 
   /**
@@ -308,13 +308,13 @@ export class Engine {
    * ```
    */
   estimate(request: EstimateRequest, options: AttentionOptions = {}): MemoryEstimate {
-    return estimate(this.#office, 'estimate', request, options);
+    return estimate(this.#context, 'estimate', request, options);
   }
 
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */
   memoryUsage(): MemoryUsage {
     this.#alive();
-    return this.#office.arena.usage();
+    return this.#context.arena.usage();
   }
 
   /**

@@ -1,20 +1,23 @@
 // The public names. Importing does nothing: no memory, no worker, no compilation.
 
-export type { AttentionOptions, Layout } from './attention/options.ts';
-export type { CacheDType } from './cache/store.ts';
+export type { Table } from './arguments/checkpoint-tables.ts';
+export { RelposError, type RelposErrorCode } from './arguments/errors.ts';
+export type { Integers, Numbers } from './arguments/lists.ts';
+export type { PositionList } from './arguments/positions.ts';
+export type { EstimateRequest, MemoryEstimate } from './attention/estimate.ts';
+export type { AttentionOptions } from './attention/options.ts';
+export type { QKNorm } from './attention/qk-norm.ts';
+export type { RotateOptions } from './attention/rotate.ts';
+export type { SelfTestReport } from './attention/selftest.ts';
+export type { WeightsOptions } from './attention/weights.ts';
 export { createEngine, createEngineSync, type EngineOptions } from './create.ts';
 export { defineEncoding } from './encodings/define.ts';
 export * from './encodings/generated/schemes.ts';
-export type { Integers, Numbers } from './encodings/lists.ts';
-export type { PositionList } from './encodings/positions.ts';
-export type { LongRopeScaling, RopeScaling, YarnScaling } from './encodings/rope-scaling.ts';
-export type { Table } from './encodings/tables.ts';
 export type { Capabilities, Engine, Precision } from './engine.ts';
-export { RelposError, type RelposErrorCode } from './errors.ts';
-export type { EstimateRequest, MemoryEstimate } from './estimate.ts';
-export { type AttentionScale, attentionScale } from './hf/attention-scale.ts';
-export { type PermuteOptions, permuteForPairs } from './hf/permute.ts';
-export type { AppendOptions, KVCache, KVCacheOptions } from './kvcache.ts';
+export { type AttentionScale, attentionScale } from './huggingface/attention-scale.ts';
+export { type PermuteOptions, permuteForPairs } from './huggingface/permute.ts';
+export type { AppendOptions, KVCache, KVCacheOptions } from './kvcache/kvcache.ts';
+export type { CacheDType } from './kvcache/store.ts';
 export {
   type CausalMaskOptions,
   type ChunkedOptions,
@@ -41,6 +44,9 @@ export {
 } from './masks/mask.ts';
 export type { MaskOption } from './masks/option.ts';
 export { type DocumentsOptions, documents, type KeyPaddingOptions, keyPadding } from './masks/sequences.ts';
+export type { MemoryUsage } from './memory/arena.ts';
+export type { Layout } from './memory/layout.ts';
+export type { DType, SliceRange, Tensor, TensorData } from './memory/tensor.ts';
 export type { MergeOptions, PartialState } from './partial/merge.ts';
 export { collectStates, planShards, type Shard, type ShardOptions } from './partial/shards.ts';
 export {
@@ -72,11 +78,6 @@ export type {
   SumIndex,
   Term,
   ValueTable,
-} from './plan.ts';
-export type { QKNorm } from './qknorm.ts';
-export type { RotateOptions } from './rotation.ts';
-export type { SelfTestReport } from './selftest.ts';
-export type { DType, SliceRange, Tensor, TensorData } from './tensor.ts';
+} from './plan/plan.ts';
+export type { LongRopeScaling, RopeScaling, YarnScaling } from './rope/rope-scaling.ts';
 export type { WasmSource } from './wasm/kernels.ts';
-export type { MemoryUsage } from './wasm/memory.ts';
-export type { WeightsOptions } from './weights.ts';

@@ -1,9 +1,9 @@
 /** The outputs of the original models, from test/golden (scripts/goldens/README.md says how they were made). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readSafetensors } from '../src/cli/safetensors.ts';
 import { registry } from '../src/encodings/registry.ts';
 import { createEngine } from '../src/index.ts';
+import { readSafetensors } from '../src/safetensors/index.ts';
 import { encodingNames, type GoldenFile, isRotation, type Make, numbersOf, runGolden, shapeOf } from './conformance/golden.ts';
 import { attention, type Sizes } from './reference/attention.ts';
 import { goldenTolerance } from './reference/golden-tolerance.ts';

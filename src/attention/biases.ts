@@ -1,24 +1,24 @@
 // The biases and mask tensors of a plan as entries in memory.
 
-import type { Lease } from '../block.ts';
-import { uploadLookup } from '../lookup.ts';
 import type { WrittenMasks } from '../masks/option.ts';
-import type { CurveBias, DenseBias, IndexBias, Place, Plan, Shape } from '../plan.ts';
-import { makeTensor } from '../tensor.ts';
+import type { Scope } from '../memory/scope.ts';
+import { makeTensor } from '../memory/tensor.ts';
+import type { Context } from '../plan/context.ts';
+import { uploadLookup } from '../plan/pair-index.ts';
+import type { CurveBias, DenseBias, IndexBias, Place, Plan, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
-import type { Office } from './call.ts';
 
 /** Where a bias lies: fields of its entry. */
 type BiasEntry = readonly [number, number][];
 
-function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, office: Office, lease: Lease): BiasEntry {
+function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, context: Context, scope: Scope): BiasEntry {
   // A bias over the keys of the whole is read where the shard's keys stand.
   const part = tensor.slice(null, null, null, tensor.shape[3] === S ? null : [keyOffset, keyOffset + S]);
-  lease.defer(() => part.dispose());
+  scope.defer(() => part.dispose());
   let source = part;
   if (part.dtype !== 'f32' || (part.strides[3] !== 1 && part.shape[3] !== 1)) {
-    source = makeTensor(office, 'bias', part.shape, part.toArray());
-    lease.defer(() => source.dispose());
+    source = makeTensor(context, 'bias', part.shape, part.toArray());
+    scope.defer(() => source.dispose());
   }
   const stride = (axis: number): number => (source.shape[axis] === 1 ? 0 : (source.strides[axis] as number) * 4);
   return [
@@ -30,10 +30,10 @@ function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, o
   ];
 }
 
-function indexEntry({ table, heads, index }: IndexBias, shape: Shape, lease: Lease): BiasEntry {
-  const lookup = uploadLookup(index, shape, lease);
+function indexEntry({ table, heads, index }: IndexBias, shape: Shape, scope: Scope): BiasEntry {
+  const lookup = uploadLookup(index, shape, scope);
   return [
-    [field.A_PTR, lease.upload(table)],
+    [field.A_PTR, scope.upload(table)],
     [field.A_HEAD, heads > 1 ? (table.length / heads) * 4 : 0],
     [field.A_INDEX, lookup.index],
     [field.A_INDEX_ROW, lookup.indexRow],
@@ -44,17 +44,17 @@ function indexEntry({ table, heads, index }: IndexBias, shape: Shape, lease: Lea
   ];
 }
 
-function curveEntry({ heads, factors, units, weights }: CurveBias, lease: Lease): BiasEntry {
+function curveEntry({ heads, factors, units, weights }: CurveBias, scope: Scope): BiasEntry {
   const U = units.length / 2;
   const triples = Float32Array.from({ length: 3 * heads * U }, (_, n) => {
     const unit = Math.floor(n / 3);
     return (n % 3 === 2 ? weights[unit] : units[2 * (unit % U) + (n % 3)]) as number;
   });
   return [
-    [field.A_CURVE, lease.upload(triples)],
+    [field.A_CURVE, scope.upload(triples)],
     [field.A_CURVE_HEAD, heads > 1 ? 12 * U : 0],
     [field.A_UNITS, U],
-    [field.A_FACTORS, lease.upload(factors)],
+    [field.A_FACTORS, scope.upload(factors)],
   ];
 }
 
@@ -73,8 +73,8 @@ export function writeBiases(
   masks: WrittenMasks['entries'],
   shape: Shape,
   place: Place,
-  office: Office,
-  lease: Lease,
+  context: Context,
+  scope: Scope,
 ): WrittenBiases {
   const biases = plan.biases ?? [];
   const total = biases.length + masks.length;
@@ -83,18 +83,18 @@ export function writeBiases(
   const { L, S } = shape;
   const base = place.queryOffset - place.keyOffset;
   const entries = biases.map((bias): BiasEntry => {
-    const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, lease.upload(bias.gate)]] : [];
+    const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, scope.upload(bias.gate)]] : [];
     if (bias.kind === 'dense' || (bias.kind === 'index' && bias.table.includes(-Infinity))) marks = true;
-    if (bias.kind === 'dense') return denseEntry(bias, shape, place, office, lease);
-    if (bias.kind === 'index') return [...indexEntry(bias, shape, lease), ...gate];
+    if (bias.kind === 'dense') return denseEntry(bias, shape, place, context, scope);
+    if (bias.kind === 'index') return [...indexEntry(bias, shape, scope), ...gate];
     // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
     const heads = bias.kind === 'curve' ? 1 : bias.heads;
-    const entry = office.tables.columns(
+    const entry = context.tables.columns(
       keys.get(bias) as string,
       1 - L - base,
       Math.max(1, S + L - 1),
       4 * heads,
-      lease,
+      scope,
       (first, count) => {
         const out = new Float32Array(heads * count);
         bias.fill(out, first, count);
@@ -104,12 +104,12 @@ export function writeBiases(
     if (entry.infinite) marks = true;
     const at = entry.at - 4 * entry.first;
     const headStride = heads > 1 ? 4 * entry.count : 0;
-    const curve = bias.kind === 'curve' ? curveEntry(bias, lease) : [];
+    const curve = bias.kind === 'curve' ? curveEntry(bias, scope) : [];
     const hide: BiasEntry = entry.infinite ? [[field.A_HIDE, field.HIDE_INFINITE]] : [];
     return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...hide, ...curve, ...gate];
   });
-  const block = lease.block(total * field.A_SIZE);
-  const writer = lease.writer(block);
+  const block = scope.block(total * field.A_SIZE);
+  const writer = scope.writer(block);
   [...entries, ...masks].forEach((entry, n) => {
     for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
     const bias = biases[n];

@@ -1,7 +1,10 @@
 // From encodings to one plan, every part of it checked against the call.
 
-import { finite, wrongType, wrongValue } from '../check.ts';
-import { checkLookup } from '../lookup.ts';
+import { finite, wrongType, wrongValue } from '../arguments/check.ts';
+import { checkTensor } from '../memory/operands.ts';
+import type { MemoryContext } from '../memory/tensor.ts';
+import type { Context } from '../plan/context.ts';
+import { checkLookup } from '../plan/pair-index.ts';
 import {
   type Bias,
   type CurveBias,
@@ -12,11 +15,8 @@ import {
   type Plan,
   type Rotation,
   type Shape,
-} from '../plan.ts';
-import type { Home } from '../tensor.ts';
-import { cacheKey, checkTerm, checkValueTable } from '../terms.ts';
-import type { Office } from './call.ts';
-import { checkTensor } from './operands.ts';
+} from '../plan/plan.ts';
+import { cacheKey, checkTerm, checkValueTable } from '../plan/relative-terms.ts';
 import type { AttentionOptions } from './options.ts';
 
 /** Lowers the encodings and checks what came out. */
@@ -25,16 +25,16 @@ export function lower(
   given: AttentionOptions['encoding'],
   shape: Shape,
   place: Place,
-  office: Office,
+  context: Context,
 ): { plan: Plan; keys: Map<unknown, string> } {
   const encodings = given === undefined ? [] : Array.isArray(given) ? given : [given as Encoding];
   const keys = new Map<unknown, string>();
   const plans = encodings.map((encoding: Encoding, n: number) => {
     const name = Array.isArray(given) ? `encoding[${n}]` : 'encoding';
     if (typeof encoding?.lower !== 'function') throw wrongType(where, name, 'an encoding such as rotary({ … })', encoding);
-    const plan = encoding.lower({ shape, place, math: office.math });
+    const plan = encoding.lower({ shape, place, math: context.math });
     for (const bias of plan.biases ?? []) {
-      checkBias(where, `${name} (${encoding.name})`, bias, shape, place, office);
+      checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);
     }
     for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
     if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
@@ -67,11 +67,11 @@ function checkNormalization(where: string, name: string, given: Normalization, {
   if (!fits(given.keyWeight, G)) throw wrongValue(where, name, `key weights of [D=${D}] or [G=${G}, D=${D}]`, given.keyWeight);
 }
 
-function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, home: Home): void {
+function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
   const { B, H, L, S } = shape;
   if (bias.kind === 'dense') {
     const { tensor } = bias;
-    checkTensor(where, name, tensor, home);
+    checkTensor(where, name, tensor, context);
     const allowed = [
       [1, B],
       [1, H],

@@ -1,24 +1,9 @@
-// Tensors as operands: their checks, and their descriptions in a parameter block.
+// What a call is given beside its tensors, and whether the tensors fit one another.
 
-import type { Lease } from '../block.ts';
-import { integer, wrongType, wrongValue } from '../check.ts';
-import type { Place, Shape } from '../plan.ts';
-import { DTYPES, type Home, Tensor } from '../tensor.ts';
-import * as field from '../wasm/generated/job.ts';
-import type { Layout } from './options.ts';
-
-/** Axis of heads and of positions in a layout. */
-export const axes = (layout: Layout): { head: number; row: number } => (layout === 'bhld' ? { head: 1, row: 2 } : { head: 2, row: 1 });
-
-export function checkTensor(where: string, name: string, value: unknown, home: Home): Tensor {
-  if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
-  if (value.home.kernels !== home.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
-    throw wrongType(where, name, 'a tensor of f32, f16 or bf16', value.dtype);
-  }
-  void value.pointer; // throws if it was disposed
-  return value;
-}
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { axes, type Layout } from '../memory/layout.ts';
+import { Tensor } from '../memory/tensor.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 
 /** Sizes of a call, after checking that the shapes fit one another. */
 export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layout: Layout): Shape {
@@ -45,27 +30,6 @@ export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layo
   return { B, H, G, L, S, D, E };
 }
 
-/** Lowest and highest address of a tensor's elements, [low, high). */
-function extent(tensor: Tensor): [number, number] {
-  const bytes = DTYPES[tensor.dtype].bytes;
-  const last = tensor.shape.reduce((sum, n, axis) => sum + Math.max(0, n - 1) * (tensor.strides[axis] as number), 0);
-  return [tensor.pointer, tensor.pointer + (tensor.size ? (last + 1) * bytes : 0)];
-}
-
-/** @throws if `out` is not a fit tensor or overlaps an input */
-export function checkOut(where: string, out: unknown, shape: readonly number[], inputs: Record<string, Tensor>, home: Home): Tensor {
-  const tensor = checkTensor(where, 'out', out, home);
-  if (tensor.shape.length !== shape.length || tensor.shape.some((n, axis) => n !== shape[axis])) {
-    throw wrongValue(where, 'out', `shape [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
-  }
-  const [low, high] = extent(tensor);
-  for (const [name, input] of Object.entries(inputs)) {
-    const [from, to] = extent(input);
-    if (low < to && from < high) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
-  }
-  return tensor;
-}
-
 export function numbersOf(where: string, name: string, given: unknown, size: number): Float32Array | undefined {
   if (given === undefined) return undefined;
   if (!(given instanceof Tensor) && !(given instanceof Float32Array) && !Array.isArray(given)) {
@@ -83,20 +47,4 @@ export function lengthsOf(where: string, given: unknown, { B, S }: Shape, { keyO
   if (given.length !== B) throw wrongValue(where, 'keyLengths', `B=${B} lengths`, `${given.length}`);
   const local = (n: number): number => Math.max(0, Math.min(S, n - keyOffset));
   return Int32Array.from(given, (n: number, b: number) => local(integer(where, `keyLengths[${b}]`, n, 0, totalKeys)));
-}
-
-export type Writer = ReturnType<Lease['writer']>;
-
-/** Writes a tensor's description: dimensions [batch, head, row, channel] whatever the layout. */
-export function writeTensor(writer: Writer, at: number, tensor: Tensor, layout: Layout): void {
-  const { code, bytes } = DTYPES[tensor.dtype];
-  const { head, row } = axes(layout);
-  const stride = (axis: number): number => (tensor.strides[axis] as number) * bytes;
-  writer
-    .int(at + field.T_PTR, tensor.pointer)
-    .int(at + field.T_TYPE, code)
-    .int(at + field.T_BATCH, stride(0))
-    .int(at + field.T_HEAD, stride(head))
-    .int(at + field.T_ROW, stride(row))
-    .int(at + field.T_CHANNEL, stride(3));
 }

@@ -1,13 +1,11 @@
 // What a caller of attention can ask for.
 
-import type { KVCache } from '../kvcache.ts';
+import type { KVCache } from '../kvcache/kvcache.ts';
 import type { MaskOption } from '../masks/option.ts';
-import type { Encoding } from '../plan.ts';
-import type { QKNorm } from '../qknorm.ts';
-import type { Tensor } from '../tensor.ts';
-
-/** Order of the dimensions of q, k, v and the output: [B, H, L, D], or [B, L, H, D] as a projection yields it. */
-export type Layout = 'bhld' | 'blhd';
+import type { Layout } from '../memory/layout.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Encoding } from '../plan/plan.ts';
+import type { QKNorm } from './qk-norm.ts';
 
 /** Options of `attention` and its relatives. */
 export interface AttentionOptions {

@@ -1,7 +1,7 @@
 // Where queries and keys stand, and which keys a query may see by position.
 
-import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../check.ts';
-import type { Place, Shape } from '../plan.ts';
+import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 import type { AttentionOptions } from './options.ts';
 
 /** Stands for "no bound" in FIRST and LAST; far beyond any position, far from overflow when added to one. */

@@ -1,21 +1,21 @@
 // The rotation and the normalisation of a plan in memory.
 
-import type { Lease } from '../block.ts';
-import type { Normalization, Place, Rotation, Shape } from '../plan.ts';
-import type { TableUse } from '../tables.ts';
+import type { Writer } from '../memory/operands.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Context } from '../plan/context.ts';
+import type { Normalization, Place, Rotation, Shape } from '../plan/plan.ts';
+import type { TableUse } from '../plan/table-cache.ts';
 import * as field from '../wasm/generated/job.ts';
-import type { Office } from './call.ts';
-import type { Writer } from './operands.ts';
 
 /** The tables of a rotation for queries and keys. */
 export function rotationTables(
   rotation: Rotation,
   { B, L, S }: Shape,
   place: Place,
-  office: Office,
-  lease: Lease,
+  context: Context,
+  scope: Scope,
 ): { q: TableUse; k: TableUse } {
-  const { tables } = office;
+  const { tables } = context;
   const { keyPositions, offset = 0, growth } = rotation;
   const { keyOffset, queryOffset } = place;
   let { queryPositions } = rotation;
@@ -26,23 +26,23 @@ export function rotationTables(
   }
   const first = Math.min(queryPositions ? keyOffset : queryOffset, keyPositions ? queryOffset : keyOffset);
   const end = Math.max(queryPositions ? 0 : queryOffset + L, keyPositions ? 0 : keyOffset + S);
-  const standard = (keys: boolean): TableUse => tables.positions(rotation, false, first, Math.max(1, end - first), lease, keys);
+  const standard = (keys: boolean): TableUse => tables.positions(rotation, false, first, Math.max(1, end - first), scope, keys);
   const from = (table: TableUse, position: number): TableUse => ({ ...table, at: table.at + (position - first) * 4 * rotation.dim });
   const queries = queryPositions ? undefined : standard(false);
-  const q = queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, lease) : from(queries as TableUse, queryOffset);
-  if (keyPositions) return { q, k: tables.explicit(rotation, false, keyPositions, S, B, lease, true) };
+  const q = queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, scope) : from(queries as TableUse, queryOffset);
+  if (keyPositions) return { q, k: tables.explicit(rotation, false, keyPositions, S, B, scope, true) };
   // Without growth the queries' table is the keys' too, and their jobs fill it.
   return { q, k: from(queries && !growth ? { ...queries, jobs: [] } : standard(true), keyOffset) };
 }
 
 /** Where the weights of a normalisation lie; their fields. */
-export function normalizationFields({ kind, queryWeight, keyWeight }: Normalization, { D }: Shape, lease: Lease): [number, number][] {
+export function normalizationFields({ kind, queryWeight, keyWeight }: Normalization, { D }: Shape, scope: Scope): [number, number][] {
   const stride = (weight: Float32Array | undefined): number => (weight && weight.length > D ? 4 * D : 0);
   return [
     [field.NORM, kind === 'l2' ? field.NORM_L2 : field.NORM_RMS],
-    [field.NORM_Q, queryWeight ? lease.upload(queryWeight) : 0],
+    [field.NORM_Q, queryWeight ? scope.upload(queryWeight) : 0],
     [field.NORM_Q_HEAD, stride(queryWeight)],
-    [field.NORM_K, keyWeight ? lease.upload(keyWeight) : 0],
+    [field.NORM_K, keyWeight ? scope.upload(keyWeight) : 0],
     [field.NORM_K_HEAD, stride(keyWeight)],
   ];
 }

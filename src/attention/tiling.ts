@@ -1,7 +1,7 @@
 // How a call is cut into tiles, and what each thread needs to work on one.
 
-import type { Shape } from '../plan.ts';
-import type { ScratchNeed } from '../terms.ts';
+import type { Shape } from '../plan/plan.ts';
+import type { ScratchNeed } from '../plan/relative-terms.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /**

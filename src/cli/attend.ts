@@ -1,15 +1,15 @@
 import { createEngine } from '../create.ts';
 import { registry } from '../encodings/registry.ts';
 import type { Engine } from '../engine.ts';
-import type { Encoding } from '../plan.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Encoding } from '../plan/plan.ts';
+import { readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile, writeSafetensors } from '../safetensors/index.ts';
 import { type OptionSpecs, type ParsedArgs, parseBytes, parseThreads } from './args.ts';
 import { applyFlags, type Case, complete, type EncodingRequest, parseCase, resolveTensors, showEncoding } from './case.ts';
 import type { Command } from './command.ts';
 import { outputTarget, readWhole, writeWhole } from './files.ts';
 import { type CliIo, EXIT, InputError, progressLine, SILENT, shownPath } from './io.ts';
 import { compare, type Difference, digits, jsonNumber, median, rows, showTime } from './report.ts';
-import { readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import { download, FLOAT_TYPES, floats, named, table, upload } from './tensors.ts';
 import { oneLine, quote } from './text.ts';
 import { version } from './version.ts';

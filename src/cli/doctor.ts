@@ -2,7 +2,7 @@ import os from 'node:os';
 import process from 'node:process';
 import { createEngine } from '../create.ts';
 import type { Engine } from '../engine.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { hasRelaxedSimd, kernelBytes } from '../wasm/kernels.ts';
 import { type ParsedArgs, parseThreads } from './args.ts';
 import type { Command } from './command.ts';

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { RelposError } from '../errors.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { optionsHelp, parseCommand, unknown } from './args.ts';
 import { attend } from './attend.ts';
 import type { Command } from './command.ts';

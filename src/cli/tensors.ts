@@ -1,7 +1,7 @@
 import type { Engine } from '../engine.ts';
-import type { DType, Tensor } from '../tensor.ts';
+import type { DType, Tensor } from '../memory/tensor.ts';
+import type { SafeTensor, SafetensorsDtype } from '../safetensors/index.ts';
 import { InputError } from './io.ts';
-import type { SafeTensor, SafetensorsDtype } from './safetensors.ts';
 import { quote } from './text.ts';
 
 /** The tensors of a file, by name. */

@@ -1,9 +1,9 @@
-import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan.ts';
-import { copyNumbers, placeOf } from './lists.ts';
-import { explicitPositions, type PositionList, part, positionList } from './positions.ts';
-import { checkDim, checkLayout, type RotaryLayout, startOf } from './rope.ts';
-import { plainFrequencies } from './rope-scaling.ts';
+import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyNumbers, placeOf } from '../arguments/lists.ts';
+import { explicitPositions, type PositionList, part, positionList } from '../arguments/positions.ts';
+import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
+import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
+import { plainFrequencies } from '../rope/rope-scaling.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `axialRotary`. n is the number of axes. */

@@ -1,9 +1,9 @@
-import { options } from '../check.ts';
-import type { Encoding, SumIndex } from '../plan.ts';
-import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from './grid.ts';
-import { copyByHead, copyGrid, type HeadTable } from './lists.ts';
+import { options } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyGrid, type HeadTable } from '../arguments/lists.ts';
+import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from '../plan/grid.ts';
+import type { Encoding, SumIndex } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `beit`. */
 export interface BeitOptions {

@@ -1,6 +1,6 @@
-import { wrongType } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { Tensor } from '../tensor.ts';
+import { wrongType } from '../arguments/check.ts';
+import { Tensor } from '../memory/tensor.ts';
+import type { Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /**

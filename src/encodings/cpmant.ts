@@ -1,10 +1,10 @@
-import { integer, options, wrongValue } from '../check.ts';
-import type { Bias, Encoding, LowerContext } from '../plan.ts';
-import { DIFFERENCES_LIMIT } from './differences.ts';
-import { copyByHead, copyIntegers, type HeadTable, type Integers, placeOf, type Standing, standing } from './lists.ts';
+import { integer, options, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyIntegers, type HeadTable, type Integers, placeOf, type Standing, standing } from '../arguments/lists.ts';
+import { DIFFERENCES_LIMIT } from '../plan/differences.ts';
+import type { Bias, Encoding, LowerContext } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { type Buckets, copyBuckets, t5Bucket } from './t5.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `cpmAnt`, with the checkpoint's keys in brackets. */
 export interface CpmAntOptions {

@@ -1,7 +1,7 @@
-import { integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding, RowMap, Term } from '../plan.ts';
+import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { byHead, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import type { Arithmetic, Encoding, RowMap, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { byHead, expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `deberta`, with the checkpoint's keys. */
 export interface DebertaOptions {

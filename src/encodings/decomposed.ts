@@ -1,7 +1,7 @@
-import { integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Encoding, Term } from '../plan.ts';
+import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
+import type { Encoding, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { readTable, rowsOf, type Table } from './tables.ts';
 
 /** Options of `decomposed`. */
 export interface DecomposedOptions {

@@ -1,5 +1,5 @@
-import { options, wrongType } from '../check.ts';
-import type { Encoding } from '../plan.ts';
+import { options, wrongType } from '../arguments/check.ts';
+import type { Encoding } from '../plan/plan.ts';
 
 /**
  * Your own position scheme: say what it lowers to, and every kernel, thread and cache works with it. The built-in schemes use the same

@@ -1,7 +1,7 @@
-import { integer, options } from '../check.ts';
-import type { Encoding, LowerContext, RowMap } from '../plan.ts';
+import { integer, options } from '../arguments/check.ts';
+import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import type { Encoding, LowerContext, RowMap } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `distance` and `direction`. */
 export interface DistanceOptions {

@@ -1,7 +1,7 @@
-import { boolean, integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding } from '../plan.ts';
+import { boolean, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
+import type { Arithmetic, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { readTable, rowsOf, type Table } from './tables.ts';
 
 /** A linear layer of `dynamicPositionBias`, as PyTorch stores it. */
 export interface PositionLayer {

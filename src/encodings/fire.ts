@@ -1,8 +1,8 @@
-import { finite, options } from '../check.ts';
-import type { Arithmetic, Bias, Encoding } from '../plan.ts';
-import { copyHeads, copyNumbers, placeOf } from './lists.ts';
+import { finite, options } from '../arguments/check.ts';
+import { copyTable, type Table } from '../arguments/checkpoint-tables.ts';
+import { copyHeads, copyNumbers, placeOf } from '../arguments/lists.ts';
+import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { copyTable, type Table } from './tables.ts';
 
 /** Options of `fire`. */
 export interface FireOptions {

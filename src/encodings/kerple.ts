@@ -1,6 +1,6 @@
-import { integer, oneOf, options, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding } from '../plan.ts';
-import { copyNumbers, type Numbers } from './lists.ts';
+import { integer, oneOf, options, wrongValue } from '../arguments/check.ts';
+import { copyNumbers, type Numbers } from '../arguments/lists.ts';
+import type { Arithmetic, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `kerple`. */

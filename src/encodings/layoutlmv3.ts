@@ -1,9 +1,9 @@
-import { boolean, integer, options, wrongValue } from '../check.ts';
-import type { Bias, Encoding } from '../plan.ts';
-import { copyByHead, copyIntegers, type HeadTable, type Integers } from './lists.ts';
+import { boolean, integer, options, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyIntegers, type HeadTable, type Integers } from '../arguments/lists.ts';
+import type { Bias, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `layoutLMv3`, with the checkpoint's keys in brackets. */
 export interface LayoutLMv3Options {

@@ -1,9 +1,9 @@
-import { integer, options } from '../check.ts';
-import type { Encoding, SumIndex } from '../plan.ts';
-import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
-import { copyGrid, copyHeads } from './lists.ts';
+import { integer, options } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyGrid, copyHeads } from '../arguments/lists.ts';
+import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
+import type { Encoding, SumIndex } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `levit`. */
 export interface LevitOptions {

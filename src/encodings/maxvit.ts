@@ -1,9 +1,9 @@
-import { options } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { differences, gridCodes, windowIndex } from './grid.ts';
-import { copyGrid, copyHeads } from './lists.ts';
+import { options } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyGrid, copyHeads } from '../arguments/lists.ts';
+import { differences, gridCodes, windowIndex } from '../plan/grid.ts';
+import type { Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `maxvit`. */
 export interface MaxvitOptions {

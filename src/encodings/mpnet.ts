@@ -1,9 +1,9 @@
-import { integer, options } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { copyByHead } from './lists.ts';
+import { integer, options } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead } from '../arguments/lists.ts';
+import type { Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { offsetBuckets } from './t5.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `mpnet`. */
 export interface MPNetOptions {

@@ -1,8 +1,8 @@
-import { finite, integer, oneOf, options, wrongType, wrongValue } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { type PositionList, positionList } from './positions.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
-import { checkScaling, type RopeScaling } from './rope-scaling.ts';
+import { finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { type PositionList, positionList } from '../arguments/positions.ts';
+import type { Encoding } from '../plan/plan.ts';
+import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How the pairs are dealt out to the axes. */

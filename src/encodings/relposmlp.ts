@@ -1,10 +1,10 @@
-import { integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { type CoordinateMlp, coordinateTable, signedLog, windowIndex } from './grid.ts';
-import { copyGrid, copyNumbers } from './lists.ts';
+import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyGrid, copyNumbers } from '../arguments/lists.ts';
+import { type CoordinateMlp, coordinateTable, signedLog, windowIndex } from '../plan/grid.ts';
+import type { Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { swinIndex } from './swin.ts';
-import type { Table } from './tables.ts';
 
 /** The weights of a coordinate MLP. */
 export interface CoordinateMlpOptions {

@@ -1,8 +1,8 @@
-import { finite, options } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { type PositionList, positionList } from './positions.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
-import { checkScaling, type RopeScaling } from './rope-scaling.ts';
+import { finite, options } from '../arguments/check.ts';
+import { type PositionList, positionList } from '../arguments/positions.ts';
+import type { Encoding } from '../plan/plan.ts';
+import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `rotary`. */

@@ -1,5 +1,5 @@
-import { finite, integer, options, wrongValue } from '../check.ts';
-import type { Encoding } from '../plan.ts';
+import { finite, integer, options, wrongValue } from '../arguments/check.ts';
+import type { Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `sandwich`. */

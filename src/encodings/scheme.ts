@@ -1,4 +1,4 @@
-import type { Encoding } from '../plan.ts';
+import type { Encoding } from '../plan/plan.ts';
 
 /** What there is to say of a position scheme: one entry of the `schemes` that its file exports. */
 export interface Scheme {

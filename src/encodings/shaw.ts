@@ -1,7 +1,7 @@
-import { integer, options, wrongValue } from '../check.ts';
-import type { Encoding, RowMap, Term } from '../plan.ts';
+import { integer, options, wrongValue } from '../arguments/check.ts';
+import { copyTable, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import type { Encoding, RowMap, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { copyTable, expectSize, readTable, type Table } from './tables.ts';
 
 /** Options of `shaw`. Tables are shared by all heads; at least one must be given. */
 export interface ShawOptions {

@@ -1,5 +1,5 @@
-import { finite, integer, oneOf, options, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding } from '../plan.ts';
+import { finite, integer, oneOf, options, wrongValue } from '../arguments/check.ts';
+import type { Arithmetic, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How sines and cosines share the channels: `'interleaved'` (sin, cos, sin, cos …: the paper) or `'halves'` (all sines, then all cosines). */

@@ -1,9 +1,9 @@
-import { options, wrongValue } from '../check.ts';
-import type { Bias, Encoding, LowerContext, SumIndex } from '../plan.ts';
-import { differences, type Grid, gridCodes, windowIndex } from './grid.ts';
-import { copyByHead, copyGrid, placeOf } from './lists.ts';
+import { options, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyGrid, placeOf } from '../arguments/lists.ts';
+import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
+import type { Bias, Encoding, LowerContext, SumIndex } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import type { Table } from './tables.ts';
 
 /** A shifted image: which windows mix regions that were apart. */
 export interface ShiftedWindows {

@@ -1,11 +1,11 @@
-import { options, wrongValue } from '../check.ts';
-import type { Bias, Encoding } from '../plan.ts';
-import { coordinateTable, signedLog, windowIndex } from './grid.ts';
-import { copyGrid, copyNumbers } from './lists.ts';
+import { options, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyGrid, copyNumbers } from '../arguments/lists.ts';
+import { coordinateTable, signedLog, windowIndex } from '../plan/grid.ts';
+import type { Bias, Encoding } from '../plan/plan.ts';
 import { type CoordinateMlpOptions, copyMlp } from './relposmlp.ts';
 import type { Scheme } from './scheme.ts';
 import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `swinV2`. The MLP is `continuous_position_bias_mlp`: `0.weight`, `0.bias` and `2.weight`. */
 export interface SwinV2Options extends CoordinateMlpOptions {

@@ -1,9 +1,9 @@
-import { boolean, finite, integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan.ts';
-import { DIFFERENCES_LIMIT, differenceIndex } from './differences.ts';
-import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from './lists.ts';
+import { boolean, finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import type { Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from '../arguments/lists.ts';
+import { DIFFERENCES_LIMIT, differenceIndex } from '../plan/differences.ts';
+import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import type { Table } from './tables.ts';
 
 /** Options of `t5`, with the checkpoint's keys in brackets. */
 export interface T5Options {

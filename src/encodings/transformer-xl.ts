@@ -1,8 +1,8 @@
-import { oneOf, options, wrongType, wrongValue } from '../check.ts';
-import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan.ts';
-import { Tensor } from '../tensor.ts';
+import { oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { byHead, expectSize, readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
+import { Tensor } from '../memory/tensor.ts';
+import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
-import { byHead, expectSize, readTable, rowsOf, type Table } from './tables.ts';
 
 /** s = scale · [ (qᵢ + u_h)·kⱼ + (qᵢ + w_h)·r_h[ρ(j − i)] ], the form that this family shares. r is [rows, H, D]. */
 function contentAndPosition(where: string, names: [string, string], u: Float32Array, w: Float32Array, r: Float32Array, rows: RowMap) {

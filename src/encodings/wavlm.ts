@@ -1,10 +1,10 @@
-import { integer, options, wrongType, wrongValue } from '../check.ts';
-import type { Arithmetic, Encoding, Shape } from '../plan.ts';
-import { Tensor } from '../tensor.ts';
-import { copyByHead, copyNumbers } from './lists.ts';
+import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyTable, type Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead, copyNumbers } from '../arguments/lists.ts';
+import { Tensor } from '../memory/tensor.ts';
+import type { Arithmetic, Encoding, Shape } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, offsetBuckets } from './t5.ts';
-import { copyTable, type Table } from './tables.ts';
 
 /** Options of `wavlm`, with the checkpoint's keys in brackets; `attention.` before each tensor name. */
 export interface WavLMOptions {

@@ -1,8 +1,8 @@
-import { finite, options, wrongValue } from '../check.ts';
-import type { Encoding } from '../plan.ts';
-import { placeOf } from './lists.ts';
-import { type PositionList, positionList } from './positions.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout } from './rope.ts';
+import { finite, options, wrongValue } from '../arguments/check.ts';
+import { placeOf } from '../arguments/lists.ts';
+import { type PositionList, positionList } from '../arguments/positions.ts';
+import type { Encoding } from '../plan/plan.ts';
+import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `xpos`. */

@@ -1,7 +1,7 @@
 // Masks of positions alone: bands along the diagonal, a prefix, chunks, neighbourhoods on a grid.
 
-import { integer, oneOf, options, wrongType, wrongValue } from '../check.ts';
-import { copyGrid, copyIntegers } from '../encodings/lists.ts';
+import { integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyGrid, copyIntegers } from '../arguments/lists.ts';
 import type { Mask, MaskRows } from './mask.ts';
 import { NONE, type Runs, run, unite } from './runs.ts';
 

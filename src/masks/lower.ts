@@ -1,7 +1,7 @@
 // From masks to the interval lists of the parameter block: for every query its first interval, and the pairs from, to.
 
-import type { Lease } from '../block.ts';
-import type { Place, Shape } from '../plan.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
 import { and, type Mask, type MaskRows } from './mask.ts';
 import type { Runs } from './runs.ts';
@@ -75,10 +75,10 @@ function pushShard(pairs: Integers, runs: Runs, keyOffset: number, S: number): v
 }
 
 /** Puts the lists into memory; their fields of the job block. */
-export function writeIntervals({ rows, pairs, batched }: Intervals, { L }: Shape, lease: Lease): [number, number][] {
+export function writeIntervals({ rows, pairs, batched }: Intervals, { L }: Shape, scope: Scope): [number, number][] {
   return [
-    [field.MASK_ROWS, lease.upload(rows)],
+    [field.MASK_ROWS, scope.upload(rows)],
     [field.MASK_BATCH, batched ? 4 * (L + 1) : 0],
-    [field.MASK_PAIRS, lease.upload(pairs)],
+    [field.MASK_PAIRS, scope.upload(pairs)],
   ];
 }

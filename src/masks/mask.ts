@@ -1,6 +1,6 @@
 // Masks as values: who sees whom, as a set of key positions for every query. Closed under and, or, not.
 
-import { options, wrongType, wrongValue } from '../check.ts';
+import { options, wrongType, wrongValue } from '../arguments/check.ts';
 import { complement, intersect, type Runs, runsOf, unite } from './runs.ts';
 
 /** The call that a mask is lowered for. */

@@ -1,9 +1,9 @@
 // The option `mask` of a call: one mask or several, values or tensors, all of which bind.
 
-import type { Lease } from '../block.ts';
-import { wrongType } from '../check.ts';
-import type { Place, Shape } from '../plan.ts';
-import { type Home, Tensor } from '../tensor.ts';
+import { wrongType } from '../arguments/check.ts';
+import type { Scope } from '../memory/scope.ts';
+import { type MemoryContext, Tensor } from '../memory/tensor.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 import { type Intervals, lowerMasks, writeIntervals } from './lower.ts';
 import { isMask, type Mask } from './mask.ts';
 import { checkMaskTensor, maskEntry } from './tensors.ts';
@@ -32,7 +32,7 @@ export function lowerMaskOption(
   given: MaskOption | undefined,
   shape: Shape,
   place: Place,
-  home: Home,
+  context: MemoryContext,
   starts?: Int32Array,
 ): LoweredMasks {
   const list: readonly unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
@@ -41,7 +41,7 @@ export function lowerMaskOption(
   const tensors: Tensor[] = [];
   list.forEach((item, n) => {
     if (item instanceof Tensor) {
-      checkMaskTensor(where, nameOf(n), item, shape, place, home);
+      checkMaskTensor(where, nameOf(n), item, shape, place, context);
       tensors.push(item);
     } else if (isMask(item)) masks.push(item);
     else throw wrongType(where, nameOf(n), 'a mask such as causalMask(), a tensor, or an array of these', item);
@@ -59,10 +59,16 @@ export interface WrittenMasks {
   readonly marks: boolean;
 }
 
-export function writeMasks({ intervals, tensors }: LoweredMasks, shape: Shape, place: Place, home: Home, lease: Lease): WrittenMasks {
+export function writeMasks(
+  { intervals, tensors }: LoweredMasks,
+  shape: Shape,
+  place: Place,
+  context: MemoryContext,
+  scope: Scope,
+): WrittenMasks {
   return {
-    fields: intervals ? writeIntervals(intervals, shape, lease) : [],
-    entries: tensors.map((tensor) => maskEntry(tensor, shape, place, home, lease)),
+    fields: intervals ? writeIntervals(intervals, shape, scope) : [],
+    entries: tensors.map((tensor) => maskEntry(tensor, shape, place, context, scope)),
     marks: tensors.length > 0 || Boolean(intervals?.holes),
   };
 }

@@ -1,7 +1,7 @@
 // Masks of what is in the batch: documents packed into one sequence, padding.
 
-import { oneOf, options, wrongType, wrongValue } from '../check.ts';
-import { copyIntegers, type Integers } from '../encodings/lists.ts';
+import { oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyIntegers, type Integers } from '../arguments/lists.ts';
 import { perBatch } from './bands.ts';
 import type { Mask } from './mask.ts';
 import { NONE, type Runs, run } from './runs.ts';

@@ -1,9 +1,9 @@
 // Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
 
-import type { Lease } from '../block.ts';
-import { wrongType, wrongValue } from '../check.ts';
-import type { Place, Shape } from '../plan.ts';
-import { DTYPES, type Home, makeTensor, type Tensor } from '../tensor.ts';
+import { wrongType, wrongValue } from '../arguments/check.ts';
+import type { Scope } from '../memory/scope.ts';
+import { DTYPES, type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** @throws TypeError, RangeError if the tensor is none of this engine that spreads over [B, H, L, S] */
@@ -13,9 +13,9 @@ export function checkMaskTensor(
   tensor: Tensor,
   { B, H, L, S }: Shape,
   { totalKeys }: Place,
-  home: Home,
+  context: MemoryContext,
 ): void {
-  if (tensor.home.kernels !== home.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (tensor.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
   if (tensor.dtype === 'i32')
     throw wrongType(where, name, 'a tensor of i8 (nonzero is visible) or of f32, f16, bf16 (added)', tensor.dtype);
   void tensor.pointer; // throws if it was disposed
@@ -33,13 +33,13 @@ export function checkMaskTensor(
 }
 
 /** The fields of the tensor's bias entry. */
-export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, home: Home, lease: Lease): [number, number][] {
+export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, context: MemoryContext, scope: Scope): [number, number][] {
   const bytes = tensor.dtype === 'i8';
   const width = tensor.shape.at(-1) as number;
   const spread = width === 1 && S !== 1;
   const inPlace = (bytes || tensor.dtype === 'f32') && !spread && (width === 1 || tensor.strides.at(-1) === 1);
-  const source = inPlace ? tensor : compact(tensor, spread ? S : width, home, lease);
-  lease.defer(source.pin());
+  const source = inPlace ? tensor : compact(tensor, spread ? S : width, context, scope);
+  scope.defer(source.pin());
   const size = DTYPES[source.dtype].bytes;
   const missing = 4 - source.shape.length;
   const stride = (axis: number): number => {
@@ -58,7 +58,7 @@ export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, ho
 }
 
 /** A copy as contiguous bytes or f32, for this call alone; one column becomes `width` of them. */
-function compact(tensor: Tensor, width: number, home: Home, lease: Lease): Tensor {
+function compact(tensor: Tensor, width: number, context: MemoryContext, scope: Scope): Tensor {
   const values = tensor.toArray();
   const own = tensor.shape.at(-1) as number;
   const shape = [...tensor.shape.slice(0, -1), width];
@@ -66,8 +66,8 @@ function compact(tensor: Tensor, width: number, home: Home, lease: Lease): Tenso
   const count = own ? (values.length / own) * width : 0;
   const copy =
     tensor.dtype === 'i8'
-      ? makeTensor(home, 'mask', shape, Int8Array.from({ length: count }, pick), 'i8')
-      : makeTensor(home, 'mask', shape, own === width ? values : Float32Array.from({ length: count }, pick));
-  lease.defer(() => copy.dispose());
+      ? makeTensor(context, 'mask', shape, Int8Array.from({ length: count }, pick), 'i8')
+      : makeTensor(context, 'mask', shape, own === width ? values : Float32Array.from({ length: count }, pick));
+  scope.defer(() => copy.dispose());
   return copy;
 }

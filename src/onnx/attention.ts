@@ -1,9 +1,9 @@
 // Attention of ONNX, opsets 23, 24 and 25.
 
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
-import { integer, wrongType, wrongValue } from '../check.ts';
 import type { Engine } from '../engine.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { byHeads, concatenated, resultByHeads } from './heads.ts';
 import { type Bounds, boundsMask, fullMask } from './masks.ts';
 import { biasScores, rawScores } from './scores.ts';

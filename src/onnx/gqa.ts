@@ -1,8 +1,8 @@
 // GroupQueryAttention of com.microsoft.
 
-import { integer, wrongType, wrongValue } from '../check.ts';
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { byHeads, copyInto, resultByHeads } from './heads.ts';
 import { boundsMask, fullMask } from './masks.ts';
 import { caches, gatherRows, turn } from './rotary.ts';

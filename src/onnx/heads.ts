@@ -1,7 +1,7 @@
 // Q, K and V of an operator as [B, heads, rows, width], whichever way they come, and the present keys and values.
 
-import { integer, wrongValue } from '../check.ts';
-import type { Tensor } from '../tensor.ts';
+import { integer, wrongValue } from '../arguments/check.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { shown, type Workspace } from './values.ts';
 
 /** A view [B, heads, rows, width]: of the same shape as it is, or of [B, rows, heads · width]. */

@@ -1,8 +1,8 @@
 // The masks of ONNX Attention as masks of a call: attn_mask with its padding, causal, windows and key lengths per batch row.
 
-import { wrongValue } from '../check.ts';
+import { wrongValue } from '../arguments/check.ts';
 import type { Mask } from '../masks/mask.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { shown, type Workspace } from './values.ts';
 
 /** Where queries stand and what bounds them; sides of the window −1 are open. */

@@ -1,8 +1,8 @@
 // MultiHeadAttention of com.microsoft.
 
-import { integer, wrongType, wrongValue } from '../check.ts';
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { byHeads, concatenated, resultByHeads } from './heads.ts';
 import { boundsMask } from './masks.ts';
 import {

@@ -1,9 +1,9 @@
 // RotaryEmbedding, of ONNX and of com.microsoft: rotations by tables that are given.
 
-import { integer, wrongType, wrongValue } from '../check.ts';
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import type { Encoding } from '../plan.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Encoding } from '../plan/plan.ts';
 import { byHeads, resultByHeads } from './heads.ts';
 import { checkAttributes, checkInputs, isGiven, type OnnxInput, type OnnxOutput, shown, unsupported, Workspace } from './values.ts';
 

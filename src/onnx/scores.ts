@@ -1,8 +1,8 @@
 // The output `qk_matmul_output`: scores or probabilities of every pair, by the kernels that compute the attention.
 
+import { wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
-import { wrongValue } from '../check.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { type Bounds, rangeOf } from './masks.ts';
 import type { Workspace } from './values.ts';
 

@@ -1,8 +1,8 @@
 // Tensors of ONNX as they come, plain arrays or tensors of the engine, and the way there and back.
 
-import { describe, wrongType, wrongValue } from '../check.ts';
+import { describe, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import { type DType, Tensor, type TensorData } from '../tensor.ts';
+import { type DType, Tensor, type TensorData } from '../memory/tensor.ts';
 
 /** Element types that the operators take. */
 export type OnnxType = 'float32' | 'float16' | 'bfloat16' | 'bool' | 'int8' | 'uint8' | 'int32' | 'int64';

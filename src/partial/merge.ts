@@ -1,11 +1,12 @@
 // Merging partial states: from a user's call to a job.
 
-import type { Call, Office } from '../attention/call.ts';
-import { checkOut, checkTensor, numbersOf, writeTensor } from '../attention/operands.ts';
-import type { Layout } from '../attention/options.ts';
-import { Lease } from '../block.ts';
-import { options as knownOptions, oneOf, wrongType, wrongValue } from '../check.ts';
-import { makeTensor, type Tensor } from '../tensor.ts';
+import { options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { numbersOf } from '../attention/operands.ts';
+import type { Layout } from '../memory/layout.ts';
+import { checkOut, checkTensor, writeTensor } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { Call, Context } from '../plan/context.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** What attention over some of the keys leaves of each query: enough to merge it with attention over the others. */
@@ -36,7 +37,7 @@ const MOST_STATES = 65536;
 const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 /** The states of a call, after checking that they are of one shape. */
-function checkStates(where: string, given: unknown, layout: Layout, office: Office): PartialState[] {
+function checkStates(where: string, given: unknown, layout: Layout, context: Context): PartialState[] {
   if (!Array.isArray(given)) throw wrongType(where, 'states', 'an array of { out, lse }', given);
   if (!given.length || given.length > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${given.length}`);
   const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
@@ -44,8 +45,8 @@ function checkStates(where: string, given: unknown, layout: Layout, office: Offi
   return given.map((state: unknown, n): PartialState => {
     if (typeof state !== 'object' || state === null) throw wrongType(where, `states[${n}]`, 'an object { out, lse }', state);
     const pair = state as { out?: unknown; lse?: unknown };
-    const out = checkTensor(where, `states[${n}].out`, pair.out, office);
-    const lse = checkTensor(where, `states[${n}].lse`, pair.lse, office);
+    const out = checkTensor(where, `states[${n}].out`, pair.out, context);
+    const lse = checkTensor(where, `states[${n}].lse`, pair.lse, context);
     if (n === 0) {
       const [, second, third, E] = out.shape;
       const fits = out.shape.length === 4 && second && third !== undefined && E && E <= 512;
@@ -85,11 +86,11 @@ function scratchLayout(states: readonly PartialState[], E: number): { fields: [n
 }
 
 /** Checks a call of `mergeStates` and gets everything ready for it. */
-export function prepareMerge(office: Office, where: string, given: unknown, options: MergeOptions): Call {
-  office.alive();
+export function prepareMerge(context: Context, where: string, given: unknown, options: MergeOptions): Call {
+  context.alive();
   knownOptions(where, options, ['layout', 'sinks', 'out']);
   const layout = oneOf(where, 'layout', options.layout ?? 'bhld', ['bhld', 'blhd']);
-  const states = checkStates(where, given, layout, office);
+  const states = checkStates(where, given, layout, context);
   const { out: like, lse: likeLse } = states[0] as PartialState;
   const [B, H, L] = likeLse.shape as [number, number, number];
   const E = like.shape[3] as number;
@@ -98,25 +99,25 @@ export function prepareMerge(office: Office, where: string, given: unknown, opti
     ...(out === options.out ? [] : [[`states[${n}].out`, out] as [string, Tensor]]),
     [`states[${n}].lse`, lse],
   ]);
-  const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, Object.fromEntries(inputs), office);
+  const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, Object.fromEntries(inputs), context);
 
-  const lease = new Lease(office.arena);
+  const scope = new Scope(context.arena);
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
   try {
-    target = out ?? makeTensor(office, where, like.shape);
-    lse = makeTensor(office, where, [B, H, L]);
+    target = out ?? makeTensor(context, where, like.shape);
+    lse = makeTensor(context, where, [B, H, L]);
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
-    const threads = Math.max(1, Math.min(states.length * like.size < SMALL_WORK ? 1 : office.threads, tiles));
+    const threads = Math.max(1, Math.min(states.length * like.size < SMALL_WORK ? 1 : context.threads, tiles));
     const scratch = scratchLayout(states, E);
-    const scratchAt = lease.allocate(scratch.bytes * threads);
-    const sinksAt = sinks ? lease.upload(sinks) : 0;
-    const statesAt = lease.block(field.M_STATE * states.length);
-    const job = lease.block(field.M_SIZE);
-    for (const state of states) for (const tensor of [state.out, state.lse]) lease.defer(tensor.pin());
-    if (out) lease.defer(out.pin());
+    const scratchAt = scope.allocate(scratch.bytes * threads);
+    const sinksAt = sinks ? scope.upload(sinks) : 0;
+    const statesAt = scope.block(field.M_STATE * states.length);
+    const job = scope.block(field.M_SIZE);
+    for (const state of states) for (const tensor of [state.out, state.lse]) scope.defer(tensor.pin());
+    if (out) scope.defer(out.pin());
 
-    const writer = lease.writer(statesAt);
+    const writer = scope.writer(statesAt);
     states.forEach((state, n) => {
       writeTensor(writer, n * field.M_STATE, state.out, layout);
       const [batch, head, row] = state.lse.strides as [number, number, number];
@@ -126,7 +127,7 @@ export function prepareMerge(office: Office, where: string, given: unknown, opti
         .int(n * field.M_STATE + field.T_SIZE + field.T_HEAD, 4 * head)
         .int(n * field.M_STATE + field.T_SIZE + field.T_ROW, 4 * row);
     });
-    const block = lease.writer(job);
+    const block = scope.writer(job);
     writeTensor(block, field.M_OUT, target, layout);
     block
       .int(field.M_LSE, lse.pointer)
@@ -145,14 +146,14 @@ export function prepareMerge(office: Office, where: string, given: unknown, opti
       job: { kernel: 'merge', job, tiles, scratch: scratchAt, scratchStride: scratch.bytes, threads },
       finish: () => result,
       release(failed) {
-        lease.release();
+        scope.release();
         if (!failed) return;
         if (result.out !== out) result.out.dispose();
         result.lse.dispose();
       },
     };
   } catch (error) {
-    lease.release();
+    scope.release();
     if (target !== out) target?.dispose();
     lse?.dispose();
     throw error;

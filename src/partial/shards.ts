@@ -1,6 +1,6 @@
 // Which shards of the keys a range of queries needs, and putting together what came back from them.
 
-import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../check.ts';
+import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
 import type { DecodedState } from './wire.ts';
 
 /** Options of `planShards`. */

@@ -12,10 +12,10 @@
 // Then the JSON, padded with spaces to a multiple of 4; then lse, f32 [B, H, L]; then out in its layout. Element types: 0 f32, 1 f16, 2 bf16;
 // layouts: 0 [B, H, L, E], 1 [B, L, H, E]; bases: 0 is e.
 
-import type { Layout } from '../attention/options.ts';
-import { integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../check.ts';
+import { integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import { type DType, Tensor } from '../tensor.ts';
+import type { Layout } from '../memory/layout.ts';
+import { type DType, Tensor } from '../memory/tensor.ts';
 import { crc32 } from './crc.ts';
 import type { PartialState } from './merge.ts';
 

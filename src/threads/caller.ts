@@ -1,11 +1,11 @@
 /** The caller's part in a job: its share of the tiles, and waiting for the workers that joined. */
-import { RelposError } from '../errors.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { now } from '../platform/time.ts';
 import { DONE, readTrap } from './control.ts';
-import type { Crew } from './crew.ts';
 import { askForMessage, blockUntilEmpty, inside, shut } from './gate.ts';
 import { stopTiles, type TileTrap, takeTiles } from './tiles.ts';
 import type { Job, TileKernel } from './types.ts';
+import type { WorkerGroup } from './worker-group.ts';
 
 /** How a job failed: in words, and what was thrown if it was thrown on this thread. */
 export interface Trap {
@@ -33,26 +33,26 @@ export function takeShare(words: Int32Array, job: Job, kernel: TileKernel, pause
 }
 
 /** Shuts the gate and awaits the workers inside; how one of them failed, if one did. */
-export async function drain(crew: Crew): Promise<Trap | undefined> {
-  const { words } = crew;
+export async function drain(group: WorkerGroup): Promise<Trap | undefined> {
+  const { words } = group;
   shut(words);
-  if (!spinUntilEmpty(words) && askForMessage(words)) await crew.untilEmpty();
-  return trapOf(crew);
+  if (!spinUntilEmpty(words) && askForMessage(words)) await group.untilEmpty();
+  return trapOf(group);
 }
 
 /** Shuts the gate and blocks until the workers inside have left; how one of them failed, if one did. */
-export function drainSync(crew: Crew): Trap | undefined {
-  const { words } = crew;
+export function drainSync(group: WorkerGroup): Trap | undefined {
+  const { words } = group;
   shut(words);
   if (!spinUntilEmpty(words)) {
     let done = Atomics.load(words, DONE);
-    while (crew.lost === undefined && !blockUntilEmpty(words, crew.stallMs)) done = crew.checkStall(done);
+    while (group.lost === undefined && !blockUntilEmpty(words, group.stallMs)) done = group.checkStall(done);
   }
-  return trapOf(crew);
+  return trapOf(group);
 }
 
-function trapOf(crew: Crew): Trap | undefined {
-  const why = crew.lost ?? readTrap(crew.words);
+function trapOf(group: WorkerGroup): Trap | undefined {
+  const why = group.lost ?? readTrap(group.words);
   return why === undefined ? undefined : { why };
 }
 

@@ -10,7 +10,7 @@ import type { Job } from './types.ts';
  *   64    16  NEXT        next tile to take; storing TILES here stops the job
  *          17  DONE        tiles finished
  *          18  SLOT        next free thread number, hence scratch, of this job
- *  128    32  KERNEL      index into the crew's list of kernel names      ┐
+ *  128    32  KERNEL      index into the group's list of kernel names      ┐
  *          33  JOB         pointer of the parameter block                  │
  *          34  TILES       tiles in all                                    │ written while the gate is shut and nobody is inside
  *          35  SCRATCH     pointer of thread 0's scratch                   │

@@ -22,7 +22,7 @@
  * *Waking the caller.* It asks by setting MESSAGE or NOTIFY in the shut gate; the same operation tells it whether anybody is inside. If so,
  * the last to leave sees the request in the word that it exchanges: exactly one wake-up for each request, none lost.
  *
- * *Generation.* A crew that is replaced or dismissed finds a generation that is not its own, ends, and touches nothing any more, even if
+ * *Generation.* A group that is replaced or dismissed finds a generation that is not its own, ends, and touches nothing any more, even if
  * the host lets it linger after `terminate()`.
  */
 import { CALLER, GATE } from './control.ts';
@@ -42,7 +42,7 @@ export const MAX_WORKERS = 255;
 const epochOf = (gate: number): number => (gate >> EPOCH_SHIFT) & EPOCH_MASK;
 const generationOf = (gate: number): number => gate >> GENERATION_SHIFT;
 
-/** Caller: dismisses every crew there is and gives the number of the next one, whose gate is shut. */
+/** Caller: dismisses every group there is and gives the number of the next one, whose gate is shut. */
 export function nextGeneration(words: Int32Array): number {
   const generation = (generationOf(Atomics.load(words, GATE)) + 1) & GENERATION_MASK;
   Atomics.store(words, GATE, generation << GENERATION_SHIFT);

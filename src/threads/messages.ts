@@ -1,4 +1,4 @@
-/** What a crew and its owner post to each other. Every message has the key `relpos`: a worker bundled with others ignores all else. */
+/** What a group and its owner post to each other. Every message has the key `relpos`: a worker bundled with others ignores all else. */
 
 /** Owner to worker, once. */
 export interface Start {

@@ -5,7 +5,7 @@ import { isStart, type Report, type Start } from './messages.ts';
 import { stopTiles, type TileTrap, takeTiles } from './tiles.ts';
 import type { TileKernel } from './types.ts';
 
-/** The life of a worker: one `start` message, then jobs until its crew is dismissed. */
+/** The life of a worker: one `start` message, then jobs until its group is dismissed. */
 export function serve(port: OwnerPort): void {
   port.listen((message) => {
     if (!isStart(message)) return false;

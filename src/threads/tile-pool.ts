@@ -1,31 +1,31 @@
-import { RelposError } from '../errors.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
 import { nextTask, now } from '../platform/time.ts';
 import { drain, drainSync, type Trap, takeShare, trapError } from './caller.ts';
 import { CONTROL_WORDS, writeJob } from './control.ts';
-import { type Crew, type CrewPlan, startCrew } from './crew.ts';
 import { open } from './gate.ts';
 import { Task } from './task.ts';
 import type { Job, JobOptions, Logger, Pool, TileKernel } from './types.ts';
+import { startWorkerGroup, type WorkerGroup, type WorkerGroupPlan } from './worker-group.ts';
 
 /** Milliseconds of tiles that the caller runs between two turns of the event loop. */
 const SLICE_MS = 8;
 
-/** A queue of calls, and a crew of workers that is started anew after it was lost. How threads share a job: gate.ts. */
+/** A queue of calls, and a group of workers that is started anew after it was lost. How threads share a job: gate.ts. */
 export class TilePool implements Pool {
   readonly #kernels: ReadonlyMap<string, TileKernel>;
   readonly #names: readonly string[];
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
-  #plan: CrewPlan | undefined;
-  #crew: Crew | undefined;
-  /** Settles when the last crew is gone, to whether none of its threads can still run. */
+  #plan: WorkerGroupPlan | undefined;
+  #group: WorkerGroup | undefined;
+  /** Settles when the last group is gone, to whether none of its threads can still run. */
   #dismissal: Promise<boolean> = Promise.resolve(true);
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
   #disposed = false;
 
-  constructor(kernels: ReadonlyMap<string, TileKernel>, plan?: CrewPlan, logger?: Logger) {
+  constructor(kernels: ReadonlyMap<string, TileKernel>, plan?: WorkerGroupPlan, logger?: Logger) {
     this.#kernels = kernels;
     this.#names = [...kernels.keys()];
     this.#plan = plan;
@@ -41,10 +41,10 @@ export class TilePool implements Pool {
     if (!this.#plan) return undefined;
     try {
       if (!(await this.#dismissal)) throw new Error('a thread of the last workers may still run');
-      const crew = await startCrew(this.#plan);
-      crew.onLost((why) => this.#lose(crew, why));
-      this.#crew = crew;
-      if (this.#disposed) this.#dismiss(crew);
+      const group = await startWorkerGroup(this.#plan);
+      group.onLost((why) => this.#lose(group, why));
+      this.#group = group;
+      if (this.#disposed) this.#dismiss(group);
       return undefined;
     } catch (error) {
       this.#plan = undefined;
@@ -69,39 +69,39 @@ export class TilePool implements Pool {
   }
 
   async #perform(task: Task): Promise<void> {
-    const crew = task.settled ? undefined : await this.#crewFor(task.job);
+    const group = task.settled ? undefined : await this.#crewFor(task.job);
     if (task.settled) return;
-    const words = this.#open(task.job, crew);
+    const words = this.#open(task.job, group);
     task.begin(words);
     const own = await this.#slices(task, words);
-    const theirs = crew && (await drain(crew));
+    const theirs = group && (await drain(group));
     const trap = own ?? theirs;
     if (trap) task.fail(trapError(task.job, trap));
-    if (trap && crew) await this.#dismiss(crew);
+    if (trap && group) await this.#dismiss(group);
     task.finish();
     if (trap) for (const later of this.#waiting.splice(0)) later.fail(trapError(task.job, trap));
   }
 
   /** The workers, started anew if they were lost; none for a job that one thread does. */
-  async #crewFor(job: Job): Promise<Crew | undefined> {
+  async #crewFor(job: Job): Promise<WorkerGroup | undefined> {
     if (this.#sharers(job) < 2) return undefined;
-    if (!this.#crew) {
+    if (!this.#group) {
       const reason = await this.start();
       if (reason !== undefined) this.#logger?.warn(`relpos: one thread from here on: ${reason}`);
     }
-    return this.#crew;
+    return this.#group;
   }
 
   #sharers(job: Job): number {
     return Math.min(job.threads, job.tiles, this.threads);
   }
 
-  /** Writes the job down and lets the crew in; without a crew the job has words of its own. */
-  #open(job: Job, crew: Crew | undefined): Int32Array {
-    const words = crew?.words ?? new Int32Array(CONTROL_WORDS);
-    const threads = crew ? this.#sharers(job) : 1;
+  /** Writes the job down and lets the group in; without a group the job has words of its own. */
+  #open(job: Job, group: WorkerGroup | undefined): Int32Array {
+    const words = group?.words ?? new Int32Array(CONTROL_WORDS);
+    const threads = group ? this.#sharers(job) : 1;
     writeJob(words, { ...job, kernel: this.#names.indexOf(job.kernel), threads });
-    if (crew) open(words, threads - 1);
+    if (group) open(words, threads - 1);
     return words;
   }
 
@@ -124,31 +124,31 @@ export class TilePool implements Pool {
 
   runSync(job: Job): void {
     if (this.#disposed) throw disposedError();
-    const crew = this.#sharers(job) > 1 && mayBlock() ? this.#freeCrew() : undefined;
-    const words = this.#open(job, crew);
+    const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeCrew() : undefined;
+    const words = this.#open(job, group);
     const own = takeShare(words, job, this.#kernel(job), () => false);
-    const theirs = crew && drainSync(crew);
+    const theirs = group && drainSync(group);
     const trap = typeof own === 'object' ? own : theirs;
     if (!trap) return;
-    if (crew) void this.#dismiss(crew);
+    if (group) void this.#dismiss(group);
     throw trapError(job, trap);
   }
 
-  /** The crew, unless it works on an asynchronous call. */
-  #freeCrew(): Crew | undefined {
-    return this.#crew && !this.#current?.runsOn(this.#crew.words) ? this.#crew : undefined;
+  /** The group, unless it works on an asynchronous call. */
+  #freeCrew(): WorkerGroup | undefined {
+    return this.#group && !this.#current?.runsOn(this.#group.words) ? this.#group : undefined;
   }
 
-  /** The crew lost a worker: the call that it works on stops, and the next one starts a new crew. */
-  #lose(crew: Crew, why: string): void {
+  /** The group lost a worker: the call that it works on stops, and the next one starts a new group. */
+  #lose(group: WorkerGroup, why: string): void {
     const task = this.#current;
-    if (task?.runsOn(crew.words)) task.fail(trapError(task.job, { why }));
-    else void this.#dismiss(crew);
+    if (task?.runsOn(group.words)) task.fail(trapError(task.job, { why }));
+    else void this.#dismiss(group);
   }
 
-  #dismiss(crew: Crew): Promise<boolean> {
-    if (this.#crew === crew) this.#crew = undefined;
-    this.#dismissal = crew.dismiss();
+  #dismiss(group: WorkerGroup): Promise<boolean> {
+    if (this.#group === group) this.#group = undefined;
+    this.#dismissal = group.dismiss();
     return this.#dismissal;
   }
 
@@ -156,7 +156,7 @@ export class TilePool implements Pool {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.fail(disposedError());
-    if (this.#crew) void this.#dismiss(this.#crew);
+    if (this.#group) void this.#dismiss(this.#group);
   }
 }
 

@@ -1,6 +1,6 @@
 // Loads the kernels: which bytes, which memory flag, and the one place where exports get their types.
 
-import { RelposError } from '../errors.ts';
+import { RelposError } from '../arguments/errors.ts';
 import type { TileKernel } from '../threads/types.ts';
 import * as baseline from './generated/baseline.ts';
 import * as relaxed from './generated/relaxed.ts';

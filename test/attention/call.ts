@@ -1,6 +1,8 @@
 /** Calls of the library in terms of plain arrays, as the reference takes them. */
+
 import { expect } from 'vitest';
-import type { AttentionOptions, DType, Engine, Layout, Tensor } from '../../src/index.ts';
+import type { AttentionOptions, DType, Engine, Tensor } from '../../src/index.ts';
+import type { Layout } from '../../src/memory/layout.ts';
 import type { Inputs, Sizes } from '../reference/attention.ts';
 
 /** [B, heads, rows, width] in the given layout. */

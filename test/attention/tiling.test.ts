@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Cut, tiling } from '../../src/attention/tiling.ts';
-import type { Shape } from '../../src/plan.ts';
+import type { Shape } from '../../src/plan/plan.ts';
 
 const shape = (given: Partial<Shape>): Shape => ({ B: 1, H: 8, G: 8, L: 2048, S: 2048, D: 128, E: 128, ...given });
 const cut = (given: Partial<Cut> = {}): Cut => ({ threads: 1, relative: false, patient: true, ...given });

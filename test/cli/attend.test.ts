@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
-import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/cli/safetensors.ts';
+import { RelposError } from '../../src/arguments/errors.ts';
 import { Engine } from '../../src/engine.ts';
-import { RelposError } from '../../src/errors.ts';
+import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/safetensors/index.ts';
 import { blhd, f32, f64, type NaiveOptions, naive, noise, rotation, type Sizes, t5Bucket } from './naive.ts';
 import { folder, type Ran, relpos } from './process.ts';
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readSafetensors } from '../../src/cli/safetensors.ts';
 import { registry } from '../../src/encodings/registry.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
 import { goldenTolerance } from '../reference/golden-tolerance.ts';
 import { relpos } from './process.ts';
 

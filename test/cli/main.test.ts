@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
+import { RelposError } from '../../src/arguments/errors.ts';
 import { nearest, parseBytes, parseCommand } from '../../src/cli/args.ts';
 import { attend } from '../../src/cli/attend.ts';
 import { doctor } from '../../src/cli/doctor.ts';
@@ -10,7 +11,6 @@ import { compare, digits, median, showBytes, showTime } from '../../src/cli/repo
 import { oneLine } from '../../src/cli/text.ts';
 import { registry } from '../../src/encodings/registry.ts';
 import { Engine } from '../../src/engine.ts';
-import { RelposError } from '../../src/errors.ts';
 import { bytes as baseline } from '../../src/wasm/generated/baseline.ts';
 import { bytes as relaxed } from '../../src/wasm/generated/relaxed.ts';
 import { relpos } from './process.ts';

@@ -1,5 +1,5 @@
 /** Attention in f64, written from the formula, for the tests of the command line. Tensors are flat and in the order [B, H, L, D]. */
-import type { SafeTensor } from '../../src/cli/safetensors.ts';
+import type { SafeTensor } from '../../src/safetensors/index.ts';
 
 /** B, H, G, L, S, D, E of the library's documentation. */
 export interface Sizes {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { writeSafetensors } from '../../src/cli/safetensors.ts';
+import { writeSafetensors } from '../../src/safetensors/index.ts';
 import { f32, noise } from './naive.ts';
 
 /** The program as npm installs it: package.json, dist/cli/main.js and a link to it. */

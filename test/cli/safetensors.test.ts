@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readSafetensors, type SafeTensor, SafetensorsError, writeSafetensors } from '../../src/cli/safetensors.ts';
+import { readSafetensors, type SafeTensor, SafetensorsError, writeSafetensors } from '../../src/safetensors/index.ts';
 
 /** A file with this header text (or these bytes) and this many zero bytes of data. */
 function file(header: string | Uint8Array, dataBytes = 0, length?: bigint): Uint8Array {

@@ -21,7 +21,7 @@ const TYPES = { '.mjs': 'text/javascript', '.js': 'text/javascript', '.safetenso
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 const IMPORTS = {
   relpos: '/node_modules/relpos/dist/index.js',
-  'relpos/safetensors': '/node_modules/relpos/dist/cli/safetensors.js',
+  'relpos/safetensors': '/node_modules/relpos/dist/safetensors/index.js',
 };
 const PAGE = `<!doctype html><title>relpos</title>
 <script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>

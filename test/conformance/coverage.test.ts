@@ -1,9 +1,9 @@
 /** The cases miss nothing that the package has, and can tell one result from another. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readSafetensors } from '../../src/cli/safetensors.ts';
 import { registry } from '../../src/encodings/registry.ts';
 import * as relpos from '../../src/index.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
 import { cases } from './cases.ts';
 import { conform } from './conform.ts';
 import { encodingNames } from './golden.ts';

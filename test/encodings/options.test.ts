@@ -1,7 +1,6 @@
 /** What the constructors take and refuse: every kind of table, and messages that name the option. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readSafetensors } from '../../src/cli/safetensors.ts';
 import { registry } from '../../src/encodings/registry.ts';
 import {
   alibi,
@@ -21,7 +20,8 @@ import {
   t5,
   wavlm,
 } from '../../src/index.ts';
-import { Tensor } from '../../src/tensor.ts';
+import { Tensor } from '../../src/memory/tensor.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
 import { type Make, numbersOf, runGolden } from '../conformance/golden.ts';
 import { distance } from '../reference/tolerance.ts';
 

@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { mropeAxes } from '../../src/encodings/mrope.ts';
 import { type AxialRotaryOptions, axialRotary, type Encoding, mrope, rotary, rotaryFromConfig, xpos } from '../../src/index.ts';
-import type { Plan, Rotation } from '../../src/plan.ts';
+import type { Plan, Rotation } from '../../src/plan/plan.ts';
 import { MATH, noise, testEngine } from './rotary-help.ts';
 
 const engine = testEngine();

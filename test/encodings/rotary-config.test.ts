@@ -1,7 +1,7 @@
 // Reading configs of both generations, and what models do to the scale of their scores.
 
 import { describe, expect, it } from 'vitest';
-import { logarithm } from '../../src/hf/logarithm.ts';
+import { logarithm } from '../../src/huggingface/logarithm.ts';
 import { attentionScale, type RotaryFromConfigOptions, rotaryFromConfig } from '../../src/index.ts';
 import { MATH } from './rotary-help.ts';
 

@@ -2,9 +2,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readSafetensors, type SafeTensor } from '../../src/cli/safetensors.ts';
 import { registry } from '../../src/encodings/registry.ts';
 import { createEngine } from '../../src/index.ts';
+import { readSafetensors, type SafeTensor } from '../../src/safetensors/index.ts';
 
 const folder = new URL('../golden/', import.meta.url);
 

@@ -2,7 +2,7 @@
 
 import { createEngineSync } from '../../src/create.ts';
 import type { Engine } from '../../src/engine.ts';
-import type { Arithmetic } from '../../src/plan.ts';
+import type { Arithmetic } from '../../src/plan/plan.ts';
 
 /** Elementary functions for what is tested outside an engine. */
 export const MATH: Arithmetic = Math;

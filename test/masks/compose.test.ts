@@ -16,7 +16,7 @@ import {
   or,
   slidingWindow,
 } from '../../src/index.ts';
-import { Tensor } from '../../src/tensor.ts';
+import { Tensor } from '../../src/memory/tensor.ts';
 import { attend, expectSameBits, upload } from '../attention/call.ts';
 import { distance, draw } from '../reference/tolerance.ts';
 import { asTensors, expectMask, matrixOf, type Sees } from './support.ts';
@@ -121,10 +121,10 @@ describe('what a mask leaves alone', () => {
       [1, 1, 8, D],
       Float32Array.from({ length: 8 * D }, (_, n) => n % 3),
     );
-    const { byteLength } = q.home.arena.memory.buffer;
+    const { byteLength } = q.context.arena.memory.buffer;
     // Keys 0 … 191 lie at the very end of the memory, the others beyond it: to read one is a trap.
     const cut = 192;
-    const storage = { home: q.home, at: byteLength - cut * D * 4, bytes: cut * D * 4, hold: () => {}, release: () => {} };
+    const storage = { context: q.context, at: byteLength - cut * D * 4, bytes: cut * D * 4, hold: () => {}, release: () => {} };
     const k = new Tensor(storage as never, 'f32', [1, 1, S, D], [0, 0, D, 1], 0);
     const call = (mask: Mask) => () => engine.attentionSync(q, k, k, { mask });
     expect(call(documents({ keys: Array.from({ length: S }, (_, j) => (j < cut ? 1 : 0)), queries: Array(8).fill(1) }))).not.toThrow();

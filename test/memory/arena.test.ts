@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RelposError } from '../../src/index.ts';
-import { Arena, createMemory } from '../../src/wasm/memory.ts';
+import { Arena, createMemory } from '../../src/memory/arena.ts';
 
 const PAGE = 65536;
 const arenaOf = (bytes: number): Arena => {

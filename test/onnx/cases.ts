@@ -1,7 +1,7 @@
 /** The backend node tests of ONNX, read from test/golden/onnx (scripts/goldens/onnx_cases.py writes them). */
 import { readdirSync, readFileSync } from 'node:fs';
-import { readSafetensors, type SafeTensor } from '../../src/cli/safetensors.ts';
 import type { OnnxValue } from '../../src/onnx/index.ts';
+import { readSafetensors, type SafeTensor } from '../../src/safetensors/index.ts';
 
 export interface OnnxCase {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** What the operator says and its own cases leave out; and what is refused. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngineSync } from '../../src/index.ts';
+import { Tensor } from '../../src/memory/tensor.ts';
 import {
   groupQueryAttention,
   multiHeadAttention,
@@ -11,7 +12,6 @@ import {
   onnxRotaryEmbedding,
   rotaryEmbedding,
 } from '../../src/onnx/index.ts';
-import { Tensor } from '../../src/tensor.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 import { relativeError } from './compare.ts';

@@ -1,8 +1,8 @@
 /** mergeStates against the formula in f64, and bit for bit where the documentation says so. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hashBits } from '../../src/attention/selftest.ts';
 import { createEngine, type Engine, type Tensor } from '../../src/index.ts';
-import { hashBits } from '../../src/selftest.ts';
 import { bits, distance, noise } from './reference.ts';
 
 let engine: Engine;

@@ -3,7 +3,7 @@
  * decoder has so few numbers that its original can be right by luck; the error of the full pass of the same layer counts there too.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { readSafetensors } from '../../src/cli/safetensors.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
 
 const folder = new URL('../golden/', import.meta.url);
 

@@ -1,5 +1,5 @@
 /** What must hold of a pool on every runtime: plain functions that throw, so that any runner and any page can call them. */
-import { RelposError } from '../../src/errors.ts';
+import { RelposError } from '../../src/arguments/errors.ts';
 import type { WorkerLike } from '../../src/platform/handle.ts';
 import { createRig, type Rig } from './rig.ts';
 

@@ -1,0 +1,46 @@
+// Reading the tables of checkpoints: copies, layouts, sizes.
+
+import { Tensor } from '../memory/tensor.ts';
+import { describe, wrongType, wrongValue } from './check.ts';
+
+/** A table of numbers, row-major: a typed array, an array, or a tensor (copied when the encoding is made). */
+export type Table = Float32Array | Float64Array | readonly number[] | Tensor;
+
+/** A private copy of a table of any size. */
+export function readTable(where: string, name: string, given: unknown): Float32Array {
+  if (given instanceof Tensor) return given.toArray();
+  if (given instanceof Float32Array || given instanceof Float64Array || Array.isArray(given)) return Float32Array.from(given);
+  throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
+}
+
+/** A private copy of a table, its size checked. */
+export function copyTable(where: string, name: string, given: unknown, shape: readonly number[]): Float32Array {
+  const values = readTable(where, name, given);
+  expectSize(where, name, values, shape);
+  return values;
+}
+
+/** @throws RangeError unless the table has as many numbers as the shape */
+export function expectSize(where: string, name: string, values: Float32Array, shape: readonly number[]): void {
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (values.length !== size) throw wrongValue(where, name, `[${shape.join(', ')}], ${size} numbers`, `${values.length}`);
+}
+
+/** Rows of a table whose other dimensions are known. */
+export function rowsOf(where: string, name: string, values: Float32Array, width: number, known: string): number {
+  const rows = values.length / width;
+  if (!Number.isInteger(rows) || rows < 1) throw wrongValue(where, name, `[rows, ${known}]`, `${describe(values)}`);
+  return rows;
+}
+
+/** [rows, H, D] as [H, rows, D]: a projected table as a projection yields it, by head. */
+export function byHead(table: Float32Array, heads: number, width: number): Float32Array {
+  const rows = table.length / (heads * width);
+  const out = new Float32Array(table.length);
+  for (let row = 0; row < rows; row++) {
+    for (let h = 0; h < heads; h++) {
+      out.set(table.subarray((row * heads + h) * width, (row * heads + h + 1) * width), (h * rows + row) * width);
+    }
+  }
+  return out;
+}

@@ -1,0 +1,20 @@
+// A call of attention: one of equal lengths, or one on packed sequences.
+
+import type { Call, Context } from '../plan/context.ts';
+import type { AttentionOptions } from './options.ts';
+import { preparePacked } from './packed.ts';
+import { prepareOne } from './prepare.ts';
+
+/** Checks a call and gets everything ready for it. @throws before anything is changed */
+export function prepareAttention(
+  context: Context,
+  where: string,
+  q: unknown,
+  k: unknown,
+  v: unknown,
+  given: AttentionOptions,
+  withLse: boolean,
+): Call {
+  const packed = given?.queryOffsets !== undefined || given?.keyOffsets !== undefined;
+  return (packed ? preparePacked : prepareOne)(context, where, q, k, v, given, withLse);
+}

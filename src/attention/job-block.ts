@@ -1,0 +1,125 @@
+// The parameter blocks of a call, and the jobs that run over them.
+
+import type { CachedKeys } from '../kvcache/cached-keys.ts';
+import { type LoweredMasks, writeMasks } from '../masks/option.ts';
+import type { Layout } from '../memory/layout.ts';
+import { type Operands, writeTensor } from '../memory/operands.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Context } from '../plan/context.ts';
+import type { Place, Plan, Shape } from '../plan/plan.ts';
+import { prepareTerms } from '../plan/relative-terms.ts';
+import type { TableUse } from '../plan/table-cache.ts';
+import type { Job } from '../threads/types.ts';
+import * as field from '../wasm/generated/job.ts';
+import { writeBiases } from './biases.ts';
+import { normalizationFields, rotationTables, writeRotation } from './rotations.ts';
+import { scratchLayout } from './tiling.ts';
+
+/** A call at one place: the whole call, or one batch row of it if rows stand at different places. */
+export interface Placed {
+  readonly place: Place;
+  readonly first: number;
+  readonly last: number;
+  readonly plan: Plan;
+  readonly keys: Map<unknown, string>;
+  readonly masks: LoweredMasks;
+}
+
+/** What the jobs of a call have in common. */
+interface Ready {
+  readonly shape: Shape;
+  readonly layout: Layout;
+  readonly operands: Operands;
+  readonly cached: CachedKeys | undefined;
+  readonly cachedFields: readonly (readonly [number, number])[];
+  readonly scale: number;
+  readonly softcap: number;
+  readonly queries: number;
+  readonly lengthsAt: number;
+  readonly sinksAt: number;
+  readonly target: Tensor;
+  readonly lse: Tensor | undefined;
+}
+
+/** A parameter block of `attend`, and the scratch that it lays out. */
+interface WrittenJob {
+  readonly at: number;
+  readonly scratch: number;
+  /** Bytes of the records that a split of a tile leaves. */
+  readonly records: number;
+  readonly tables: readonly TableUse[];
+}
+
+export function writeJob(
+  ready: Ready,
+  { place, first, last, plan, keys, masks: loweredMasks }: Placed,
+  context: Context,
+  scope: Scope,
+): WrittenJob {
+  const { shape, layout, operands, cached, scale, softcap, queries, target, lse } = ready;
+  const { B, H, G, L, S, D, E } = shape;
+  const { rotation } = plan;
+  const tables = rotation && rotationTables(rotation, shape, place, context, scope);
+  const masks = writeMasks(loweredMasks, shape, place, context, scope);
+  const biases = writeBiases(plan, keys, masks.entries, shape, place, context, scope);
+  const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, scope) : [];
+  const unit = softcap ? 1 / softcap : 1;
+  const forTerms = { shape, place, tables: context.tables, scope, unit, scale, queries };
+  const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, forTerms);
+  const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
+  const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
+  const record = 32 + 4 * (Math.ceil(E / 8) * 8 + valueRows);
+  const scratch = scratchLayout(shape, parts.rows, parts.needs, record);
+  const at = scope.block(field.JOB_SIZE);
+
+  const writer = scope.writer(at);
+  writeTensor(writer, field.Q, operands.q, layout);
+  if (!cached && operands.k && operands.v) {
+    writeTensor(writer, field.K, operands.k, layout);
+    writeTensor(writer, field.V, operands.v, layout);
+  }
+  writeTensor(writer, field.OUT, target, layout);
+  [B, H, G, L, S, D, E].forEach((n, index) => {
+    writer.int(field.DIM_B + 4 * index, n);
+  });
+  writer
+    .int(field.LSE, lse ? lse.pointer : 0)
+    .f32(field.Q_SCALE, scale * unit)
+    .f32(field.CAP, softcap)
+    .int(field.FIRST, first)
+    .int(field.LAST, last)
+    .int(field.KEY_LENGTHS, ready.lengthsAt)
+    .int(field.SINKS, ready.sinksAt)
+    .int(field.QUERIES, queries)
+    .int(field.BIAS_COUNT, biases.count)
+    .int(field.BIASES, biases.at)
+    .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
+    .int(field.QUERY_BIAS, queryBias);
+  const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
+  for (const [name, value] of fields) writer.int(name, value);
+  if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
+  if (rotation && tables) writeRotation(writer, rotation, tables.q.at, cached?.storesRotated ? 0 : tables.k.at, shape);
+  return { at, scratch: scratch.bytes, records: parts.rows * record, tables: tables ? [tables.q, tables.k] : [] };
+}
+
+type Run = Omit<Job, 'scratch' | 'scratchStride'>;
+
+/** The jobs that fill the output: one, or one over the splits of the keys and one that folds them. Same bits either way. */
+export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, tiles: number, threads: number, scope: Scope): Run[] {
+  const [only] = jobs as [WrittenJob];
+  const used = (count: number): number => Math.max(1, Math.min(threads, count));
+  if (jobs.length > 1) {
+    const job = scope.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
+    return [{ kernel: 'attendRows', job, tiles, threads: used(tiles) }];
+  }
+  const job = only.at;
+  const splits = Math.ceil(S / field.SPLIT);
+  if (tiles >= threads || splits < 2) return [{ kernel: 'attend', job, tiles, threads: used(tiles) }];
+  const parts = scope.allocate(tiles * splits * only.records);
+  scope.writer(job).int(field.SPLITS, splits).int(field.PARTS, parts).int(field.PART_SIZE, only.records);
+  return [
+    { kernel: 'attendPart', job, tiles: tiles * splits, threads: used(tiles * splits) },
+    { kernel: 'attendFold', job, tiles, threads: 1 },
+  ];
+}

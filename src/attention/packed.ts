@@ -1,0 +1,212 @@
+// Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
+
+import { options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { checkOut, checkTensor } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
+import { DTYPES, makeTensor, Tensor } from '../memory/tensor.ts';
+import type { Call, Context } from '../plan/context.ts';
+import * as field from '../wasm/generated/job.ts';
+import { type AttentionOptions, OPTION_NAMES } from './options.ts';
+import { prepareOne } from './prepare.ts';
+
+/** Options that mean nothing to documents without padding. */
+const FOREIGN = ['layout', 'keyLengths', 'keyOffset', 'totalKeys', 'queryOffset', 'cache'] as const;
+
+/** Where a document's queries and keys lie. */
+interface Document {
+  readonly queries: readonly [number, number];
+  readonly keys: readonly [number, number];
+}
+
+/** Cumulative lengths: 0, …, n, never falling. */
+function offsetsOf(where: string, name: string, given: unknown, n: number): readonly number[] {
+  if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
+  const list = Array.from(given as ArrayLike<number>);
+  const fits =
+    list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => Number.isInteger(x) && x >= (list[i - 1] ?? 0));
+  if (!fits) throw wrongValue(where, name, `integers that rise from 0 to ${n}, the rows there are`, given);
+  return list;
+}
+
+function documentsOf(where: string, given: AttentionOptions, T: number, U: number): Document[] {
+  if (given.queryOffsets === undefined) throw wrongType(where, 'queryOffsets', 'cumulative lengths beside "keyOffsets"', undefined);
+  const queries = offsetsOf(where, 'queryOffsets', given.queryOffsets, T);
+  const keys = offsetsOf(where, given.keyOffsets === undefined ? 'queryOffsets' : 'keyOffsets', given.keyOffsets ?? given.queryOffsets, U);
+  if (keys.length !== queries.length)
+    throw wrongValue(where, 'keyOffsets', `${queries.length} numbers, as "queryOffsets" has`, `${keys.length}`);
+  const span = (list: readonly number[], n: number): [number, number] => [list[n] as number, list[n + 1] as number];
+  return queries.slice(1).map((_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
+}
+
+/** A document's part of the job. */
+interface Part {
+  readonly document: Document;
+  /** Pointer of its parameter block. */
+  readonly job: number;
+  readonly tiles: number;
+  readonly lse: Tensor | undefined;
+}
+
+/** Rows [from, to) of [T, heads, width] as [1, n, heads, width]. */
+function rowsOf(tensor: Tensor, [from, to]: readonly [number, number], scope: Scope): Tensor {
+  const [row, head, channel] = tensor.strides as [number, number, number];
+  const [, heads, width] = tensor.shape as [number, number, number];
+  const view = tensor.restride([1, to - from, heads, width], [0, row, head, channel], from * row);
+  scope.defer(() => view.dispose());
+  return view;
+}
+
+function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Tensor>): { T: number; U: number; H: number; E: number } {
+  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+  if (q.shape.length !== 3) throw wrongValue(where, 'q', 'shape [T, H, D], beside "queryOffsets"', shown(q));
+  if (k.shape.length !== 3 || k.shape[2] !== q.shape[2]) throw wrongValue(where, 'k', `shape [U, G, D=${q.shape[2]}]`, shown(k));
+  if (v.shape.length !== 3 || v.shape[0] !== k.shape[0] || v.shape[1] !== k.shape[1]) {
+    throw wrongValue(where, 'v', `shape [U=${k.shape[0]}, G=${k.shape[1]}, E]`, shown(v));
+  }
+  const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
+  return { T: size(q, 0), U: size(k, 0), H: size(q, 1), E: size(v, 2) };
+}
+
+/** Tiles of many jobs as one: its block, and how many tiles there are. */
+function joinJobs(jobs: readonly Part[], scope: Scope): { at: number; tiles: number } {
+  const starts = new Int32Array(jobs.length);
+  const pointers = new Int32Array(jobs.length);
+  let tiles = 0;
+  jobs.forEach((job, n) => {
+    starts[n] = tiles;
+    pointers[n] = job.job;
+    tiles += job.tiles;
+  });
+  const [startsAt, jobsAt] = [scope.upload(starts), scope.upload(pointers)];
+  const at = scope.block(field.MANY_SIZE);
+  scope.writer(at).int(field.MANY_COUNT, jobs.length).int(field.MANY_STARTS, startsAt).int(field.MANY_JOBS, jobsAt);
+  return { at, tiles };
+}
+
+/** Where a document's rows lie, as fields of the job block. */
+function pointersOf({ q, k, v }: Record<'q' | 'k' | 'v', Tensor>, out: Tensor, { queries, keys }: Document): (readonly [number, number])[] {
+  const at = (name: number, tensor: Tensor, row: number): readonly [number, number] => {
+    return [name + field.T_PTR, tensor.pointer + row * (tensor.strides[0] as number) * DTYPES[tensor.dtype].bytes];
+  };
+  return [at(field.Q, q, queries[0]), at(field.K, k, keys[0]), at(field.V, v, keys[0]), at(field.OUT, out, queries[0])];
+}
+
+/** The block of a document as long as another: all is the same but where its rows lie. */
+function sameBlock(job: number, pointers: readonly (readonly [number, number])[], context: Context, scope: Scope): number {
+  const at = scope.allocate(field.JOB_SIZE);
+  new Uint8Array(context.arena.memory.buffer).copyWithin(at, job, job + field.JOB_SIZE);
+  const writer = scope.writer(at);
+  for (const [name, pointer] of pointers) writer.int(name, pointer);
+  return at;
+}
+
+/** Floating-point operations below which waking other threads costs more than it gains. */
+const SMALL_WORK = 4e6;
+
+/** Checks a call on packed sequences and gets everything ready for it. @throws before anything is changed */
+export function preparePacked(
+  context: Context,
+  where: string,
+  q: unknown,
+  k: unknown,
+  v: unknown,
+  given: AttentionOptions,
+  withLse: boolean,
+): Call {
+  context.alive();
+  knownOptions(where, given, OPTION_NAMES);
+  const tensors = {
+    q: checkTensor(where, 'q', q, context),
+    k: checkTensor(where, 'k', k, context),
+    v: checkTensor(where, 'v', v, context),
+  };
+  for (const name of FOREIGN) {
+    if ((given as Record<string, unknown>)[name] !== undefined) throw wrongValue(where, name, 'nothing beside "queryOffsets"', 'a value');
+  }
+  const masks = given.mask === undefined ? [] : [given.mask].flat();
+  if (masks.some((mask) => mask instanceof Tensor)) throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
+  const { T, U, H, E } = checkShapes(where, tensors);
+  const documents = documentsOf(where, given, T, U);
+  const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;
+  const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], tensors, context);
+  const scope = new Scope(context.arena);
+  let target: Tensor | undefined;
+  let lse: Tensor | undefined;
+  /** One for every size; documents of the same share it. */
+  const calls = new Map<string, Call>();
+  const parts: Part[] = [];
+  const dispose = (): void => {
+    for (const call of calls.values()) call.release(true);
+    for (const part of parts) part.lse?.dispose();
+    if (target !== out) target?.dispose();
+    lse?.dispose();
+  };
+  try {
+    target = out && !signal ? out : makeTensor(context, where, [T, H, E], undefined, out?.dtype ?? 'f32');
+    lse = withLse ? makeTensor(context, where, [H, T]) : undefined;
+    for (const tensor of Object.values(tensors)) scope.defer(tensor.pin());
+    if (out) scope.defer(out.pin());
+    let bytes = 0;
+    let work = 0;
+    const borrow = (size: number): void => {
+      bytes = Math.max(bytes, size);
+    };
+    const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
+    // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
+    const order = documents.length ? [...documents].sort((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
+    for (const document of order) {
+      const { queries, keys } = document;
+      const size = `${queries[1] - queries[0]} ${keys[1] - keys[0]}`;
+      const pointers = pointersOf(tensors, target, document);
+      const own = lse && makeTensor(context, where, [H, queries[1] - queries[0]]);
+      const like = calls.get(size);
+      if (like) {
+        const job = sameBlock(like.job.job, [...pointers, [field.LSE, own ? own.pointer : 0]], context, scope);
+        parts.push({ document, job, tiles: like.job.tiles, lse: own });
+      } else {
+        const [x, y, z] = [rowsOf(tensors.q, queries, scope), rowsOf(tensors.k, keys, scope), rowsOf(tensors.v, keys, scope)];
+        const shared = { ...options, layout: 'blhd', out: rowsOf(target, queries, scope) } as const;
+        const call = prepareOne(context, where, x, y, z, shared, false, { scope, borrow });
+        calls.set(size, call);
+        scope.writer(call.job.job).int(field.LSE, own ? own.pointer : 0);
+        parts.push({ document, job: call.job.job, tiles: call.job.tiles, lse: own });
+      }
+      work += 4 * H * cost(document) * Math.max(E, tensors.q.shape[2] as number);
+    }
+    const { at, tiles } = joinJobs(parts, scope);
+    const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : context.threads, tiles));
+    const scratch = scope.allocate(bytes * threads);
+    const [result, states] = [target, lse];
+    return {
+      preparations: [...calls.values()].flatMap((call) => call.preparations),
+      job: { kernel: 'attendMany', job: at, tiles, scratch, scratchStride: bytes, threads },
+      finish() {
+        for (const call of calls.values()) call.finish();
+        for (const part of parts) {
+          if (states && part.lse) gather(states, part.lse, part.document.queries);
+          part.lse?.dispose();
+        }
+        if (out && result !== out) {
+          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          result.dispose();
+        }
+        return { out: out ?? result, ...(states && { lse: states }) };
+      },
+      release(failed) {
+        scope.release();
+        if (failed) dispose();
+      },
+    };
+  } catch (error) {
+    scope.release();
+    dispose();
+    throw error;
+  }
+}
+
+/** Puts the [H, n] of a document into its columns of [H, T]. */
+function gather(all: Tensor, part: Tensor, range: readonly [number, number]): void {
+  const columns = all.slice(null, range);
+  columns.set(part.toArray());
+  columns.dispose();
+}

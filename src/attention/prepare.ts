@@ -1,0 +1,169 @@
+// From a user's call to a job: check everything, lower the encodings to a plan, write the plan into a parameter block.
+
+import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import type { CachedKeys } from '../kvcache/cached-keys.ts';
+import { lowerMaskOption } from '../masks/option.ts';
+import { checkOut, checkTensor, type Operands } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { Call, Context } from '../plan/context.ts';
+import type { Place, Shape } from '../plan/plan.ts';
+import { mayBlock } from '../platform/host.ts';
+import type { Job } from '../threads/types.ts';
+import { type Placed, runsOf, writeJob } from './job-block.ts';
+import { lower } from './lower.ts';
+import { checkShapes, lengthsOf, numbersOf } from './operands.ts';
+import { type AttentionOptions, OPTION_NAMES } from './options.ts';
+import { placeOf, UNBOUNDED, visibleRange } from './place.ts';
+import { withNormalization } from './qk-norm.ts';
+import { SMALL_WORK, tiling } from './tiling.ts';
+
+/** The tensor that the kernels write: `out` itself, or one of the call's own that replaces its contents at the end. */
+function resultTensor(context: Context, where: string, shape: readonly number[], out: Tensor | undefined, staged: boolean): Tensor {
+  if (out && !staged) return out;
+  return makeTensor(context, where, shape, undefined, out?.dtype ?? 'f32');
+}
+
+function checkOperands(where: string, q: unknown, k: unknown, v: unknown, cache: unknown, context: Context): Operands {
+  const query = checkTensor(where, 'q', q, context);
+  if (cache !== undefined && (k ?? v ?? undefined) === undefined) return { q: query };
+  return { q: query, k: checkTensor(where, 'k', k, context), v: checkTensor(where, 'v', v, context) };
+}
+
+function cachedKeys(where: string, operands: Operands, given: AttentionOptions, context: Context): CachedKeys | undefined {
+  const { cache, keyLengths, queryOffset } = given;
+  if (cache === undefined) return undefined;
+  if (typeof cache?.use !== 'function') throw wrongType(where, 'cache', 'a cache from engine.kvCache', cache);
+  for (const name of ['keyOffset', 'totalKeys'] as const) {
+    if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "cache", which holds all keys', given[name]);
+  }
+  if (queryOffset !== undefined) integer(where, 'queryOffset', queryOffset, -UNBOUNDED, UNBOUNDED);
+  return cache.use(where, context, operands, { layout: given.layout, keyLengths, queryOffset });
+}
+
+function lowerAt(
+  where: string,
+  given: AttentionOptions,
+  shape: Shape,
+  place: Place,
+  cached: CachedKeys | undefined,
+  context: Context,
+): Placed {
+  const { left } = cached ?? {};
+  const window = left === undefined ? given.window : { ...given.window, left: Math.min(left, given.window?.left ?? left) };
+  const { first, last } = visibleRange(where, window === undefined ? given : { ...given, window }, place);
+  let { encoding, mask } = given;
+  if (cached?.encodings.length) {
+    encoding = [...new Set([...cached.encodings, ...(encoding === undefined ? [] : Array.isArray(encoding) ? encoding : [encoding])])];
+  }
+  if (cached?.masks.length) mask = [...cached.masks, ...(mask === undefined ? [] : Array.isArray(mask) ? mask : [mask])];
+  const { plan, keys } = lower(where, encoding, shape, place, context);
+  const normalized = withNormalization(where, plan, given.qkNorm, shape);
+  cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);
+  return { place, first, last, plan: normalized, keys, masks: lowerMaskOption(where, mask, shape, place, context) };
+}
+
+/** Where the call stands, or each batch row if they stand apart. */
+function placesOf(where: string, given: AttentionOptions, shape: Shape, cached: CachedKeys | undefined): Place[] {
+  if (!cached) return [placeOf(where, given, shape)];
+  const offsets = new Set(cached.queryOffsets);
+  const at = (queryOffset: number): Place => ({ queryOffset, keyOffset: 0, totalKeys: shape.S });
+  return offsets.size > 1 ? cached.queryOffsets.map(at) : [...offsets].map(at);
+}
+
+/** What a call that is part of another has from it: its scope, and a place that hears of the scratch a thread needs and provides it. */
+export interface Sharing {
+  readonly scope: Scope;
+  borrow(bytes: number): void;
+}
+
+/** Checks a call and gets everything ready for it. @throws before anything is changed */
+export function prepareOne(
+  context: Context,
+  where: string,
+  q: unknown,
+  k: unknown,
+  v: unknown,
+  given: AttentionOptions,
+  withLse: boolean,
+  sharing?: Sharing,
+): Call {
+  context.alive();
+  knownOptions(where, given, OPTION_NAMES);
+  const operands = checkOperands(where, q, k, v, given.cache, context);
+  const layout = oneOf(where, 'layout', given.layout ?? given.cache?.layout ?? 'bhld', ['bhld', 'blhd']);
+  const cached = cachedKeys(where, operands, given, context);
+  const shape = cached?.shape ?? checkShapes(where, operands.q, operands.k as Tensor, operands.v as Tensor, layout);
+  const { B, H, L, S, D, E } = shape;
+  const scale = given.scale === undefined ? 1 / Math.sqrt(D) : finite(where, 'scale', given.scale);
+  const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
+  const places = placesOf(where, given, shape, cached);
+  const [place] = places as [Place];
+  const sinks = given.sinks === 'smooth' ? new Float32Array(H) : numbersOf(where, 'sinks', given.sinks, H);
+  if (sinks && place.totalKeys !== S) {
+    throw wrongValue(where, 'sinks', 'none in a shard of the keys', 'some', 'they count once; give them to mergeStates');
+  }
+  const lengths = cached ? cached.lengths : lengthsOf(where, given.keyLengths, shape, place);
+  const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
+  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, { ...operands }, context);
+  if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
+    throw wrongType(where, 'onProgress', 'a function', given.onProgress);
+  if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
+    throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
+  }
+  const placed = places.map((one) => lowerAt(where, given, shape, one, cached, context));
+
+  const scope = sharing?.scope ?? new Scope(context.arena);
+  scope.defer(() => cached?.end());
+  const staged = given.signal !== undefined;
+  let target: Tensor | undefined;
+  let lse: Tensor | undefined;
+  try {
+    target = resultTensor(context, where, outShape, out, staged);
+    lse = withLse ? makeTensor(context, where, [B, H, L]) : undefined;
+    const storing = cached?.begin(where, scope) ?? [];
+    const cachedFields = cached?.fields(scope) ?? [];
+    const work = 4 * B * H * L * S * Math.max(D, E);
+    const threads = work < SMALL_WORK ? 1 : context.threads;
+    const relative = placed.some(({ plan }) => Boolean(plan.terms?.length || plan.valueTable));
+    const { queries, tiles } = tiling(shape, { threads, relative, patient: mayBlock() });
+    const lengthsAt = lengths?.some((length) => length !== S) ? scope.upload(lengths) : 0;
+    const sinksAt = sinks ? scope.upload(sinks) : 0;
+    const ready = { shape, layout, operands, cached, cachedFields, scale, softcap, queries, lengthsAt, sinksAt, target, lse };
+    const jobs = placed.map((one) => writeJob(ready, one, context, scope));
+    const scratchStride = Math.max(...jobs.map(({ scratch }) => scratch));
+    sharing?.borrow(scratchStride);
+    const runs = runsOf(jobs, shape, tiles, sharing ? 1 : threads, scope);
+    const scratch = sharing ? 0 : scope.allocate(scratchStride * Math.max(...runs.map((run) => run.threads)));
+    const [last, ...before] = runs.map((run): Job => ({ ...run, scratch, scratchStride })).reverse() as [Job, ...Job[]];
+    for (const tensor of Object.values(operands)) scope.defer(tensor.pin());
+    if (out) scope.defer(out.pin());
+
+    const tables = jobs.flatMap((one) => one.tables);
+    const result = target;
+    return {
+      preparations: [...storing, ...tables.flatMap((table) => table.jobs), ...before],
+      job: last,
+      finish() {
+        for (const table of tables) table.done();
+        if (out && result !== out) {
+          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          result.dispose();
+        }
+        cached?.commit();
+        return { out: out ?? result, ...(lse && { lse }) };
+      },
+      release(failed) {
+        scope.release();
+        if (!failed) return;
+        if (result !== out) result.dispose();
+        lse?.dispose();
+      },
+    };
+  } catch (error) {
+    scope.release();
+    if (target !== out) target?.dispose();
+    lse?.dispose();
+    throw error;
+  }
+}

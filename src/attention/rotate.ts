@@ -1,0 +1,112 @@
+// Rotation on its own: from a user's call to a job.
+
+import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyNumbers } from '../arguments/lists.ts';
+import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
+import { checkOut, writeTensor } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
+import { makeTensor, Tensor } from '../memory/tensor.ts';
+import type { Call, Context } from '../plan/context.ts';
+import type { Encoding } from '../plan/plan.ts';
+import * as field from '../wasm/generated/job.ts';
+import { checkRotation } from './lower.ts';
+
+/** Options of `rotate`. */
+export interface RotateOptions {
+  /**
+   * Position of each row, [L] or [B][L] in one array, [axes][L] or [axes][B][L] for an encoding of several axes; default `offset` …
+   * `offset + L − 1`. The encoding's own offset is added.
+   */
+  readonly positions?: PositionList;
+  /** Position of the first row when no positions are given; default 0. The encoding's own offset is added. */
+  readonly offset?: number;
+  /** True turns back: the inverse of the same call without it. */
+  readonly inverse?: boolean;
+  /** Whether `x` turns as queries (default) or as keys; most schemes treat them alike. */
+  readonly role?: 'query' | 'key';
+  /** `'bhld'` (default) or `'blhd'`. */
+  readonly layout?: 'bhld' | 'blhd';
+  /** Written instead of a new tensor. May be `x` itself, else may not overlap it. */
+  readonly out?: Tensor;
+}
+
+/** Rows of one (batch, head) that a tile turns. */
+const TILE_ROWS = 64;
+/** Channels in all below which the work stays on the caller's thread. */
+const SMALL_WORK = 262_144;
+
+/** Checks a call of `rotate` and gets everything ready for it. */
+export function prepareRotation(context: Context, where: string, x: unknown, encoding: Encoding, given: RotateOptions): Call {
+  context.alive();
+  knownOptions(where, given, ['positions', 'offset', 'inverse', 'role', 'layout', 'out']);
+  if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
+  if (x.context !== context) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
+  const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
+  if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
+  if (x.dtype === 'i8' || x.dtype === 'i32') throw wrongType(where, 'x', 'a tensor of f32, f16 or bf16', x.dtype);
+  const [B, second, third, D] = x.shape as [number, number, number, number];
+  const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
+  const inverse = boolean(where, 'inverse', given.inverse ?? false);
+  const role = oneOf(where, 'role', given.role ?? 'query', ['query', 'key']);
+  const offset = finite(where, 'offset', given.offset ?? 0);
+  const list = given.positions === undefined ? undefined : copyNumbers(where, 'positions', given.positions);
+  if (typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  const length = list ? lengthOf(list) : L + offset;
+  const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
+  if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
+  checkRotation(where, `encoding (${encoding.name})`, rotation, D);
+  const axes = rotation.frequencies.length / (rotation.dim / 2);
+  const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });
+  const out = given.out === undefined || given.out === x ? given.out : checkOut(where, given.out, x.shape, { x }, context);
+
+  const scope = new Scope(context.arena);
+  let target: Tensor | undefined;
+  try {
+    target = out ?? makeTensor(context, where, x.shape);
+    const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
+    const chosen = positions ?? (role === 'query' ? rotation.queryPositions : rotation.keyPositions);
+    const table = chosen
+      ? context.tables.explicit(rotation, inverse, chosen, L, B, scope, role === 'key')
+      : context.tables.positions(shifted, inverse, 0, Math.max(1, L), scope, role === 'key');
+    const { layout: one, layoutOut: other = one } = rotation;
+    const [from, to] = inverse ? [other, one] : [one, other];
+    const tiles = B * H * Math.ceil(L / TILE_ROWS);
+    const threads = Math.max(1, Math.min(x.size < SMALL_WORK ? 1 : context.threads, tiles));
+    const scratchStride = Math.ceil((8 * D) / 64) * 64;
+    const scratch = scope.allocate(scratchStride * threads);
+    const job = scope.block(field.JOB_SIZE);
+    scope.defer(x.pin());
+    if (out) scope.defer(out.pin());
+    const writer = scope.writer(job);
+    writeTensor(writer, field.Q, x, layout);
+    writeTensor(writer, field.OUT, target, layout);
+    writer
+      .int(field.DIM_H, H)
+      .int(field.DIM_L, L)
+      .int(field.DIM_D, D)
+      .int(field.QUERIES, TILE_ROWS)
+      .int(field.ROTATE_Q, table.at)
+      .int(field.ROTATE_Q_BATCH, chosen?.batched ? L * rotation.dim * 4 : 0)
+      .int(field.ROTATE_DIM, rotation.dim)
+      .int(field.ROTATE_START, rotation.start ?? 0)
+      .int(field.ROTATE_PAIRS_IN, from === 'pairs' ? 1 : 0)
+      .int(field.ROTATE_PAIRS_OUT, to === 'pairs' ? 1 : 0);
+    const result = target;
+    return {
+      preparations: table.jobs,
+      job: { kernel: 'rotate', job, tiles, scratch, scratchStride, threads },
+      finish() {
+        table.done();
+        return { out: result };
+      },
+      release(failed) {
+        scope.release();
+        if (failed && result !== out) result.dispose();
+      },
+    };
+  } catch (error) {
+    scope.release();
+    if (target !== out) target?.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+// Does this host compute what every host must? Fixed inputs, a plain f64 evaluation, and the known bits.
+
+import { RelposError } from '../arguments/errors.ts';
+import { alibi } from '../encodings/alibi.ts';
+import { rotary } from '../encodings/rotary.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { AttentionOptions } from './options.ts';
+
+/** What of an engine is tested. */
+interface Tested {
+  tensor(shape: readonly number[], data: Float32Array): Tensor;
+  attention(q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Promise<Tensor>;
+}
+
+/** What `selfTest` found. */
+export interface SelfTestReport {
+  readonly passed: true;
+  /** FNV-1a of the output bits, 8 hexadecimal digits. */
+  readonly hash: string;
+  /** Largest difference from the f64 evaluation of the first case. */
+  readonly error: number;
+}
+
+/** The bits in reproducible precision. */
+const HASH = 'a6d19a34';
+/** Far above rounding, far below any real defect: outputs are of order 1. */
+const TOLERANCE = 1e-5;
+
+/** FNV-1a, 32 bits, over the bytes of an array. */
+export function hashBits(data: Float32Array, seed = 0x811c9dc5): number {
+  let hash = seed;
+  for (const byte of new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
+}
+
+/** Numbers in [−1, 1) by a linear congruential generator; integer arithmetic, the same everywhere. */
+export function testNumbers(count: number, seed: number): Float32Array {
+  let state = seed >>> 0;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) / 2 ** 23 - 1;
+  });
+}
+
+/** Attention of one head without options, in f64, compared only with a tolerance. */
+function plain(q: Float32Array, k: Float32Array, v: Float32Array, L: number, S: number, D: number): Float64Array {
+  const out = new Float64Array(L * D);
+  for (let i = 0; i < L; i++) {
+    const weights = Array.from({ length: S }, (_, j) => {
+      let dot = 0;
+      for (let d = 0; d < D; d++) dot += (q[i * D + d] as number) * (k[j * D + d] as number);
+      return Math.exp(dot / Math.sqrt(D));
+    });
+    const sum = weights.reduce((a, b) => a + b, 0);
+    for (let j = 0; j < S; j++)
+      for (let d = 0; d < D; d++) out[i * D + d] = (out[i * D + d] as number) + ((weights[j] as number) / sum) * (v[j * D + d] as number);
+  }
+  return out;
+}
+
+export async function selfTest(engine: Tested, exact: boolean): Promise<SelfTestReport> {
+  const [L, S, D] = [37, 131, 20];
+  const data = { q: testNumbers(L * D, 1), k: testNumbers(S * D, 2), v: testNumbers(S * D, 3) };
+  const q = engine.tensor([1, 1, L, D], data.q);
+  const k = engine.tensor([1, 1, S, D], data.k);
+  const v = engine.tensor([1, 1, S, D], data.v);
+  const first = await engine.attention(q, k, v);
+  const encoding = [rotary({ dim: 20, theta: 10000, layout: 'halves' }), alibi({ heads: 1 })];
+  const second = await engine.attention(q, k, v, { encoding, causal: true, softcap: 5 });
+  const outputs = [first.toArray(), second.toArray()];
+  for (const tensor of [q, k, v, first, second]) tensor.dispose();
+  const reference = plain(data.q, data.k, data.v, L, S, D);
+  const error = reference.reduce((worst, x, n) => Math.max(worst, Math.abs(x - (outputs[0]?.[n] as number))), 0);
+  const hash = outputs
+    .reduce((seed, output) => hashBits(output, seed), 0x811c9dc5)
+    .toString(16)
+    .padStart(8, '0');
+  if (!(error < TOLERANCE)) throw new RelposError('kernel-trap', `self-test: the kernels are off by ${error} from an f64 evaluation`);
+  if (exact && hash !== HASH) throw new RelposError('kernel-trap', `self-test: the output bits hash to ${hash}, not to ${HASH}`);
+  return { passed: true, hash, error };
+}

@@ -1,0 +1,135 @@
+// The probabilities themselves, for pictures and debugging: attention whose values are the columns of the identity, by the same kernels.
+
+import { wrongType, wrongValue } from '../arguments/check.ts';
+import type { Mask } from '../masks/mask.ts';
+import { NONE } from '../masks/runs.ts';
+import { checkTensor } from '../memory/operands.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { Call, Context } from '../plan/context.ts';
+import type { Encoding } from '../plan/plan.ts';
+import type { AttentionOptions } from './options.ts';
+import { prepareOne } from './prepare.ts';
+
+/** Options of `attentionWeights`: those of `attention` without `out`, and the window wanted. */
+export interface WeightsOptions extends Omit<AttentionOptions, 'out' | 'onProgress' | 'queryOffsets' | 'keyOffsets' | 'cache'> {
+  /** Queries [start, end) whose rows are wanted; default all. */
+  readonly queries?: readonly [number, number];
+  /** Keys [start, end) whose columns are wanted; default all. They are cut from whole rows: a window's rows do not sum to 1. */
+  readonly keys?: readonly [number, number];
+}
+
+/** Most probabilities of one call. */
+const MOST = 2 ** 24;
+/** Columns at a time: the widest value head. */
+const WIDEST = 512;
+
+/** Runs as many calls as it takes, one after another: yields a call, is sent its result. */
+export type Steps<T> = Generator<Call, T, { out: Tensor; lse?: Tensor }>;
+
+function windowOf(where: string, name: string, given: unknown, n: number): readonly [number, number] {
+  if (given === undefined) return [0, n];
+  if (!Array.isArray(given) || given.length !== 2) throw wrongType(where, name, '[start, end]', given);
+  const [start, end] = given as [number, number];
+  const fits = Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= n;
+  if (!fits) throw wrongValue(where, name, `[start, end] with 0 ≤ start ≤ end ≤ ${n}`, given);
+  return [start, end];
+}
+
+/** No key for the queries outside the window: they cost nothing then. */
+const onlyQueries = ([start, end]: readonly [number, number]): Mask => ({
+  name: 'queries',
+  rows: ({ keys }) => ({ batched: false, runs: ({ index }) => (start <= index && index < end && keys ? [0, keys] : NONE) }),
+});
+
+const plain: WeakMap<Encoding, Encoding> = new WeakMap();
+
+/** The encoding without what it adds to v; its width is then of no matter. */
+function withoutValues(encoding: Encoding): Encoding {
+  if (typeof encoding?.lower !== 'function') return encoding;
+  let found = plain.get(encoding);
+  if (!found) {
+    found = {
+      name: encoding.name,
+      lower(context) {
+        const { valueTable: _, ...plan } = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
+        return plan;
+      },
+    };
+    plain.set(encoding, found);
+  }
+  return found;
+}
+
+/** v[j, e] = 1 where j = first + e: rows of one line that holds a single 1, each a place to the left of the one before. */
+function identity(line: Tensor, [B, G, S, E]: readonly [number, number, number, number], blhd: boolean, first: number): Tensor {
+  line.set(Float32Array.from({ length: line.size }, (_, n) => (n === S - 1 - first ? 1 : 0)));
+  return blhd ? line.restride([B, S, G, E], [0, -1, 0, 1], S - 1) : line.restride([B, G, S, E], [0, 0, -1, 1], S - 1);
+}
+
+/** Checks the call and takes it slice by slice of the keys. */
+export function* weightsSteps(context: Context, where: string, q: unknown, k: unknown, given: WeightsOptions): Steps<Tensor> {
+  context.alive();
+  const { queries: wantedQueries, keys: wantedKeys, ...options } = given;
+  for (const name of ['out', 'onProgress', 'queryOffsets', 'keyOffsets', 'cache']) {
+    if (name in options) throw new TypeError(`${where}: "options" has no "${name}"`);
+  }
+  const keys = checkTensor(where, 'k', k, context);
+  const queries = checkTensor(where, 'q', q, context);
+  const blhd = options.layout === 'blhd';
+  const [head, row] = blhd ? [2, 1] : [1, 2];
+  for (const [name, tensor] of Object.entries({ q: queries, k: keys })) {
+    if (tensor.shape.length !== 4) throw wrongValue(where, name, 'a shape of 4 dimensions', `[${tensor.shape.join(', ')}]`);
+  }
+  const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
+  const [B, H, L, G, S] = [size(queries, 0), size(queries, head), size(queries, row), size(keys, head), size(keys, row)];
+  const rows = windowOf(where, 'queries', wantedQueries, L);
+  const columns = windowOf(where, 'keys', wantedKeys, S);
+  const wanted = [B, H, rows[1] - rows[0], columns[1] - columns[0]];
+  const total = wanted.reduce((a, n) => a * n, 1);
+  if (total > MOST) {
+    throw wrongValue(
+      where,
+      'queries, keys',
+      `a window of at most 2^24 = ${MOST} probabilities`,
+      `[${wanted.join(', ')}], ${total} of them`,
+    );
+  }
+  const most = Math.min(WIDEST, columns[1] - columns[0], Math.floor(MOST / Math.max(1, B * H * L)));
+  const width = Math.max(1, most);
+  const masks = options.mask === undefined ? [] : Array.isArray(options.mask) ? options.mask : [options.mask];
+  const { encoding } = options;
+  const call = {
+    ...options,
+    mask: [...masks, onlyQueries(rows)],
+    ...(encoding !== undefined && {
+      encoding: Array.isArray(encoding) ? encoding.map(withoutValues) : withoutValues(encoding as Encoding),
+    }),
+  };
+  const result = makeTensor(context, where, wanted);
+  const line = makeTensor(context, where, [S + width]);
+  let done = false;
+  try {
+    // A first call even if there is nothing to do: it checks the arguments.
+    for (let first = columns[0]; first < columns[1] || first === columns[0]; first += width) {
+      const v = identity(line, [B, G, S, width], blhd, first);
+      let out: Tensor | undefined;
+      try {
+        ({ out } = yield prepareOne(context, where, q, k, v, call, false));
+        const count = Math.min(width, columns[1] - first);
+        const order = blhd ? out.permute(0, 2, 1, 3) : out;
+        const part = order.slice(null, null, [rows[0], rows[1]], [0, count]);
+        const to = result.slice(null, null, null, [first - columns[0], first - columns[0] + count]);
+        to.set(part.toArray());
+        for (const tensor of [part, to, ...(order === out ? [] : [order])]) tensor.dispose();
+      } finally {
+        out?.dispose();
+        v.dispose();
+      }
+    }
+    done = true;
+    return result;
+  } finally {
+    line.dispose();
+    if (!done) result.dispose();
+  }
+}

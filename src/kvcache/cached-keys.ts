@@ -1,0 +1,29 @@
+import type { Mask } from '../masks/mask.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
+import type { Job } from '../threads/types.ts';
+
+/** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
+export interface CachedKeys {
+  readonly shape: Shape;
+  /** Position of query 0 of each batch row. */
+  readonly queryOffsets: readonly number[];
+  /** Keys of each batch row that count. */
+  readonly lengths: Int32Array;
+  /** Keys before a query that it sees; undefined: no bound, or one in the masks. */
+  readonly left: number | undefined;
+  readonly masks: readonly Mask[];
+  readonly encodings: readonly Encoding[];
+  /** True if the keys are stored rotated. */
+  readonly storesRotated: boolean;
+  /** @throws RangeError if the stored keys do not go with the call's rotation */
+  checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void;
+  /** Reserves what the new keys need; the jobs that store them. */
+  begin(where: string, scope: Scope): readonly Job[];
+  /** K, V and their pages, as fields of the job block. */
+  fields(scope: Scope): readonly (readonly [number, number])[];
+  /** The jobs have run: from here on the new keys are there. */
+  commit(): void;
+  /** The call is over. Without `commit` the cache is as it was. */
+  end(): void;
+}

@@ -1,0 +1,303 @@
+// The cache of keys and values, as its user sees it.
+
+import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { makeDisposable } from '../memory/dispose.ts';
+import type { Layout } from '../memory/layout.ts';
+import { checkTensor, type Operands } from '../memory/operands.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Context } from '../plan/context.ts';
+import type { Encoding } from '../plan/plan.ts';
+import type { Job } from '../threads/types.ts';
+import type { CachedKeys } from './cached-keys.ts';
+import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
+import type { CacheDType } from './store.ts';
+import { CacheUse, checkCounts, checkNewRows, type UseOptions } from './use.ts';
+
+/** Options of `engine.kvCache`. */
+export interface KVCacheOptions {
+  /** Batch rows, B. */
+  readonly batch: number;
+  /** Key and value heads, G. */
+  readonly heads: number;
+  /** Width of a key head, D. */
+  readonly headDim: number;
+  /** Width of a value head, E; default D. */
+  readonly valueDim?: number;
+  /** Most keys that a batch row holds at once. Their memory is reserved when the cache is made. */
+  readonly capacity: number;
+  /**
+   * How keys and values are stored; default `'f32'`, which changes no bit. `'f16'` and `'bf16'` round each number (relative error 2^−11 and
+   * 2^−8 at most); `'i8'` gives every row of every head one scale s = max |x| / 127 and rounds x/s, so that a number is off by s/2 at
+   * most: with q·k over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output.
+   */
+  readonly dtype?: CacheDType;
+  /** Keys of a page, a power of two ≥ 8; default 64. A fork copies a page when it writes to it, a window gives back whole pages. */
+  readonly pageSize?: number;
+  /**
+   * Every query sees the `left` keys before its own and the first `sinks` keys of all, and no others before it. Keys that no later query
+   * can see are given back, so that `capacity` bounds the keys of the window instead of the sequence; positions go on counting. The window
+   * holds in every call with the cache and may be narrowed there. Capacity must be left + sinks + 2 or more: between two appends the cache
+   * holds what the first of them saw, so that it can be taken back.
+   */
+  readonly window?: { readonly left: number; readonly sinks?: number };
+  /** Joins the encodings of every call with this cache; with `rotate: 'on-append'` it must be one that rotates and does nothing else. */
+  readonly encoding?: Encoding;
+  /**
+   * `'on-append'` (default if there is an `encoding`): keys are rotated once, when they are stored. `'on-read'` (default otherwise): they
+   * are stored as they come and rotated in each call, which is what rotations need that change with the length (dynamic NTK, LongRoPE) and
+   * calls with encodings of their own. The outputs are the same, bit for bit with f32.
+   */
+  readonly rotate?: 'on-append' | 'on-read';
+  /** Order of the dimensions of k and v, and default of calls with this cache; default `'bhld'`. */
+  readonly layout?: Layout;
+}
+
+/** Options of `KVCache.append`. */
+export interface AppendOptions {
+  /** Length of each row after the append, as far as rows take fewer than n: [B], each in its present length … that + n. */
+  readonly lengths?: Int32Array | readonly number[];
+  /** Which rows of the cache k and v are for, if not all: their batch size is that of this list. */
+  readonly rows?: readonly number[];
+}
+
+const MOST_KEYS = 2 ** 30;
+
+function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
+  const known = ['batch', 'heads', 'headDim', 'valueDim', 'capacity', 'dtype', 'pageSize', 'window', 'encoding', 'rotate', 'layout'];
+  knownOptions(where, given, known);
+  const B = integer(where, 'batch', given.batch, 1, 65536);
+  const G = integer(where, 'heads', given.heads, 1, 65536);
+  const D = integer(where, 'headDim', given.headDim, 1, 512);
+  const E = integer(where, 'valueDim', given.valueDim ?? D, 1, 512);
+  const capacity = integer(where, 'capacity', given.capacity, 1, MOST_KEYS);
+  const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', ['f32', 'f16', 'bf16', 'i8']);
+  const pageSize = integer(where, 'pageSize', given.pageSize ?? 64, 8, 65536);
+  if (pageSize & (pageSize - 1)) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
+  const { left, sinks } = checkWindow(where, given.window, capacity);
+  const { encoding } = given;
+  if (encoding !== undefined && typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding', encoding);
+  const rotate = oneOf(where, 'rotate', given.rotate ?? (encoding ? 'on-append' : 'on-read'), ['on-append', 'on-read']);
+  if (rotate === 'on-append' && !encoding) throw wrongType(where, 'encoding', "an encoding beside rotate: 'on-append'", encoding);
+  return {
+    shape: { B, G, D, E },
+    dtype,
+    bounds: { capacity, shift: 31 - Math.clz32(pageSize), sinks, ...(left !== undefined && { left }) },
+    encoding,
+    rotatesOnAppend: rotate === 'on-append',
+    layout: oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']),
+  };
+}
+
+function checkWindow(where: string, given: KVCacheOptions['window'], capacity: number): { left?: number; sinks: number } {
+  if (given === undefined) return { sinks: 0 };
+  knownOptions(where, given, ['left', 'sinks']);
+  const left = integer(where, 'window.left', given.left, 0, MOST_KEYS);
+  const sinks = integer(where, 'window.sinks', given.sinks ?? 0, 0, MOST_KEYS);
+  const least = left + sinks + 2;
+  if (capacity < least) throw wrongValue(where, 'capacity', `at least window.left + window.sinks + 2 = ${least}`, capacity);
+  return { left, sinks };
+}
+
+/** @throws TypeError, RangeError; bytes that a cache of these options reserves */
+export function cacheBytes(where: string, given: KVCacheOptions): number {
+  return bytesOf(checkOptions(where, given));
+}
+
+/**
+ * Keys and values of the tokens so far, in the engine's memory. Made by `engine.kvCache`, owned by the caller, who ends it with
+ * `dispose()` or `using`. `attention(q, k, v, { cache })` appends k and v, then attends to all that is stored.
+ *
+ * Memory is reserved once, in pages; appending allocates nothing but a table of their addresses. A fork shares pages until it writes.
+ *
+ * @example
+ * ```ts
+ * const engine = await createEngine({ threads: 1 });
+ * const encoding = rotary({ dim: 8, theta: 10000, layout: 'halves' });
+ * const cache = engine.kvCache({ batch: 1, heads: 2, headDim: 8, capacity: 100, encoding });
+ * const token = () => engine.tensor([1, 2, 1, 8], Float32Array.from({ length: 16 }, (_, n) => n / 16));
+ * for (let step = 0; step < 3; step++) await engine.attention(token(), token(), token(), { cache, causal: true });
+ * cache.length; // 3
+ * engine.dispose();
+ * ```
+ */
+export class KVCache {
+  declare [Symbol.dispose]: () => void;
+  readonly #core: CacheCore;
+
+  /** @internal */
+  constructor(core: CacheCore) {
+    this.#core = core;
+  }
+
+  /** Keys of the longest batch row, those included that left its window: the position of its next key. */
+  get length(): number {
+    return this.lengths.reduce((most, n) => Math.max(most, n), 0);
+  }
+
+  /** Keys of each batch row, those included that left its window: [B]. */
+  get lengths(): number[] {
+    this.#core.alive();
+    return this.#core.rows.map(({ length }) => length);
+  }
+
+  /** Most keys that a batch row holds at once. */
+  get capacity(): number {
+    return this.#core.spec.bounds.capacity;
+  }
+
+  get dtype(): CacheDType {
+    return this.#core.spec.dtype;
+  }
+
+  get disposed(): boolean {
+    return this.#core.disposed;
+  }
+
+  /**
+   * Stores keys and values behind those that are there; rotates the keys first if the cache does so on append. Done when it returns.
+   *
+   * @param k [B, G, n, D], or in the cache's layout `'blhd'` [B, n, G, D]; f32, f16 or bf16, any strides
+   * @param v [B, G, n, E] likewise
+   * @throws TypeError, RangeError if an argument is wrong or a row has no room for its keys; nothing is changed then
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if a fork needs a page
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const cache = engine.kvCache({ batch: 2, heads: 1, headDim: 4, capacity: 16 });
+   * cache.append(engine.tensor([2, 1, 5, 4]), engine.tensor([2, 1, 5, 4]), { lengths: [5, 3] });
+   * cache.lengths; // [5, 3]
+   * engine.dispose();
+   * ```
+   */
+  append(k: Tensor, v: Tensor, options: AppendOptions = {}): this {
+    const where = 'append';
+    const core = this.#core;
+    core.free(where);
+    const { context, spec } = core;
+    knownOptions(where, options, ['lengths', 'rows']);
+    checkTensor(where, 'k', k, context);
+    checkTensor(where, 'v', v, context);
+    const order = this.#order(where, options.rows);
+    const n = checkNewRows(where, spec, k, v, spec.layout, order.length);
+    const taken = checkCounts(
+      where,
+      'lengths',
+      options.lengths,
+      n,
+      order.map((b) => this.lengths[b] as number),
+    );
+    const counts = core.rows.map((_, b) => (order.includes(b) ? (taken[order.indexOf(b)] as number) : 0));
+    core.checkGrowth(where, counts);
+    const longest = Math.max(...core.rows.map(({ length }, b) => length + (counts[b] as number)));
+    const rotation = n ? core.rotationFor(where, n, longest) : undefined;
+    if (counts.some((count) => count > 0)) core.grow({ k, v, layout: spec.layout }, order, counts, rotation);
+    return this;
+  }
+
+  #order(where: string, given: AppendOptions['rows']): number[] {
+    const { B } = this.#core.spec.shape;
+    if (given === undefined) return Array.from({ length: B }, (_, b) => b);
+    if (!Array.isArray(given)) throw wrongType(where, 'rows', 'an array of batch rows', given);
+    const order = given.map((b: unknown, n) => integer(where, `rows[${n}]`, b, 0, B - 1));
+    if (!order.length || new Set(order).size !== order.length) throw wrongValue(where, 'rows', 'some rows, none of them twice', given);
+    return order;
+  }
+
+  /**
+   * Forgets all keys but the first ones.
+   *
+   * @param length keys that remain: one number for all rows, or one per row; rows that have fewer stay as they are
+   * @throws TypeError, RangeError if it is none, or if a window would need keys that are gone; nothing is changed then
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way
+   */
+  truncate(length: number | readonly number[] | Int32Array): this {
+    const where = 'truncate';
+    this.#core.free(where);
+    const { B } = this.#core.spec.shape;
+    const list = typeof length === 'number' ? Array.from({ length: B }, () => length) : length;
+    if (!Array.isArray(list) && !(list instanceof Int32Array)) throw wrongType(where, 'length', 'a number or one per row', length);
+    if (list.length !== B) throw wrongValue(where, 'length', `a number or B=${B} of them`, `${list.length}`);
+    this.#core.truncate(
+      where,
+      Array.from(list, (n: unknown, b) => integer(where, typeof length === 'number' ? 'length' : `length[${b}]`, n, 0)),
+    );
+    return this;
+  }
+
+  /** Forgets all keys. The memory stays reserved. */
+  reset(): this {
+    return this.truncate(0);
+  }
+
+  /**
+   * Another cache with the same keys, at the cost of a list: the two share all pages, and the page that one of them writes to is copied
+   * first. A page that only one of them holds any more counts towards that one; the pages that forks need beyond the reservation are
+   * taken when they are first written and given back when they are free. Each of the two is disposed by itself, in any order.
+   *
+   * @throws RelposError `disposed`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const prompt = engine.kvCache({ batch: 1, heads: 1, headDim: 4, capacity: 1000 });
+   * prompt.append(engine.tensor([1, 1, 500, 4]), engine.tensor([1, 1, 500, 4]));
+   * const beams = [prompt.fork(), prompt.fork()];
+   * beams[0].append(engine.tensor([1, 1, 1, 4]), engine.tensor([1, 1, 1, 4]));
+   * [prompt.length, beams[0].length, beams[1].length]; // [500, 501, 500]
+   * engine.dispose();
+   * ```
+   */
+  fork(): KVCache {
+    this.#core.alive();
+    return new KVCache(this.#core.fork());
+  }
+
+  /**
+   * Rotates the stored keys on by `delta` positions, as if each stood so much further. A pure rotation: the factor that some schemes
+   * multiply cosine and sine with is in the keys already and is not applied again. Each call rounds once (f32: 2^−24 of a pair's length,
+   * other types as storing does).
+   *
+   * @throws TypeError if `delta` is not a number
+   * @throws RangeError if the cache does not rotate on append
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if pages must be copied
+   */
+  shift(delta: number): this {
+    const where = 'shift';
+    const core = this.#core;
+    core.free(where);
+    finite(where, 'delta', delta);
+    if (!core.spec.rotatesOnAppend) throw wrongValue(where, 'cache', "a cache with rotate: 'on-append'", "one with rotate: 'on-read'");
+    const rotation = this.length ? core.rotationFor(where, this.length, this.length) : undefined;
+    if (rotation) core.shift(rotation, delta);
+    return this;
+  }
+
+  /** Gives the pages back that no fork needs; once a call that is under way has ended. A second call does nothing. */
+  dispose(): void {
+    this.#core.dispose();
+  }
+
+  /** @internal What `attention` needs for one call. */
+  use(
+    where: string,
+    context: Context,
+    operands: Operands,
+    options: Omit<UseOptions, 'layout'> & { layout: Layout | undefined },
+  ): CachedKeys {
+    if (this.#core.context !== context) throw wrongValue(where, 'cache', 'a cache of this engine', 'one of another engine');
+    this.#core.alive();
+    return new CacheUse(this.#core, where, operands, { ...options, layout: options.layout ?? this.#core.spec.layout });
+  }
+
+  /** @internal Default layout of calls. */
+  get layout(): Layout {
+    return this.#core.spec.layout;
+  }
+}
+
+makeDisposable(KVCache.prototype);
+
+/** @throws TypeError, RangeError, RelposError `out-of-memory` */
+export function makeCache(context: Context, runSync: (job: Job) => void, where: string, given: KVCacheOptions): KVCache {
+  context.alive();
+  return new KVCache(new CacheCore(context, runSync, checkOptions(where, given)));
+}

@@ -1,0 +1,160 @@
+import type { Operands } from '../memory/operands.ts';
+
+// A cache as `attention` uses it: what the call's sizes and places are, and what happens to the cache before and after.
+
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { defineMask, type Mask } from '../masks/mask.ts';
+import type { Layout } from '../memory/layout.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Rotation, Shape } from '../plan/plan.ts';
+import type { Job } from '../threads/types.ts';
+import type { CachedKeys } from './cached-keys.ts';
+import type { CacheCore, PendingGrowth } from './core.ts';
+import { storeFields, uploadTables } from './store.ts';
+
+/** Options of a call that its cache has a say in. */
+export interface UseOptions {
+  readonly layout: Layout;
+  readonly keyLengths: ArrayLike<number> | undefined;
+  readonly queryOffset: number | undefined;
+}
+
+const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+
+/** New keys per batch row of k and v. @throws RangeError if they do not fit the cache */
+export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Tensor, v: Tensor, layout: Layout, B: number): number {
+  const { G, D, E } = shape;
+  const order = (list: readonly unknown[]): unknown[] => (layout === 'bhld' ? [...list] : [list[0], list[2], list[1], list[3]]);
+  const n = k.shape[layout === 'bhld' ? 2 : 1];
+  const fits = (tensor: Tensor, width: number): boolean =>
+    tensor.shape.length === 4 && order([B, G, n, width]).every((size, axis) => size === tensor.shape[axis]);
+  if (!fits(k, D)) throw wrongValue(where, 'k', `shape [${order([`B=${B}`, `G=${G}`, 'n', `D=${D}`]).join(', ')}]`, shown(k));
+  if (!fits(v, E)) throw wrongValue(where, 'v', `shape [${order([`B=${B}`, `G=${G}`, `n=${n}`, `E=${E}`]).join(', ')}]`, shown(v));
+  return n as number;
+}
+
+/** How many of `n` new keys each row takes. */
+export function checkCounts(
+  where: string,
+  name: string,
+  given: ArrayLike<number> | undefined,
+  n: number,
+  before: readonly number[],
+): number[] {
+  if (given === undefined) return before.map(() => n);
+  if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
+  if (given.length !== before.length) throw wrongValue(where, name, `${before.length} lengths`, `${given.length}`);
+  return before.map((start, b) => integer(where, `${name}[${b}]`, given[b], start, start + n) - start);
+}
+
+/** The keys that a window with sinks shows, beside what else hides them. */
+function sinkWindow(left: number, sinks: number): Mask {
+  return defineMask({
+    name: 'window of the cache',
+    intervals: (query) => [
+      [0, sinks],
+      [query - left, Number.POSITIVE_INFINITY],
+    ],
+  });
+}
+
+/** One call with a cache. Nothing changes until `begin`; then `commit` or `undo` must follow, and `end` last. */
+export class CacheUse implements CachedKeys {
+  readonly shape: Shape;
+  readonly queryOffsets: readonly number[];
+  readonly lengths: Int32Array;
+  readonly masks: readonly Mask[];
+  readonly left: number | undefined;
+  readonly storesRotated: boolean;
+  readonly encodings: CachedKeys['encodings'];
+  readonly #core: CacheCore;
+  readonly #operands: Operands;
+  readonly #layout: Layout;
+  readonly #counts: readonly number[];
+  readonly #rotation: Rotation | undefined;
+  #pending: PendingGrowth | undefined;
+  #end: (() => void) | undefined;
+
+  constructor(core: CacheCore, where: string, operands: Operands, { layout, keyLengths, queryOffset }: UseOptions) {
+    const { q, k, v } = operands;
+    const { B, G, D, E } = core.spec.shape;
+    const { left, sinks } = core.spec.bounds;
+    this.#core = core;
+    this.#operands = operands;
+    this.#layout = layout;
+    const [head, row] = layout === 'bhld' ? [1, 2] : [2, 1];
+    const H = q.shape[head] as number;
+    if (q.shape.length !== 4 || q.shape[0] !== B || q.shape[3] !== D || !H || H % G) {
+      const sizes = [`B=${B}`, `H divisible by G=${G}`, 'L', `D=${D}`];
+      const order = layout === 'bhld' ? sizes : [sizes[0], sizes[2], sizes[1], sizes[3]];
+      throw wrongValue(where, 'q', `shape [${order.join(', ')}]`, shown(q));
+    }
+    const L = q.shape[row] as number;
+    const before = core.rows.map(({ length }) => length);
+    const n = k && v ? checkNewRows(where, core.spec, k, v, layout, B) : 0;
+    // With new keys, a length says how many of them a row takes; without, how many of those stored count.
+    this.#counts = k ? checkCounts(where, 'keyLengths', keyLengths, n, before) : before.map(() => 0);
+    this.lengths = Int32Array.from(before, (start, b) => start + (this.#counts[b] as number));
+    if (k) {
+      core.free(where);
+      core.checkGrowth(where, this.#counts);
+    } else if (keyLengths) {
+      const zero = before.map(() => 0);
+      const limit = Math.max(0, ...before);
+      this.lengths = Int32Array.from(checkCounts(where, 'keyLengths', keyLengths, limit, zero), (x, b) => Math.min(x, before[b] as number));
+    }
+    const S = Math.max(0, ...before.map((start, b) => start + (this.#counts[b] as number)));
+    this.shape = { B, H, G, L, S, D, E };
+    this.queryOffsets = before.map((start) => queryOffset ?? start + n - L);
+    core.rows.forEach(({ kept }, b) => {
+      const first = (this.queryOffsets[b] as number) - (left ?? 0);
+      if (!kept || Math.max(0, first) >= kept || !L) return;
+      const because = `a query in batch row ${b} sees keys from ${Math.max(0, first)} on`;
+      throw wrongValue(where, 'q', `queries whose window begins at ${kept}, the first key held, or later`, shown(q), because);
+    });
+    this.left = sinks ? undefined : left;
+    this.masks = left !== undefined && sinks ? [sinkWindow(left, sinks)] : [];
+    this.encodings = core.spec.encoding ? [core.spec.encoding] : [];
+    this.storesRotated = core.spec.rotatesOnAppend;
+    this.#rotation = k && n ? core.rotationFor(where, n, S) : undefined;
+  }
+
+  checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void {
+    if (!this.storesRotated || !rotation) return;
+    this.#core.checkRotation(where, rotation);
+    if (!normalizes) return;
+    const because = "rotate: 'on-append' stores them turned; rotate: 'on-read' stores them as they come";
+    throw wrongValue(where, 'encoding', 'no normalisation of keys that are turned already', 'one', because);
+  }
+
+  begin(where: string, scope: Scope): readonly Job[] {
+    const { k, v } = this.#operands;
+    if (!k || !v) {
+      this.#end = this.#core.read(where);
+      return [];
+    }
+    const order = this.#core.rows.map((_, b) => b);
+    this.#pending = this.#core.begin({ k, v, layout: this.#layout }, order, this.#counts, this.#rotation, scope);
+    return this.#pending.writing.jobs;
+  }
+
+  /** K, V and their pages, after `begin`. */
+  fields(scope: Scope): readonly (readonly [number, number])[] {
+    const { layout, rows } = this.#core;
+    return storeFields(layout, this.#pending?.writing.tables ?? uploadTables(rows, layout, scope));
+  }
+
+  commit(): void {
+    this.#pending?.writing.done();
+    this.#pending?.commit();
+    this.#pending = undefined;
+  }
+
+  end(): void {
+    this.#pending?.undo();
+    this.#pending = undefined;
+    this.#end?.();
+    this.#end = undefined;
+  }
+}

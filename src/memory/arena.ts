@@ -1,0 +1,134 @@
+// The one memory: how large it may become, and who has which part of it.
+
+import { RelposError } from '../arguments/errors.ts';
+
+const PAGE = 65536;
+/** Lowest byte handed out; below lie the threads' control block and nothing else (the kernels have no static data). */
+const HEAP = 4096;
+/** Byte offset of the threads' control block. */
+export const CONTROL = 1024;
+/** Everything is aligned to a cache line … */
+const ALIGN = 64;
+/** … and followed by one that belongs to nobody: kernels may read (never write) a vector past the end of a bias row. */
+const GUARD = 64;
+/** Maxima tried, in pages, when the caller names none: some hosts refuse a large one, and iOS refuses all but small ones. */
+const LADDER = [65536, 32768, 16384, 8192, 4096];
+
+/** Makes a memory with the largest maximum the host grants, or with `maxMemory` bytes; `limit` is that maximum in bytes. */
+export function createMemory(shared: boolean, maxMemory?: number): { memory: WebAssembly.Memory; limit: number } {
+  const ladder = maxMemory === undefined ? LADDER : [Math.max(1, Math.min(65536, Math.floor(maxMemory / PAGE)))];
+  let cause: unknown;
+  for (const maximum of ladder) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial: 1, maximum, shared }), limit: maximum * PAGE };
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new RelposError('out-of-memory', `the host grants no WebAssembly memory: ${String(cause)}`, {
+    cause,
+    asked: PAGE,
+    limit: 0,
+  });
+}
+
+/** Bytes in use, bytes the memory has grown to, and the most it can have. */
+export interface MemoryUsage {
+  readonly used: number;
+  readonly reserved: number;
+  readonly limit: number;
+}
+
+interface Hole {
+  at: number;
+  size: number;
+}
+
+/** First-fit allocator over the memory, 64-byte aligned; neighbouring holes merge. Growth is by an eighth more than is needed. */
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly #limit: number;
+  readonly #sizes: Map<number, number> = new Map();
+  /** Holes in address order. */
+  #holes: Hole[];
+  #used = 0;
+
+  constructor(memory: WebAssembly.Memory, limit: number) {
+    this.memory = memory;
+    this.#limit = limit;
+    this.#holes = [{ at: HEAP, size: memory.buffer.byteLength - HEAP }];
+  }
+
+  usage(): MemoryUsage {
+    return { used: this.#used, reserved: this.memory.buffer.byteLength, limit: this.#limit };
+  }
+
+  /** Reserves `bytes`; the contents are whatever was there. @throws RelposError `out-of-memory`, having changed nothing. */
+  allocate(bytes: number): number {
+    const size = Math.ceil(bytes / ALIGN) * ALIGN + GUARD;
+    let index = this.#holes.findIndex((hole) => hole.size >= size);
+    if (index < 0) index = this.#grow(bytes, size);
+    const hole = this.#holes[index] as Hole;
+    const at = hole.at;
+    hole.at += size;
+    hole.size -= size;
+    if (hole.size === 0) this.#holes.splice(index, 1);
+    this.#sizes.set(at, size);
+    this.#used += size;
+    return at;
+  }
+
+  /** Gives back what `allocate` returned. */
+  free(at: number): void {
+    const size = this.#sizes.get(at);
+    if (size === undefined) throw new Error(`relpos: freed ${at}, which is not allocated`);
+    this.#sizes.delete(at);
+    this.#used -= size;
+    let index = this.#holes.findIndex((hole) => hole.at > at);
+    if (index < 0) index = this.#holes.length;
+    this.#holes.splice(index, 0, { at, size });
+    this.#merge(index);
+    if (index > 0) this.#merge(index - 1);
+  }
+
+  /** Joins hole `index` with the next one if they touch. */
+  #merge(index: number): void {
+    const hole = this.#holes[index];
+    const next = this.#holes[index + 1];
+    if (!hole || !next || hole.at + hole.size !== next.at) return;
+    hole.size += next.size;
+    this.#holes.splice(index + 1, 1);
+  }
+
+  /** Grows until the last hole has `size` bytes; returns its index. */
+  #grow(bytes: number, size: number): number {
+    const reserved = this.memory.buffer.byteLength;
+    const last = this.#holes.at(-1);
+    const tail = last && last.at + last.size === reserved ? last.size : 0;
+    const needed = size - tail;
+    const wanted = Math.ceil((needed + reserved / 8) / PAGE);
+    const most = Math.floor((this.#limit - reserved) / PAGE);
+    const least = Math.ceil(needed / PAGE);
+    const grown = least <= most && (this.#tryGrow(Math.min(wanted, most)) || this.#tryGrow(least));
+    if (!grown) {
+      throw new RelposError(
+        'out-of-memory',
+        `out of memory: asked for ${bytes} bytes with ${this.#used} in use; the limit is ${this.#limit} bytes ("maxMemory" raises it)`,
+        { asked: bytes, limit: this.#limit },
+      );
+    }
+    const added = this.memory.buffer.byteLength - reserved;
+    if (tail && last) last.size += added;
+    else this.#holes.push({ at: reserved, size: added });
+    return this.#holes.length - 1;
+  }
+
+  #tryGrow(pages: number): boolean {
+    try {
+      this.memory.grow(pages);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// Tensors as operands of a call: their checks, and their descriptions in a parameter block.
+
+import { wrongType, wrongValue } from '../arguments/check.ts';
+import * as field from '../wasm/generated/job.ts';
+import { axes, type Layout } from './layout.ts';
+import type { Scope } from './scope.ts';
+import { DTYPES, type MemoryContext, Tensor } from './tensor.ts';
+
+/** q, and k and v, which are both there or both not. */
+export interface Operands {
+  readonly q: Tensor;
+  readonly k?: Tensor;
+  readonly v?: Tensor;
+}
+
+export function checkTensor(where: string, name: string, value: unknown, context: MemoryContext): Tensor {
+  if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
+  if (value.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+  if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
+    throw wrongType(where, name, 'a tensor of f32, f16 or bf16', value.dtype);
+  }
+  void value.pointer; // throws if it was disposed
+  return value;
+}
+
+/** Lowest and highest address of a tensor's elements, [low, high). */
+function extent(tensor: Tensor): [number, number] {
+  const bytes = DTYPES[tensor.dtype].bytes;
+  const last = tensor.shape.reduce((sum, n, axis) => sum + Math.max(0, n - 1) * (tensor.strides[axis] as number), 0);
+  return [tensor.pointer, tensor.pointer + (tensor.size ? (last + 1) * bytes : 0)];
+}
+
+/** @throws if `out` is not a fit tensor or overlaps an input */
+export function checkOut(
+  where: string,
+  out: unknown,
+  shape: readonly number[],
+  inputs: Record<string, Tensor>,
+  context: MemoryContext,
+): Tensor {
+  const tensor = checkTensor(where, 'out', out, context);
+  if (tensor.shape.length !== shape.length || tensor.shape.some((n, axis) => n !== shape[axis])) {
+    throw wrongValue(where, 'out', `shape [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
+  }
+  const [low, high] = extent(tensor);
+  for (const [name, input] of Object.entries(inputs)) {
+    const [from, to] = extent(input);
+    if (low < to && from < high) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
+  }
+  return tensor;
+}
+
+export type Writer = ReturnType<Scope['writer']>;
+
+/** Writes a tensor's description: dimensions [batch, head, row, channel] whatever the layout. */
+export function writeTensor(writer: Writer, at: number, tensor: Tensor, layout: Layout): void {
+  const { code, bytes } = DTYPES[tensor.dtype];
+  const { head, row } = axes(layout);
+  const stride = (axis: number): number => (tensor.strides[axis] as number) * bytes;
+  writer
+    .int(at + field.T_PTR, tensor.pointer)
+    .int(at + field.T_TYPE, code)
+    .int(at + field.T_BATCH, stride(0))
+    .int(at + field.T_HEAD, stride(head))
+    .int(at + field.T_ROW, stride(row))
+    .int(at + field.T_CHANNEL, stride(3));
+}

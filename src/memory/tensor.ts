@@ -1,0 +1,372 @@
+import { describe, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
+import { BF16, F16, F32, I8, I32 } from '../wasm/generated/job.ts';
+import type { Kernels } from '../wasm/kernels.ts';
+import type { Arena } from './arena.ts';
+import { makeDisposable } from './dispose.ts';
+
+/** Element types. f16 and bf16 are storage: arithmetic is f32. */
+export type DType = 'f32' | 'f16' | 'bf16' | 'i8' | 'i32';
+
+/** What a tensor is filled from: the matching typed array, or numbers. For f16 and bf16 a Uint16Array holds the raw bits. */
+export type TensorData = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array | readonly number[];
+
+/** What the kernels need to know of an element type. */
+export const DTYPES: Readonly<Record<DType, { readonly code: number; readonly bytes: number }>> = {
+  f32: { code: F32, bytes: 4 },
+  f16: { code: F16, bytes: 2 },
+  bf16: { code: BF16, bytes: 2 },
+  i8: { code: I8, bytes: 1 },
+  i32: { code: I32, bytes: 4 },
+};
+
+/** The engine's part that tensors live in. */
+export interface MemoryContext {
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  /** @throws RelposError `disposed` */
+  alive(): void;
+}
+
+/** Memory that tensors share; it goes back when the last of its holders lets go. */
+class Storage {
+  readonly context: MemoryContext;
+  readonly at: number;
+  readonly bytes: number;
+  #holders = 1;
+
+  constructor(context: MemoryContext, bytes: number) {
+    this.context = context;
+    this.bytes = bytes;
+    this.at = context.arena.allocate(bytes);
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders === 0) this.context.arena.free(this.at);
+  }
+}
+
+/** One range of `Tensor.slice`: [start, end) with negative numbers counting from the end, one index, or all. */
+export type SliceRange = readonly [number, number] | number | null | undefined;
+
+/**
+ * An array in the engine's memory. Made by `engine.tensor`; owned by the caller, who ends it with `dispose()` or `using`.
+ *
+ * @example
+ * ```ts
+ * const engine = await createEngine();
+ * const x = engine.tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6));
+ * const lastColumn = x.slice(null, [2, 3]);
+ * lastColumn.toArray(); // Float32Array [3, 6]
+ * engine.dispose();
+ * ```
+ */
+export class Tensor {
+  declare [Symbol.dispose]: () => void;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** Elements from one index to the next, per dimension. */
+  readonly strides: readonly number[];
+  readonly #storage: Storage;
+  /** Elements before the first one. */
+  readonly #offset: number;
+  #disposed = false;
+
+  /** @internal */
+  constructor(storage: Storage, dtype: DType, shape: readonly number[], strides: readonly number[], offset: number) {
+    this.#storage = storage;
+    this.dtype = dtype;
+    this.shape = Object.freeze([...shape]);
+    this.strides = Object.freeze([...strides]);
+    this.#offset = offset;
+  }
+
+  /** Elements. */
+  get size(): number {
+    return this.shape.reduce((product, n) => product * n, 1);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** @internal Byte address of the first element. */
+  get pointer(): number {
+    this.#alive();
+    return this.#storage.at + this.#offset * DTYPES[this.dtype].bytes;
+  }
+
+  /** @internal */
+  get context(): MemoryContext {
+    return this.#storage.context;
+  }
+
+  /** @internal True if the two share memory. */
+  sharesMemory(other: Tensor): boolean {
+    return this.#storage === other.#storage;
+  }
+
+  /** @internal Keeps the memory until the returned function is called, even if the tensor is disposed meanwhile. */
+  pin(): () => void {
+    this.#alive();
+    this.#storage.hold();
+    return () => this.#storage.release();
+  }
+
+  /** True if the elements lie in row-major order without gaps. */
+  get contiguous(): boolean {
+    let expected = 1;
+    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
+      if (this.shape[axis] !== 1 && this.strides[axis] !== expected) return false;
+      expected *= this.shape[axis] as number;
+    }
+    return true;
+  }
+
+  /**
+   * A plain copy as f32 in row-major order. f16, bf16 and i8 convert exactly; i32 rounds beyond 2^24 (`view()` does not).
+   *
+   * @throws RelposError `disposed`
+   */
+  toArray(): Float32Array {
+    this.#alive();
+    const { context } = this.#storage;
+    const out = new Float32Array(this.size);
+    if (this.dtype === 'f32' && this.contiguous) {
+      out.set(rawView(context, this.pointer, this.size, 'f32'));
+      return out;
+    }
+    const { bytes, code } = DTYPES[this.dtype];
+    const line = context.arena.allocate(4 * Math.max(1, this.shape.at(-1) ?? 1));
+    this.#rows((from, to, n, stride) => {
+      context.kernels.loadRow(line, this.#storage.at + from * bytes, n, stride * bytes, code);
+      out.set(rawView(context, line, n, 'f32'), to);
+    });
+    context.arena.free(line);
+    return out;
+  }
+
+  /**
+   * The memory itself, no copy: a Float32Array for f32, a Uint16Array of raw bits for f16 and bf16, an Int8Array or Int32Array. Valid
+   * until the engine's memory grows, which any later call may cause.
+   *
+   * @throws RelposError `disposed`
+   * @throws RangeError if the elements are not contiguous (a slice)
+   */
+  view(): Float32Array | Uint16Array | Int8Array | Int32Array {
+    this.#alive();
+    if (!this.contiguous)
+      throw wrongValue('view', 'tensor', 'contiguous elements', `strides [${this.strides.join(', ')}]`, 'use toArray()');
+    return rawView(this.context, this.pointer, this.size, this.dtype);
+  }
+
+  /**
+   * Overwrites every element, in row-major order.
+   *
+   * @throws TypeError if the data's type does not fit
+   * @throws RangeError if the number of elements differs
+   * @throws RelposError `disposed`
+   */
+  set(data: TensorData): this {
+    this.#alive();
+    checkData('set', data, this.dtype, this.size);
+    const { context } = this.#storage;
+    const { bytes, code } = DTYPES[this.dtype];
+    const half = this.dtype === 'f16' || this.dtype === 'bf16';
+    if (half && !(data instanceof Uint16Array)) {
+      const line = context.arena.allocate(4 * Math.max(1, this.shape.at(-1) ?? 1));
+      this.#rows((to, from, n, stride) => {
+        const row = rawView(context, line, n, 'f32');
+        for (let x = 0; x < n; x++) row[x] = data[from + x] as number;
+        context.kernels.storeRow(this.#storage.at + to * bytes, line, n, stride * bytes, code);
+      });
+      context.arena.free(line);
+      return this;
+    }
+    if (this.contiguous) {
+      rawView(context, this.pointer, this.size, this.dtype).set(data);
+      return this;
+    }
+    const all = rawView(context, this.#storage.at, this.#storage.bytes / bytes, this.dtype);
+    this.#rows((to, from, n, stride) => {
+      for (let x = 0; x < n; x++) all[to + x * stride] = data[from + x] as number;
+    });
+    return this;
+  }
+
+  /**
+   * A part of the tensor, no copy: it shares the memory and keeps it alive. One range per leading dimension; the rest is whole. The
+   * number of dimensions stays (an index keeps a dimension of 1).
+   *
+   * @throws TypeError, RangeError if a range is not one
+   * @throws RelposError `disposed`
+   */
+  slice(...ranges: readonly SliceRange[]): Tensor {
+    this.#alive();
+    if (ranges.length > this.shape.length) {
+      throw wrongValue('slice', 'ranges', `at most ${this.shape.length} ranges`, `${ranges.length}`);
+    }
+    const shape = [...this.shape];
+    let offset = this.#offset;
+    ranges.forEach((range, axis) => {
+      if (range === null || range === undefined) return;
+      const n = this.shape[axis] as number;
+      const [start, end] = resolveRange(range, n, axis);
+      shape[axis] = end - start;
+      offset += start * (this.strides[axis] as number);
+    });
+    this.#storage.hold();
+    return new Tensor(this.#storage, this.dtype, shape, this.strides, offset);
+  }
+
+  /**
+   * The same elements with the dimensions in another order, no copy.
+   *
+   * @throws RangeError if `axes` is not a permutation of the dimensions
+   */
+  permute(...axes: readonly number[]): Tensor {
+    this.#alive();
+    if ([...axes].sort((a, b) => a - b).some((axis, n) => axis !== n) || axes.length !== this.shape.length) {
+      throw wrongValue('permute', 'axes', `an order of 0 … ${this.shape.length - 1}`, `[${axes.join(', ')}]`);
+    }
+    this.#storage.hold();
+    const pick = (list: readonly number[]): number[] => axes.map((axis) => list[axis] as number);
+    return new Tensor(this.#storage, this.dtype, pick(this.shape), pick(this.strides), this.#offset);
+  }
+
+  /** @internal The same memory in another shape: `offset` elements on from the first, `strides` from index to index. Nothing is checked. */
+  restride(shape: readonly number[], strides: readonly number[], offset: number = 0): Tensor {
+    this.#alive();
+    this.#storage.hold();
+    return new Tensor(this.#storage, this.dtype, shape, strides, this.#offset + offset);
+  }
+
+  /** Gives the memory back once no slice and no running call needs it. A second call does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#storage.release();
+  }
+
+  /** Calls `visit(element of storage, element in row-major order, n, stride)` for each run along the last dimension. */
+  #rows(visit: (at: number, index: number, n: number, stride: number) => void): void {
+    const rank = this.shape.length;
+    const n = rank ? (this.shape[rank - 1] as number) : 1;
+    const stride = rank ? (this.strides[rank - 1] as number) : 1;
+    const count = n ? this.size / n : 0;
+    for (let row = 0; row < count; row++) {
+      let rest = row;
+      let at = this.#offset;
+      for (let axis = rank - 2; axis >= 0; axis--) {
+        const size = this.shape[axis] as number;
+        at += (rest % size) * (this.strides[axis] as number);
+        rest = Math.floor(rest / size);
+      }
+      visit(at, row * n, n, stride);
+    }
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new RelposError('disposed', 'the tensor was disposed');
+    this.#storage.context.alive();
+  }
+}
+
+makeDisposable(Tensor.prototype);
+
+function resolveRange(range: readonly [number, number] | number, n: number, axis: number): [number, number] {
+  const name = `ranges[${axis}]`;
+  const fromEnd = (x: number): number => (x < 0 ? x + n : x);
+  if (typeof range === 'number') {
+    const index = fromEnd(integer('slice', name, range, -n, n - 1));
+    return [index, index + 1];
+  }
+  if (!Array.isArray(range) || range.length !== 2) throw wrongType('slice', name, '[start, end], an index or null', range);
+  const start = fromEnd(integer('slice', name, range[0], -n, n));
+  const end = fromEnd(integer('slice', name, range[1], -n, n));
+  if (start > end) throw wrongValue('slice', name, `start ≤ end within ${n}`, `[${range.join(', ')}]`);
+  return [start, end];
+}
+
+/** A typed array over the engine's memory as it is now. */
+export function rawView(context: MemoryContext, at: number, n: number, dtype: DType): Float32Array | Uint16Array | Int8Array | Int32Array {
+  const { buffer } = context.arena.memory;
+  if (dtype === 'f32') return new Float32Array(buffer, at, n);
+  if (dtype === 'i32') return new Int32Array(buffer, at, n);
+  if (dtype === 'i8') return new Int8Array(buffer, at, n);
+  return new Uint16Array(buffer, at, n);
+}
+
+function checkShape(where: string, shape: unknown, bytes: number): readonly number[] {
+  if (!Array.isArray(shape)) throw wrongType(where, 'shape', 'an array of integers', shape);
+  shape.forEach((n, axis) => {
+    integer(where, `shape[${axis}]`, n, 0);
+  });
+  const size = shape.reduce((product: number, n: number) => product * n, 1);
+  if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `[${shape.join(', ')}], ${size * bytes} bytes`);
+  return shape;
+}
+
+function isFloat16Array(data: unknown): boolean {
+  return Object.prototype.toString.call(data) === '[object Float16Array]';
+}
+
+function checkData(where: string, data: unknown, dtype: DType, size: number): asserts data is TensorData {
+  const numbers = Array.isArray(data) || data instanceof Float32Array || data instanceof Float64Array || isFloat16Array(data);
+  const fits =
+    dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'
+      ? numbers || (dtype !== 'f32' && data instanceof Uint16Array)
+      : Array.isArray(data) || (dtype === 'i8' ? data instanceof Int8Array : data instanceof Int32Array);
+  if (!fits) {
+    const natural = {
+      f32: 'Float32Array',
+      f16: 'Float32Array or Uint16Array',
+      bf16: 'Float32Array or Uint16Array',
+      i8: 'Int8Array',
+      i32: 'Int32Array',
+    };
+    throw wrongType(where, 'data', `a ${natural[dtype]} or an array of numbers for ${dtype}`, data);
+  }
+  const { length } = data as ArrayLike<number>;
+  if (length !== size) throw wrongValue(where, 'data', `${size} elements`, `${describe(data)} with ${length}`);
+}
+
+/** Makes a tensor; without data it is zero. */
+export function makeTensor(
+  context: MemoryContext,
+  where: string,
+  shape: readonly number[],
+  data?: TensorData,
+  dtype: DType = 'f32',
+): Tensor {
+  context.alive();
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPES, dtype)) {
+    throw wrongValue(where, 'dtype', Object.keys(DTYPES).join(', '), describe(dtype));
+  }
+  const { bytes } = DTYPES[dtype];
+  checkShape(where, shape, bytes);
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (data !== undefined) checkData(where, data, dtype, size);
+  const storage = new Storage(context, size * bytes);
+  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, n) => product * n, 1));
+  const tensor = new Tensor(storage, dtype, shape, strides, 0);
+  if (data === undefined) rawView(context, storage.at, storage.bytes, 'i8').fill(0);
+  else tensor.set(data);
+  return tensor;
+}
+
+/** A tensor of a shape that stands on almost no memory: every element is the same one. For estimates. */
+export function shapeOnly(context: MemoryContext, where: string, shape: readonly number[]): Tensor {
+  checkShape(where, shape, 0);
+  return new Tensor(
+    new Storage(context, 4),
+    'f32',
+    shape,
+    shape.map(() => 0),
+    0,
+  );
+}

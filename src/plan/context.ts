@@ -1,0 +1,25 @@
+// What a call needs of its engine, and what a prepared call is.
+
+import type { MemoryContext, Tensor } from '../memory/tensor.ts';
+import type { Job } from '../threads/types.ts';
+import type { Arithmetic } from './plan.ts';
+import type { Tables } from './table-cache.ts';
+
+/** What a call needs of its engine. */
+export interface Context extends MemoryContext {
+  readonly tables: Tables;
+  readonly math: Arithmetic;
+  /** Threads that could take part. */
+  readonly threads: number;
+}
+
+/** A call that is ready to run. */
+export interface Call {
+  /** Tables to fill, in any order, before the main job. */
+  readonly preparations: readonly Job[];
+  readonly job: Job;
+  /** The result, after the job has run. */
+  finish(): { out: Tensor; lse?: Tensor };
+  /** Undoes what the call reserved; after a failure also the result. */
+  release(failed: boolean): void;
+}

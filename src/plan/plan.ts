@@ -1,0 +1,245 @@
+// The plan: the one form to which every scheme lowers, and all that the kernels know. For query i, key j, head h:
+//
+//   s(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] ) + Σ bias(i,j) + mask(i,j)
+//   o(i)   = Σⱼ softmax(s)ᵢⱼ · (vⱼ + A[ρ(i,j)])
+//
+// q̂, k̂ are q and k after an optional rotation; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
+
+import type { Tensor } from '../memory/tensor.ts';
+
+/** The sizes of one call. */
+export interface Shape {
+  /** Batch. */
+  readonly B: number;
+  /** Query heads. */
+  readonly H: number;
+  /** Key and value heads; H % G = 0. */
+  readonly G: number;
+  /** Queries. */
+  readonly L: number;
+  /** Keys. */
+  readonly S: number;
+  /** Width of a query and key head. */
+  readonly D: number;
+  /** Width of a value head. */
+  readonly E: number;
+}
+
+/** Where the queries and keys of a call stand among the positions of the whole: query i at queryOffset + i, key j at keyOffset + j. */
+export interface Place {
+  readonly queryOffset: number;
+  readonly keyOffset: number;
+  /** Keys of the whole. The call is a shard of them if this is not S. */
+  readonly totalKeys: number;
+}
+
+/**
+ * Elementary functions in f64 that give the same bits on every host. Whatever reaches a tensor is computed with these and with + − × ÷
+ * and Math.sqrt, never with JavaScript's own exp, log, pow, sin or cos.
+ */
+export interface Arithmetic {
+  exp(x: number): number;
+  log(x: number): number;
+  /** x^y for x > 0. */
+  pow(x: number, y: number): number;
+  sin(x: number): number;
+  cos(x: number): number;
+  tanh(x: number): number;
+}
+
+/** Positions on `axes` axes: [axes][rows] numbers, row-major; shared by all batch rows, or [B][axes][rows] with `batched`. */
+export interface Positions {
+  readonly values: Float64Array;
+  readonly batched: boolean;
+  /**
+   * The rotation's rows themselves, for a model that brings its own: [rows][R/2 cosines, R/2 sines], or [B][rows][…] with `batched`. Values
+   * and frequencies are not read then, and there is no inverse.
+   */
+  readonly table?: Float32Array;
+}
+
+/** A rotation of q and k: pairs of channels turn by angle = Σ_axis position · frequency. */
+export interface Rotation {
+  /** Channels that turn, R; even. */
+  readonly dim: number;
+  /** First of them; default 0. The channels before and after pass through. */
+  readonly start?: number;
+  /** Which channels form a pair: `'halves'` (i, i + R/2) or `'pairs'` (2i, 2i + 1). */
+  readonly layout: 'halves' | 'pairs';
+  /** Where a pair goes; default as it came. */
+  readonly layoutOut?: 'halves' | 'pairs';
+  /** rad per position: [axes][R/2]. */
+  readonly frequencies: Float64Array;
+  /** Multiplies cosine and sine; default 1. */
+  readonly factor?: number;
+  /** Logarithm by which a pair of a query grows, and that of a key shrinks, per position: [axes][R/2]. Default none. */
+  readonly growth?: Float64Array;
+  /** The position, on every axis, at which nothing has grown; default 0. */
+  readonly center?: number;
+  /** Added to the standard position of every query and key; default 0. */
+  readonly offset?: number;
+  /** Explicit positions instead of the standard ones; needed if there is more than one axis. */
+  readonly queryPositions?: Positions;
+  readonly keyPositions?: Positions;
+}
+
+/** b_h[j − i] of standard positions: T5, ALiBi and their like. */
+export interface OffsetBias {
+  readonly kind: 'offset';
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  /** Writes the bias of the offsets first … first + count − 1: out[head · count + n] is that of offset first + n. */
+  fill(out: Float32Array, first: number, count: number): void;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
+  readonly gate?: Float32Array;
+}
+
+/**
+ * An index that is a sum: rows[i] + columns[j], or map[rows[i] + columns[j]]. Coordinates on a grid, boxes and segments are of this form,
+ * and it takes L + S numbers where an index of its own for every pair would take L · S.
+ */
+export interface SumIndex {
+  /** [L], or [B, L]. */
+  readonly rows: Int32Array;
+  /** [S], or [B, S]. */
+  readonly columns: Int32Array;
+  /** Default the sum itself. */
+  readonly map?: Int32Array;
+}
+
+/** b_h[index(i, j)]: a table looked up through an index. */
+export interface IndexBias {
+  readonly kind: 'index';
+  /** [heads, P]; heads is H, or 1 if all share. */
+  readonly table: Float32Array;
+  readonly heads: number;
+  /** One per pair, [L, S], or a sum; each in 0 … P − 1. */
+  readonly index: Int32Array | SumIndex;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
+  readonly gate?: Float32Array;
+}
+
+/**
+ * f_h(r(i) · a(j − i)) of standard positions, f_h(x) = Σ_u c_hu · max(0, w_u·x + b_u): a piecewise linear function of an offset whose unit
+ * depends on the query. FIRE.
+ */
+export interface CurveBias {
+  readonly kind: 'curve';
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  /** Writes a of the offsets first … first + count − 1. */
+  fill(out: Float32Array, first: number, count: number): void;
+  /** r: [L]. */
+  readonly factors: Float32Array;
+  /** w and b of each unit: [U, 2]. */
+  readonly units: Float32Array;
+  /** c: [heads, U]. */
+  readonly weights: Float32Array;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
+  readonly gate?: Float32Array;
+}
+
+/** Anything else: [B|1, H|1, L|1, S] in the engine's memory. */
+export interface DenseBias {
+  readonly kind: 'dense';
+  readonly tensor: Tensor;
+}
+
+export type Bias = OffsetBias | IndexBias | CurveBias | DenseBias;
+
+/**
+ * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
+ * [L, S] or [B, L, S], or as a sum (not for value tables). A row outside the table counts as zero. The function and the table are kept between calls: if either depends on the
+ * sizes of the call, `variant` must tell such calls apart.
+ */
+export type RowMap =
+  | { readonly kind: 'offset'; row(offset: number): number; readonly variant?: string }
+  | { readonly kind: 'index'; readonly index: Int32Array | SumIndex };
+
+/** A score against a table of relative positions, before the softcap. */
+export interface Term {
+  /** `'query'`: c·(qᵢ + w_h)·R[ρ(i,j)]; `'key'`: c·kⱼ·R[ρ(i,j)], for maps of the offset only. */
+  readonly kind: 'query' | 'key';
+  /** R: [heads, P, D]; a head of the table belongs to a query head. */
+  readonly table: Float32Array;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  readonly rows: RowMap;
+  /** w: [H, D]; default 0. Query terms only. */
+  readonly bias?: Float32Array;
+  /** c; default the call's scale. */
+  readonly scale?: number;
+}
+
+/** Values that are added to v by relative position. */
+export interface ValueTable {
+  /** A: [heads, P, E]. */
+  readonly table: Float32Array;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  readonly rows: RowMap;
+}
+
+/** Normalisation of every row of q and k, before all else: cosine attention and QK-norm. */
+export interface Normalization {
+  /** `'l2'`: x / max(‖x‖, ε); `'rms'`: x / √(mean x² + ε). */
+  readonly kind: 'l2' | 'rms';
+  /** ε. */
+  readonly epsilon: number;
+  /** Multiply the channels afterwards: [D], or [H, D] and [G, D]. Default 1. */
+  readonly queryWeight?: Float32Array;
+  readonly keyWeight?: Float32Array;
+}
+
+/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, bias the query or add values. */
+export interface Plan {
+  readonly normalization?: Normalization;
+  readonly rotation?: Rotation;
+  /** u: [H, D], added to q in the content score after the rotation. */
+  readonly queryBias?: Float32Array;
+  readonly terms?: readonly Term[];
+  readonly biases?: readonly Bias[];
+  readonly valueTable?: ValueTable;
+}
+
+/** What an encoding sees when it is lowered. */
+export interface LowerContext {
+  readonly shape: Shape;
+  /** Missing outside `attention`: query i then stands at i + (S − L), key j at j. */
+  readonly place?: Place;
+  readonly math: Arithmetic;
+  /** The largest position of a row + 1, where `rotate` is told where the rows stand; else the keys of the whole. */
+  readonly length?: number;
+  /** Which of the two is rotated, where only one is: then shape.L = shape.S is the number of its rows. */
+  readonly role?: 'query' | 'key';
+}
+
+/**
+ * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument, and what it returns
+ * is read, never kept.
+ */
+export interface Encoding {
+  /** For error messages. */
+  readonly name: string;
+  lower(context: LowerContext): Plan;
+}
+
+/** Several plans as one. @throws RangeError if two of them have a part of which there can be only one */
+export function mergePlans(where: string, plans: readonly Plan[]): Plan {
+  const merged: { -readonly [part in keyof Plan]: Plan[part] } = {
+    terms: plans.flatMap((plan) => plan.terms ?? []),
+    biases: plans.flatMap((plan) => plan.biases ?? []),
+  };
+  for (const part of ['normalization', 'rotation', 'queryBias', 'valueTable'] as const) {
+    const found = plans.flatMap((plan) => plan[part] ?? []);
+    if (found.length > 1) throw new RangeError(`${where}: "encoding" expected at most one ${part}, got ${found.length}`);
+    if (found[0]) Object.assign(merged, { [part]: found[0] });
+  }
+  return merged;
+}

@@ -1,0 +1,263 @@
+// Terms and value tables of a plan: checks, packing, and their entries in the parameter block.
+
+import { wrongValue } from '../arguments/check.ts';
+import type { Scope } from '../memory/scope.ts';
+import * as field from '../wasm/generated/job.ts';
+import { checkLookup, type Lookup, uploadLookup } from './pair-index.ts';
+import type { Encoding, Place, RowMap, Shape, Term, ValueTable } from './plan.ts';
+import type { Tables } from './table-cache.ts';
+
+/** A need for room in every thread's scratch; `assign` hears where it starts. */
+export interface ScratchNeed {
+  readonly bytes: number;
+  assign(at: number): void;
+}
+
+/** What the terms of a call come to. */
+export interface PreparedTerms {
+  /** Rows of a tile. */
+  readonly rows: number;
+  /** Fields of the job block, once the needs are met. */
+  fields(): readonly (readonly [number, number])[];
+  readonly needs: readonly ScratchNeed[];
+}
+
+/** What packing a term needs to know. */
+interface TermContext {
+  readonly shape: Shape;
+  readonly place: Place;
+  readonly tables: Tables;
+  readonly scope: Scope;
+  /** Content scale in the unit of the scores over the call's scale: a term's own scale times this goes into its entry. */
+  readonly unit: number;
+  /** The call's scale. */
+  readonly scale: number;
+  /** Queries of a tile. */
+  readonly queries: number;
+}
+
+/** Multiply-adds that one indexed read of a score costs, about. */
+const READ_COST = 18;
+/** Longest table that is read through a map. */
+const LONGEST_INDEXED = 512;
+
+const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
+
+function rowsOf(where: string, name: string, table: Float32Array, heads: number, width: number, H: number): number {
+  if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
+  const rows = table.length / heads / width;
+  if (!Number.isInteger(rows) || rows < 1) throw wrongValue(where, name, `a table of [${heads}, P, ${width}]`, table);
+  return rows;
+}
+
+function checkMap(where: string, name: string, map: RowMap, rows: number, shape: Shape): void {
+  if (map.kind === 'index') checkLookup(where, name, map.index, map.index instanceof Int32Array ? -1 : 0, rows, shape);
+}
+
+/** @throws RangeError if a term does not fit the call */
+export function checkTerm(where: string, name: string, term: Term, shape: Shape): void {
+  const { H, D } = shape;
+  const rows = rowsOf(where, name, term.table, term.heads, D, H);
+  checkMap(where, name, term.rows, rows, shape);
+  if (term.kind === 'key' && term.rows.kind !== 'offset') throw wrongValue(where, name, 'a map of the offset for a key term', 'an index');
+  if (term.bias && (term.kind === 'key' || term.bias.length !== H * D)) {
+    throw wrongValue(where, name, `a bias of [H=${H}, D=${D}] on a query term`, term.bias);
+  }
+}
+
+/** @throws RangeError if a value table does not fit the call */
+export function checkValueTable(where: string, name: string, { table, heads, rows }: ValueTable, shape: Shape): void {
+  checkMap(where, name, rows, rowsOf(where, name, table, heads, shape.E, shape.H), shape);
+  if (rows.kind === 'index' && !(rows.index instanceof Int32Array))
+    throw wrongValue(where, name, 'an index per pair or a map of the offset', 'a sum');
+}
+
+/** Row r of head h of a table, or undefined for a row that is not there (it counts as zero). */
+function rowAt(table: Float32Array, rows: number, width: number, h: number, r: number): Float32Array | undefined {
+  if (r < 0 || r >= rows) return undefined;
+  return table.subarray((h * rows + r) * width, (h * rows + r + 1) * width);
+}
+
+/** A table packed in groups of `lanes` rows, [heads][count/lanes][D][lanes]; `pick` says which row of the table stands at each place. */
+function pack(term: Term, D: number, first: number, count: number, lanes: number, pick: (place: number) => number): Float32Array {
+  const rows = term.table.length / term.heads / D;
+  const out = new Float32Array(term.heads * count * D);
+  for (let h = 0; h < term.heads; h++) {
+    for (let p = 0; p < count; p++) {
+      const row = rowAt(term.table, rows, D, h, pick(first + p));
+      if (!row) continue;
+      let to = (h * count + (p - (p % lanes))) * D + (p % lanes);
+      for (let d = 0; d < D; d++, to += lanes) out[to] = row[d] as number;
+    }
+  }
+  return out;
+}
+
+/** Where the map of a table lies. */
+function uploadMap(map: RowMap, key: string, zeroRow: number, context: TermContext): Lookup {
+  const { shape, place, tables, scope } = context;
+  const real = (row: number): number => (row < 0 || row >= zeroRow ? zeroRow : row);
+  if (map.kind === 'index')
+    return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, scope);
+  const [first, count] = offsetsOf(shape, place);
+  const entry = tables.columns(`${key} map`, first, count, 4, scope, (from, n) => {
+    return Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));
+  });
+  const index = entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
+  return { index, indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0 };
+}
+
+/** First and number of the offsets that the call's queries and keys meet at. */
+function offsetsOf({ L, S }: Shape, { keyOffset, queryOffset }: Place): [number, number] {
+  return [keyOffset - queryOffset - (L - 1), Math.max(1, L + S - 1)];
+}
+
+/** Whether reading a whole table through a map is cheaper than a product with a window of the expanded one. */
+function isShort(rows: number, { S, D }: Shape): boolean {
+  return rows <= LONGEST_INDEXED && rows * D + READ_COST * S < 1.1 * S * D;
+}
+
+type Entry = [number, number][];
+
+function queryIndexEntry(term: Term, key: string, context: TermContext): { entry: Entry; scores: number } {
+  const { D } = context.shape;
+  const rows = term.table.length / term.heads / D;
+  const size = up(rows + 1, 8);
+  const map = uploadMap(term.rows, key, rows, context);
+  const packed = context.tables.columns(`${key} rows`, 0, size, 4 * D * term.heads, context.scope, (from, n) =>
+    pack(term, D, from, n, 8, (place) => place),
+  );
+  const entry: Entry = [
+    [field.E_KIND, field.QUERY_INDEX],
+    [field.E_TABLE, packed.at],
+    [field.E_HEAD, term.heads > 1 ? 4 * D * packed.count : 0],
+    [field.E_ROWS, size],
+    [field.E_INDEX, map.index],
+    [field.E_INDEX_ROW, map.indexRow],
+    [field.E_INDEX_BATCH, map.indexBatch],
+    [field.E_SUM_ROWS, map.rows],
+    [field.E_SUM_BATCH, map.rowsBatch],
+    [field.E_MAP, map.map],
+  ];
+  return { entry, scores: 4 * size * tileRows(context) };
+}
+
+/** Rows of a tile: each head starts a new group of four. */
+function tileRows({ shape, queries }: TermContext): number {
+  return up(queries, 4) * (shape.H / shape.G);
+}
+
+function offsetEntry(term: Term, key: string, context: TermContext): { entry: Entry; scores: number } {
+  const { shape, place, tables, scope, queries } = context;
+  const { D, H, G } = shape;
+  const lanes = term.kind === 'query' ? 8 : 4;
+  const { row } = term.rows as { row(offset: number): number };
+  // Windows start up to seven places early and end up to fifteen late.
+  const [first, count] = offsetsOf(shape, place);
+  const entry = tables.columns(`${key} ${lanes}`, first - 16, count + 32, 4 * D * term.heads, scope, (from, n) =>
+    pack(term, D, from, n, lanes, row),
+  );
+  const window = up(queries + 10, 4);
+  const kind = term.kind === 'query' ? field.QUERY_OFFSET : field.KEY_OFFSET;
+  const fields: Entry = [
+    [field.E_KIND, kind],
+    [field.E_TABLE, entry.at],
+    [field.E_HEAD, term.heads > 1 ? 4 * D * entry.count : 0],
+    [field.E_ROWS, entry.count],
+    [field.E_FIRST, entry.first + place.queryOffset - place.keyOffset],
+    [field.E_WINDOW, window],
+  ];
+  const scores = kind === field.QUERY_OFFSET ? 4 * field.SCORES_ROW : (H / G) * (field.KEY_BLOCK / 8) * window * 32;
+  return { entry: fields, scores };
+}
+
+const variantOf = (key: string, map: RowMap): string => (map.kind === 'offset' && map.variant ? `${key} ${map.variant}` : key);
+
+/** Writes the entries of all terms; `keyOf` names a term for the cache. */
+export function prepareTerms(
+  terms: readonly Term[],
+  valueTable: ValueTable | undefined,
+  keyOf: (part: Term | ValueTable) => string,
+  context: TermContext,
+): PreparedTerms {
+  const { shape, scope, unit, scale } = context;
+  const built = terms.map((term) => {
+    const rows = term.table.length / term.heads / shape.D;
+    const indexed = term.kind === 'query' && (term.rows.kind === 'index' || isShort(rows, shape));
+    const bias = term.bias ? scope.upload(term.bias) : 0;
+    return { term, bias, ...(indexed ? queryIndexEntry : offsetEntry)(term, variantOf(keyOf(term), term.rows), context) };
+  });
+  const values = valueTable && valueEntry(valueTable, variantOf(keyOf(valueTable), valueTable.rows), context);
+  const needs: ScratchNeed[] = [];
+  const block = built.length ? scope.block(built.length * field.E_SIZE) : 0;
+  built.forEach(({ term, entry, bias, scores }, n) => {
+    const at = n * field.E_SIZE;
+    const writer = scope.writer(block);
+    for (const [name, value] of entry) writer.int(at + name, value);
+    writer.int(at + field.E_BIAS, bias).f32(at + field.E_SCALE, (term.scale ?? scale) * unit);
+    const assign = (name: number) => (where: number) => {
+      scope.writer(block).int(at + name, where);
+    };
+    if (term.kind === 'query') needs.push({ bytes: 4 * shape.D * tileRows(context), assign: assign(field.E_QUERIES) });
+    needs.push({ bytes: scores, assign: assign(field.E_SCORES) });
+  });
+  let weights = 0;
+  if (values) {
+    needs.push({
+      bytes: values.bytes,
+      assign: (at) => {
+        weights = at;
+      },
+    });
+  }
+  const some = built.length > 0 || values !== undefined;
+  return {
+    rows: some ? tileRows(context) : context.queries * (shape.H / shape.G),
+    fields: () => [
+      [field.TERM_COUNT, built.length],
+      [field.TERMS, block],
+      ...(values ? [...values.fields, [field.S_WEIGHTS, weights] as const] : []),
+    ],
+    needs,
+  };
+}
+
+/** A value table, packed like V: [heads][rows/KEY_BLOCK][E'/8][KEY_BLOCK][8]. */
+function valueEntry({ table, heads, rows: map }: ValueTable, key: string, context: TermContext): { fields: Entry; bytes: number } {
+  const { E } = context.shape;
+  const rows = table.length / heads / E;
+  const size = up(rows + 1, field.KEY_BLOCK);
+  const width = up(E, 8);
+  const packed = new Float32Array(heads * size * width);
+  for (let h = 0; h < heads; h++) {
+    for (let r = 0; r < rows; r++) {
+      const block = (h * size + r - (r % field.KEY_BLOCK)) * width + (r % field.KEY_BLOCK) * 8;
+      for (let e = 0; e < E; e++) {
+        packed[block + (e - (e % 8)) * field.KEY_BLOCK + (e % 8)] = table[(h * rows + r) * E + e] as number;
+      }
+    }
+  }
+  const index = uploadMap(map, key, rows, context);
+  const fields: Entry = [
+    [field.VALUE_TABLE, context.scope.upload(packed)],
+    [field.VALUE_HEAD, heads > 1 ? 4 * size * width : 0],
+    [field.VALUE_ROWS, size],
+    [field.VALUE_INDEX, index.index],
+    [field.VALUE_INDEX_ROW, index.indexRow],
+    [field.VALUE_INDEX_BATCH, index.indexBatch],
+  ];
+  return { fields, bytes: 4 * size * tileRows(context) };
+}
+
+/** Names the parts of plans for the cache: the same encoding and place in its plan give the same name. */
+const numbers: WeakMap<Encoding, number> = new WeakMap();
+let count = 0;
+
+export function cacheKey(encoding: Encoding, part: string): string {
+  let number = numbers.get(encoding);
+  if (number === undefined) {
+    number = ++count;
+    numbers.set(encoding, number);
+  }
+  return `#${number} ${part}`;
+}

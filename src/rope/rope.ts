@@ -1,0 +1,85 @@
+// What the rotary constructors share: from frequencies, sections and positions to a rotation.
+
+import { finite, integer, oneOf, wrongValue } from '../arguments/check.ts';
+import { placeOf } from '../arguments/lists.ts';
+import { explicitPositions, type Lists, lengthOf } from '../arguments/positions.ts';
+import type { LowerContext, Plan, Rotation } from '../plan/plan.ts';
+import { type RopeScaling, scaledFrequencies } from './rope-scaling.ts';
+
+export type RotaryLayout = 'halves' | 'pairs';
+
+/** A checked rotary scheme. */
+export interface Rope extends Lists {
+  /** R, by which the exponents are divided; if it is odd, one more channel turns. */
+  readonly width: number;
+  readonly theta: number;
+  readonly scaling: RopeScaling;
+  readonly layout: RotaryLayout;
+  readonly layoutOut?: RotaryLayout | undefined;
+  /** First channel that turns; `'end'`: so that the last ones turn. */
+  readonly start: number | 'end';
+  /** −1 turns the other way. */
+  readonly sense?: 1 | -1;
+  /** Which axis each pair reads; default one axis. */
+  readonly axisOf?: readonly number[] | undefined;
+}
+
+/** Options that rotary constructors have in common, checked. */
+export function checkLayout(
+  where: string,
+  given: { layout?: unknown; layoutOut?: unknown; start?: unknown; offset?: unknown },
+): Pick<Rope, 'layout' | 'layoutOut' | 'start' | 'offset'> {
+  const layouts = ['halves', 'pairs'] as const;
+  return {
+    layout: oneOf(where, 'layout', given.layout, layouts),
+    layoutOut: given.layoutOut === undefined ? undefined : oneOf(where, 'layoutOut', given.layoutOut, layouts),
+    start: given.start === 'end' ? 'end' : integer(where, 'start', given.start ?? 0, 0, 510),
+    offset: finite(where, 'offset', given.offset ?? 0),
+  };
+}
+
+/** An even number of channels. */
+export function checkDim(where: string, given: unknown): number {
+  const dim = integer(where, 'dim', given, 2, 512);
+  if (dim % 2) throw wrongValue(where, 'dim', 'an even number', dim);
+  return dim;
+}
+
+/** The first channel of R that turn in a head of D. */
+export function startOf(where: string, start: number | 'end', dim: number, D: number): number {
+  if (start !== 'end') return start;
+  if (dim > D) throw wrongValue(where, 'dim', `at most D=${D}`, dim);
+  return D - dim;
+}
+
+/** The rotation of a scheme for one shape. */
+export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
+  const { where, width, theta, scaling, layout, layoutOut, offset, sense = 1, keys, queries } = rope;
+  const { shape, math } = context;
+  const reach = Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
+  const { values, factor } = scaledFrequencies(width, theta, scaling, reach, math);
+  const explicit = keys !== undefined || queries !== undefined;
+  const frequencies = spread(sense === 1 ? values : values.map((f) => -f), rope, explicit);
+  return {
+    rotation: {
+      dim: 2 * values.length,
+      start: startOf(where, rope.start, 2 * values.length, shape.D),
+      layout,
+      ...(layoutOut && { layoutOut }),
+      frequencies,
+      factor,
+      offset,
+      ...explicitPositions(rope, context),
+    },
+  };
+}
+
+/** Frequencies as [axes][R/2]: each in the line of its axis. Without positions the axes are all the same, and one line is enough. */
+function spread(values: Float64Array, { axisOf, axes = 1 }: Rope, explicit: boolean): Float64Array {
+  if (!axisOf || !explicit) return values;
+  const matrix = new Float64Array(axes * values.length);
+  values.forEach((f, i) => {
+    matrix[(axisOf[i] as number) * values.length + i] = f;
+  });
+  return matrix;
+}
