@@ -2,13 +2,13 @@
 
 import {
   A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
-  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP, DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MASK_ROWS, R_HEAD,
-  R_POSITION, R_QUERY, SCORES_ROW,
+  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP, DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MARK, MASK_ROWS,
+  R_HEAD, R_POSITION, R_QUERY, SCORES_ROW,
 } from './job';
 import { addCurve } from './curve';
 import { softcap } from './exp';
 import { punchHoles } from './rows';
-import { addHiding, addLookup, addRow, hideZeros } from './softmax';
+import { addHiding, addHidingLookup, addLookup, addRow, hideInfinite, hideLookup, hideZeros } from './softmax';
 
 /** Softcap, biases and holes of a group's scores, row by row. */
 @inline export function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
@@ -18,6 +18,7 @@ import { addHiding, addLookup, addRow, hideZeros } from './softmax';
   for (let r = 0; r < live; r++, s += SCORES_ROW) {
     if (cap != 0) softcap(s, keys, cap); // q was scaled by scale/c, see Q_SCALE.
     addBiases(job, group + (r << 2), s, b, from, keys);
+    if (load<i32>(job, BIAS_COUNT) > 1 && load<i32>(job, MARK)) hideAgain(job, group + (r << 2), s, b, from, keys);
     if (masked) punchHoles(job, group + (r << 2), s, b, from, keys);
   }
 }
@@ -37,15 +38,16 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     }
     const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
     const index = load<usize>(entry, A_INDEX);
+    const hide = load<i32>(entry, A_HIDE);
     if (index) {
       const columns = index + b * load<i32>(entry, A_INDEX_BATCH) + i * load<i32>(entry, A_INDEX_ROW) + (low << 2);
       const sums = load<usize>(entry, A_ROWS);
       const rows = sums ? sums + b * load<i32>(entry, A_ROWS_BATCH) : 0;
-      addLookup(s, table, columns, rows, load<usize>(entry, A_MAP), i, keys, coefficient);
+      if (hide) addHidingLookup(s, table, columns, rows, load<usize>(entry, A_MAP), i, keys, coefficient);
+      else addLookup(s, table, columns, rows, load<usize>(entry, A_MAP), i, keys, coefficient);
       continue;
     }
     const stride = load<i32>(entry, A_ROW);
-    const hide = load<i32>(entry, A_HIDE);
     if (hide == HIDE_ZEROS) {
       hideZeros(s, table + i * stride + low, keys);
       continue;
@@ -57,5 +59,28 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
       addCurve(s, line, keys, factor, curve + h * load<i32>(entry, A_CURVE_HEAD), load<i32>(entry, A_UNITS), coefficient);
     } else if (hide == HIDE_INFINITE) addHiding(s, line, keys, coefficient);
     else addRow(s, line, keys, coefficient);
+  }
+}
+
+/** A key that one bias hides stays hidden, whatever the biases after it added: NaN, or Infinity. */
+function hideAgain(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
+  const i = load<i32>(row, R_QUERY);
+  const h = load<i32>(row, R_HEAD);
+  let entry = load<usize>(job, BIASES);
+  // Nothing is added after the last one.
+  for (let left = load<i32>(job, BIAS_COUNT); left > 1; left--, entry += A_SIZE) {
+    const hide = load<i32>(entry, A_HIDE);
+    if (!hide) continue;
+    const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
+    const index = load<usize>(entry, A_INDEX);
+    if (index) {
+      const columns = index + b * load<i32>(entry, A_INDEX_BATCH) + i * load<i32>(entry, A_INDEX_ROW) + (low << 2);
+      const sums = load<usize>(entry, A_ROWS);
+      hideLookup(s, table, columns, sums ? sums + b * load<i32>(entry, A_ROWS_BATCH) : 0, load<usize>(entry, A_MAP), i, keys);
+      continue;
+    }
+    const stride = load<i32>(entry, A_ROW);
+    if (hide == HIDE_ZEROS) hideZeros(s, table + i * stride + low, keys);
+    else hideInfinite(s, table + (stride < 0 ? load<i32>(row, R_POSITION) : i) * stride + (low << 2), keys);
   }
 }

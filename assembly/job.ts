@@ -169,8 +169,8 @@ export const A_CURVE: i32 = 48;
 export const A_CURVE_HEAD: i32 = 52;
 export const A_UNITS: i32 = 56;
 export const A_FACTORS: i32 = 60; // f32 [L]
-// What in the row hides its key, whatever the score: HIDE_ZEROS, the row is bytes, and those that are 0; HIDE_INFINITE, it is floats, and those
-// that are −Infinity.
+// What in the row hides its key, whatever the score, the gate, and the entries after it: HIDE_ZEROS, the row is bytes, and those that are 0;
+// HIDE_INFINITE, it is floats, or entries of a table, and those that are −Infinity.
 export const A_HIDE: i32 = 64;
 export const HIDE_ZEROS: i32 = 1;
 export const HIDE_INFINITE: i32 = 2;

@@ -33,34 +33,70 @@ export function addHiding(s: usize, row: usize, n: i32, coefficient: f32): void 
   return table + (map ? load<u32>(map + n) << 2 : n);
 }
 
-/** s ← s + coefficient·table[index]; `n` real entries, not rounded up: an index is never read past its end. */
-@inline function addEntries(s: usize, table: usize, map: usize, index: usize, n: i32, coefficient: f32): void {
+/**
+ * s ← s + coefficient·table[index]; `n` real entries, not rounded up: an index is never read past its end. With `hide` also −Infinity where
+ * the entry is that, as addHiding.
+ */
+@inline function addEntries(s: usize, table: usize, map: usize, index: usize, n: i32, coefficient: f32, hide: bool): void {
   const c = f32x4.splat(coefficient);
+  const hidden = f32x4.splat(-Infinity);
   for (; n >= 4; n -= 4, s += 16, index += 16) {
     let x = v128.load32_zero(entryAt(table, map, index));
     x = v128.load_lane<f32>(entryAt(table, map, index + 4), x, 1);
     x = v128.load_lane<f32>(entryAt(table, map, index + 8), x, 2);
     x = v128.load_lane<f32>(entryAt(table, map, index + 12), x, 3);
-    v128.store(s, f32x4.add(v128.load(s), f32x4.mul(c, x)));
+    const sum = f32x4.add(v128.load(s), f32x4.mul(c, x));
+    v128.store(s, hide ? v128.bitselect(hidden, sum, f32x4.eq(x, hidden)) : sum);
   }
-  for (; n > 0; n--, s += 4, index += 4) store<f32>(s, load<f32>(s) + coefficient * load<f32>(entryAt(table, map, index)));
+  for (; n > 0; n--, s += 4, index += 4) {
+    const x = load<f32>(entryAt(table, map, index));
+    store<f32>(s, hide && x == -Infinity ? x : load<f32>(s) + coefficient * x);
+  }
 }
 
 /** s ← s + coefficient·table[index[j]]. */
 function addIndexed(s: usize, table: usize, index: usize, n: i32, coefficient: f32): void {
-  addEntries(s, table, 0, index, n, coefficient);
+  addEntries(s, table, 0, index, n, coefficient, false);
 }
 
 /** s ← s + coefficient·table[map[index[j]]]. */
 function addMapped(s: usize, table: usize, map: usize, index: usize, n: i32, coefficient: f32): void {
-  addEntries(s, table, map, index, n, coefficient);
+  addEntries(s, table, map, index, n, coefficient, false);
 }
 
 /** addIndexed or addMapped of query i: `rows`, if there are any (i32 [L]), add a code of the query to each index. */
 @inline export function addLookup(s: usize, table: usize, columns: usize, rows: usize, map: usize, i: i32, n: i32, coefficient: f32): void {
-  const code = rows ? load<usize>(rows + (i << 2)) << 2 : 0;
+  const code = codeOf(rows, i);
   if (map) addMapped(s, table, map + code, columns, n, coefficient);
   else addIndexed(s, table + code, columns, n, coefficient);
+}
+
+/** The same for a table with entries of −Infinity, which hide. */
+export function addHidingLookup(s: usize, table: usize, columns: usize, rows: usize, map: usize, i: i32, n: i32, coefficient: f32): void {
+  const code = codeOf(rows, i);
+  if (map) addEntries(s, table, map + code, columns, n, coefficient, true);
+  else addEntries(s, table + code, 0, columns, n, coefficient, true);
+}
+
+/** What `rows` add to the addresses of query i. */
+@inline function codeOf(rows: usize, i: i32): usize {
+  return rows ? load<usize>(rows + (i << 2)) << 2 : 0;
+}
+
+/** s ← −Infinity where the row is that. */
+export function hideInfinite(s: usize, row: usize, n: i32): void {
+  const hidden = f32x4.splat(-Infinity);
+  for (const end = s + (<usize>n << 2); s < end; s += 16, row += 16) {
+    v128.store(s, v128.bitselect(hidden, v128.load(s), f32x4.eq(v128.load(row), hidden)));
+  }
+}
+
+/** The same for the entries of a table, as in addHidingLookup. */
+export function hideLookup(s: usize, table: usize, columns: usize, rows: usize, map: usize, i: i32, n: i32): void {
+  const code = codeOf(rows, i);
+  if (map) map += code;
+  else table += code;
+  for (; n > 0; n--, s += 4, columns += 4) if (load<f32>(entryAt(table, map, columns)) == -Infinity) store<f32>(s, -Infinity);
 }
 
 /** s ← −Infinity where the byte is 0; `n` real entries. */

@@ -30,6 +30,9 @@ function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, c
   ];
 }
 
+/** What an entry says if numbers of −Infinity in its table hide their keys. */
+const hiding = (infinite: boolean | undefined): BiasEntry => (infinite ? [[field.A_HIDE, field.HIDE_INFINITE]] : []);
+
 function indexEntry({ table, heads, index }: IndexBias, shape: Shape, scope: Scope): BiasEntry {
   const lookup = uploadLookup(index, shape, scope);
   return [
@@ -41,6 +44,7 @@ function indexEntry({ table, heads, index }: IndexBias, shape: Shape, scope: Sco
     [field.A_ROWS, lookup.rows],
     [field.A_ROWS_BATCH, lookup.rowsBatch],
     [field.A_MAP, lookup.map],
+    ...hiding(table.includes(-Infinity)),
   ];
 }
 
@@ -105,7 +109,8 @@ export function writeBiases(
     const at = entry.at - 4 * entry.first;
     const headStride = heads > 1 ? 4 * entry.count : 0;
     const curve = bias.kind === 'curve' ? curveEntry(bias, scope) : [];
-    const hide: BiasEntry = entry.infinite ? [[field.A_HIDE, field.HIDE_INFINITE]] : [];
+    // A curve's row are the numbers that it is a function of, not the bias.
+    const hide = hiding(bias.kind === 'offset' && entry.infinite);
     return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...hide, ...curve, ...gate];
   });
   const block = scope.block(total * field.A_SIZE);
