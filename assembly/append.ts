@@ -1,11 +1,11 @@
 // Writes rows into a cache of keys and values, and turns those that lie there.
 //
 // The job block describes the cache as `attend` reads it: K and V with their element type, strides within a page, and pages. The new rows are
-// Q (keys) and OUT (values), [B, G, DIM_L, …]; row i of batch row b becomes key QUERY_STARTS[b] + i, as far as that is below
+// Q (keys) and OUT (values), [B, G, DIM_L, …]; row i of batch row b becomes key KEY_STARTS[b] + i, as far as that is below
 // KEY_LENGTHS[b]. Keys turn first if ROTATE_DIM is not 0, key j by row j of the table at ROTATE_K.
 
 import {
-  DIM_D, DIM_E, DIM_G, K, KEY_LENGTHS, OUT, PAGES_K, PAGES_V, Q, QUERY_STARTS, ROTATE_DIM, ROTATE_K, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW,
+  DIM_D, DIM_E, DIM_G, K, KEY_LENGTHS, KEY_STARTS, OUT, PAGES_K, PAGES_V, Q, ROTATE_DIM, ROTATE_K, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW,
   T_TYPE, V,
 } from './job';
 import { loadRow, storeRow } from './convert';
@@ -29,7 +29,7 @@ export function append(job: usize, tile: i32, scratch: usize): void {
   const E = load<i32>(job, DIM_E);
   const b = tile / G;
   const g = tile % G;
-  const first = numberOf(job, QUERY_STARTS, b);
+  const first = numberOf(job, KEY_STARTS, b);
   const end = numberOf(job, KEY_LENGTHS, b);
   const turned = scratch + (<usize>max(D, E) << 2);
   const turn = load<i32>(job, ROTATE_DIM) << 2; // bytes of a row of the table
@@ -49,7 +49,7 @@ export function append(job: usize, tile: i32, scratch: usize): void {
   }
 }
 
-/** Turns the keys QUERY_STARTS[b] … KEY_LENGTHS[b] − 1 where they lie, all by the one row of the table at ROTATE_K. */
+/** Turns the keys KEY_STARTS[b] … KEY_LENGTHS[b] − 1 where they lie, all by the one row of the table at ROTATE_K. */
 export function shift(job: usize, tile: i32, scratch: usize): void {
   const G = load<i32>(job, DIM_G);
   const D = load<i32>(job, DIM_D);
@@ -57,7 +57,7 @@ export function shift(job: usize, tile: i32, scratch: usize): void {
   const g = tile % G;
   const end = numberOf(job, KEY_LENGTHS, b);
   const turned = scratch + (<usize>D << 2);
-  for (let j = numberOf(job, QUERY_STARTS, b); j < end; j++) {
+  for (let j = numberOf(job, KEY_STARTS, b); j < end; j++) {
     const at = rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j);
     loadRow(scratch, at, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
     rotateRow(turned, scratch, load<usize>(job, ROTATE_K), job);

@@ -27,7 +27,7 @@ import { adjust } from './biases';
 import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
-import { startRows, startOf, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
+import { startRows, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfRow } from './scores';
 import { softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
@@ -83,7 +83,7 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   const record = scratch + load<usize>(job, S_FOLD);
   for (let key = low; key < high; ) {
     const end = min(high, key - (key % SPLIT) + SPLIT);
-    keyBlocks(job, scratch, b, g, first + startOf(job, b), count, step, rows, key, end);
+    keyBlocks(job, scratch, b, g, first, count, step, rows, key, end);
     // The first split's states wait in the records for those of the others; the last fold leaves their sum in the rows.
     if (key > low) foldStates(job, scratch, rows, record, width, end == high);
     else if (end < high) saveStates(job, scratch, rows, record, width);

@@ -3,7 +3,7 @@
 import {
   A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
   A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP, DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MARK, MASK_ROWS,
-  R_HEAD, R_POSITION, R_QUERY, SCORES_ROW,
+  R_HEAD, R_QUERY, SCORES_ROW,
 } from './job';
 import { addCurve } from './curve';
 import { softcap } from './exp';
@@ -27,7 +27,6 @@ import { addHiding, addHidingLookup, addLookup, addRow, hideInfinite, hideLookup
 function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
   const i = load<i32>(row, R_QUERY);
   const h = load<i32>(row, R_HEAD);
-  const position = load<i32>(row, R_POSITION);
   let entry = load<usize>(job, BIASES);
   for (let left = load<i32>(job, BIAS_COUNT); left > 0; left--, entry += A_SIZE) {
     let coefficient = load<f32>(entry, A_COEFFICIENT);
@@ -52,7 +51,7 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
       hideZeros(s, table + i * stride + low, keys);
       continue;
     }
-    const line = table + (stride < 0 ? position : i) * stride + (low << 2);
+    const line = table + i * stride + (low << 2);
     const curve = load<usize>(entry, A_CURVE);
     if (curve) {
       const factor = load<f32>(load<usize>(entry, A_FACTORS) + (i << 2));
@@ -81,6 +80,6 @@ function hideAgain(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     }
     const stride = load<i32>(entry, A_ROW);
     if (hide == HIDE_ZEROS) hideZeros(s, table + i * stride + low, keys);
-    else hideInfinite(s, table + (stride < 0 ? load<i32>(row, R_POSITION) : i) * stride + (low << 2), keys);
+    else hideInfinite(s, table + i * stride + (low << 2), keys);
   }
 }

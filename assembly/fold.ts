@@ -8,19 +8,12 @@
 // so that a row has the same bits whether one thread takes all splits or each split is a tile of its own. A state with l = 0 saw no key and
 // is passed over. A record is a state in memory: m at 0, l at 16, o from 32 on, then w.
 
-import { R_MAX, R_SIZE, R_SUM, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS, VALUE_TABLE } from './job';
+import { RECORD_HEADER, R_MAX, R_SIZE, R_SUM, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS, VALUE_TABLE } from './job';
 import { exp } from './exp';
-
-const HEADER: usize = 32;
 
 /** Bytes of the weights of a row, 0 without a value table. */
 @inline function weightBytes(job: usize): usize {
   return load<usize>(job, VALUE_TABLE) ? <usize>load<i32>(job, VALUE_ROWS) << 2 : 0;
-}
-
-/** Bytes of a record; `width` is that of an output row. */
-@inline export function recordBytes(job: usize, width: usize): usize {
-  return HEADER + width + weightBytes(job);
 }
 
 /** m of row r of the tile; l is 16 bytes further. */
@@ -46,24 +39,24 @@ const HEADER: usize = 32;
 /** Copies the states of the tile's rows to records. */
 export function saveStates(job: usize, scratch: usize, rows: i32, record: usize, width: usize): void {
   const size = weightBytes(job);
-  for (let r = 0; r < rows; r++, record += HEADER + width + size) {
+  for (let r = 0; r < rows; r++, record += width + RECORD_HEADER + size) {
     const head = headOf(job, scratch, r);
     store<f32>(record, load<f32>(head));
     store<f32>(record, load<f32>(head, R_SUM - R_MAX), 16);
-    memory.copy(record + HEADER, outOf(job, scratch, r, width), width);
-    if (size) memory.copy(record + HEADER + width, weightsOf(job, scratch, r), size);
+    memory.copy(record + RECORD_HEADER, outOf(job, scratch, r, width), width);
+    if (size) memory.copy(record + RECORD_HEADER + width, weightsOf(job, scratch, r), size);
   }
 }
 
 /** Copies records back to the tile's rows. */
 export function loadStates(job: usize, scratch: usize, rows: i32, record: usize, width: usize): void {
   const size = weightBytes(job);
-  for (let r = 0; r < rows; r++, record += HEADER + width + size) {
+  for (let r = 0; r < rows; r++, record += width + RECORD_HEADER + size) {
     const head = headOf(job, scratch, r);
     store<f32>(head, load<f32>(record));
     store<f32>(head, load<f32>(record, 16), R_SUM - R_MAX);
-    memory.copy(outOf(job, scratch, r, width), record + HEADER, width);
-    if (size) memory.copy(weightsOf(job, scratch, r), record + HEADER + width, size);
+    memory.copy(outOf(job, scratch, r, width), record + RECORD_HEADER, width);
+    if (size) memory.copy(weightsOf(job, scratch, r), record + RECORD_HEADER + width, size);
   }
 }
 
@@ -82,7 +75,7 @@ export function clearStates(job: usize, scratch: usize, rows: i32, width: usize)
 /** Folds records and the states of the tile's rows, those of later keys: into the rows if these are the `last`, else into the records. */
 export function foldStates(job: usize, scratch: usize, rows: i32, record: usize, width: usize, last: bool): void {
   const size = weightBytes(job);
-  for (let r = 0; r < rows; r++, record += HEADER + width + size) {
+  for (let r = 0; r < rows; r++, record += width + RECORD_HEADER + size) {
     const head = headOf(job, scratch, r);
     foldState(record, head, outOf(job, scratch, r, width), width, size ? weightsOf(job, scratch, r) : 0, size, last);
   }
@@ -96,7 +89,7 @@ export function foldStates(job: usize, scratch: usize, rows: i32, record: usize,
   const L = load<f32>(record, 16);
   const both = l != 0 && L != 0;
   if (!both && (l != 0) == last) return; // The only state there is, or none, is where it belongs.
-  const O = record + HEADER;
+  const O = record + RECORD_HEADER;
   const W = O + width;
   const top = M < m ? m : M;
   const a: f32 = L == 0 ? 0 : exp(M - top);

@@ -7,8 +7,8 @@
 // changes no bit, and a row with one state left is that state's, bit for bit.
 
 import {
-  F32, M_COUNT, M_E, M_H, M_L, M_LINES, M_LSE, M_OUT, M_RESULT, M_ROWS, M_SINKS, M_STATE, M_STATES, M_TILE, M_WEIGHTS, T_BATCH, T_CHANNEL,
-  T_HEAD, T_PTR, T_ROW, T_SIZE, T_TYPE,
+  F32, M_COUNT, M_E, M_H, M_L, M_LINES, M_LSE, M_OUT, M_RESULT, M_ROWS, M_SINKS, M_STATE, M_STATES, M_STATE_LSE, M_STATE_OUT, M_TILE, M_WEIGHTS,
+  T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
 } from './job';
 import { loadRow, storeRow } from './convert';
 import { exp, log } from './math';
@@ -82,11 +82,11 @@ function gather(job: usize, scratch: usize, b: i32, h: i32, i: i32, E: i32, widt
   let line = scratch + load<usize>(job, M_LINES);
   let live: usize = 0;
   for (let left = load<i32>(job, M_COUNT); left > 0; left--, state += M_STATE) {
-    const l = load<f32>(rowOf(state + T_SIZE, b, h, i));
+    const l = load<f32>(rowOf(state + M_STATE_LSE, b, h, i));
     if (l == -f32.POSITIVE_INFINITY) continue;
-    let row = rowOf(state, b, h, i);
-    const type = load<i32>(state, T_TYPE);
-    const stride = load<i32>(state, T_CHANNEL);
+    let row = rowOf(state + M_STATE_OUT, b, h, i);
+    const type = load<i32>(state, M_STATE_OUT + T_TYPE);
+    const stride = load<i32>(state, M_STATE_OUT + T_CHANNEL);
     if (type != F32 || stride != 4) {
       loadRow(line, row, E, stride, type);
       row = line;

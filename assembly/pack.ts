@@ -9,7 +9,7 @@
 
 import {
   DIM_D, DIM_E, F32, K, KEY_BLOCK, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SHIFT, Q,
-  QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_POSITION, R_QUERY, R_SIZE, S_KEYS, S_LINE,
+  QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_LINE,
   S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
@@ -51,7 +51,7 @@ export function packQueries(job: usize, scratch: usize, b: i32, rows: i32): void
   from = contiguous(from, staged, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
   if (load<i32>(job, NORM)) from = normalizeRow(staged, from, load<usize>(job, NORM_Q), h * load<i32>(job, NORM_Q_HEAD), job);
   if (!table) return from;
-  const turn = load<i32>(row, R_POSITION) * (load<i32>(job, ROTATE_DIM) << 2);
+  const turn = i * (load<i32>(job, ROTATE_DIM) << 2);
   rotateRow(own, from, table + b * load<i32>(job, ROTATE_Q_BATCH) + turn, job);
   return own;
 }

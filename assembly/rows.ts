@@ -1,8 +1,8 @@
 // The rows of a tile: which query and head each is, and which keys it sees, in all and in one key block.
 
 import {
-  DIM_E, DIM_G, DIM_H, DIM_S, FIRST, KEY_LENGTHS, LAST, MASK_BATCH, MASK_PAIRS, MASK_ROWS, QUERY_STARTS, R_ALL_FROM, R_ALL_TO, R_CURSOR,
-  R_FIRST, R_FROM, R_HEAD, R_HIGH, R_LAST, R_LOW, R_MAX, R_POSITION, R_QUERY, R_SIZE, R_TO, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS,
+  DIM_E, DIM_G, DIM_H, DIM_S, FIRST, KEY_LENGTHS, LAST, MASK_BATCH, MASK_PAIRS, MASK_ROWS, R_ALL_FROM, R_ALL_TO, R_CURSOR,
+  R_FIRST, R_FROM, R_HEAD, R_HIGH, R_LAST, R_LOW, R_MAX, R_QUERY, R_SIZE, R_TO, S_OUT, S_ROWS, S_WEIGHTS, VALUE_ROWS,
   VALUE_TABLE,
 } from './job';
 
@@ -21,7 +21,6 @@ export function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32
   if (load<usize>(job, VALUE_TABLE)) {
     memory.fill(scratch + load<usize>(job, S_WEIGHTS), 0, (groups << 2) * (<usize>load<i32>(job, VALUE_ROWS) << 2));
   }
-  const start = startOf(job, b);
   let low = keys;
   let high = 0;
   for (let r = 0; r < <i32>(groups << 2); r++) {
@@ -31,12 +30,10 @@ export function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32
       continue;
     }
     const i = first + (r % step);
-    const position = i + start;
     store<i32>(row, i, R_QUERY);
-    store<i32>(row, position, R_POSITION);
     store<i32>(row, g * shared + r / step, R_HEAD);
-    let from = max(position + load<i32>(job, FIRST), 0);
-    let to = max(min(position + load<i32>(job, LAST) + 1, keys), from);
+    let from = max(i + load<i32>(job, FIRST), 0);
+    let to = max(min(i + load<i32>(job, LAST) + 1, keys), from);
     if (load<usize>(job, MASK_ROWS)) {
       const range = startMask(job, row, b, i, from, to);
       from = <i32>(range >> 32);
@@ -53,12 +50,6 @@ export function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32
     v128.store(scratch + load<usize>(job, S_ROWS) + n * R_SIZE, f32x4.splat(-Infinity), R_MAX);
   }
   return low < high ? (<u64>low << 32) | high : 0;
-}
-
-/** Where query 0 of a batch row stands beyond its number. */
-@inline export function startOf(job: usize, b: i32): i32 {
-  const starts = load<usize>(job, QUERY_STARTS);
-  return starts ? load<i32>(starts + (b << 2)) : 0;
 }
 
 /** Keeps a row's range without the mask, finds its first interval; returns the range cut down to its intervals, from << 32 | to. */

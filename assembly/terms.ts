@@ -13,7 +13,7 @@
 
 import {
   DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE,
-  E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_POSITION, R_QUERY, R_SIZE, SCORES_ROW,
+  E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_QUERY, R_SIZE, SCORES_ROW,
   S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE,
   R_SCALE, R_FROM, R_TO,
 } from './job';
@@ -119,7 +119,7 @@ export function addTerms(
   const q = scratch + load<usize>(entry, E_QUERIES) + (<usize>row * D << 2);
   const t = scratch + load<usize>(entry, E_SCORES);
   // Row of the table at the first key, for the group's first query; the last of four stands three further left.
-  const start = from - load<i32>(group, R_POSITION) - load<i32>(entry, E_FIRST);
+  const start = from - load<i32>(group, R_QUERY) - load<i32>(entry, E_FIRST);
   const window = (start - 3) & ~7;
   const table = tableOf(entry, group);
   for (let p = window; p < start + keys; p += 8) {
@@ -138,9 +138,8 @@ export function addTerms(
   const rows = sums ? sums + b * load<i32>(entry, E_SUM_BATCH) : 0;
   const stride = load<i32>(entry, E_INDEX_ROW);
   for (let x = 0; x < live; x++) {
-    const query = load<i32>(group + (x << 2), R_QUERY);
-    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : query;
-    addLookup(s + x * SCORES_ROW, t + <usize>x * width, columns + i * stride, rows, load<usize>(entry, E_MAP), query, keys, 1);
+    const i = load<i32>(group + (x << 2), R_QUERY);
+    addLookup(s + x * SCORES_ROW, t + <usize>x * width, columns + i * stride, rows, load<usize>(entry, E_MAP), i, keys, 1);
   }
 }
 
@@ -153,7 +152,7 @@ export function addTerms(
     const start = j - load<i32>(entry, E_FIRST) - windowOf(entry, first, count, j);
     for (let x = 0; x < live; x++) {
       // Key l meets offset j + l − i: one row of eight and one lane further for each key.
-      const c = panel + (<usize>(start - load<i32>(group + (x << 2), R_POSITION)) << 5);
+      const c = panel + (<usize>(start - load<i32>(group + (x << 2), R_QUERY)) << 5);
       const to = s + x * SCORES_ROW + (<usize>(j - from) << 2);
       let low = v128.load32_zero(c);
       low = v128.load_lane<f32>(c, low, 1, 36);
@@ -179,9 +178,7 @@ export function addWeights(job: usize, scratch: usize, group: usize, p: usize, b
   for (let x = 0; x < live; x++, w += width, p += SCORES_ROW) {
     const c = v128.load32_splat(group + (x << 2), R_SCALE);
     for (let at = w; at < w + width; at += 16) v128.store(at, f32x4.mul(v128.load(at), c));
-    const stride = load<i32>(job, VALUE_INDEX_ROW);
-    const i = stride < 0 ? load<i32>(group + (x << 2), R_POSITION) : load<i32>(group + (x << 2), R_QUERY);
-    const index = map + i * stride;
+    const index = map + load<i32>(group + (x << 2), R_QUERY) * load<i32>(job, VALUE_INDEX_ROW);
     for (let j: usize = 0; j < <usize>keys << 2; j += 4) {
       const to = w + (load<u32>(index + j) << 2);
       store<f32>(to, load<f32>(to) + load<f32>(p + j));

@@ -69,7 +69,7 @@ export function writeJob(
   const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, forTerms);
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
-  const record = 32 + 4 * (Math.ceil(E / 8) * 8 + valueRows);
+  const record = field.RECORD_HEADER + 4 * (Math.ceil(E / 8) * 8 + valueRows);
   const scratch = scratchLayout(shape, parts.rows, parts.needs, record);
   const at = scope.block(field.JOB_SIZE);
 
@@ -80,10 +80,14 @@ export function writeJob(
     writeTensor(writer, field.V, operands.v, layout);
   }
   writeTensor(writer, field.OUT, target, layout);
-  [B, H, G, L, S, D, E].forEach((n, index) => {
-    writer.int(field.DIM_B + 4 * index, n);
-  });
   writer
+    .int(field.DIM_B, B)
+    .int(field.DIM_H, H)
+    .int(field.DIM_G, G)
+    .int(field.DIM_L, L)
+    .int(field.DIM_S, S)
+    .int(field.DIM_D, D)
+    .int(field.DIM_E, E)
     .int(field.LSE, lse ? lse.pointer : 0)
     .f32(field.Q_SCALE, scale * unit)
     .f32(field.CAP, softcap)

@@ -5,6 +5,7 @@ import { checkOut, checkTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { DTYPES, makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
+import { SMALL_WORK, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { type AttentionOptions, OPTION_NAMES } from './options.ts';
 import { prepareOne } from './prepare.ts';
@@ -100,9 +101,6 @@ function sameBlock(job: number, pointers: readonly (readonly [number, number])[]
   return at;
 }
 
-/** Floating-point operations below which waking other threads costs more than it gains. */
-const SMALL_WORK = 4e6;
-
 /** Checks a call on packed sequences and gets everything ready for it. @throws before anything is changed */
 export function preparePacked(
   context: Context,
@@ -174,7 +172,7 @@ export function preparePacked(
       work += 4 * H * cost(document) * Math.max(E, tensors.q.shape[2] as number);
     }
     const { at, tiles } = joinJobs(parts, scope);
-    const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : context.threads, tiles));
+    const threads = threadsFor(work, SMALL_WORK, tiles, context.threads);
     const scratch = scope.allocate(bytes * threads);
     const [result, states] = [target, lse];
     return {

@@ -8,6 +8,7 @@ import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Place, Shape } from '../plan/plan.ts';
+import { SMALL_WORK } from '../plan/work.ts';
 import { mayBlock } from '../platform/host.ts';
 import type { Job } from '../threads/types.ts';
 import { type Placed, runsOf, writeJob } from './job-block.ts';
@@ -16,7 +17,7 @@ import { checkShapes, lengthsOf, numbersOf } from './operands.ts';
 import { type AttentionOptions, OPTION_NAMES } from './options.ts';
 import { placeOf, UNBOUNDED, visibleRange } from './place.ts';
 import { withNormalization } from './qk-norm.ts';
-import { SMALL_WORK, tiling } from './tiling.ts';
+import { tiling } from './tiling.ts';
 
 /** The tensor that the kernels write: `out` itself, or one of the call's own that replaces its contents at the end. */
 function resultTensor(context: Context, where: string, shape: readonly number[], out: Tensor | undefined, staged: boolean): Tensor {

@@ -8,6 +8,7 @@ import { Scope } from '../memory/scope.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkRotation } from './lower.ts';
 
@@ -32,9 +33,6 @@ export interface RotateOptions {
 
 /** Rows of one (batch, head) that a tile turns. */
 const TILE_ROWS = 64;
-/** Channels in all below which the work stays on the caller's thread. */
-const SMALL_WORK = 262_144;
-
 /** Checks a call of `rotate` and gets everything ready for it. */
 export function prepareRotation(context: Context, where: string, x: unknown, encoding: Encoding, given: RotateOptions): Call {
   context.alive();
@@ -71,7 +69,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
     const { layout: one, layoutOut: other = one } = rotation;
     const [from, to] = inverse ? [other, one] : [one, other];
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
-    const threads = Math.max(1, Math.min(x.size < SMALL_WORK ? 1 : context.threads, tiles));
+    const threads = threadsFor(x.size, SMALL_TRAFFIC, tiles, context.threads);
     const scratchStride = Math.ceil((8 * D) / 64) * 64;
     const scratch = scope.allocate(scratchStride * threads);
     const job = scope.block(field.JOB_SIZE);

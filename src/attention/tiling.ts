@@ -19,9 +19,6 @@ const PAGE_TILE_WORK = 2e8;
 /** Fewest queries of a tile when tiles are made smaller to feed all threads. */
 const FEWEST_QUERIES = 16;
 
-/** Floating-point operations below which waking other threads costs more than it gains. */
-export const SMALL_WORK = 4e6;
-
 /** What decides how many rows a tile has, beside the shape. */
 export interface Cut {
   readonly threads: number;

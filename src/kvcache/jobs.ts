@@ -6,13 +6,11 @@ import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import type { Rotation } from '../plan/plan.ts';
+import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Row } from './rows.ts';
 import { type CacheShape, type PageLayout, type PageTables, storeFields, uploadTables } from './store.ts';
-
-/** Numbers below which the work stays on the caller's thread. */
-const SMALL_WORK = 262_144;
 
 /** What a job of either kind is told of. */
 interface Target {
@@ -46,13 +44,13 @@ function blockOf(kernel: 'append' | 'shift', target: Target, context: Context, s
   const endAt = scope.upload(Int32Array.from(rows, ({ length }) => length));
   const tiles = rows.length * G;
   const work = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0) * G * (D + E);
-  const threads = Math.max(1, Math.min(work < SMALL_WORK ? 1 : context.threads, tiles));
+  const threads = threadsFor(work, SMALL_TRAFFIC, tiles, context.threads);
   const scratchStride = Math.ceil((8 * Math.max(D, E)) / 64) * 64;
   const scratch = scope.allocate(scratchStride * threads);
   const at = scope.block(field.JOB_SIZE);
   const writer = scope.writer(at);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
-  writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.QUERY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
+  writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.KEY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
   return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads }, tables };
 }
 

@@ -7,6 +7,7 @@ import { checkOut, checkTensor, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
+import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** What attention over some of the keys leaves of each query: enough to merge it with attention over the others. */
@@ -29,8 +30,6 @@ export interface MergeOptions {
 
 /** Rows of one (batch, head) that a tile merges. */
 const TILE_ROWS = 64;
-/** Numbers in all states below which the work stays on the caller's thread. */
-const SMALL_WORK = 262_144;
 /** States that one call merges at most. */
 const MOST_STATES = 65536;
 
@@ -108,7 +107,7 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
     target = out ?? makeTensor(context, where, like.shape);
     lse = makeTensor(context, where, [B, H, L]);
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
-    const threads = Math.max(1, Math.min(states.length * like.size < SMALL_WORK ? 1 : context.threads, tiles));
+    const threads = threadsFor(states.length * like.size, SMALL_TRAFFIC, tiles, context.threads);
     const scratch = scratchLayout(states, E);
     const scratchAt = scope.allocate(scratch.bytes * threads);
     const sinksAt = sinks ? scope.upload(sinks) : 0;
@@ -119,13 +118,13 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
 
     const writer = scope.writer(statesAt);
     states.forEach((state, n) => {
-      writeTensor(writer, n * field.M_STATE, state.out, layout);
+      writeTensor(writer, n * field.M_STATE + field.M_STATE_OUT, state.out, layout);
       const [batch, head, row] = state.lse.strides as [number, number, number];
       writer
-        .int(n * field.M_STATE + field.T_SIZE + field.T_PTR, state.lse.pointer)
-        .int(n * field.M_STATE + field.T_SIZE + field.T_BATCH, 4 * batch)
-        .int(n * field.M_STATE + field.T_SIZE + field.T_HEAD, 4 * head)
-        .int(n * field.M_STATE + field.T_SIZE + field.T_ROW, 4 * row);
+        .int(n * field.M_STATE + field.M_STATE_LSE + field.T_PTR, state.lse.pointer)
+        .int(n * field.M_STATE + field.M_STATE_LSE + field.T_BATCH, 4 * batch)
+        .int(n * field.M_STATE + field.M_STATE_LSE + field.T_HEAD, 4 * head)
+        .int(n * field.M_STATE + field.M_STATE_LSE + field.T_ROW, 4 * row);
     });
     const block = scope.writer(job);
     writeTensor(block, field.M_OUT, target, layout);

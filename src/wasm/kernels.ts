@@ -6,7 +6,7 @@ import * as baseline from './generated/baseline.ts';
 import * as relaxed from './generated/relaxed.ts';
 
 /** The version of the kernels' interface that this API speaks; see assembly/index.ts. */
-const ABI = 1;
+const ABI = 2;
 
 /** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
 export interface Kernels extends WebAssembly.Exports {

@@ -40,7 +40,7 @@ interface Wrapper extends Record<'scalar' | 'natural' | 'lane0' | 'lane3' | 'tan
 }
 
 async function compileWrapper(): Promise<Wrapper> {
-  const source = (name: string): string => readFileSync(new URL(`../../assembly/${name}`, import.meta.url), 'utf8');
+  const source = (name: string): string => readFileSync(new URL(`../../build/kernels/${name}`, import.meta.url), 'utf8');
   const names = ['exp.ts', 'job.ts', 'simd.ts'];
   const sources = { 'wrapper.ts': WRAPPER, ...Object.fromEntries(names.map((name) => [name, source(name)])) };
   const { error, binary, stderr } = await asc.compileString(sources, { runtime: 'stub', enable: ['simd'], optimizeLevel: 3 } as never);
