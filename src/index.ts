@@ -17,7 +17,6 @@ export type { Capabilities, Engine, Precision } from './engine.ts';
 export { type AttentionScale, attentionScale } from './huggingface/attention-scale.ts';
 export { type PermuteOptions, permuteForPairs } from './huggingface/permute.ts';
 export type { AppendOptions, KVCache, KVCacheOptions } from './kvcache/kvcache.ts';
-export type { CacheDType } from './kvcache/store.ts';
 export {
   type CausalMaskOptions,
   type ChunkedOptions,
@@ -45,8 +44,9 @@ export {
 export type { MaskOption } from './masks/option.ts';
 export { type DocumentsOptions, documents, type KeyPaddingOptions, keyPadding } from './masks/sequences.ts';
 export type { MemoryUsage } from './memory/arena.ts';
+export type { CacheDType, DType } from './memory/dtypes.ts';
 export type { Layout } from './memory/layout.ts';
-export type { DType, SliceRange, Tensor, TensorData } from './memory/tensor.ts';
+export type { SliceRange, Tensor, TensorData } from './memory/tensor.ts';
 export type { MergeOptions, PartialState } from './partial/merge.ts';
 export { collectStates, planShards, type Shard, type ShardOptions } from './partial/shards.ts';
 export {

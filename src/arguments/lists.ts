@@ -19,7 +19,7 @@ export interface HeadTable {
 
 /** An option's numbers as f64, or undefined if it is none of the accepted kinds. */
 function numbersOf(given: unknown): Float64Array | undefined {
-  if (given instanceof Tensor) return Float64Array.from(given.dtype === 'i32' && given.contiguous ? given.view() : given.toArray());
+  if (given instanceof Tensor) return given.toNumbers();
   if (given instanceof Float32Array || given instanceof Float64Array || given instanceof Int32Array) return Float64Array.from(given);
   return Array.isArray(given) && given.every((x) => typeof x === 'number') ? Float64Array.from(given) : undefined;
 }

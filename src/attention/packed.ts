@@ -1,9 +1,10 @@
 // Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
 
 import { options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { DTYPES } from '../memory/dtypes.ts';
 import { checkOut, checkTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
-import { DTYPES, makeTensor, Tensor } from '../memory/tensor.ts';
+import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_WORK, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -185,7 +186,7 @@ export function preparePacked(
           part.lse?.dispose();
         }
         if (out && result !== out) {
-          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          out.set(result.view());
           result.dispose();
         }
         return { out: out ?? result, ...(states && { lse: states }) };

@@ -148,7 +148,7 @@ export function prepareOne(
       finish() {
         for (const table of tables) table.done();
         if (out && result !== out) {
-          out.set(result.dtype === 'f32' ? result.toArray() : (result.view() as Uint16Array));
+          out.set(result.view());
           result.dispose();
         }
         cached?.commit();

@@ -3,6 +3,7 @@
 import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
+import { A_FLOAT_TENSOR, isFloat } from '../memory/dtypes.ts';
 import { checkOut, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
@@ -41,7 +42,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   if (x.context !== context) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
   const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
   if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
-  if (x.dtype === 'i8' || x.dtype === 'i32') throw wrongType(where, 'x', 'a tensor of f32, f16 or bf16', x.dtype);
+  if (!isFloat(x.dtype)) throw wrongType(where, 'x', A_FLOAT_TENSOR, x.dtype);
   const [B, second, third, D] = x.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
   const inverse = boolean(where, 'inverse', given.inverse ?? false);

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.ts';
-import type { DType, Tensor } from '../memory/tensor.ts';
+import { DTYPES, type DType, dtypeOfFile, FLOAT_DTYPES, isFloat } from '../memory/dtypes.ts';
+import type { Tensor, TensorData } from '../memory/tensor.ts';
 import type { SafeTensor, SafetensorsDtype } from '../safetensors/index.ts';
 import { InputError } from './io.ts';
 import { quote } from './text.ts';
@@ -12,17 +13,11 @@ interface ArrayType<T> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-type EngineType = readonly [dtype: DType, array: ArrayType<Float32Array | Uint16Array>];
-
-/** Float types that the engine stores bit for bit, and the typed array of each. */
-const ENGINE_TYPES: Readonly<Record<string, EngineType>> = {
-  F32: ['f32', Float32Array],
-  F16: ['f16', Uint16Array],
-  BF16: ['bf16', Uint16Array],
-};
-
 /** The types of q, k, v. */
-export const FLOAT_TYPES: readonly SafetensorsDtype[] = ['F32', 'F16', 'BF16'];
+export const FLOAT_TYPES: readonly SafetensorsDtype[] = FLOAT_DTYPES.map((dtype) => DTYPES[dtype].safetensors);
+
+/** All types that the engine stores bit for bit. */
+const STORED_TYPES: readonly SafetensorsDtype[] = Object.values(DTYPES).map(({ safetensors }) => safetensors);
 
 /**
  * A tensor of the file that must be there.
@@ -44,8 +39,8 @@ export function named(tensors: FileTensors, name: string, role: string, dtypes: 
 
 /** Copies a tensor of the file into the engine, bit for bit. Its type must be one of `FLOAT_TYPES`. */
 export function upload(engine: Engine, { dtype, shape, data }: SafeTensor): Tensor {
-  const [type, array] = ENGINE_TYPES[dtype] as EngineType;
-  return engine.tensor(shape, elements(data, array), type);
+  const type = dtypeOfFile(dtype) as DType;
+  return engine.tensor(shape, elements(data, DTYPES[type].view as ArrayType<TensorData>), type);
 }
 
 /**
@@ -55,10 +50,11 @@ export function upload(engine: Engine, { dtype, shape, data }: SafeTensor): Tens
  * @throws {InputError} if there is none of this name, or it holds 64-bit integers that do not fit 32 bits.
  */
 export function table(engine: Engine, tensors: FileTensors, name: string): Tensor | Int32Array {
-  const tensor = named(tensors, name, `"@${name}"`, [...FLOAT_TYPES, 'I32', 'I8', 'I64']);
-  if (tensor.dtype === 'I32') return elements(tensor.data, Int32Array).slice();
-  if (tensor.dtype === 'I8') return Int32Array.from(elements(tensor.data, Int8Array));
-  return tensor.dtype === 'I64' ? narrow(name, elements(tensor.data, BigInt64Array)) : upload(engine, tensor);
+  const tensor = named(tensors, name, `"@${name}"`, [...STORED_TYPES, 'I64']);
+  if (tensor.dtype === 'I64') return narrow(name, elements(tensor.data, BigInt64Array));
+  const dtype = dtypeOfFile(tensor.dtype) as DType;
+  if (isFloat(dtype)) return upload(engine, tensor);
+  return Int32Array.from(elements(tensor.data, DTYPES[dtype].view as ArrayType<Int8Array | Int32Array>));
 }
 
 /** Frameworks store indices with 64 bits; the kernels take 32. */

@@ -2,6 +2,7 @@
 
 import { wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import type { CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
@@ -10,7 +11,7 @@ import type { Job } from '../threads/types.ts';
 import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
 import { PagePool } from './pages.ts';
 import { type Bounds, checkCut, checkGrowth, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
-import { type CacheDType, type CacheShape, layoutPages, type PageLayout } from './store.ts';
+import { type CacheShape, layoutPages, type PageLayout } from './store.ts';
 
 /** What a cache was made with. */
 export interface CacheSpec {

@@ -2,6 +2,7 @@
 
 import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import { makeDisposable } from '../memory/dispose.ts';
+import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { checkTensor, type Operands } from '../memory/operands.ts';
 import type { Tensor } from '../memory/tensor.ts';
@@ -10,7 +11,6 @@ import type { Encoding } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
-import type { CacheDType } from './store.ts';
 import { CacheUse, checkCounts, checkNewRows, type UseOptions } from './use.ts';
 
 /** Options of `engine.kvCache`. */
@@ -70,7 +70,7 @@ function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
   const D = integer(where, 'headDim', given.headDim, 1, 512);
   const E = integer(where, 'valueDim', given.valueDim ?? D, 1, 512);
   const capacity = integer(where, 'capacity', given.capacity, 1, MOST_KEYS);
-  const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', ['f32', 'f16', 'bf16', 'i8']);
+  const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', CACHE_DTYPES);
   const pageSize = integer(where, 'pageSize', given.pageSize ?? 64, 8, 65536);
   if (pageSize & (pageSize - 1)) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
   const { left, sinks } = checkWindow(where, given.window, capacity);

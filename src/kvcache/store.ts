@@ -1,12 +1,9 @@
 // Where the rows of a cache lie: the layout of its pages, and what the kernels are told of it.
 
+import { type CacheDType, cacheRow } from '../memory/dtypes.ts';
 import type { Scope } from '../memory/scope.ts';
-import type { DType } from '../memory/tensor.ts';
 import * as field from '../wasm/generated/job.ts';
 import { GONE, type Row } from './rows.ts';
-
-/** Element types of a cache. `'i8'`: every row of a head has a scale of its own. */
-export type CacheDType = Extract<DType, 'f32' | 'f16' | 'bf16' | 'i8'>;
 
 /** Sizes of a cache, in the letters of the plan. */
 export interface CacheShape {
@@ -16,19 +13,7 @@ export interface CacheShape {
   readonly E: number;
 }
 
-const TYPES: Readonly<Record<CacheDType, { readonly code: number; readonly bytes: number }>> = {
-  f32: { code: field.F32, bytes: 4 },
-  f16: { code: field.F16, bytes: 2 },
-  bf16: { code: field.BF16, bytes: 2 },
-  i8: { code: field.Q8, bytes: 1 },
-};
-
 const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
-
-/** Bytes of a row of n channels. */
-function rowBytes(dtype: CacheDType, n: number): number {
-  return dtype === 'i8' ? 4 + up(n, 4) : TYPES[dtype].bytes * n;
-}
 
 /** A page: the keys of pageSize positions, [G][pageSize][D], then their values, [G][pageSize][E]. */
 export interface PageLayout {
@@ -42,7 +27,7 @@ export interface PageLayout {
 }
 
 export function layoutPages({ G, D, E }: CacheShape, dtype: CacheDType, shift: number): PageLayout {
-  const [keyRow, valueRow] = [rowBytes(dtype, D), rowBytes(dtype, E)];
+  const [keyRow, valueRow] = [cacheRow(dtype).bytes(D), cacheRow(dtype).bytes(E)];
   const values = up((G * keyRow) << shift, 64);
   return { dtype, shift, keyRow, valueRow, values, bytes: values + up((G * valueRow) << shift, 64) };
 }
@@ -73,12 +58,12 @@ export function uploadTables(rows: readonly Row[], { values }: PageLayout, scope
 
 /** K, V and the pages of a job block. */
 export function storeFields(layout: PageLayout, tables: PageTables): (readonly [number, number])[] {
-  const { code, bytes } = TYPES[layout.dtype];
+  const { code, channel } = cacheRow(layout.dtype);
   const tensor = (at: number, row: number): [number, number][] => [
     [at + field.T_TYPE, code],
     [at + field.T_HEAD, row << layout.shift],
     [at + field.T_ROW, row],
-    [at + field.T_CHANNEL, bytes],
+    [at + field.T_CHANNEL, channel],
   ];
   return [
     ...tensor(field.K, layout.keyRow),

@@ -1,8 +1,9 @@
 // Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
+import { A_MASK_TENSOR, DTYPES } from '../memory/dtypes.ts';
 import type { Scope } from '../memory/scope.ts';
-import { DTYPES, type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
+import { type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
 
@@ -16,8 +17,7 @@ export function checkMaskTensor(
   context: MemoryContext,
 ): void {
   if (tensor.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (tensor.dtype === 'i32')
-    throw wrongType(where, name, 'a tensor of i8 (nonzero is visible) or of f32, f16, bf16 (added)', tensor.dtype);
+  if (!DTYPES[tensor.dtype].mask) throw wrongType(where, name, A_MASK_TENSOR, tensor.dtype);
   void tensor.pointer; // throws if it was disposed
   const rank = tensor.shape.length;
   const allowed = [
@@ -34,7 +34,7 @@ export function checkMaskTensor(
 
 /** The fields of the tensor's bias entry. */
 export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, context: MemoryContext, scope: Scope): [number, number][] {
-  const bytes = tensor.dtype === 'i8';
+  const bytes = DTYPES[tensor.dtype].mask === 'hides';
   const width = tensor.shape.at(-1) as number;
   const spread = width === 1 && S !== 1;
   const inPlace = (bytes || tensor.dtype === 'f32') && !spread && (width === 1 || tensor.strides.at(-1) === 1);
@@ -65,7 +65,7 @@ function compact(tensor: Tensor, width: number, context: MemoryContext, scope: S
   const pick = (_: unknown, n: number): number => values[own === width ? n : Math.floor(n / width)] as number;
   const count = own ? (values.length / own) * width : 0;
   const copy =
-    tensor.dtype === 'i8'
+    DTYPES[tensor.dtype].mask === 'hides'
       ? makeTensor(context, 'mask', shape, Int8Array.from({ length: count }, pick), 'i8')
       : makeTensor(context, 'mask', shape, own === width ? values : Float32Array.from({ length: count }, pick));
   scope.defer(() => copy.dispose());

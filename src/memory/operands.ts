@@ -2,9 +2,10 @@
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import * as field from '../wasm/generated/job.ts';
+import { A_FLOAT_TENSOR, DTYPES, isFloat } from './dtypes.ts';
 import { axes, type Layout } from './layout.ts';
 import type { Scope } from './scope.ts';
-import { DTYPES, type MemoryContext, Tensor } from './tensor.ts';
+import { type MemoryContext, Tensor } from './tensor.ts';
 
 /** q, and k and v, which are both there or both not. */
 export interface Operands {
@@ -16,9 +17,7 @@ export interface Operands {
 export function checkTensor(where: string, name: string, value: unknown, context: MemoryContext): Tensor {
   if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
   if (value.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (value.dtype !== 'f32' && value.dtype !== 'f16' && value.dtype !== 'bf16') {
-    throw wrongType(where, name, 'a tensor of f32, f16 or bf16', value.dtype);
-  }
+  if (!isFloat(value.dtype)) throw wrongType(where, name, A_FLOAT_TENSOR, value.dtype);
   void value.pointer; // throws if it was disposed
   return value;
 }

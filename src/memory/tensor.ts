@@ -1,24 +1,13 @@
 import { describe, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
-import { BF16, F16, F32, I8, I32 } from '../wasm/generated/job.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import type { Arena } from './arena.ts';
+import { type FillArray, keepFresh, ownNumbers, sharesBytes } from './data.ts';
 import { makeDisposable } from './dispose.ts';
-
-/** Element types. f16 and bf16 are storage: arithmetic is f32. */
-export type DType = 'f32' | 'f16' | 'bf16' | 'i8' | 'i32';
+import { DTYPES, type DType, type ElementView, isDType, kindOf, viewOf } from './dtypes.ts';
 
 /** What a tensor is filled from: the matching typed array, or numbers. For f16 and bf16 a Uint16Array holds the raw bits. */
 export type TensorData = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array | readonly number[];
-
-/** What the kernels need to know of an element type. */
-export const DTYPES: Readonly<Record<DType, { readonly code: number; readonly bytes: number }>> = {
-  f32: { code: F32, bytes: 4 },
-  f16: { code: F16, bytes: 2 },
-  bf16: { code: BF16, bytes: 2 },
-  i8: { code: I8, bytes: 1 },
-  i32: { code: I32, bytes: 4 },
-};
 
 /** The engine's part that tensors live in. */
 export interface MemoryContext {
@@ -105,9 +94,15 @@ export class Tensor {
     return this.#storage.context;
   }
 
-  /** @internal True if the two share memory. */
-  sharesMemory(other: Tensor): boolean {
-    return this.#storage === other.#storage;
+  /** @internal Lowest and highest address of the elements, [low, high); strides may be negative. */
+  get extent(): readonly [number, number] {
+    const { bytes } = DTYPES[this.dtype];
+    if (!this.size) return [this.pointer, this.pointer];
+    const reach = this.shape.map((n, axis) => (n - 1) * (this.strides[axis] as number));
+    const sum = (list: readonly number[]): number => list.reduce((total, x) => total + x, 0);
+    const low = sum(reach.filter((x) => x < 0));
+    const high = sum(reach.filter((x) => x > 0));
+    return [this.pointer + low * bytes, this.pointer + (high + 1) * bytes];
   }
 
   /** @internal Keeps the memory until the returned function is called, even if the tensor is disposed meanwhile. */
@@ -137,16 +132,28 @@ export class Tensor {
     const { context } = this.#storage;
     const out = new Float32Array(this.size);
     if (this.dtype === 'f32' && this.contiguous) {
-      out.set(rawView(context, this.pointer, this.size, 'f32'));
+      out.set(this.view());
       return out;
     }
     const { bytes, code } = DTYPES[this.dtype];
-    const line = context.arena.allocate(4 * Math.max(1, this.shape.at(-1) ?? 1));
-    this.#rows((from, to, n, stride) => {
-      context.kernels.loadRow(line, this.#storage.at + from * bytes, n, stride * bytes, code);
-      out.set(rawView(context, line, n, 'f32'), to);
+    this.#withLine((line) => {
+      this.#rows((from, to, n, stride) => {
+        context.kernels.loadRow(line, this.#storage.at + from * bytes, n, stride * bytes, code);
+        out.set(viewOf('f32', context.arena.memory.buffer, line, n), to);
+      });
     });
-    context.arena.free(line);
+    return out;
+  }
+
+  /** @internal A plain copy as f64, every number as it is. */
+  toNumbers(): Float64Array {
+    if (DTYPES[this.dtype].exact) return Float64Array.from(this.toArray());
+    this.#alive();
+    const all = this.#all();
+    const out = new Float64Array(this.size);
+    this.#rows((from, to, n, stride) => {
+      for (let x = 0; x < n; x++) out[to + x] = all[from + x * stride] as number;
+    });
     return out;
   }
 
@@ -157,45 +164,56 @@ export class Tensor {
    * @throws RelposError `disposed`
    * @throws RangeError if the elements are not contiguous (a slice)
    */
-  view(): Float32Array | Uint16Array | Int8Array | Int32Array {
+  view(): ElementView {
     this.#alive();
     if (!this.contiguous)
       throw wrongValue('view', 'tensor', 'contiguous elements', `strides [${this.strides.join(', ')}]`, 'use toArray()');
-    return rawView(this.context, this.pointer, this.size, this.dtype);
+    return viewOf(this.dtype, this.context.arena.memory.buffer, this.pointer, this.size);
   }
 
   /**
-   * Overwrites every element, in row-major order.
+   * Overwrites every element, in row-major order. `data` may be a view of the engine's memory, this tensor's own included.
    *
-   * @throws TypeError if the data's type does not fit
+   * @throws TypeError if the data's type does not fit; no element is changed then
    * @throws RangeError if the number of elements differs
-   * @throws RelposError `disposed`
+   * @throws RelposError `disposed`; `out-of-memory` if there is no room for a row of f32 that becomes f16 or bf16
    */
   set(data: TensorData): this {
     this.#alive();
-    checkData('set', data, this.dtype, this.size);
-    const { context } = this.#storage;
-    const { bytes, code } = DTYPES[this.dtype];
-    const half = this.dtype === 'f16' || this.dtype === 'bf16';
-    if (half && !(data instanceof Uint16Array)) {
-      const line = context.arena.allocate(4 * Math.max(1, this.shape.at(-1) ?? 1));
-      this.#rows((to, from, n, stride) => {
-        const row = rawView(context, line, n, 'f32');
-        for (let x = 0; x < n; x++) row[x] = data[from + x] as number;
-        context.kernels.storeRow(this.#storage.at + to * bytes, line, n, stride * bytes, code);
+    const numbers = ownNumbers('set', data, this.dtype, this.size);
+    this.fill(keepFresh(numbers, this.#storage.context.arena.memory));
+    return this;
+  }
+
+  /** @internal Overwrites every element by numbers that fit; `source` is asked again after memory may have grown. */
+  fill(source: () => FillArray): void {
+    const { arena, kernels } = this.#storage.context;
+    const { bytes, code, bits, view } = DTYPES[this.dtype];
+    let data = source();
+    if (sharesBytes(data, arena.memory, this.extent)) {
+      const copy = data.slice();
+      source = () => copy;
+      data = copy;
+    }
+    if (bits && kindOf(data) !== view.name) {
+      this.#withLine((line) => {
+        const numbers = source();
+        this.#rows((to, from, n, stride) => {
+          const row = viewOf('f32', arena.memory.buffer, line, n);
+          for (let x = 0; x < n; x++) row[x] = numbers[from + x] as number;
+          kernels.storeRow(this.#storage.at + to * bytes, line, n, stride * bytes, code);
+        });
       });
-      context.arena.free(line);
-      return this;
+      return;
     }
     if (this.contiguous) {
-      rawView(context, this.pointer, this.size, this.dtype).set(data);
-      return this;
+      this.view().set(data);
+      return;
     }
-    const all = rawView(context, this.#storage.at, this.#storage.bytes / bytes, this.dtype);
+    const all = this.#all();
     this.#rows((to, from, n, stride) => {
       for (let x = 0; x < n; x++) all[to + x * stride] = data[from + x] as number;
     });
-    return this;
   }
 
   /**
@@ -252,6 +270,23 @@ export class Tensor {
     this.#storage.release();
   }
 
+  /** The whole storage as elements of this type. */
+  #all(): ElementView {
+    const { context, at, bytes } = this.#storage;
+    return viewOf(this.dtype, context.arena.memory.buffer, at, bytes / DTYPES[this.dtype].bytes);
+  }
+
+  /** Reserves a line of f32 for the length of `use`. @throws RelposError `out-of-memory`, before anything is done */
+  #withLine(use: (line: number) => void): void {
+    const { arena } = this.#storage.context;
+    const line = arena.allocate(4 * Math.max(1, this.shape.at(-1) ?? 1));
+    try {
+      use(line);
+    } finally {
+      arena.free(line);
+    }
+  }
+
   /** Calls `visit(element of storage, element in row-major order, n, stride)` for each run along the last dimension. */
   #rows(visit: (at: number, index: number, n: number, stride: number) => void): void {
     const rank = this.shape.length;
@@ -292,15 +327,6 @@ function resolveRange(range: readonly [number, number] | number, n: number, axis
   return [start, end];
 }
 
-/** A typed array over the engine's memory as it is now. */
-export function rawView(context: MemoryContext, at: number, n: number, dtype: DType): Float32Array | Uint16Array | Int8Array | Int32Array {
-  const { buffer } = context.arena.memory;
-  if (dtype === 'f32') return new Float32Array(buffer, at, n);
-  if (dtype === 'i32') return new Int32Array(buffer, at, n);
-  if (dtype === 'i8') return new Int8Array(buffer, at, n);
-  return new Uint16Array(buffer, at, n);
-}
-
 function checkShape(where: string, shape: unknown, bytes: number): readonly number[] {
   if (!Array.isArray(shape)) throw wrongType(where, 'shape', 'an array of integers', shape);
   shape.forEach((n, axis) => {
@@ -309,30 +335,6 @@ function checkShape(where: string, shape: unknown, bytes: number): readonly numb
   const size = shape.reduce((product: number, n: number) => product * n, 1);
   if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `[${shape.join(', ')}], ${size * bytes} bytes`);
   return shape;
-}
-
-function isFloat16Array(data: unknown): boolean {
-  return Object.prototype.toString.call(data) === '[object Float16Array]';
-}
-
-function checkData(where: string, data: unknown, dtype: DType, size: number): asserts data is TensorData {
-  const numbers = Array.isArray(data) || data instanceof Float32Array || data instanceof Float64Array || isFloat16Array(data);
-  const fits =
-    dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'
-      ? numbers || (dtype !== 'f32' && data instanceof Uint16Array)
-      : Array.isArray(data) || (dtype === 'i8' ? data instanceof Int8Array : data instanceof Int32Array);
-  if (!fits) {
-    const natural = {
-      f32: 'Float32Array',
-      f16: 'Float32Array or Uint16Array',
-      bf16: 'Float32Array or Uint16Array',
-      i8: 'Int8Array',
-      i32: 'Int32Array',
-    };
-    throw wrongType(where, 'data', `a ${natural[dtype]} or an array of numbers for ${dtype}`, data);
-  }
-  const { length } = data as ArrayLike<number>;
-  if (length !== size) throw wrongValue(where, 'data', `${size} elements`, `${describe(data)} with ${length}`);
 }
 
 /** Makes a tensor; without data it is zero. */
@@ -344,18 +346,21 @@ export function makeTensor(
   dtype: DType = 'f32',
 ): Tensor {
   context.alive();
-  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPES, dtype)) {
-    throw wrongValue(where, 'dtype', Object.keys(DTYPES).join(', '), describe(dtype));
-  }
+  if (!isDType(dtype)) throw wrongValue(where, 'dtype', Object.keys(DTYPES).join(', '), describe(dtype));
   const { bytes } = DTYPES[dtype];
   checkShape(where, shape, bytes);
   const size = shape.reduce((product, n) => product * n, 1);
-  if (data !== undefined) checkData(where, data, dtype, size);
+  const source = data === undefined ? undefined : keepFresh(ownNumbers(where, data, dtype, size), context.arena.memory);
   const storage = new Storage(context, size * bytes);
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, n) => product * n, 1));
   const tensor = new Tensor(storage, dtype, shape, strides, 0);
-  if (data === undefined) rawView(context, storage.at, storage.bytes, 'i8').fill(0);
-  else tensor.set(data);
+  try {
+    if (source) tensor.fill(source);
+    else new Uint8Array(context.arena.memory.buffer, storage.at, storage.bytes).fill(0);
+  } catch (error) {
+    tensor.dispose();
+    throw error;
+  }
   return tensor;
 }
 

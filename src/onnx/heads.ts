@@ -1,6 +1,7 @@
 // Q, K and V of an operator as [B, heads, rows, width], whichever way they come, and the present keys and values.
 
 import { integer, wrongValue } from '../arguments/check.ts';
+import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { shown, type Workspace } from './values.ts';
 
@@ -35,7 +36,7 @@ export function resultByHeads(
 
 /** What a tensor holds, in its own type: raw bits for the 16-bit floats. */
 export function rawData(work: Workspace, tensor: Tensor): Float32Array | Uint16Array {
-  if (tensor.dtype === 'f32') return tensor.toArray();
+  if (!DTYPES[tensor.dtype].bits) return tensor.toArray();
   if (tensor.contiguous) return tensor.view() as Uint16Array;
   // Through f32 and back: exact.
   return work.own(work.engine.tensor(tensor.shape, tensor.toArray(), tensor.dtype)).view() as Uint16Array;

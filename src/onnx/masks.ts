@@ -2,6 +2,7 @@
 
 import { wrongValue } from '../arguments/check.ts';
 import type { Mask } from '../masks/mask.ts';
+import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { shown, type Workspace } from './values.ts';
 
@@ -58,7 +59,7 @@ export function fullMask(work: Workspace, mask: Tensor, S: number, spreads: bool
   const values = mask.toArray();
   const rows = values.length / Math.max(1, width);
   const pick = (n: number): number | undefined => (n % S < width ? values[Math.floor(n / S) * width + (n % S)] : undefined);
-  if (mask.dtype === 'i8')
+  if (DTYPES[mask.dtype].mask === 'hides')
     return work.make(
       dims,
       Int8Array.from({ length: rows * S }, (_, n) => pick(n) ?? 0),

@@ -2,6 +2,7 @@
 
 import { wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
+import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { type Bounds, rangeOf } from './masks.ts';
 import type { Workspace } from './values.ts';
@@ -53,7 +54,7 @@ export function biasScores(
   const [, H, L, S] = dims;
   const values = mask?.toArray();
   const shape = mask ? [...Array(4 - mask.shape.length).fill(1), ...mask.shape] : [1, 1, 1, 1];
-  const boolean = mask?.dtype === 'i8';
+  const boolean = mask !== undefined && DTYPES[mask.dtype].mask === 'hides';
   for (let row = 0; row * S < scores.length; row++) {
     const [b, h, i] = [Math.floor(row / L / H), Math.floor(row / L) % H, row % L];
     const [from, to] = rangeOf(bounds, b, i);

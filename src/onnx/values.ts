@@ -2,10 +2,10 @@
 
 import { describe, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import { type DType, Tensor, type TensorData } from '../memory/tensor.ts';
+import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, isOnnxType, kindOf, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
+import { Tensor, type TensorData } from '../memory/tensor.ts';
 
-/** Element types that the operators take. */
-export type OnnxType = 'float32' | 'float16' | 'bfloat16' | 'bool' | 'int8' | 'uint8' | 'int32' | 'int64';
+export type { OnnxType } from '../memory/dtypes.ts';
 
 /**
  * A tensor as plain data, row-major; the tensors of onnxruntime-web are such. `type` is needed for bfloat16 only: else it follows from the
@@ -24,33 +24,11 @@ export type OnnxInput = OnnxValue | Tensor | null | undefined;
 /** Outputs are what the first input is: plain data, or tensors of the engine, which the caller disposes. */
 export type OnnxOutput<T> = T extends Tensor ? Tensor : OnnxValue & { readonly type: OnnxType };
 
-const DTYPES: Readonly<Record<OnnxType, DType>> = {
-  float32: 'f32',
-  float16: 'f16',
-  bfloat16: 'bf16',
-  bool: 'i8',
-  int8: 'i8',
-  uint8: 'i8',
-  int32: 'i32',
-  int64: 'i32',
-};
-
-const NAMES: Readonly<Record<DType, OnnxType>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16', i8: 'bool', i32: 'int32' };
-
-const ARRAYS: Readonly<Record<string, OnnxType>> = {
-  Float32Array: 'float32',
-  Float16Array: 'float16',
-  Uint16Array: 'float16',
-  Uint8Array: 'bool',
-  Int8Array: 'bool',
-  Int32Array: 'int32',
-  BigInt64Array: 'int64',
-};
-
 /** Names of the types that carry numbers to compute with. */
-export const FLOATS: readonly OnnxType[] = ['float32', 'float16', 'bfloat16'];
+export const FLOATS: readonly OnnxType[] = FLOAT_DTYPES.map(onnxOf);
 
-const kindOf = (data: unknown): string => Object.prototype.toString.call(data).slice(8, -1);
+/** True for types of truth values: 0 or not. */
+const hides = (type: OnnxType): boolean => DTYPES[dtypeOfOnnx(type)].mask === 'hides';
 
 export const isGiven = <T>(value: T | null | undefined): value is T => value !== undefined && value !== null;
 
@@ -63,18 +41,18 @@ export interface Described {
 /** @throws TypeError if it is none; RangeError if its data do not fill its dimensions */
 export function describeInput(where: string, name: string, value: unknown, types: readonly OnnxType[]): Described {
   let found: Described | undefined;
-  if (value instanceof Tensor) found = { type: NAMES[value.dtype], dims: value.shape };
+  if (value instanceof Tensor) found = { type: onnxOf(value.dtype), dims: value.shape };
   else if (typeof value === 'object' && value !== null && 'data' in value && Array.isArray((value as OnnxValue).dims)) {
     const { data, dims, type } = value as OnnxValue;
-    const own = type ?? ARRAYS[kindOf(data)];
+    const own = type ?? onnxOfArray(kindOf(data) ?? '');
     if (!own) throw wrongType(where, name, `a typed array of ${types.join(', ')}`, data);
-    if (!Object.hasOwn(DTYPES, own)) throw wrongType(where, name, types.join(', '), own);
+    if (!isOnnxType(own)) throw wrongType(where, name, types.join(', '), own);
     const size = dims.reduce((product, n) => product * n, 1);
     if (data.length !== size) throw wrongValue(where, name, `${size} elements for [${dims.join(', ')}]`, `${data.length}`);
-    found = { type: own as OnnxType, dims };
+    found = { type: own, dims };
   }
   if (!found) throw wrongType(where, name, '{ data, dims } or a tensor', value);
-  const known = types.includes(found.type) || (found.type === 'bool' && types.some((type) => DTYPES[type] === 'i8'));
+  const known = types.includes(found.type) || (found.type === 'bool' && types.some(hides));
   if (!known) throw wrongType(where, name, types.join(', '), found.type);
   return found;
 }
@@ -97,7 +75,7 @@ export class Workspace {
   }
 
   make(dims: readonly number[], data: TensorData | undefined, type: OnnxType): Tensor {
-    return this.own(this.engine.tensor(dims, data, DTYPES[type]));
+    return this.own(this.engine.tensor(dims, data, dtypeOfOnnx(type)));
   }
 
   /** The input in the engine's memory: itself if it is there, else a copy. */
@@ -106,7 +84,7 @@ export class Workspace {
     if (value instanceof Tensor) return value;
     const { data } = value as OnnxValue;
     const kind = kindOf(data);
-    if (DTYPES[type] === 'i8')
+    if (hides(type))
       return this.make(
         dims,
         Int8Array.from(data as ArrayLike<number>, (x) => (x ? 1 : 0)),
@@ -136,7 +114,7 @@ export class Workspace {
       return tensor as OnnxOutput<T>;
     }
     const data = tensor.dtype === 'f32' || !tensor.contiguous ? tensor.toArray() : tensor.view().slice();
-    return { data, dims: tensor.shape, type: NAMES[tensor.dtype] } as unknown as OnnxOutput<T>;
+    return { data, dims: tensor.shape, type: onnxOf(tensor.dtype) } as unknown as OnnxOutput<T>;
   }
 
   release(): void {

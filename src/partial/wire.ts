@@ -14,13 +14,14 @@
 
 import { integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
+import { A_FLOAT_TENSOR, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isFloat, kindOf, viewOf } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
-import { type DType, Tensor } from '../memory/tensor.ts';
+import { Tensor } from '../memory/tensor.ts';
 import { crc32 } from './crc.ts';
 import type { PartialState } from './merge.ts';
 
 /** Element types of a state's output. */
-export type StateDType = 'f32' | 'f16' | 'bf16';
+export type StateDType = FloatDType;
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -61,7 +62,6 @@ const MAGIC = 0x54535052;
 const VERSION = 1;
 const HEADER = 64;
 const NO_SHARD = 0xffffffff;
-const TYPES: readonly StateDType[] = ['f32', 'f16', 'bf16'];
 const LAYOUTS: readonly Layout[] = ['bhld', 'blhd'];
 /** Length of a dimension at most: 32 bits without the sign. */
 const LONGEST = 2 ** 31 - 1;
@@ -71,7 +71,7 @@ const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4;
 
 /** Bytes of lse and of out. */
 function sizes([B, H, L, E]: StateArrays['shape'], dtype: StateDType): { lse: number; out: number } {
-  return { lse: 4 * B * H * L, out: (dtype === 'f32' ? 4 : 2) * B * H * L * E };
+  return { lse: 4 * B * H * L, out: DTYPES[dtype].bytes * B * H * L * E };
 }
 
 /** Copies numbers into bytes, or bytes into numbers, so that the bytes are little endian on every host. */
@@ -86,7 +86,7 @@ function copyNumbers(bytes: Uint8Array, numbers: Float32Array | Uint16Array, way
 
 /** A state's tensors as plain arrays. */
 function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Required<StateArrays> {
-  if (out.dtype === 'i8' || out.dtype === 'i32') throw wrongType(where, 'state.out', 'a tensor of f32, f16 or bf16', out.dtype);
+  if (!isFloat(out.dtype)) throw wrongType(where, 'state.out', A_FLOAT_TENSOR, out.dtype);
   if (lse.dtype !== 'f32') throw wrongType(where, 'state.lse', 'a tensor of f32', lse.dtype);
   if (out.shape.length !== 4) throw wrongValue(where, 'state.out', 'shape [B, H, L, E]', `[${out.shape.join(', ')}]`);
   const [B, second, third, E] = out.shape as [number, number, number, number];
@@ -94,7 +94,7 @@ function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Re
   if (lse.shape.join() !== [B, H, L].join()) {
     throw wrongValue(where, 'state.lse', `shape [${[B, H, L].join(', ')}]`, `[${lse.shape.join(', ')}]`);
   }
-  const numbers = out.dtype === 'f32' ? out.toArray() : (out.view() as Uint16Array);
+  const numbers = out.dtype === 'f32' ? out.toArray() : (out.view() as StateArrays['out']);
   return { shape: [B, H, L, E], out: numbers, lse: lse.toArray(), dtype: out.dtype, layout };
 }
 
@@ -104,9 +104,9 @@ function checkArrays(where: string, state: StateArrays, layout: Layout): Require
   if (!Array.isArray(shape)) throw wrongType(where, 'state.shape', '[B, H, L, E]', shape);
   if (shape.length !== 4) throw wrongValue(where, 'state.shape', '[B, H, L, E]', shape);
   for (const [axis, size] of shape.entries()) integer(where, `state.shape[${axis}]`, size, 0, LONGEST);
-  const dtype = oneOf(where, 'state.dtype', state.dtype ?? 'f32', TYPES);
-  const array = dtype === 'f32' ? Float32Array : Uint16Array;
-  if (!(out instanceof array)) throw wrongType(where, 'state.out', `a ${array.name} for ${dtype}`, out);
+  const dtype = oneOf(where, 'state.dtype', state.dtype ?? 'f32', FLOAT_DTYPES);
+  const { name } = DTYPES[dtype].view;
+  if (kindOf(out) !== name) throw wrongType(where, 'state.out', `a ${name} for ${dtype}`, out);
   if (!(lse instanceof Float32Array)) throw wrongType(where, 'state.lse', 'a Float32Array', lse);
   const expected = sizes(shape, dtype);
   if (out.byteLength !== expected.out) {
@@ -183,7 +183,7 @@ export function encodeState(
   header.setUint32(0, MAGIC, true);
   header.setUint16(4, VERSION, true);
   header.setUint16(6, HEADER, true);
-  header.setUint8(8, TYPES.indexOf(dtype));
+  header.setUint8(8, DTYPES[dtype].wire as number);
   header.setUint8(9, LAYOUTS.indexOf(layout));
   for (const [axis, n] of shape.entries()) header.setUint32(12 + 4 * axis, n, true);
   header.setUint32(28, shard ? shard.index : NO_SHARD, true);
@@ -241,7 +241,7 @@ export function decodeState(bytes: Uint8Array): DecodedState {
   const ownSum = crc32(bytes.subarray(0, 60));
   must(word(60) === ownSum, `a header with checksum ${hex(word(60))}`, hex(ownSum));
   must(header.getUint16(6, true) === HEADER, `a header of ${HEADER} bytes`, header.getUint16(6, true));
-  const dtype = TYPES[header.getUint8(8)] as StateDType;
+  const dtype = dtypeOfWire(header.getUint8(8)) as StateDType;
   must(dtype !== undefined, 'an element type of 0, 1 or 2', header.getUint8(8));
   const layout = LAYOUTS[header.getUint8(9)] as Layout;
   must(layout !== undefined, 'a layout of 0 or 1', header.getUint8(9));
@@ -271,7 +271,7 @@ export function decodeState(bytes: Uint8Array): DecodedState {
   const checksum = crc32(bytes.subarray(body));
   must(checksum === word(52), `numbers with checksum ${hex(word(52))}`, hex(checksum));
   const lse = new Float32Array(size.lse / 4);
-  const out = dtype === 'f32' ? new Float32Array(size.out / 4) : new Uint16Array(size.out / 2);
+  const out = viewOf(dtype, new ArrayBuffer(size.out), 0, size.out / DTYPES[dtype].bytes) as StateArrays['out'];
   copyNumbers(bytes.subarray(body, body + size.lse), lse, 'to numbers');
   copyNumbers(bytes.subarray(body + size.lse), out, 'to numbers');
   return { shape, out, lse, dtype, layout, checksum, ...(count && { shard: { index, count } }), ...readLabel(where, label) };
@@ -297,7 +297,7 @@ export function loadState(engine: Engine, state: StateArrays): { out: Tensor; ls
   const layoutOf = oneOf(where, 'state.layout', state?.layout ?? 'bhld', LAYOUTS);
   const { shape, out, lse, dtype, layout } = checkArrays(where, state, layoutOf);
   const [B, H, L, E] = shape;
-  const tensor = engine.tensor(layout === 'bhld' ? [B, H, L, E] : [B, L, H, E], out, dtype satisfies DType);
+  const tensor = engine.tensor(layout === 'bhld' ? [B, H, L, E] : [B, L, H, E], out, dtype);
   try {
     return { out: tensor, lse: engine.tensor([B, H, L], lse) };
   } catch (error) {
