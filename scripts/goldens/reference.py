@@ -128,7 +128,7 @@ def frequencies(dim, theta):
 
 @scheme
 def rotary(st, o):
-    f = frequencies(o["dim"], o["theta"])
+    f = frequencies(o["dim"], o["theta"]) * (-1 if o.get("sense") == "backward" else 1)
     shift = o.get("offset", 0)
     st.q = turn(st.q, (st.qpos[:, None] + shift) * f, o["layout"])
     st.k = turn(st.k, (st.kpos[:, None] + shift) * f, o["layout"])
@@ -411,6 +411,8 @@ def deberta(st, o):
     span, buckets = o["maxRelativePositions"], o.get("positionBuckets", -1)
     if buckets > 0:
         distance, span = deberta_bucket(distance, buckets, span), buckets
+    else:  # v1 projects the middle rows only, as many as short sequences reach
+        span = len(o["posKey" if "c2p" in o["posAttType"] else "posQuery"]) // 2
     index = np.clip(distance + span, 0, 2 * span - 1)
     if "c2p" in o["posAttType"]:
         st.terms = st.terms + st.scale * by_query(st.q, o["posKey"], index)
@@ -451,6 +453,22 @@ def swinV2(st, o):
     st.q = unit(st.q) * np.exp(np.minimum(f64(o["logitScale"]), math.log(100)))[None, :, None, None]
     st.k = unit(st.k)
     st.bias = st.bias + table[window_index(size)].transpose(2, 0, 1)[None]
+
+
+@scheme
+def relPosMlp(st, o):
+    size, prefix = o["windowSize"], o.get("prefixTokens", 0)
+    y, x = np.meshgrid(*(np.arange(-(n - 1.0), n) for n in size), indexing="ij")
+    at = np.stack([y.ravel(), x.ravel()], axis=-1)
+    if o.get("mode", "cr") == "swin":
+        trained = o["pretrainedWindowSize"] if o["pretrainedWindowSize"][0] > 0 else size
+        at = np.sign(at) * np.log2(1 + np.abs(8 * at / (np.array(trained) - 1))) / 3
+    else:
+        at = np.sign(at) * np.log(1 + np.abs(at))
+    table = np.maximum(at @ f64(o["weight1"]).T + f64(o["bias1"]), 0) @ f64(o["weight2"]).T
+    table = 16 / (1 + np.exp(-table)) if o.get("mode") == "swin" else table + f64(o["bias2"])
+    inside = table[window_index(size)].transpose(2, 0, 1)[None]
+    st.bias = st.bias + np.pad(inside, [(0, 0), (0, 0), (prefix, 0), (prefix, 0)])
 
 
 @scheme
@@ -495,10 +513,11 @@ def resized(table, n):
 
 @scheme
 def decomposed(st, o):
-    queries, keys = points(o["querySize"]), points(o["keySize"])
+    queries, keys, prefix = points(o["querySize"]), points(o["keySize"]), o.get("prefixTokens", 0)
     for axis, key in enumerate(("relPosH", "relPosW")):
         nq, nk = o["querySize"][axis], o["keySize"][axis]
         table = resized(o[key], 2 * max(nq, nk) - 1)
         a, b = max(nk / nq, 1.0), max(nq / nk, 1.0)
         index = (queries[axis][:, None] * a - keys[axis][None, :] * b + (nk - 1) * b).astype(int)
-        st.terms = st.terms + by_query(st.q, table, index)
+        inside = by_query(st.q[:, :, prefix:], table, index)
+        st.terms = st.terms + np.pad(inside, [(0, 0), (0, 0), (prefix, 0), (prefix, 0)])

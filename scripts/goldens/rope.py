@@ -424,11 +424,12 @@ def rotation(name, source, d, build, apply, enc):
 
 
 def rotations():
-    from transformers import CohereConfig, GlmConfig, GPTNeoXConfig, LlamaConfig
+    from transformers import CohereConfig, GlmConfig, GPTNeoXConfig, LlamaConfig, NanoChatConfig
     from transformers.models.cohere import modeling_cohere
     from transformers.models.glm import modeling_glm
     from transformers.models.gpt_neox import modeling_gpt_neox
     from transformers.models.llama import modeling_llama
+    from transformers.models.nanochat import modeling_nanochat
 
     def plain(theta, **more):
         return {"rope_type": "default", "rope_theta": theta, **more}
@@ -444,6 +445,9 @@ def rotations():
         config = CohereConfig(hidden_size=2 * d, num_attention_heads=2, rope_parameters=plain(10000.0))
         rotation(f"pairs_{d}", hf("CohereRotaryEmbedding"), d, lambda: modeling_cohere.CohereRotaryEmbedding(config),
                  only(modeling_cohere.apply_rotary_pos_emb), encoding("rotary", dim=d, theta=10000.0, layout="pairs"))
+    config = NanoChatConfig(hidden_size=2 * 40, num_attention_heads=2, rope_parameters=plain(10000.0))
+    rotation("backward", hf("NanoChatRotaryEmbedding"), 40, lambda: modeling_nanochat.NanoChatRotaryEmbedding(config),
+             only(modeling_nanochat.apply_rotary_pos_emb), encoding("rotary", dim=40, theta=10000.0, layout="halves", sense="backward"))
     config = GPTNeoXConfig(hidden_size=80, num_attention_heads=2, rope_parameters=plain(10000.0, partial_rotary_factor=0.25))
     rotation("halves_partial", hf("GPTNeoXRotaryEmbedding"), 40, lambda: modeling_gpt_neox.GPTNeoXRotaryEmbedding(config),
              only(modeling_gpt_neox.apply_rotary_pos_emb), encoding("rotary", dim=10, theta=10000.0, layout="halves"))

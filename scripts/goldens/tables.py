@@ -129,6 +129,7 @@ def deberta():
 
     b, h, d = 1, 2, 20
     for name, n, longest, terms in (("deberta", 37, 16, ["c2p", "p2c"]), ("deberta_short", 13, 24, ["c2p", "p2c"]),
+                                    ("deberta_short_rows", 13, 24, ["c2p", "p2c"]), ("deberta_short_rows_p2c", 13, 24, ["p2c"]),
                                     ("deberta_c2p", 37, 16, ["c2p"]), ("deberta_p2c", 37, 16, ["p2c"])):
         config = DebertaConfig(vocab_size=8, hidden_size=h * d, num_attention_heads=h, num_hidden_layers=1, intermediate_size=16,
                                relative_attention=True, max_relative_positions=longest, pos_att_type=terms,
@@ -163,15 +164,20 @@ def deberta():
         for part, projection, key in (("c2p", "pos_proj", "posKey"), ("p2c", "pos_q_proj", "posQuery")):
             if part in terms:
                 span = min(n, longest)
+                options[key] = "@" + key
+                own_rows = r.pins[at + "self." + projection][0].reshape(2 * span, -1)
+                if "rows" in name:  # what the module projects, and no more
+                    tables[key] = rows(own_rows, h)
+                    continue
                 whole = own.get_submodule(projection)(r.model32.encoder.rel_embeddings.weight)
                 whole = whole[-2 * longest :] if whole.dim() == 2 else whole[0]
-                whole[longest - span : longest + span] = r.pins[at + "self." + projection][0].reshape(2 * span, -1)
+                whole[longest - span : longest + span] = own_rows
                 tables[key] = rows(whole, h)
-                options[key] = "@" + key
         out = at + "output.dense"
         golden(name, hf("deberta DisentangledSelfAttention"), q, k, v, heads(r.single[out][0], h), heads(r.double[out][0], h),
                encoding("deberta", **options), {"causal": False, "scale": (d * (1 + len(terms))) ** -0.5}, tables,
-               "posKey, posQuery: projected tables, row i-j + maxRelativePositions; q and v include q_bias and v_bias")
+               ("posKey, posQuery: the 2L rows that the module projects, row i-j + L; " if "rows" in name else
+                "posKey, posQuery: projected tables, row i-j + maxRelativePositions; ") + "q and v include q_bias and v_bias")
 
 
 def deberta_v2():

@@ -273,4 +273,65 @@ def maxvit():
                "table [H, 2Wh-1, 2Ww-1], index key minus query: Swin's table turned round on both axes")
 
 
-ALL = {f.__name__: f for f in (swin, swinv2, beit, levit, sam, decomposed, maxvit)}
+def mvitv2():
+    """MViTv2 with a class token, queries and keys pooled by its own convolutions."""
+    from timm.models.mvitv2 import MultiScaleAttention
+
+    h, d = 2, 20
+    for name, side, stride_q, stride_kv in (("mvitv2", 8, 1, 2), ("mvitv2_queries", 8, 2, 1), ("mvitv2_odd", 9, 1, 2)):
+        x = noise(100, 2, side * side + 1, h * d)
+
+        def build():
+            # the class resets has_cls_token only through its argument; residual pooling adds q to the output, after the attention
+            return MultiScaleAttention(h * d, h * d, (side, side), num_heads=h, kernel_q=(3, 3), kernel_kv=(3, 3),
+                                       stride_q=(stride_q,) * 2, stride_kv=(stride_kv,) * 2, has_cls_token=True, residual_pooling=False)
+
+        r = run(build, lambda m: m(x.to(m.qkv.weight.dtype), [side, side]), ["norm_q", "norm_k", "norm_v"], ["proj"], gain=1.3,
+                gains={"rel_pos": 1.5})
+        q, k, v = (r.pins[p][0] for p in ("norm_q", "norm_k", "norm_v"))
+        queries, keys = (round((y.shape[2] - 1) ** 0.5) for y in (q, k))
+        m = r.model32
+        golden(name, timm_version("mvitv2.MultiScaleAttention"), q, k, v, heads(r.single["proj"][0], h), heads(r.double["proj"][0], h),
+               encoding("decomposed", querySize=[queries] * 2, keySize=[keys] * 2, prefixTokens=1, relPosH="@relPosH", relPosW="@relPosW"),
+               {"causal": False, "scale": d**-0.5}, {"relPosH": m.rel_pos_h, "relPosW": m.rel_pos_w},
+               "row 0 is the class token; without residual pooling, which adds q to the output afterwards")
+
+
+def relposmlp():
+    from timm.layers import RelPosMlp
+    from timm.models.maxxvit import AttentionCl
+    from timm.models.vision_transformer_relpos import RelPosAttention
+
+    h, d = 2, 24
+    for name, mode, window, trained, prefix in (("relposmlp", "cr", (3, 5), (0, 0), 0), ("relposmlp_swin", "swin", (5, 5), (0, 0), 0),
+                                                ("relposmlp_swin_pretrained", "swin", (3, 5), (8, 8), 0),
+                                                ("relposmlp_swin_prefix", "swin", (4, 6), (0, 0), 1)):
+        n = window[0] * window[1]
+        rel = partial(RelPosMlp, window_size=window, hidden_dim=32, mode=mode, pretrained_window_size=trained, prefix_tokens=prefix)
+        x = noise(100, 1, n + prefix, h * d) if prefix else noise(100, 1, *window, h * d)
+
+        class Layer(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.attention = (RelPosAttention(h * d, num_heads=h, rel_pos_cls=rel) if prefix else
+                                  AttentionCl(h * d, dim_head=d, head_first=True, rel_pos_cls=rel))
+
+        r = run(Layer, lambda m: m.attention(x.to(m.attention.qkv.weight.dtype)), ["attention.qkv"], ["attention.proj"], gain=1.3,
+                gains={"mlp": 2.0})
+        split = fused_thirds if prefix else fused_per_head
+        q, k, v = split(h, h)([r.pins["attention.qkv"][0].reshape(1, n + prefix, -1)])
+        single, double = (y["attention.proj"][0].reshape(1, n + prefix, -1) for y in (r.single, r.double))
+        mlp = r.model32.attention.rel_pos.mlp
+        options = {"windowSize": list(window), "weight1": "@weight1", "bias1": "@bias1", "weight2": "@weight2"}
+        tables = {"weight1": mlp.fc1.weight, "bias1": mlp.fc1.bias, "weight2": mlp.fc2.weight}
+        if mode == "swin":
+            options.update(mode="swin", pretrainedWindowSize=list(trained))
+        else:
+            options["bias2"], tables["bias2"] = "@bias2", mlp.fc2.bias
+        if prefix:
+            options["prefixTokens"] = prefix
+        golden(name, timm_version(f"{type(r.model32.attention).__name__} with RelPosMlp"), q, k, v, heads(single, h), heads(double, h),
+               encoding("relPosMlp", **options), {"causal": False, "scale": d**-0.5}, tables)
+
+
+ALL = {f.__name__: f for f in (swin, swinv2, beit, levit, sam, decomposed, mvitv2, maxvit, relposmlp)}

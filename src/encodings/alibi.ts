@@ -1,6 +1,7 @@
 import { finite, integer, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers } from '../arguments/lists.ts';
-import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import type { Encoding } from '../plan/plan.ts';
+import { powerOfTwo } from '../plan/power-of-two.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `alibi`. */
@@ -14,14 +15,25 @@ export interface AlibiOptions {
 }
 
 /**
- * Slopes of ALiBi: with n the largest power of two ≤ H and M = maxBias, head h < n has 2^(−M(h+1)/n); the rest takes every other slope
- * of 2n heads, 2^(−M(2(h−n)+1)/(2n)).
+ * The slopes m_h of ALiBi, [H]: with n the largest power of two ≤ H and M = maxBias, head h < n has 2^(−M(h+1)/n); the rest takes every
+ * other slope of 2n heads, 2^(−M(2(h−n)+1)/(2n)). The same numbers, bit for bit, as `alibi({ heads, maxBias })` uses, for kernels and
+ * operators that take slopes.
+ *
+ * Press et al. 2021, arXiv 2108.12409; BLOOM's `build_alibi_tensor`.
+ *
+ * @throws TypeError, RangeError if an argument is wrong
+ * @example
+ * ```ts
+ * const slopes = alibiSlopes(12); // 2^-1 … 2^-8, then 2^-0.5, 2^-1.5, 2^-2.5, 2^-3.5
+ * ```
  */
-export function alibiSlopes(heads: number, math: Arithmetic, maxBias = 8): Float64Array {
+export function alibiSlopes(heads: number, maxBias = 8): Float64Array {
+  const count = integer('alibiSlopes', 'heads', heads, 1, 65536);
+  const most = finite('alibiSlopes', 'maxBias', maxBias, 0);
   let n = 1;
-  while (2 * n <= heads) n *= 2;
-  const exponent = (h: number): number => (h < n ? (-maxBias * (h + 1)) / n : (-(maxBias / 2) * (2 * (h - n) + 1)) / n);
-  return Float64Array.from({ length: heads }, (_, h) => math.pow(2, exponent(h)));
+  while (2 * n <= count) n *= 2;
+  const exponent = (h: number): number => (h < n ? (-most * (h + 1)) / n : (-(most / 2) * (2 * (h - n) + 1)) / n);
+  return Float64Array.from({ length: count }, (_, h) => powerOfTwo(exponent(h)));
 }
 
 /**
@@ -38,7 +50,7 @@ export function alibiSlopes(heads: number, math: Arithmetic, maxBias = 8): Float
  * @example
  * ```ts
  * const encoding = alibi({ heads: 12 });
- * const falcon = alibi({ heads: 2, slopes: [2 ** -4, 2 ** -8].map((slope) => slope / Math.sqrt(64)) });
+ * const falcon = alibi({ heads: 12, slopes: alibiSlopes(12).map((slope) => slope / Math.sqrt(64)) });
  * ```
  */
 export function alibi(given: AlibiOptions): Encoding {
@@ -48,10 +60,10 @@ export function alibi(given: AlibiOptions): Encoding {
   const maxBias = finite(where, 'maxBias', given.maxBias ?? 8, 0);
   const own = given.slopes === undefined ? undefined : copyNumbers(where, 'slopes', given.slopes);
   if (own && own.length !== heads) throw wrongValue(where, 'slopes', `heads=${heads} numbers`, `${own.length}`);
+  const slopes = own ?? alibiSlopes(heads, maxBias);
   return {
     name: where,
-    lower({ math }) {
-      const slopes = own ?? alibiSlopes(heads, math, maxBias);
+    lower() {
       return {
         biases: [
           {

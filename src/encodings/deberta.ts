@@ -1,6 +1,8 @@
 import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { byHead, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
-import type { Arithmetic, Encoding, RowMap, Term } from '../plan/plan.ts';
+import { placeOf } from '../arguments/lists.ts';
+import { once } from '../plan/once.ts';
+import type { Arithmetic, Encoding, LowerContext, RowMap, Shape, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `deberta`, with the checkpoint's keys. */
@@ -11,9 +13,12 @@ export interface DebertaOptions {
   readonly positionBuckets?: number;
   /** `pos_att_type`: which of the two terms there are. */
   readonly posAttType: readonly ('c2p' | 'p2c')[];
-  /** The relative embeddings projected as keys, for c2p: [2·span, H, D]; span = positionBuckets, or maxRelativePositions without. */
+  /**
+   * The relative embeddings projected as keys, for c2p: [2·span, H, D]; span = positionBuckets, or maxRelativePositions without. Without
+   * buckets the middle rows [2·n, H, D] are enough, n ≥ min(max(L, S), maxRelativePositions): v1 projects no more of them.
+   */
   readonly posKey?: Table;
-  /** The relative embeddings projected as queries, for p2c: [2·span, H, D]. */
+  /** The relative embeddings projected as queries, for p2c: [2·span, H, D], or the middle rows. */
   readonly posQuery?: Table;
 }
 
@@ -33,7 +38,7 @@ export function debertaBucket(distance: number, buckets: number, maxPosition: nu
 
 /**
  * DeBERTa's disentangled attention: s = scale · [ q·k + q·Kr[δ(i, j)] + k·Qr[δ(i, j)] ], δ = clamp(bucket(i − j) + span, 0, 2·span − 1), the
- * same row in both terms.
+ * same row in both terms. Where v1 slices its embeddings, span is min(max(L, S), maxRelativePositions), and the rows are the same.
  *
  * The scale is 1/√(D · (1 + number of terms)): pass it to `attention`. v1: add `q_bias` to q and `v_bias` to v beforehand. v2 and v3: the
  * tables are layer-normed (`norm_rel_ebd`) and projected, by the layer's own key and query projections if `share_att_key`.
@@ -58,26 +63,35 @@ export function deberta(given: DebertaOptions): Encoding {
   if (!Array.isArray(given.posAttType)) throw wrongType(where, 'posAttType', "a list of 'c2p' and 'p2c'", given.posAttType);
   const unknown = given.posAttType.find((type) => type !== 'c2p' && type !== 'p2c');
   if (unknown !== undefined) throw wrongValue(where, 'posAttType', "'c2p' and 'p2c'", String(unknown));
-  const keys = given.posAttType.includes('c2p') ? readTable(where, 'posKey', given.posKey) : undefined;
-  const queries = given.posAttType.includes('p2c') ? readTable(where, 'posQuery', given.posQuery) : undefined;
-  const span = buckets > 0 ? buckets : limit;
-  return {
-    name: where,
-    lower({ shape: { H, D }, math }) {
-      const bucket = (distance: number): number => (buckets > 0 ? debertaBucket(distance, buckets, limit, math) : distance);
+  const terms = (['c2p', 'p2c'] as const).flatMap((type) => (given.posAttType.includes(type) ? [term(type)] : []));
+  return { name: where, lower: (context) => ({ terms: terms.map((lower) => lower(context)) }) };
+
+  function term(type: 'c2p' | 'p2c'): (context: LowerContext) => Term {
+    const name = type === 'c2p' ? 'posKey' : 'posQuery';
+    const table = readTable(where, name, given[name]);
+    const turned = once(
+      ({ H, D }: Shape) => byHead(table, H, D),
+      ({ H }) => H,
+    );
+    return (context) => {
+      const { H, D } = context.shape;
+      const span = buckets > 0 ? buckets : spanOf(where, name, table, limit, context);
+      expectSize(where, name, table, [2 * span, H, D]);
+      const bucket = (distance: number): number => (buckets > 0 ? debertaBucket(distance, buckets, limit, context.math) : distance);
       const rows: RowMap = { kind: 'offset', row: (offset) => Math.max(0, Math.min(2 * span - 1, bucket(-offset) + span)) };
-      const terms: Term[] = [];
-      if (keys) {
-        expectSize(where, 'posKey', keys, [2 * span, H, D]);
-        terms.push({ kind: 'query', table: byHead(keys, H, D), heads: H, rows });
-      }
-      if (queries) {
-        expectSize(where, 'posQuery', queries, [2 * span, H, D]);
-        terms.push({ kind: 'key', table: byHead(queries, H, D), heads: H, rows });
-      }
-      return { terms };
-    },
-  };
+      return { kind: type === 'c2p' ? 'query' : 'key', table: turned(context.shape), heads: H, rows };
+    };
+  }
+}
+
+/** Half the rows of a table without buckets: `limit`, or as few as reach all distances of the call. */
+function spanOf(where: string, name: string, table: Float32Array, limit: number, context: LowerContext): number {
+  const { H, D, L } = context.shape;
+  const span = table.length / (2 * H * D);
+  const least = Math.min(Math.max(L, placeOf(context).totalKeys), limit);
+  if (Number.isInteger(span) && span >= least && span <= limit) return span;
+  const count = least === limit ? `${2 * limit}` : `2·n (${least} ≤ n ≤ ${limit})`;
+  throw wrongValue(where, name, `[${count}, H=${H}, D=${D}] numbers`, `${table.length}`);
 }
 
 /** For the registry. */

@@ -1,7 +1,7 @@
 import { finite, options } from '../arguments/check.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import { checkDim, checkLayout, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -21,6 +21,11 @@ export interface RotaryOptions {
   readonly scaling?: RopeScaling;
   /** Added to every position; default 0. */
   readonly offset?: number;
+  /**
+   * Which way pairs turn: `'forward'`, the default, by φ: x·cos φ − y·sin φ, x·sin φ + y·cos φ; `'backward'` by −φ, for models whose
+   * `rotate_half` gives (y, −x) (nanochat). The scores are those of offsets turned round: q and k of one model need its own sense.
+   */
+  readonly sense?: RotarySense;
   /** Positions of the keys; the queries take the last L of them, or `queryPositions`. Default 0 … S − 1. */
   readonly positions?: PositionList;
   /** Positions of the queries, [L] or [B][L]. */
@@ -52,7 +57,7 @@ export interface RotaryOptions {
  */
 export function rotary(given: RotaryOptions): Encoding {
   const where = 'rotary';
-  options(where, given, ['dim', 'theta', 'layout', 'layoutOut', 'start', 'scaling', 'offset', 'positions', 'queryPositions']);
+  options(where, given, ['dim', 'theta', 'layout', 'layoutOut', 'start', 'scaling', 'offset', 'sense', 'positions', 'queryPositions']);
   const width = checkDim(where, given.dim);
   const theta = finite(where, 'theta', given.theta, 0);
   const shared = checkLayout(where, given);
@@ -67,7 +72,7 @@ export const schemes: readonly Scheme[] = [
   {
     name: 'rotary',
     formula: 'q, k turned by position · theta^(−2i/dim) in pair i',
-    options: 'dim, theta, layout, layoutOut, start, scaling, offset, positions, queryPositions',
+    options: 'dim, theta, layout, layoutOut, start, scaling, offset, sense, positions, queryPositions',
     models: 'LLaMA, Mistral, Qwen, Gemma, Phi, GPT-NeoX (halves); GPT-J, CodeGen, Cohere (pairs)',
     make: rotary,
   },

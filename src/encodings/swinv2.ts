@@ -1,9 +1,10 @@
 import { options, wrongValue } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyGrid, copyNumbers } from '../arguments/lists.ts';
-import { coordinateTable, signedLog, windowIndex } from '../plan/grid.ts';
-import type { Bias, Encoding } from '../plan/plan.ts';
-import { type CoordinateMlpOptions, copyMlp } from './relposmlp.ts';
+import { coordinateTable, windowIndex } from '../plan/grid.ts';
+import { once } from '../plan/once.ts';
+import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
+import { type CoordinateMlpOptions, copyMlp, copyTrained, swinCoordinate, swinHeight } from './relposmlp.ts';
 import type { Scheme } from './scheme.ts';
 import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
 
@@ -21,16 +22,8 @@ export interface SwinV2Options extends CoordinateMlpOptions {
 
 /** The cosine's factor never exceeds this. */
 const LARGEST_FACTOR = 100;
-/** Coordinates run from −8 to 8 before their logarithm is taken, and the bias from 0 to 16. */
-const SPAN = 8;
-const HEIGHT = 16;
 /** Least norm that a row is divided by. */
 const EPSILON = 1e-12;
-
-function copyTrained(where: string, given: unknown, window: readonly [number, number]): readonly [number, number] {
-  const none = given === undefined || given === 0 || (Array.isArray(given) && given[0] === 0);
-  return none ? window : copyGrid(where, 'pretrainedWindowSize', given);
-}
 
 /**
  * Swin v2 within a window: s = τ_h·cos(q_i, k_j) + 16·σ(MLP(g(y_i − y_j), g(x_i − x_j)))_h, with τ_h = exp(min(logitScale_h, ln 100)) and
@@ -60,14 +53,14 @@ export function swinV2(given: SwinV2Options): Encoding {
   const logits = copyNumbers(where, 'logitScale', given.logitScale);
   if (logits.length !== mlp.heads) throw wrongValue(where, 'logitScale', `[heads=${mlp.heads}] numbers`, `${logits.length}`);
   const shifted = copyShifted(where, given.shifted, window);
+  const whole = swinIndex(window);
+  const tableOf = once((math: Arithmetic) => coordinateTable(mlp, window, swinCoordinate(trained, math), (x) => swinHeight(x, math)));
   return {
     name: where,
     lower(context) {
       const { math, shape } = context;
-      const squeeze = (d: number, axis: 0 | 1): number =>
-        trained[axis] > 1 ? signedLog((SPAN * d) / (trained[axis] - 1), math) / math.log(SPAN) : 0;
-      const { heads, values } = coordinateTable(mlp, window, squeeze, (x) => HEIGHT / (1 + math.exp(-x)));
-      const index = windowIndex(where, 'windowSize', swinIndex(window), context);
+      const { heads, values } = tableOf(math);
+      const index = windowIndex(where, 'windowSize', whole, context);
       const bias: Bias = { kind: 'index', heads, table: values, index };
       const factors = logits.map((x) => math.exp(Math.min(x, math.log(LARGEST_FACTOR))));
       const queryWeight = Float32Array.from({ length: heads * shape.D }, (_, n) => factors[Math.floor(n / shape.D)] as number);

@@ -1,6 +1,6 @@
 import { oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { byHead, expectSize, readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
-import { Tensor } from '../memory/tensor.ts';
+import { copyIntegers, type Integers, standing } from '../arguments/lists.ts';
 import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -120,8 +120,8 @@ export interface XlnetOptions {
   readonly rSBias?: Table;
   /** `seg_embed`: [2, H, D], row 0 for the same segment, row 1 for another. */
   readonly segEmbed?: Table;
-  /** Segment of each key, [B, S]; the queries are the last L of them. */
-  readonly segments?: Int32Array | readonly number[] | Tensor;
+  /** Segment of each key, [S] or [B, S]; in a shard of the keys those of the whole. The queries stand among them, by default as the last L. */
+  readonly segments?: Integers;
 }
 
 /**
@@ -167,32 +167,33 @@ export function xlnet(given: XlnetOptions): Encoding {
 interface SegmentParts {
   readonly bias: Float32Array;
   readonly embed: Float32Array;
-  readonly segments: Int32Array;
+  readonly segments: Float64Array;
 }
 
 function segmentParts(where: string, { rSBias, segEmbed, segments }: XlnetOptions): SegmentParts | undefined {
   if (rSBias === undefined && segEmbed === undefined && segments === undefined) return undefined;
-  const list = segments instanceof Tensor ? segments.toArray() : segments;
-  if (!(list instanceof Int32Array) && !(list instanceof Float32Array) && !Array.isArray(list)) {
+  if (segments === undefined) {
     throw wrongType(where, 'segments', 'an Int32Array, an array or a tensor, beside rSBias and segEmbed', segments);
   }
   return {
     bias: readTable(where, 'rSBias', rSBias),
     embed: readTable(where, 'segEmbed', segEmbed),
-    segments: Int32Array.from(list),
+    segments: Float64Array.from(copyIntegers(where, 'segments', segments, -(2 ** 31), 2 ** 31 - 1)),
   };
 }
 
 /** The segment term: row 0 of the table where query and key are of one segment, row 1 where they are not. */
-function segmentTerm(where: string, { bias, embed, segments }: SegmentParts, { shape: { B, H, D, L, S } }: LowerContext): Term {
+function segmentTerm(where: string, { bias, embed, segments }: SegmentParts, context: LowerContext): Term {
+  const { H, D } = context.shape;
   expectSize(where, 'rSBias', bias, [H, D]);
   expectSize(where, 'segEmbed', embed, [2, H, D]);
-  if (segments.length !== B * S || L > S) throw wrongValue(where, 'segments', `[B=${B}, S=${S}] with L ≤ S`, segments);
+  const { queries, keys } = standing(where, 'segments', segments, context);
   // The segments by number, 0 … n − 1; pair (own, other) meets at own · n + other, which the map turns into same or not.
-  const names = [...new Set(segments)];
-  const n = names.length;
-  const columns = Int32Array.from(segments, (segment) => names.indexOf(segment));
-  const rows = Int32Array.from({ length: B * L }, (_, r) => n * (columns[(Math.floor(r / L) + 1) * S - L + (r % L)] as number));
+  const names = new Map([...new Set(segments)].map((segment, number) => [segment, number]));
+  const n = names.size;
+  const numberOf = (segment: number): number => names.get(segment) as number;
+  const columns = Int32Array.from(keys, numberOf);
+  const rows = Int32Array.from(queries, (segment) => n * numberOf(segment));
   const map = Int32Array.from({ length: n * n }, (_, pair) => (Math.floor(pair / n) === pair % n ? 0 : 1));
   const index = { rows, columns, map };
   return { kind: 'query', table: byHead(embed, H, D), heads: H, rows: { kind: 'index', index }, bias };

@@ -141,7 +141,7 @@ function ropeOf(config: HfConfig, model: string, parameters: RopeParameters, giv
     theta: parameters.rope_theta,
     scaling: checkScaling(where, scalingOf(where, parameters), width, called),
     ...checkLayout(where, { ...layouts, start: TRAILING.has(model) ? 'end' : 0, offset: given.offset }),
-    sense: BACKWARDS.has(model) ? -1 : 1,
+    sense: BACKWARDS.has(model) ? 'backward' : 'forward',
     ...(axes && {
       axisOf: mropeAxes(where, Math.ceil(width / 2), axes.sections, axes.arrangement, axes.order),
       axes: Math.max(...axes.order) + 1,

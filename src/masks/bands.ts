@@ -99,36 +99,60 @@ export function perBatch(
   const one = typeof given === 'number';
   const list = copyIntegers(where, name, one ? [given] : given, 0, FARTHEST);
   return (batches) => {
-    if (!one && list.length !== batches) throw wrongValue('attention', `mask (${where}) ${name}`, `B=${batches} lengths`, `${list.length}`);
+    if (!one && list.length !== batches) throw wrongValue('attention', `mask (${where}) ${name}`, `B=${batches} ${name}`, `${list.length}`);
     return { batched: !one, at: (batch) => list[one ? 0 : batch] as number };
   };
 }
 
 /** Options of `chunked`. */
 export interface ChunkedOptions {
-  /** Positions of a chunk. */
+  /** Positions of a chunk (Llama 4: `attention_chunk_size`; SeamlessM4T v2: `speech_encoder_chunk_size`). */
   readonly size: number;
+  /**
+   * Positions before its chunk that a query sees too; default 0, Infinity: all. SeamlessM4T v2: `speech_encoder_left_chunk_num` · size,
+   * and all for −1.
+   */
+  readonly leftContext?: number;
+  /**
+   * Position at which chunk 0 starts: one number, or one per batch row, [B], such as the padding on the left of each. Default 0; chunks
+   * go on before it too.
+   */
+  readonly starts?: number | readonly number[] | Int32Array;
 }
 
 /**
- * Only keys of the query's own chunk: ⌊p / size⌋ = ⌊j / size⌋. With `causal` the chunked attention of Llama 4.
+ * Keys of the query's own chunk and of the `leftContext` positions before it: with c = ⌊(p − start) / size⌋ · size + start the keys
+ * c − leftContext ≤ j < c + size. With `causal` the chunked attention of Llama 4; with a left context that of streaming speech encoders.
  *
- * @throws TypeError, RangeError if the size is not an integer ≥ 1
+ * @throws TypeError, RangeError if the size is not an integer ≥ 1, or another number not one ≥ 0; the call throws RangeError if there is
+ * not one start per batch row
  * @example
  * ```ts
  * const mask = chunked({ size: 8192 });
+ * const streaming = chunked({ size: 20, leftContext: 3 * 20 });
+ * const padded = chunked({ size: 8192, starts: [0, 17] }); // row 1 begins with 17 padding tokens
  * ```
  */
 export function chunked(given: ChunkedOptions): Mask {
-  options('chunked', given, ['size']);
-  const size = integer('chunked', 'size', given.size, 1, FARTHEST);
+  const where = 'chunked';
+  options(where, given, ['size', 'leftContext', 'starts']);
+  const size = integer(where, 'size', given.size, 1, FARTHEST);
+  const { leftContext = 0 } = given;
+  const left = leftContext === Infinity ? Infinity : integer(where, 'leftContext', leftContext, 0, FARTHEST);
+  const starts = perBatch(where, 'starts', given.starts ?? 0);
   return {
-    name: 'chunked',
-    rows: ({ keys }) =>
-      band(({ position }) => {
-        const from = Math.floor(position / size) * size;
-        return run(from, from + size, keys);
-      }),
+    name: where,
+    rows({ keys, batches }) {
+      const start = starts(batches);
+      return {
+        batched: start.batched,
+        runs({ position, batch }) {
+          const zero = start.at(batch);
+          const from = Math.floor((position - zero) / size) * size + zero;
+          return run(from - left, from + size, keys);
+        },
+      };
+    },
   };
 }
 

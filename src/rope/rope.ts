@@ -8,6 +8,9 @@ import { type RopeScaling, scaledFrequencies } from './rope-scaling.ts';
 
 export type RotaryLayout = 'halves' | 'pairs';
 
+/** Which way pairs turn: by the angle φ, x' = x·cos φ − y·sin φ and y' = x·sin φ + y·cos φ, or by −φ. */
+export type RotarySense = 'forward' | 'backward';
+
 /** A checked rotary scheme. */
 export interface Rope extends Lists {
   /** R, by which the exponents are divided; if it is odd, one more channel turns. */
@@ -18,8 +21,8 @@ export interface Rope extends Lists {
   readonly layoutOut?: RotaryLayout | undefined;
   /** First channel that turns; `'end'`: so that the last ones turn. */
   readonly start: number | 'end';
-  /** −1 turns the other way. */
-  readonly sense?: 1 | -1;
+  /** Default `'forward'`. */
+  readonly sense?: RotarySense;
   /** Which axis each pair reads; default one axis. */
   readonly axisOf?: readonly number[] | undefined;
 }
@@ -27,14 +30,15 @@ export interface Rope extends Lists {
 /** Options that rotary constructors have in common, checked. */
 export function checkLayout(
   where: string,
-  given: { layout?: unknown; layoutOut?: unknown; start?: unknown; offset?: unknown },
-): Pick<Rope, 'layout' | 'layoutOut' | 'start' | 'offset'> {
+  given: { layout?: unknown; layoutOut?: unknown; start?: unknown; offset?: unknown; sense?: unknown },
+): Pick<Rope, 'layout' | 'layoutOut' | 'start' | 'offset' | 'sense'> {
   const layouts = ['halves', 'pairs'] as const;
   return {
     layout: oneOf(where, 'layout', given.layout, layouts),
     layoutOut: given.layoutOut === undefined ? undefined : oneOf(where, 'layoutOut', given.layoutOut, layouts),
     start: given.start === 'end' ? 'end' : integer(where, 'start', given.start ?? 0, 0, 510),
     offset: finite(where, 'offset', given.offset ?? 0),
+    sense: oneOf(where, 'sense', given.sense ?? 'forward', ['forward', 'backward']),
   };
 }
 
@@ -54,12 +58,12 @@ export function startOf(where: string, start: number | 'end', dim: number, D: nu
 
 /** The rotation of a scheme for one shape. */
 export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
-  const { where, width, theta, scaling, layout, layoutOut, offset, sense = 1, keys, queries } = rope;
+  const { where, width, theta, scaling, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
   const { shape, math } = context;
   const reach = Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
   const { values, factor } = scaledFrequencies(width, theta, scaling, reach, math);
   const explicit = keys !== undefined || queries !== undefined;
-  const frequencies = spread(sense === 1 ? values : values.map((f) => -f), rope, explicit);
+  const frequencies = spread(sense === 'forward' ? values : values.map((f) => -f), rope, explicit);
   return {
     rotation: {
       dim: 2 * values.length,

@@ -7,6 +7,8 @@ import {
   beit,
   cpmAnt,
   createEngineSync,
+  deberta,
+  decomposed,
   fire,
   kerple,
   layoutLMv3,
@@ -14,11 +16,13 @@ import {
   maxvit,
   mpnet,
   relPosMlp,
+  rotary,
   sandwich,
   swin,
   swinV2,
   t5,
   wavlm,
+  xlnet,
 } from '../../src/index.ts';
 import { Tensor } from '../../src/memory/tensor.ts';
 import { readSafetensors } from '../../src/safetensors/index.ts';
@@ -154,12 +158,70 @@ test.each<[string, () => unknown, RegExp]>([
     () => maxvit({ windowSize: 2, table: undefined as never }),
     /"table" expected a Float32Array, an array or a tensor of \[heads, 9\]/,
   ],
+  [
+    'relPosMlp: a last bias in mode swin',
+    () => relPosMlp({ windowSize: 2, ...mlp, bias2: [0, 0], mode: 'swin' }),
+    /"bias2" expected nothing in mode 'swin'/,
+  ],
+  [
+    'relPosMlp: a trained window in mode cr',
+    () => relPosMlp({ windowSize: 2, ...mlp, bias2: [0, 0], pretrainedWindowSize: 4 }),
+    /"pretrainedWindowSize" expected nothing in mode 'cr', got 4/,
+  ],
+  [
+    'relPosMlp: a mode there is not',
+    () => relPosMlp({ windowSize: 2, ...mlp, mode: 'rw' as never }),
+    /"mode" expected 'cr' or 'swin', got "rw"/,
+  ],
+  [
+    'rotary: a sense there is not',
+    () => rotary({ dim: 4, theta: 9, layout: 'pairs', sense: -1 as never }),
+    /"sense" expected 'forward' or 'backward', got -1/,
+  ],
+  [
+    'xlnet: segments that are no integers',
+    () => xlnet({ rWBias: [0], rRBias: [0], r: [0, 0], attnType: 'uni', rSBias: [0], segEmbed: [0, 0], segments: [0.5] }),
+    /"segments\[0\]" expected an integer/,
+  ],
   ['relPosMlp: no last bias', () => relPosMlp({ windowSize: 2, ...mlp, bias2: undefined as never }), /"bias2"/],
 ])('%s is refused', (_, make, message) => {
   expect(make).toThrow(message);
 });
 
 test.each<[string, () => { lower: unknown }, number[], RegExp]>([
+  [
+    'a grid without its class token',
+    () => decomposed({ querySize: [2, 2], relPosH: new Float32Array(24), relPosW: new Float32Array(24), prefixTokens: 1 }),
+    [1, 1, 4, 8],
+    /decomposed: "querySize" expected a grid of L=4, got 1 \+ 2×2/,
+  ],
+  [
+    'rows of fewer distances than there are',
+    () => deberta({ maxRelativePositions: 8, posAttType: ['c2p'], posKey: new Float32Array(2 * 4 * 8) }),
+    [1, 1, 5, 8],
+    /deberta: "posKey" expected \[2·n \(5 ≤ n ≤ 8\), H=1, D=8\] numbers, got 64/,
+  ],
+  [
+    'fewer rows than long texts need',
+    () => deberta({ maxRelativePositions: 4, posAttType: ['p2c'], posQuery: new Float32Array(2 * 3 * 8) }),
+    [1, 1, 5, 8],
+    /deberta: "posQuery" expected \[8, H=1, D=8\] numbers, got 48/,
+  ],
+  [
+    'segments of another text',
+    () =>
+      xlnet({
+        rWBias: new Float32Array(8),
+        rRBias: new Float32Array(8),
+        r: new Float32Array(48),
+        attnType: 'uni',
+        rSBias: new Float32Array(8),
+        segEmbed: new Float32Array(16),
+        segments: [0, 1],
+      }),
+    [1, 1, 5, 8],
+    /xlnet: "segments" expected \[S=5\] or \[B=1, S=5\] numbers, got 2/,
+  ],
   [
     'a window of other sizes',
     () => swin({ windowSize: 2, table: new Float32Array(9) }),

@@ -71,6 +71,19 @@ describe('rotary', () => {
     expect(far(engine.rotateSync(there, rotary(options), { offset: 11, inverse: true }).toArray(), data)).toBeLessThanOrEqual(4e-7);
   });
 
+  it('backward is forward by the opposite angle, and its own inverse turned round', () => {
+    const data = noise(2 * L * D, 9);
+    const x = engine.tensor([1, 2, L, D], data);
+    for (const layout of ['halves', 'pairs'] as const) {
+      const [forward, backward] = (['forward', 'backward'] as const).map((sense) => rotary({ ...BASE, layout, sense }));
+      const turned = (encoding: typeof forward, inverse = false) =>
+        engine.rotateSync(x, encoding as NonNullable<typeof forward>, { offset: 11, inverse }).toArray();
+      expect(turned(backward)).toEqual(turned(forward, true));
+      expect(turned(forward)).toEqual(turned(rotary({ ...BASE, layout })));
+      expect(far(turned(backward), turned(forward))).toBeGreaterThan(0.1);
+    }
+  });
+
   it('start: the channels before and after pass through', () => {
     const data = noise(D, 5);
     const x = engine.tensor([1, 1, 1, D], data);

@@ -83,6 +83,35 @@ describe.each(WINDOWS)('%d rows, %d columns', (h, w) => {
     await check(sizesOf(queries.length, N), encoding, (p) => at(table, p.h * N + at(index[p.i] as number[], p.j)));
   });
 
+  test.each([
+    [0, undefined],
+    [2, [8, 6]],
+  ] as const)('relPosMlp, mode swin, %d tokens before, trained with %j', async (prefixTokens, pretrainedWindowSize) => {
+    const width = 7;
+    const [weight1, bias1, weight2] = [numbers(2 * width, 15), numbers(width, 16), numbers(H * width, 17)];
+    const trained = pretrainedWindowSize ?? [h, w];
+    const squeeze = (d: number, n: number): number => (d === 0 ? 0 : (Math.sign(d) * Math.log2(1 + Math.abs((8 * d) / (n - 1)))) / 3);
+    const encoding = relPosMlp({
+      mode: 'swin',
+      windowSize: [h, w],
+      ...(pretrainedWindowSize && { pretrainedWindowSize }),
+      weight1,
+      bias1,
+      weight2,
+      prefixTokens,
+    });
+    await check(sizesOf(N + prefixTokens), encoding, (p) => {
+      if (p.i < prefixTokens || p.j < prefixTokens) return 0;
+      const [[yi, xi], [yj, xj]] = [cell(p.i - prefixTokens, w), cell(p.j - prefixTokens, w)];
+      let sum = 0;
+      for (let u = 0; u < width; u++) {
+        const unit = at(weight1, 2 * u) * squeeze(yi - yj, trained[0]) + at(weight1, 2 * u + 1) * squeeze(xi - xj, trained[1]);
+        sum += at(weight2, p.h * width + u) * Math.max(0, unit + at(bias1, u));
+      }
+      return 16 / (1 + Math.exp(-sum));
+    });
+  });
+
   test.each([0, 2])('relPosMlp, %d tokens before', async (prefixTokens) => {
     const width = 7;
     const [weight1, bias1, weight2, bias2] = [numbers(2 * width, 5), numbers(width, 6), numbers(H * width, 7), numbers(H, 8)];

@@ -42,6 +42,23 @@ const CASES: readonly [string, Mask, Sees][] = [
   ['keyPadding of queries too', keyPadding({ lengths: 30, queryLengths: [3, 37] }), ({ b, i, j }) => j < 30 && i < (b ? 37 : 3)],
   ['chunked', chunked({ size: 8 }), ({ p, j }) => Math.floor(p / 8) === Math.floor(j / 8)],
   [
+    'chunked with a left context',
+    chunked({ size: 8, leftContext: 11 }),
+    ({ p, j }) => within(j, Math.floor(p / 8) * 8 - 11, Math.floor(p / 8) * 8 + 7),
+  ],
+  ['chunked with all to the left', chunked({ size: 8, leftContext: Infinity }), ({ p, j }) => j <= Math.floor(p / 8) * 8 + 7],
+  [
+    // transformers' chunked_overlay: (kv − left_padding[b]) // size == (q − left_padding[b]) // size
+    'chunked with a start per batch row',
+    chunked({ size: 8, starts: [0, 13] }),
+    ({ b, p, j }) => Math.floor((p - 13 * b) / 8) === Math.floor((j - 13 * b) / 8),
+  ],
+  [
+    'chunked with one start and a left context',
+    chunked({ size: 5, starts: 3, leftContext: 5 }),
+    ({ p, j }) => [0, 1].includes(Math.floor((p - 3) / 5) - Math.floor((j - 3) / 5)),
+  ],
+  [
     'defineMask',
     defineMask({
       name: 'streaming',
@@ -133,6 +150,13 @@ describe('wrong arguments', () => {
 
   test.each<[string, () => unknown, RegExp]>([
     ['a size of 0', () => chunked({ size: 0 }), /chunked: "size" expected an integer/],
+    [
+      'a negative left context',
+      () => chunked({ size: 4, leftContext: -1 }),
+      /chunked: "leftContext" expected an integer in 0 … 1073741824, got -1/,
+    ],
+    ['a negative start', () => chunked({ size: 4, starts: [0, -1] }), /chunked: "starts\[1\]" expected an integer/],
+    ['a start too few', call(chunked({ size: 4, starts: [1] })), /mask \(chunked\) starts" expected B=2 starts, got 1/],
     ['a negative side', () => slidingWindow({ left: -1 }), /slidingWindow: "left"/],
     ['a misspelt option', () => slidingWindow({ lft: 1 } as object), /has no "lft"/],
     ['no lengths', () => prefixLM({} as { lengths: number }), /prefixLM: "lengths"/],
