@@ -1,14 +1,23 @@
 // Assertions on arguments. One message shape: `call: "name" expected X, got Y`. TypeError for a wrong type, RangeError for a wrong value.
 
-/** How a value reads in an error message: short, and unlike for unlike values. */
+/** How a value reads in an error message: short, and unlike for unlike values. Never throws, whatever the value does when it is looked at. */
 export function describe(value: unknown): string {
+  try {
+    return shown(value);
+  } catch {
+    return 'an object';
+  }
+}
+
+function shown(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? `[${value.join(', ')}]` : 'an array';
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
-  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+  const maker = typeof value === 'object' ? value.constructor?.name : undefined;
+  return typeof value === 'object' ? (typeof maker === 'string' && maker ? maker : 'an object') : typeof value;
 }
 
 export function wrongType(where: string, name: string, expected: string, got: unknown): TypeError {
@@ -51,11 +60,122 @@ export function oneOf<T extends string>(where: string, name: string, value: unkn
   return value as T;
 }
 
-/** An object without keys outside `known`: a misspelt option must not be silently without effect. */
-export function options(where: string, value: unknown, known: readonly string[], name = 'options'): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key)) throw new TypeError(`${where}: "${name}" has no "${key}"; it knows ${known.join(', ')}`);
-  }
-  return value as Record<string, unknown>;
+/** What a user's getter or proxy threw, as an error that names the argument. */
+export function unreadable(where: string, name: string, cause: unknown): TypeError {
+  return new TypeError(`${where}: "${name}" cannot be read: ${cause instanceof Error ? cause.message : describe(cause)}`, { cause });
 }
+
+/** What `read` returns; what it throws becomes a TypeError that names the argument. */
+export function reading<T>(where: string, name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw unreadable(where, name, cause);
+  }
+}
+
+/** An object made by `{ … }`, in whatever realm, or one without a prototype. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) return true;
+  // Another realm's Object.prototype: nothing above it, and the methods that every one has.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty');
+}
+
+/** The first key that an object inherits. */
+function inheritedKey(value: object): string | undefined {
+  for (const key in value) if (!Object.hasOwn(value, key)) return key;
+  return undefined;
+}
+
+/**
+ * An options object as a frozen record of its own: every own enumerable property is read once, here, and what is undefined is left out. What
+ * the caller does to the object later, or a getter says a second time, changes nothing. Refused: what is no plain object (arrays, maps,
+ * promises, instances of classes, objects that inherit keys), and keys outside `known`, since a misspelt option must not be silently
+ * without effect.
+ */
+export function options<T = Record<string, unknown>>(where: string, value: unknown, known: readonly string[], name = 'options'): T {
+  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
+  const { plain, inherited, keys } = reading(where, name, () => ({
+    plain: !Array.isArray(value) && isPlain(value),
+    inherited: inheritedKey(value),
+    keys: Object.keys(value),
+  }));
+  if (!plain) {
+    const own = inherited !== undefined && ['Object', 'an object'].includes(describe(value));
+    throw new TypeError(`${where}: "${name}" expected a plain object, got ${own ? `one that inherits "${inherited}"` : describe(value)}`);
+  }
+  const record: Record<string, unknown> = {};
+  for (const key of keys) {
+    if (!known.includes(key)) throw unknownKey(where, name, key, known);
+    const own = reading(where, name === 'options' ? key : `${name}.${key}`, () => (value as Record<string, unknown>)[key]);
+    if (own !== undefined) record[key] = own;
+  }
+  return Object.freeze(record) as T;
+}
+
+function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {
+  const meant = nearest(key, known);
+  const hint = meant === undefined ? '' : `: did you mean "${meant}"?`;
+  return new TypeError(`${where}: "${name}" has no "${key}"; it knows ${known.join(', ')}${hint}`);
+}
+
+/** Letters that differ between two words: those to put in, take out or change. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, n) => n);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const changed = (row[j] as number) + Number(a[i] !== b[j]);
+      next.push(Math.min(changed, (row[j + 1] as number) + 1, (next[j] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+/** The choice that a misspelt word most likely stands for, whatever its case and underscores, if one is near. */
+export function nearest(word: string, choices: readonly string[]): string | undefined {
+  const bare = (text: string): string => text.replace(/[_-]/g, '').toLowerCase();
+  let found: string | undefined;
+  let least = Math.min(3, Math.floor(word.length / 2) + 1);
+  for (const choice of choices) {
+    const far = word.length > 64 ? Infinity : distance(bare(word), bare(choice));
+    if (far >= least) continue;
+    least = far;
+    found = choice;
+  }
+  return found;
+}
+
+/** An AbortSignal, or what behaves as one: `aborted`, and listeners to put on and take off. */
+export function checkSignal(where: string, value: unknown, name = 'signal'): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  const fits = reading(where, name, () => {
+    if (typeof value !== 'object' || value === null) return false;
+    const { aborted, addEventListener, removeEventListener } = value as Record<string, unknown>;
+    return typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+  });
+  if (!fits) throw wrongType(where, name, 'an AbortSignal', value);
+  return value as AbortSignal;
+}
+
+/** A function, if there is one. */
+export function checkFunction<T>(where: string, name: string, value: T, expected = 'a function'): T {
+  if (value !== undefined && typeof value !== 'function') throw wrongType(where, name, expected, value);
+  return value;
+}
+
+/** A number that is not 0 and that 32 bits of floating point hold, as its reciprocal: positive unless `signed`. */
+export function scaleFactor(where: string, name: string, value: unknown, signed: boolean): number {
+  const number = finite(where, name, value, signed ? -Infinity : 0);
+  const size = Math.abs(number);
+  if (size > LARGEST_FACTOR || (size < 1 / LARGEST_FACTOR && !(signed && size === 0))) {
+    const expected = signed ? `0, or a size of 2^-100 … 2^100` : `a number in 2^-100 … 2^100`;
+    throw wrongValue(where, name, expected, value);
+  }
+  return number;
+}
+
+/** 2^100. Products and quotients of a few numbers between its reciprocal and it are far from the ends of f32. */
+const LARGEST_FACTOR = 2 ** 100;

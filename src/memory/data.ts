@@ -1,33 +1,54 @@
 // What tensors are filled from: checked, in a form that cannot fail half way, and safe where it is a view of the engine's own memory.
 
 import { describe, wrongType, wrongValue } from '../arguments/check.ts';
+import { decoded, type FlatNumbers, isWhole, type NumberArray, rawBits, readFlat, safeTensor } from '../arguments/numbers.ts';
 import { DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
 
 /** A typed array that a tensor is filled from. */
 export type FillArray = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array;
 
-/** The data as a typed array of `size` numbers. @throws TypeError, RangeError if it is none that fits the type */
-export function ownNumbers(where: string, data: unknown, dtype: DType, size: number): FillArray {
+/** Whole numbers also come from these: booleans and integers of checkpoints. */
+const WHOLE = ['Int8Array', 'Uint8Array', 'Int32Array', 'BigInt64Array'];
+
+/**
+ * The data as a typed array with as many numbers as the shape has; a typed array of the right kind is not copied.
+ *
+ * @throws TypeError, RangeError if it is none that fits the type: found before anything is changed
+ */
+export function ownNumbers(where: string, data: unknown, dtype: DType, shape: readonly number[]): FillArray {
+  const { float, bits, safetensors } = DTYPES[dtype];
+  const file = safeTensor(where, 'data', data);
+  if (file) {
+    if (file.shape.join() !== shape.join()) {
+      throw wrongValue(where, 'data', `a tensor of shape [${shape.join(', ')}]`, `[${file.shape.join(', ')}]`);
+    }
+    if (bits && file.dtype === safetensors) return rawBits(file);
+    if (float ? file.dtype === 'BOOL' : !isWhole(file)) throw wrongType(where, 'data', `numbers for ${dtype}`, file.dtype);
+    return float ? (decoded(where, 'data', file, false) as FillArray) : whole(where, decoded(where, 'data', file, true), dtype);
+  }
   const kind = kindOf(data);
-  const isList = Array.isArray(data);
-  if (!isList && !(kind && fillsFrom(dtype, kind))) {
+  if (kind ? !fillsFrom(dtype, kind) && (float || !WHOLE.includes(kind)) : !Array.isArray(data)) {
     throw wrongType(where, 'data', `a ${fillNames(dtype)} or an array of numbers for ${dtype}`, data);
   }
-  const { length } = data as ArrayLike<number>;
-  if (length !== size) throw wrongValue(where, 'data', `${size} elements`, `${describe(data)} with ${length}`);
-  return isList ? copied(where, data, dtype) : (data as FillArray);
+  const size = shape.reduce((product, n) => product * n, 1);
+  const fits = (length: number): void => {
+    if (length !== size) throw wrongValue(where, 'data', `${size} elements`, `${describe(data)} with ${length}`);
+  };
+  fits((data as ArrayLike<unknown>).length);
+  const { values } = readFlat(where, 'data', data, !float) as FlatNumbers;
+  fits(values.length);
+  return float ? (values as FillArray) : whole(where, values, dtype);
 }
 
-/** An array's numbers: what is none is found before anything is changed. */
-function copied(where: string, list: readonly unknown[], dtype: DType): FillArray {
-  const { float, view } = DTYPES[dtype];
-  const out = float ? new Float32Array(list.length) : new view(new ArrayBuffer(list.length * view.BYTES_PER_ELEMENT), 0, list.length);
-  for (let n = 0; n < out.length; n++) {
-    const x = list[n];
-    if (typeof x !== 'number') throw wrongType(where, `data[${n}]`, 'a number', x);
-    out[n] = x;
+/** Whole numbers, each of them one that the type holds. */
+function whole(where: string, values: NumberArray, dtype: DType): FillArray {
+  const [least, most, Type] = dtype === 'i8' ? [-128, 127, Int8Array] : [-(2 ** 31), 2 ** 31 - 1, Int32Array];
+  if (values instanceof Type) return values;
+  for (let n = 0; n < values.length; n++) {
+    const x = values[n] as number;
+    if (!Number.isInteger(x) || x < least || x > most) throw wrongValue(where, `data[${n}]`, `an integer in ${least} … ${most}`, x);
   }
-  return out;
+  return Type.from(values);
 }
 
 const isShared = (buffer: ArrayBufferLike): boolean => Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';

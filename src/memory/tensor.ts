@@ -1,13 +1,26 @@
 import { describe, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import { readShape, type SafeTensorLike } from '../arguments/numbers.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import type { Arena } from './arena.ts';
 import { type FillArray, keepFresh, ownNumbers, sharesBytes } from './data.ts';
 import { makeDisposable } from './dispose.ts';
 import { DTYPES, type DType, type ElementView, isDType, kindOf, viewOf } from './dtypes.ts';
 
-/** What a tensor is filled from: the matching typed array, or numbers. For f16 and bf16 a Uint16Array holds the raw bits. */
-export type TensorData = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array | readonly number[];
+/**
+ * What a tensor is filled from: the matching typed array, numbers, or a tensor of a safetensors file. For f16 and bf16 a Uint16Array holds
+ * the raw bits; for i8 and i32 boolean and 64-bit data will do (`Uint8Array`, `BigInt64Array`), as long as every number fits.
+ */
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int8Array
+  | Int32Array
+  | Uint8Array
+  | BigInt64Array
+  | readonly number[]
+  | SafeTensorLike;
 
 /** The engine's part that tensors live in. */
 export interface MemoryContext {
@@ -180,7 +193,7 @@ export class Tensor {
    */
   set(data: TensorData): this {
     this.#alive();
-    const numbers = ownNumbers('set', data, this.dtype, this.size);
+    const numbers = ownNumbers('set', data, this.dtype, this.shape);
     this.fill(keepFresh(numbers, this.#storage.context.arena.memory));
     return this;
   }
@@ -327,12 +340,9 @@ function resolveRange(range: readonly [number, number] | number, n: number, axis
   return [start, end];
 }
 
-function checkShape(where: string, shape: unknown, bytes: number): readonly number[] {
-  if (!Array.isArray(shape)) throw wrongType(where, 'shape', 'an array of integers', shape);
-  shape.forEach((n, axis) => {
-    integer(where, `shape[${axis}]`, n, 0);
-  });
-  const size = shape.reduce((product: number, n: number) => product * n, 1);
+function checkShape(where: string, given: unknown, bytes: number): readonly number[] {
+  const shape = readShape(where, 'shape', given);
+  const size = shape.reduce((product, n) => product * n, 1);
   if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `[${shape.join(', ')}], ${size * bytes} bytes`);
   return shape;
 }
@@ -348,12 +358,12 @@ export function makeTensor(
   context.alive();
   if (!isDType(dtype)) throw wrongValue(where, 'dtype', Object.keys(DTYPES).join(', '), describe(dtype));
   const { bytes } = DTYPES[dtype];
-  checkShape(where, shape, bytes);
-  const size = shape.reduce((product, n) => product * n, 1);
-  const source = data === undefined ? undefined : keepFresh(ownNumbers(where, data, dtype, size), context.arena.memory);
+  const sizes = checkShape(where, shape, bytes);
+  const size = sizes.reduce((product, n) => product * n, 1);
+  const source = data === undefined ? undefined : keepFresh(ownNumbers(where, data, dtype, sizes), context.arena.memory);
   const storage = new Storage(context, size * bytes);
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, n) => product * n, 1));
-  const tensor = new Tensor(storage, dtype, shape, strides, 0);
+  const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, n) => product * n, 1));
+  const tensor = new Tensor(storage, dtype, sizes, strides, 0);
   try {
     if (source) tensor.fill(source);
     else new Uint8Array(context.arena.memory.buffer, storage.at, storage.bytes).fill(0);
@@ -366,12 +376,7 @@ export function makeTensor(
 
 /** A tensor of a shape that stands on almost no memory: every element is the same one. For estimates. */
 export function shapeOnly(context: MemoryContext, where: string, shape: readonly number[]): Tensor {
-  checkShape(where, shape, 0);
-  return new Tensor(
-    new Storage(context, 4),
-    'f32',
-    shape,
-    shape.map(() => 0),
-    0,
-  );
+  const sizes = checkShape(where, shape, 0);
+  const strides = sizes.map(() => 0);
+  return new Tensor(new Storage(context, 4), 'f32', sizes, strides, 0);
 }

@@ -202,7 +202,9 @@ describe('createEngine', () => {
     [{ worker: 'x' }, new TypeError('createEngine: "worker" expected a function, got "x"')],
     [
       { workers: 2 },
-      new TypeError('createEngine: "options" has no "workers"; it knows threads, precision, maxMemory, wasm, worker, logger'),
+      new TypeError(
+        'createEngine: "options" has no "workers"; it knows threads, precision, maxMemory, wasm, worker, logger: did you mean "worker"?',
+      ),
     ],
   ])('%o', async (options, error) => {
     await expect(createEngine(options as Any)).rejects.toThrow(error);

@@ -1,0 +1,237 @@
+// Numbers as callers give them: typed arrays of any realm, arrays, tensors of safetensors files. The one place that reads their elements, each
+// of them once.
+
+import { describe, reading, unreadable, wrongType, wrongValue } from './check.ts';
+
+/**
+ * A tensor as `relpos/safetensors` reads it from a file: its elements in C order, little endian. Taken wherever numbers are; its shape must
+ * then be that of the table.
+ */
+export interface SafeTensorLike {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** Typed arrays of numbers that are not BigInt. */
+export type NumberArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+/** What was read, and the shape that it came with, if it came with one. */
+export interface FlatNumbers {
+  readonly values: NumberArray;
+  readonly shape?: readonly number[];
+}
+
+type AnyArray = NumberArray | BigInt64Array | BigUint64Array;
+type ArrayName =
+  | 'Float32Array'
+  | 'Float64Array'
+  | 'Int8Array'
+  | 'Uint8Array'
+  | 'Uint8ClampedArray'
+  | 'Int16Array'
+  | 'Uint16Array'
+  | 'Int32Array'
+  | 'Uint32Array'
+  | 'BigInt64Array'
+  | 'BigUint64Array';
+
+/** Getters of every typed array: what an own property, a subclass or another realm says instead is of no matter. */
+const INTRINSIC: object = Object.getPrototypeOf(Uint8Array.prototype);
+function intrinsic<T>(value: object, key: string | symbol): T {
+  return Object.getOwnPropertyDescriptor(INTRINSIC, key)?.get?.call(value) as T;
+}
+
+/** The name of a typed array's type, whatever realm it is of; undefined for all else. */
+export function arrayType(value: unknown): string | undefined {
+  return typeof value === 'object' && value !== null ? intrinsic<string | undefined>(value, Symbol.toStringTag) : undefined;
+}
+
+/** A typed array as one of this realm over the same bytes; undefined for all else. A detached one is empty. */
+export function ownArray(value: unknown): AnyArray | undefined {
+  const type = arrayType(value);
+  if (type === undefined) return undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: a half-precision array is known to newer hosts and to no type.
+  if (type === 'Float16Array') return Float32Array.from(value as any);
+  const Type = globalThis[type as ArrayName];
+  const length = intrinsic<number>(value as object, 'length');
+  if (!length) return new Type(0);
+  return new Type(intrinsic(value as object, 'buffer'), intrinsic(value as object, 'byteOffset'), length);
+}
+
+/** True for a typed array of this type, of any realm. */
+export const isArrayOf = (type: ArrayName, value: unknown): boolean => arrayType(value) === type;
+
+/** Bytes as a Uint8Array of this realm: an ArrayBuffer or a view of one, of any realm. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  const tag = Object.prototype.toString.call(value);
+  return tag === '[object ArrayBuffer]' || tag === '[object SharedArrayBuffer]' ? new Uint8Array(value as ArrayBuffer) : undefined;
+}
+
+/** The elements of an array, read once each; `read` says what an element may be. */
+export function readList<T>(where: string, name: string, given: readonly unknown[], read: (x: unknown, n: number) => T): T[] {
+  const length = reading(where, name, () => given.length);
+  const list: T[] = [];
+  for (let n = 0; n < length; n++) {
+    let x: unknown;
+    try {
+      x = given[n];
+    } catch (cause) {
+      throw unreadable(where, `${name}[${n}]`, cause);
+    }
+    list.push(read(x, n));
+  }
+  return list;
+}
+
+function numberAt(where: string, name: string): (x: unknown, n: number) => number {
+  return (x, n) => {
+    if (typeof x !== 'number') throw wrongType(where, `${name}[${n}]`, 'a number', x);
+    return x;
+  };
+}
+
+/** Whole numbers of 64 bits as plain ones. */
+function narrowed(where: string, name: string, given: BigInt64Array | BigUint64Array): Float64Array {
+  const values = new Float64Array(given.length);
+  for (let n = 0; n < values.length; n++) values[n] = plainInteger(where, `${name}[${n}]`, given[n] as bigint);
+  return values;
+}
+
+function plainInteger(where: string, name: string, given: bigint): number {
+  const plain = Number(given);
+  if (!Number.isSafeInteger(plain)) throw wrongValue(where, name, 'an integer of at most 53 bits', `${given}`);
+  return plain;
+}
+
+/**
+ * Numbers as they come. `integers` also takes those of 64 bits; elsewhere they are refused by name.
+ *
+ * @returns undefined if it is none of what holds numbers
+ * @throws TypeError, RangeError if an element is no number (a hole, a string, a list, a BigInt)
+ */
+export function readFlat(where: string, name: string, given: unknown, integers: boolean): FlatNumbers | undefined {
+  const array = ownArray(given);
+  if (array) {
+    if (!(array instanceof BigInt64Array || array instanceof BigUint64Array)) return { values: array };
+    if (!integers) throw wrongType(where, name, 'numbers of 32 bits', given);
+    return { values: narrowed(where, name, array) };
+  }
+  if (Array.isArray(given)) return { values: Float64Array.from(readList(where, name, given, numberAt(where, name))) };
+  const file = safeTensor(where, name, given);
+  return file && { values: decoded(where, name, file, integers), shape: file.shape };
+}
+
+interface FileType {
+  readonly bytes: number;
+  readonly integer: boolean;
+  read(view: DataView, at: number): number | bigint;
+}
+
+const float = (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: false, read });
+const whole = (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: true, read });
+
+const WORDS = new DataView(new ArrayBuffer(4));
+/** A number from the bits of its f32 form. */
+function fromBits(bits: number): number {
+  WORDS.setUint32(0, bits);
+  return WORDS.getFloat32(0);
+}
+
+/** Half precision, exactly: subnormals count in steps of 2^−24. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return (sign * fraction) / 2 ** 24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
+  return fromBits((((bits & 0x8000) << 16) | ((exponent + 112) << 23) | (fraction << 13)) >>> 0);
+}
+
+/** Element types of files that numbers can be read from. */
+const FILE_TYPES: Readonly<Record<string, FileType>> = {
+  F32: float(4, (view, at) => view.getFloat32(at, true)),
+  F64: float(8, (view, at) => view.getFloat64(at, true)),
+  F16: float(2, (view, at) => halfToNumber(view.getUint16(at, true))),
+  BF16: float(2, (view, at) => fromBits((view.getUint16(at, true) << 16) >>> 0)),
+  BOOL: whole(1, (view, at) => view.getUint8(at)),
+  I8: whole(1, (view, at) => view.getInt8(at)),
+  U8: whole(1, (view, at) => view.getUint8(at)),
+  I16: whole(2, (view, at) => view.getInt16(at, true)),
+  U16: whole(2, (view, at) => view.getUint16(at, true)),
+  I32: whole(4, (view, at) => view.getInt32(at, true)),
+  U32: whole(4, (view, at) => view.getUint32(at, true)),
+  I64: whole(8, (view, at) => view.getBigInt64(at, true)),
+  U64: whole(8, (view, at) => view.getBigUint64(at, true)),
+};
+
+/** A tensor of a file, its bytes as those of this realm. */
+export interface CheckedSafeTensor extends SafeTensorLike {
+  readonly size: number;
+}
+
+/** A tensor of a safetensors file, read and checked; undefined for all else. */
+export function safeTensor(where: string, name: string, given: unknown): CheckedSafeTensor | undefined {
+  if (typeof given !== 'object' || given === null) return undefined;
+  if (!Object.hasOwn(given, 'dtype') || !Object.hasOwn(given, 'shape') || !Object.hasOwn(given, 'data')) return undefined;
+  const { dtype, shape: sizes, data } = reading(where, name, () => ({ ...given })) as { [key: string]: unknown };
+  if (typeof dtype !== 'string' || !Array.isArray(sizes) || arrayType(data) !== 'Uint8Array') return undefined;
+  const type = Object.hasOwn(FILE_TYPES, dtype) ? FILE_TYPES[dtype] : undefined;
+  if (!type) throw wrongValue(where, name, `a tensor of ${Object.keys(FILE_TYPES).join(', ')}`, describe(dtype));
+  const shape = readShape(where, `${name}.shape`, sizes);
+  const size = shape.reduce((product, n) => product * n, 1);
+  const bytes = ownArray(data) as Uint8Array;
+  if (bytes.length !== size * type.bytes) {
+    throw wrongValue(where, `${name}.data`, `${size * type.bytes} bytes for ${dtype} [${shape.join(', ')}]`, `${bytes.length}`);
+  }
+  return { dtype, shape, data: bytes, size };
+}
+
+/** Its numbers; Float32Array for F16, BF16 and F32, else Float64Array. */
+export function decoded(where: string, name: string, { dtype, data, size }: CheckedSafeTensor, integers: boolean): NumberArray {
+  const { bytes, read, integer } = FILE_TYPES[dtype] as FileType;
+  const wide = bytes === 8 && integer;
+  if (wide && !integers) throw wrongType(where, name, 'numbers of 32 bits', dtype);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const values = dtype === 'F32' || dtype === 'F16' || dtype === 'BF16' ? new Float32Array(size) : new Float64Array(size);
+  for (let n = 0; n < size; n++) {
+    const x = read(view, n * bytes);
+    values[n] = typeof x === 'bigint' ? plainInteger(where, `${name}[${n}]`, x) : x;
+  }
+  return values;
+}
+
+/** Lengths of dimensions, ≥ 0, as a frozen array of the callee's own. @throws TypeError, RangeError if an entry is no such integer */
+export function readShape(where: string, name: string, given: unknown): readonly number[] {
+  if (!Array.isArray(given)) throw wrongType(where, name, 'an array of integers', given);
+  const sizes = readList(where, name, given, (n, axis) => {
+    if (typeof n !== 'number') throw wrongType(where, `${name}[${axis}]`, 'an integer', n);
+    if (!Number.isInteger(n) || n < 0 || n > LONGEST) {
+      throw wrongValue(where, `${name}[${axis}]`, n > LONGEST ? `an integer in 0 … ${LONGEST}` : 'an integer ≥ 0', n);
+    }
+    return n;
+  });
+  return Object.freeze(sizes);
+}
+
+/** Length of a dimension at most. */
+const LONGEST = 2 ** 31 - 1;
+
+/** The raw bits of a tensor of 16-bit numbers in a file. */
+export function rawBits({ data, size }: CheckedSafeTensor): Uint16Array {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return Uint16Array.from({ length: size }, (_, n) => view.getUint16(2 * n, true));
+}
+
+/** True if a tensor of a file holds whole numbers or booleans. */
+export const isWhole = ({ dtype }: SafeTensorLike): boolean => Boolean(FILE_TYPES[dtype]?.integer);
