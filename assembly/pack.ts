@@ -74,14 +74,12 @@ export function packRows(
   const zeros = line + (<usize>5 * D << 2);
   memory.fill(zeros, 0, <usize>D << 2);
   for (let r = 0; r < rows; r += 4) {
-    let q0 = queryRow(job, scratch, b, r, line, zeros, table, D);
-    let q1 = queryRow(job, scratch, b, r + 1, line, zeros, table, D);
-    let q2 = queryRow(job, scratch, b, r + 2, line, zeros, table, D);
-    let q3 = queryRow(job, scratch, b, r + 3, line, zeros, table, D);
-    const b0 = biasRow(job, scratch, r, bias, zeros, D) - q0;
-    const b1 = biasRow(job, scratch, r + 1, bias, zeros, D) - q1;
-    const b2 = biasRow(job, scratch, r + 2, bias, zeros, D) - q2;
-    const b3 = biasRow(job, scratch, r + 3, bias, zeros, D) - q3;
+    // repeat $r 4
+    let q$r = queryRow(job, scratch, b, r + $r, line, zeros, table, D);
+    // end
+    // repeat $r 4
+    const b$r = biasRow(job, scratch, r + $r, bias, zeros, D) - q$r;
+    // end
     const by = f32x4.splat(scale);
     let n = D;
     for (; n >= 4; n -= 4, q0 += 16, q1 += 16, q2 += 16, q3 += 16, packed += 64) {
@@ -92,10 +90,9 @@ export function packRows(
       );
     }
     for (; n > 0; n--, q0 += 4, q1 += 4, q2 += 4, q3 += 4, packed += 16) {
-      store<f32>(packed, (load<f32>(q0) + load<f32>(q0 + b0)) * scale);
-      store<f32>(packed, (load<f32>(q1) + load<f32>(q1 + b1)) * scale, 4);
-      store<f32>(packed, (load<f32>(q2) + load<f32>(q2 + b2)) * scale, 8);
-      store<f32>(packed, (load<f32>(q3) + load<f32>(q3 + b3)) * scale, 12);
+      // repeat $r 4
+      store<f32>(packed, (load<f32>(q$r) + load<f32>(q$r + b$r)) * scale, 4 * $r);
+      // end
     }
   }
 }
@@ -117,21 +114,18 @@ export function packRows(
   let n = D;
   for (; n >= 4; n -= 4) {
     transpose4x4(v128.load(k0), v128.load(k1), v128.load(k2), v128.load(k3), to, 32);
-    k0 += 16;
-    k1 += 16;
-    k2 += 16;
-    k3 += 16;
+    // repeat $r 4
+    k$r += 16;
+    // end
     to += 128;
   }
   for (; n > 0; n--) {
-    store<f32>(to, load<f32>(k0));
-    store<f32>(to, load<f32>(k1), 4);
-    store<f32>(to, load<f32>(k2), 8);
-    store<f32>(to, load<f32>(k3), 12);
-    k0 += 4;
-    k1 += 4;
-    k2 += 4;
-    k3 += 4;
+    // repeat $r 4
+    store<f32>(to, load<f32>(k$r), 4 * $r);
+    // end
+    // repeat $r 4
+    k$r += 4;
+    // end
     to += 32;
   }
 }
@@ -157,16 +151,12 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
   const pages = load<usize>(job, PAGES_K);
   let panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
   for (let j = first; j < end; j += 8) {
-    const k0 = keyRow(job, pages, line, 0, b, g, j, end, D);
-    const k1 = keyRow(job, pages, line, 1, b, g, j + 1, end, D);
-    const k2 = keyRow(job, pages, line, 2, b, g, j + 2, end, D);
-    const k3 = keyRow(job, pages, line, 3, b, g, j + 3, end, D);
-    interleave4(panel, k0, k1, k2, k3, D);
-    const k4 = keyRow(job, pages, line, 4, b, g, j + 4, end, D);
-    const k5 = keyRow(job, pages, line, 5, b, g, j + 5, end, D);
-    const k6 = keyRow(job, pages, line, 6, b, g, j + 6, end, D);
-    const k7 = keyRow(job, pages, line, 7, b, g, j + 7, end, D);
-    interleave4(panel + 16, k4, k5, k6, k7, D);
+    // repeat $h 2
+    // repeat $r 4
+    const k$h$r = keyRow(job, pages, line, 4 * $h + $r, b, g, j + 4 * $h + $r, end, D);
+    // end
+    interleave4(panel + 16 * $h, k$h0, k$h1, k$h2, k$h3, D);
+    // end
     panel += <usize>D << 5;
   }
 }

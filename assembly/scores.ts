@@ -1,5 +1,5 @@
 // Scores of groups of four rows against key panels: s(r, j) = Σ_d q(r, d)·k(j, d), d ascending, one accumulator per
-// score, so that no tile shape shows in the bits.
+// score, so that no tile shape shows in the bits. The build writes out what stands between "repeat" and "end" (scripts/unroll.mjs).
 
 import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd } from './simd';
@@ -18,73 +18,25 @@ import { madd } from './simd';
  */
 export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
   for (; groups > 0; groups--, queries += <usize>D << 4) {
-    let s0a = f32x4.splat(0), s0b = f32x4.splat(0);
-    let s1a = f32x4.splat(0), s1b = f32x4.splat(0);
-    let s2a = f32x4.splat(0), s2b = f32x4.splat(0);
-    let s3a = f32x4.splat(0), s3b = f32x4.splat(0);
+    // repeat $r 4
+    let s$ra = f32x4.splat(0), s$rb = f32x4.splat(0);
+    // end
     let q = queries, keys = panel, x: v128, y: v128, c: v128;
     for (let left = D; ; left -= 8, q += 128, keys += 256) {
-      x = v128.load(keys), y = v128.load(keys, 16), c = v128.load32_splat(q);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 4);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 8);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 12);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 1) break;
-      x = v128.load(keys, 32), y = v128.load(keys, 48), c = v128.load32_splat(q, 16);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 20);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 24);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 28);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 2) break;
-      x = v128.load(keys, 64), y = v128.load(keys, 80), c = v128.load32_splat(q, 32);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 36);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 40);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 44);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 3) break;
-      x = v128.load(keys, 96), y = v128.load(keys, 112), c = v128.load32_splat(q, 48);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 52);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 56);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 60);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 4) break;
-      x = v128.load(keys, 128), y = v128.load(keys, 144), c = v128.load32_splat(q, 64);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 68);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 72);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 76);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 5) break;
-      x = v128.load(keys, 160), y = v128.load(keys, 176), c = v128.load32_splat(q, 80);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 84);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 88);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 92);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 6) break;
-      x = v128.load(keys, 192), y = v128.load(keys, 208), c = v128.load32_splat(q, 96);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 100);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 104);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 108);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 7) break;
-      x = v128.load(keys, 224), y = v128.load(keys, 240), c = v128.load32_splat(q, 112);
-      s0a = madd(c, x, s0a), s0b = madd(c, y, s0b); c = v128.load32_splat(q, 116);
-      s1a = madd(c, x, s1a), s1b = madd(c, y, s1b); c = v128.load32_splat(q, 120);
-      s2a = madd(c, x, s2a), s2b = madd(c, y, s2b); c = v128.load32_splat(q, 124);
-      s3a = madd(c, x, s3a), s3b = madd(c, y, s3b);
-      if (left == 8) break;
+      // repeat $n 8
+      x = v128.load(keys, 32 * $n), y = v128.load(keys, 32 * $n + 16);
+      // repeat $r 4
+      c = v128.load32_splat(q, 16 * $n + 4 * $r);
+      s$ra = madd(c, x, s$ra), s$rb = madd(c, y, s$rb);
+      // end
+      if (left == $n + 1) break;
+      // end
     }
-    v128.store(s, s0a);
-    v128.store(s, s0b, 16);
+    // repeat $r 4
+    v128.store(s, s$ra);
+    v128.store(s, s$rb, 16);
     s += row;
-    v128.store(s, s1a);
-    v128.store(s, s1b, 16);
-    s += row;
-    v128.store(s, s2a);
-    v128.store(s, s2b, 16);
-    s += row;
-    v128.store(s, s3a);
-    v128.store(s, s3b, 16);
-    s += row;
+    // end
   }
 }
 
@@ -93,28 +45,21 @@ export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: u
  */
 function scores1x32(q: usize, keys: usize, s: usize, D: i32): void {
   const panel = <usize>D << 5;
-  const k1 = keys + panel, k2 = k1 + panel, k3 = k2 + panel;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let s4 = f32x4.splat(0), s5 = f32x4.splat(0), s6 = f32x4.splat(0), s7 = f32x4.splat(0);
+  const k0 = keys, k1 = k0 + panel, k2 = k1 + panel, k3 = k2 + panel;
+  // repeat $p 4
+  let s$pa = f32x4.splat(0), s$pb = f32x4.splat(0);
+  // end
   for (let at: usize = 0; at < panel; at += 32, q += 16) {
     const x = v128.load32_splat(q);
-    s0 = madd(x, v128.load(keys + at), s0);
-    s1 = madd(x, v128.load(keys + at, 16), s1);
-    s2 = madd(x, v128.load(k1 + at), s2);
-    s3 = madd(x, v128.load(k1 + at, 16), s3);
-    s4 = madd(x, v128.load(k2 + at), s4);
-    s5 = madd(x, v128.load(k2 + at, 16), s5);
-    s6 = madd(x, v128.load(k3 + at), s6);
-    s7 = madd(x, v128.load(k3 + at, 16), s7);
+    // repeat $p 4
+    s$pa = madd(x, v128.load(k$p + at), s$pa);
+    s$pb = madd(x, v128.load(k$p + at, 16), s$pb);
+    // end
   }
-  v128.store(s, s0);
-  v128.store(s, s1, 16);
-  v128.store(s, s2, 32);
-  v128.store(s, s3, 48);
-  v128.store(s, s4, 64);
-  v128.store(s, s5, 80);
-  v128.store(s, s6, 96);
-  v128.store(s, s7, 112);
+  // repeat $p 4
+  v128.store(s, s$pa, 32 * $p);
+  v128.store(s, s$pb, 32 * $p + 16);
+  // end
 }
 
 /** One live row against the panels of the keys that it sees, by fours as far as they go. q, keys, s as in `scores`. */

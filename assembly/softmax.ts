@@ -106,15 +106,15 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
 
 /** Largest of n scores (a multiple of 8) in each of four rows; rows that do not count may hold anything. */
 @inline function maxima(s: usize, n: i32): v128 {
-  let a = v128.load(s), b = v128.load(s, SCORES_ROW), c = v128.load(s, 2 * SCORES_ROW), d = v128.load(s, 3 * SCORES_ROW);
-  let e = a, f = b, g = c, h = d;
+  // repeat $r 4
+  let m$ra = v128.load(s, $r * SCORES_ROW), m$rb = m$ra;
+  // end
   for (const end = s + (<usize>n << 2); s < end; s += 32) {
-    a = f32x4.pmax(a, v128.load(s)), e = f32x4.pmax(e, v128.load(s, 16));
-    b = f32x4.pmax(b, v128.load(s, SCORES_ROW)), f = f32x4.pmax(f, v128.load(s, SCORES_ROW + 16));
-    c = f32x4.pmax(c, v128.load(s, 2 * SCORES_ROW)), g = f32x4.pmax(g, v128.load(s, 2 * SCORES_ROW + 16));
-    d = f32x4.pmax(d, v128.load(s, 3 * SCORES_ROW)), h = f32x4.pmax(h, v128.load(s, 3 * SCORES_ROW + 16));
+    // repeat $r 4
+    m$ra = f32x4.pmax(m$ra, v128.load(s, $r * SCORES_ROW)), m$rb = f32x4.pmax(m$rb, v128.load(s, $r * SCORES_ROW + 16));
+    // end
   }
-  return maxRows(f32x4.pmax(a, e), f32x4.pmax(b, f), f32x4.pmax(c, g), f32x4.pmax(d, h));
+  return maxRows(f32x4.pmax(m0a, m0b), f32x4.pmax(m1a, m1b), f32x4.pmax(m2a, m2b), f32x4.pmax(m3a, m3b));
 }
 
 /** s ← x at 0 … n − 1 but for low … high − 1: next to nothing where the rows of a group see almost the same keys. */

@@ -19,102 +19,50 @@ export function values4x8(group: usize, groups: i32, line: usize, column: usize,
     if (keys <= 0) continue;
     let p = line + (<usize>from << 2);
     let v = column + (<usize>from << 5);
-    const o1 = o + width, o2 = o1 + width, o3 = o2 + width;
+    const o0 = o, o1 = o0 + width, o2 = o1 + width, o3 = o2 + width;
     const c = v128.load(group, R_SCALE);
-    const c0 = splat(c, 0), c1 = splat(c, 1), c2 = splat(c, 2), c3 = splat(c, 3);
-    let o0a = f32x4.mul(v128.load(o), c0), o0b = f32x4.mul(v128.load(o, 16), c0);
-    let o1a = f32x4.mul(v128.load(o1), c1), o1b = f32x4.mul(v128.load(o1, 16), c1);
-    let o2a = f32x4.mul(v128.load(o2), c2), o2b = f32x4.mul(v128.load(o2, 16), c2);
-    let o3a = f32x4.mul(v128.load(o3), c3), o3b = f32x4.mul(v128.load(o3, 16), c3);
+    // repeat $r 4
+    const c$r = splat(c, $r);
+    // end
+    // repeat $r 4
+    let o$ra = f32x4.mul(v128.load(o$r), c$r), o$rb = f32x4.mul(v128.load(o$r, 16), c$r);
+    // end
     let x: v128, y: v128, w: v128;
     for (let left = keys; ; left -= 8, p += 32, v += 256) {
-      x = v128.load(v), y = v128.load(v, 16), w = v128.load32_splat(p);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 1) break;
-      x = v128.load(v, 32), y = v128.load(v, 48), w = v128.load32_splat(p, 4);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 4);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 4);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 4);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 2) break;
-      x = v128.load(v, 64), y = v128.load(v, 80), w = v128.load32_splat(p, 8);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 8);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 8);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 8);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 3) break;
-      x = v128.load(v, 96), y = v128.load(v, 112), w = v128.load32_splat(p, 12);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 12);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 12);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 12);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 4) break;
-      x = v128.load(v, 128), y = v128.load(v, 144), w = v128.load32_splat(p, 16);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 16);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 16);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 16);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 5) break;
-      x = v128.load(v, 160), y = v128.load(v, 176), w = v128.load32_splat(p, 20);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 20);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 20);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 20);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 6) break;
-      x = v128.load(v, 192), y = v128.load(v, 208), w = v128.load32_splat(p, 24);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 24);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 24);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 24);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 7) break;
-      x = v128.load(v, 224), y = v128.load(v, 240), w = v128.load32_splat(p, 28);
-      o0a = madd(w, x, o0a), o0b = madd(w, y, o0b); w = v128.load32_splat(p, SCORES_ROW + 28);
-      o1a = madd(w, x, o1a), o1b = madd(w, y, o1b); w = v128.load32_splat(p, 2 * SCORES_ROW + 28);
-      o2a = madd(w, x, o2a), o2b = madd(w, y, o2b); w = v128.load32_splat(p, 3 * SCORES_ROW + 28);
-      o3a = madd(w, x, o3a), o3b = madd(w, y, o3b);
-      if (left == 8) break;
+      // repeat $n 8
+      x = v128.load(v, 32 * $n), y = v128.load(v, 32 * $n + 16);
+      // repeat $r 4
+      w = v128.load32_splat(p, $r * SCORES_ROW + 4 * $n);
+      o$ra = madd(w, x, o$ra), o$rb = madd(w, y, o$rb);
+      // end
+      if (left == $n + 1) break;
+      // end
     }
-    v128.store(o, o0a);
-    v128.store(o, o0b, 16);
-    v128.store(o1, o1a);
-    v128.store(o1, o1b, 16);
-    v128.store(o2, o2a);
-    v128.store(o2, o2b, 16);
-    v128.store(o3, o3a);
-    v128.store(o3, o3b, 16);
+    // repeat $r 4
+    v128.store(o$r, o$ra);
+    v128.store(o$r, o$rb, 16);
+    // end
   }
 }
 
 /** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
 function values1x32(p: usize, v: usize, keys: i32, o: usize, group: usize): void {
-  const v1 = v + COLUMN, v2 = v1 + COLUMN, v3 = v2 + COLUMN;
+  const v0 = v, v1 = v0 + COLUMN, v2 = v1 + COLUMN, v3 = v2 + COLUMN;
   const c = v128.load32_splat(group, R_SCALE);
-  let o0 = f32x4.mul(v128.load(o), c), o1 = f32x4.mul(v128.load(o, 16), c);
-  let o2 = f32x4.mul(v128.load(o, 32), c), o3 = f32x4.mul(v128.load(o, 48), c);
-  let o4 = f32x4.mul(v128.load(o, 64), c), o5 = f32x4.mul(v128.load(o, 80), c);
-  let o6 = f32x4.mul(v128.load(o, 96), c), o7 = f32x4.mul(v128.load(o, 112), c);
+  // repeat $e 4
+  let o$ea = f32x4.mul(v128.load(o, 32 * $e), c), o$eb = f32x4.mul(v128.load(o, 32 * $e + 16), c);
+  // end
   for (let at: usize = 0, end = <usize>keys << 5; at < end; at += 32, p += 4) {
     const x = v128.load32_splat(p);
-    o0 = madd(x, v128.load(v + at), o0);
-    o1 = madd(x, v128.load(v + at, 16), o1);
-    o2 = madd(x, v128.load(v1 + at), o2);
-    o3 = madd(x, v128.load(v1 + at, 16), o3);
-    o4 = madd(x, v128.load(v2 + at), o4);
-    o5 = madd(x, v128.load(v2 + at, 16), o5);
-    o6 = madd(x, v128.load(v3 + at), o6);
-    o7 = madd(x, v128.load(v3 + at, 16), o7);
+    // repeat $e 4
+    o$ea = madd(x, v128.load(v$e + at), o$ea);
+    o$eb = madd(x, v128.load(v$e + at, 16), o$eb);
+    // end
   }
-  v128.store(o, o0);
-  v128.store(o, o1, 16);
-  v128.store(o, o2, 32);
-  v128.store(o, o3, 48);
-  v128.store(o, o4, 64);
-  v128.store(o, o5, 80);
-  v128.store(o, o6, 96);
-  v128.store(o, o7, 112);
+  // repeat $e 4
+  v128.store(o, o$ea, 32 * $e);
+  v128.store(o, o$eb, 32 * $e + 16);
+  // end
 }
 
 /** One live row over the keys that it sees, four columns at a time as far as they go. p, v, o as in `values`. */

@@ -1,0 +1,1 @@
+export function unroll(source: string): string;
