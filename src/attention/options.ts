@@ -65,7 +65,10 @@ export interface AttentionOptions {
   readonly queryOffsets?: Int32Array | readonly number[];
   /** Default `queryOffsets`. */
   readonly keyOffsets?: Int32Array | readonly number[];
-  /** Written instead of a new tensor; same shape as the result, f32, f16 or bf16. May not overlap an input. */
+  /**
+   * Written instead of a new tensor; same shape as the result, f32, f16 or bf16. Its memory, from the first element to the last, may meet that
+   * of no tensor of the call: operands, biases, masks, sinks or weights. So slices of one tensor that interleave are refused too.
+   */
   readonly out?: Tensor;
   /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
   readonly signal?: AbortSignal;

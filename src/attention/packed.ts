@@ -2,7 +2,7 @@
 
 import { options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
 import { DTYPES } from '../memory/dtypes.ts';
-import { checkOut, checkTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, checkTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
@@ -127,7 +127,8 @@ export function preparePacked(
   const { T, U, H, E } = checkShapes(where, tensors);
   const documents = documentsOf(where, given, T, U);
   const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;
-  const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], tensors, context);
+  const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], context);
+  if (out) checkApart(where, out, Object.entries(tensors));
   const scope = new Scope(context.arena);
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
@@ -165,7 +166,7 @@ export function preparePacked(
       } else {
         const [x, y, z] = [rowsOf(tensors.q, queries, scope), rowsOf(tensors.k, keys, scope), rowsOf(tensors.v, keys, scope)];
         const shared = { ...options, layout: 'blhd', out: rowsOf(target, queries, scope) } as const;
-        const call = prepareOne(context, where, x, y, z, shared, false, { scope, borrow });
+        const call = prepareOne(context, where, x, y, z, shared, false, { scope, out, borrow });
         calls.set(size, call);
         scope.writer(call.job.job).int(field.LSE, own ? own.pointer : 0);
         parts.push({ document, job: call.job.job, tiles: call.job.tiles, lse: own });

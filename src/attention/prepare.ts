@@ -3,7 +3,7 @@
 import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
 import { lowerMaskOption } from '../masks/option.ts';
-import { checkOut, checkTensor, type Operands } from '../memory/operands.ts';
+import { checkApart, checkOut, checkTensor, type Operands } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
@@ -17,6 +17,7 @@ import { checkShapes, lengthsOf, numbersOf } from './operands.ts';
 import { type AttentionOptions, OPTION_NAMES } from './options.ts';
 import { placeOf, UNBOUNDED, visibleRange } from './place.ts';
 import { withNormalization } from './qk-norm.ts';
+import { readsOf } from './reads.ts';
 import { tiling } from './tiling.ts';
 
 /** The tensor that the kernels write: `out` itself, or one of the call's own that replaces its contents at the end. */
@@ -75,6 +76,8 @@ function placesOf(where: string, given: AttentionOptions, shape: Shape, cached: 
 /** What a call that is part of another has from it: its scope, and a place that hears of the scratch a thread needs and provides it. */
 export interface Sharing {
   readonly scope: Scope;
+  /** The other's output, if its memory was there before the call. */
+  readonly out: Tensor | undefined;
   borrow(bytes: number): void;
 }
 
@@ -106,13 +109,15 @@ export function prepareOne(
   }
   const lengths = cached ? cached.lengths : lengthsOf(where, given.keyLengths, shape, place);
   const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
-  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, { ...operands }, context);
+  const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, context);
   if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
     throw wrongType(where, 'onProgress', 'a function', given.onProgress);
   if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
     throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
   }
   const placed = places.map((one) => lowerAt(where, given, shape, one, cached, context));
+  const written = sharing ? sharing.out : out;
+  if (written) checkApart(where, written, readsOf(operands, given, placed));
 
   const scope = sharing?.scope ?? new Scope(context.arena);
   scope.defer(() => cached?.end());

@@ -4,7 +4,7 @@ import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue 
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
 import { A_FLOAT_TENSOR, isFloat } from '../memory/dtypes.ts';
-import { checkOut, writeTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
@@ -56,7 +56,8 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   checkRotation(where, `encoding (${encoding.name})`, rotation, D);
   const axes = rotation.frequencies.length / (rotation.dim / 2);
   const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });
-  const out = given.out === undefined || given.out === x ? given.out : checkOut(where, given.out, x.shape, { x }, context);
+  const out = given.out === undefined ? undefined : checkOut(where, given.out, x.shape, context);
+  if (out && out !== x) checkApart(where, out, [['x', x]]);
 
   const scope = new Scope(context.arena);
   let target: Tensor | undefined;

@@ -22,31 +22,34 @@ export function checkTensor(where: string, name: string, value: unknown, context
   return value;
 }
 
-/** Lowest and highest address of a tensor's elements, [low, high). */
-function extent(tensor: Tensor): [number, number] {
-  const bytes = DTYPES[tensor.dtype].bytes;
-  const last = tensor.shape.reduce((sum, n, axis) => sum + Math.max(0, n - 1) * (tensor.strides[axis] as number), 0);
-  return [tensor.pointer, tensor.pointer + (tensor.size ? (last + 1) * bytes : 0)];
-}
+/** A tensor that a call reads, and what errors call it. */
+export type Read = readonly [name: string, tensor: Tensor];
 
-/** @throws if `out` is not a fit tensor or overlaps an input */
-export function checkOut(
-  where: string,
-  out: unknown,
-  shape: readonly number[],
-  inputs: Record<string, Tensor>,
-  context: MemoryContext,
-): Tensor {
+/** @throws if `out` is not a fit tensor */
+export function checkOut(where: string, out: unknown, shape: readonly number[], context: MemoryContext): Tensor {
   const tensor = checkTensor(where, 'out', out, context);
   if (tensor.shape.length !== shape.length || tensor.shape.some((n, axis) => n !== shape[axis])) {
     throw wrongValue(where, 'out', `shape [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
   }
-  const [low, high] = extent(tensor);
-  for (const [name, input] of Object.entries(inputs)) {
-    const [from, to] = extent(input);
-    if (low < to && from < high) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
-  }
   return tensor;
+}
+
+/**
+ * True if the bytes from the first to the last element of the one and of the other have some in common. Slices that interleave, such as two
+ * halves of the channels, count as overlapping.
+ */
+function overlaps(a: Tensor, b: Tensor): boolean {
+  // An estimate's own tensors stand in a memory that is none.
+  if (a.context.arena !== b.context.arena || !a.size || !b.size) return false;
+  const [[low, high], [from, to]] = [a.extent, b.extent];
+  return low < to && from < high;
+}
+
+/** @throws RangeError if `out` overlaps a tensor that the call reads: what it reads would then depend on what is written first */
+export function checkApart(where: string, out: Tensor, reads: readonly Read[]): void {
+  for (const [name, tensor] of reads) {
+    if (overlaps(out, tensor)) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
+  }
 }
 
 export type Writer = ReturnType<Scope['writer']>;

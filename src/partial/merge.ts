@@ -3,9 +3,9 @@
 import { options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import { numbersOf } from '../attention/operands.ts';
 import type { Layout } from '../memory/layout.ts';
-import { checkOut, checkTensor, writeTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, checkTensor, type Read, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
-import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -94,11 +94,13 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
   const [B, H, L] = likeLse.shape as [number, number, number];
   const E = like.shape[3] as number;
   const sinks = numbersOf(where, 'sinks', options.sinks, H);
-  const inputs = states.flatMap(({ out, lse }, n): [string, Tensor][] => [
-    ...(out === options.out ? [] : [[`states[${n}].out`, out] as [string, Tensor]]),
-    [`states[${n}].lse`, lse],
+  const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, context);
+  const reads = states.flatMap((state, n): Read[] => [
+    ...(state.out === out ? [] : [[`states[${n}].out`, state.out] as Read]),
+    [`states[${n}].lse`, state.lse],
   ]);
-  const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, Object.fromEntries(inputs), context);
+  if (options.sinks instanceof Tensor) reads.push(['sinks', options.sinks]);
+  if (out) checkApart(where, out, reads);
 
   const scope = new Scope(context.arena);
   let target: Tensor | undefined;
