@@ -1,16 +1,18 @@
 // Reading the tables of checkpoints: copies, layouts, sizes.
 
-import { Tensor } from '../memory/tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import { describe, wrongType, wrongValue } from './check.ts';
+import { numbersOf } from './lists.ts';
+import { expectShape, narrow, type SafeTensorLike, withShape } from './numbers.ts';
 
-/** A table of numbers, row-major: a typed array, an array, or a tensor (copied when the encoding is made). */
-export type Table = Float32Array | Float64Array | readonly number[] | Tensor;
+/** A table of numbers, row-major: a typed array, an array, a tensor, or one of a safetensors file (copied when the encoding is made). */
+export type Table = Float32Array | Float64Array | readonly number[] | Tensor | SafeTensorLike;
 
 /** A private copy of a table of any size. */
 export function readTable(where: string, name: string, given: unknown): Float32Array {
-  if (given instanceof Tensor) return given.toArray();
-  if (given instanceof Float32Array || given instanceof Float64Array || Array.isArray(given)) return Float32Array.from(given);
-  throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
+  const found = numbersOf(where, name, given, false);
+  if (!found) throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
+  return withShape(narrow(where, name, found.values, 'finite'), found.shape);
 }
 
 /** A private copy of a table, its size checked. */
@@ -20,16 +22,18 @@ export function copyTable(where: string, name: string, given: unknown, shape: re
   return values;
 }
 
-/** @throws RangeError unless the table has as many numbers as the shape */
+/** @throws RangeError unless the table has as many numbers as the shape, and this shape if it came with one */
 export function expectSize(where: string, name: string, values: Float32Array, shape: readonly number[]): void {
   const size = shape.reduce((product, n) => product * n, 1);
   if (values.length !== size) throw wrongValue(where, name, `[${shape.join(', ')}], ${size} numbers`, `${values.length}`);
+  expectShape(where, name, values, shape);
 }
 
 /** Rows of a table whose other dimensions are known. */
 export function rowsOf(where: string, name: string, values: Float32Array, width: number, known: string): number {
   const rows = values.length / width;
   if (!Number.isInteger(rows) || rows < 1) throw wrongValue(where, name, `[rows, ${known}]`, `${describe(values)}`);
+  expectShape(where, name, values, [rows, width]);
   return rows;
 }
 

@@ -2,13 +2,26 @@
 
 import { Tensor } from '../memory/tensor.ts';
 import type { LowerContext, Place } from '../plan/plan.ts';
-import { wrongType, wrongValue } from './check.ts';
+import { integer, wrongType, wrongValue } from './check.ts';
+import {
+  arrayType,
+  expectEach,
+  expectShape,
+  type FlatNumbers,
+  isSafeTensor,
+  narrow,
+  readFlat,
+  readList,
+  type SafeTensorLike,
+  shapeOf,
+  withShape,
+} from './numbers.ts';
 
-/** Whole numbers, row-major: a typed array, an array, or a tensor (copied when the encoding is made). */
-export type Integers = Int32Array | Float32Array | readonly number[] | Tensor;
+/** Whole numbers, row-major: a typed array, an array, a tensor, or one of a safetensors file (copied when the encoding is made). */
+export type Integers = Int32Array | BigInt64Array | Float32Array | readonly number[] | Tensor | SafeTensorLike;
 
-/** Numbers: a typed array, an array, or a tensor (copied when the encoding is made). */
-export type Numbers = Float32Array | Float64Array | Int32Array | readonly number[] | Tensor;
+/** Numbers: a typed array, an array, a tensor, or one of a safetensors file (copied when the encoding is made). */
+export type Numbers = Float32Array | Float64Array | Int32Array | BigInt64Array | readonly number[] | Tensor | SafeTensorLike;
 
 /** A table with one row of P entries per head. */
 export interface HeadTable {
@@ -17,44 +30,63 @@ export interface HeadTable {
   readonly values: Float32Array;
 }
 
-/** An option's numbers as f64, or undefined if it is none of the accepted kinds. */
-function numbersOf(given: unknown): Float64Array | undefined {
-  if (given instanceof Tensor) return given.toNumbers();
-  if (given instanceof Float32Array || given instanceof Float64Array || given instanceof Int32Array) return Float64Array.from(given);
-  return Array.isArray(given) && given.every((x) => typeof x === 'number') ? Float64Array.from(given) : undefined;
+/** An option's numbers, with their shape if they came with one. @returns undefined if it is none of the accepted kinds */
+export function numbersOf(where: string, name: string, given: unknown, integers: boolean): FlatNumbers | undefined {
+  if (given instanceof Tensor) return { values: given.toNumbers(), shape: given.shape };
+  return readFlat(where, name, given, integers);
 }
+
+/** True for what a list of numbers may come in. */
+export const holdsNumbers = (given: unknown): boolean =>
+  given instanceof Tensor || Array.isArray(given) || arrayType(given) !== undefined || isSafeTensor(given);
 
 /** A private copy of a list of finite numbers. */
 export function copyNumbers(where: string, name: string, given: unknown): Float64Array {
-  const values = numbersOf(given);
-  if (!values) throw wrongType(where, name, 'an array of numbers, a typed array or a tensor', given);
-  const bad = values.findIndex((x) => !Number.isFinite(x));
-  if (bad >= 0) throw wrongValue(where, `${name}[${bad}]`, 'a finite number', values[bad]);
+  const found = numbersOf(where, name, given, true);
+  if (!found) throw wrongType(where, name, 'an array of numbers, a typed array or a tensor', given);
+  expectEach(where, name, found.values, 'a finite number', Number.isFinite);
+  return withShape(Float64Array.from(found.values), found.shape);
+}
+
+/** A private copy of a list of whole numbers in min … max, as f64. */
+export function copyWhole(where: string, name: string, given: unknown, min: number, max: number): Float64Array {
+  const values = copyNumbers(where, name, given);
+  expectEach(where, name, values, `an integer in ${min} … ${max}`, (x) => Number.isInteger(x) && x >= min && x <= max);
   return values;
 }
 
-/** A private copy of a list of whole numbers in min … max. */
+/** A private copy of a list of whole numbers in min … max, which must be of 32 bits. */
 export function copyIntegers(where: string, name: string, given: unknown, min: number, max: number): Int32Array {
-  const values = copyNumbers(where, name, given);
-  const bad = values.findIndex((x) => !Number.isInteger(x) || x < min || x > max);
-  if (bad >= 0) throw wrongValue(where, `${name}[${bad}]`, `an integer in ${min} … ${max}`, values[bad]);
-  return Int32Array.from(values);
+  const values = copyWhole(where, name, given, min, max);
+  return withShape(Int32Array.from(values), shapeOf(values));
+}
+
+/** A short list of whole numbers in min … max, such as sizes: at least one, or as many as `count`. */
+export function copySizes(where: string, name: string, given: unknown, min: number, max: number, count?: number): number[] {
+  const expected = count === undefined ? 'an array of integers' : `an array of ${count} integers`;
+  if (!Array.isArray(given)) throw wrongType(where, name, expected, given);
+  const list = readList(where, name, given, (n, i) => integer(where, `${name}[${i}]`, n, min, max));
+  if (list.length !== (count ?? Math.max(1, list.length))) throw wrongValue(where, name, expected, list);
+  return list;
 }
 
 /** The numbers of a table of P entries a head, and its heads: as many as expected, or by its size. */
 function tableOf(where: string, name: string, given: unknown, P: number, [a, b]: readonly [unknown, unknown], expected?: number) {
   const shape = `[${a}, ${b}], ${expected === undefined ? `a multiple of ${P}` : P * expected} numbers`;
-  const values = numbersOf(given);
-  if (!values) throw wrongType(where, name, `a Float32Array, an array or a tensor of ${shape}`, given);
-  const heads = values.length / P;
-  if (!Number.isInteger(heads) || heads < 1 || heads !== (expected ?? heads)) throw wrongValue(where, name, shape, `${values.length}`);
+  const found = numbersOf(where, name, given, false);
+  if (!found) throw wrongType(where, name, `a Float32Array, an array or a tensor of ${shape}`, given);
+  const heads = found.values.length / P;
+  if (!Number.isInteger(heads) || heads < 1 || heads !== (expected ?? heads)) {
+    throw wrongValue(where, name, shape, `${found.values.length}`);
+  }
+  const values = withShape(narrow(where, name, found.values, 'hiding'), found.shape);
+  expectShape(where, name, values, a === P ? [P, heads] : [heads, P]);
   return { heads, values };
 }
 
 /** A table [heads, P]; the number of heads follows from its size. */
 export function copyHeads(where: string, name: string, given: unknown, P: number): HeadTable {
-  const { heads, values } = tableOf(where, name, given, P, ['heads', P]);
-  return { heads, values: Float32Array.from(values) };
+  return tableOf(where, name, given, P, ['heads', P]);
 }
 
 /** A table [P, heads], as most checkpoints keep it, turned to [heads, P]. Without `expected` the number of heads follows from its size. */
@@ -65,10 +97,10 @@ export function copyByHead(where: string, name: string, given: unknown, P: numbe
 
 /** Two whole numbers ≥ 1, rows and columns of a grid; one stands for both. */
 export function copyGrid(where: string, name: string, given: unknown): readonly [number, number] {
-  const list = typeof given === 'number' ? [given, given] : given;
-  if (!Array.isArray(list)) throw wrongType(where, name, 'a number or [rows, columns]', given);
+  if (typeof given !== 'number' && !Array.isArray(given)) throw wrongType(where, name, 'a number or [rows, columns]', given);
+  const list = typeof given === 'number' ? [given, given] : readList(where, name, given, (n) => n);
   const [rows, columns] = list as number[];
-  if (list.length !== 2 || !list.every((n) => Number.isInteger(n) && n >= 1 && n <= 4096)) {
+  if (list.length !== 2 || !list.every((n) => Number.isInteger(n) && (n as number) >= 1 && (n as number) <= 4096)) {
     throw wrongValue(where, name, '[rows, columns], integers in 1 … 4096', given);
   }
   return [rows as number, columns as number];
@@ -95,6 +127,7 @@ export function standing(where: string, name: string, list: Float64Array, contex
   if (queryOffset < 0 || queryOffset + L > T) {
     throw wrongValue(where, name, `an entry for every query, at positions ${queryOffset} … ${queryOffset + L - 1}`, `${T} of them`);
   }
+  expectShape(where, name, list, list.length === T ? [T] : [B, T]);
   const part = (first: number, count: number): Float64Array => {
     const runs = list.length / T;
     return Float64Array.from({ length: runs * count }, (_, n) => list[Math.floor(n / count) * T + first + (n % count)] as number);

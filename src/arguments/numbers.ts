@@ -180,10 +180,13 @@ export interface CheckedSafeTensor extends SafeTensorLike {
   readonly size: number;
 }
 
+/** True for what has the form of a tensor of a safetensors file. */
+export const isSafeTensor = (given: unknown): given is SafeTensorLike =>
+  typeof given === 'object' && given !== null && ['dtype', 'shape', 'data'].every((key) => Object.hasOwn(given, key));
+
 /** A tensor of a safetensors file, read and checked; undefined for all else. */
 export function safeTensor(where: string, name: string, given: unknown): CheckedSafeTensor | undefined {
-  if (typeof given !== 'object' || given === null) return undefined;
-  if (!Object.hasOwn(given, 'dtype') || !Object.hasOwn(given, 'shape') || !Object.hasOwn(given, 'data')) return undefined;
+  if (!isSafeTensor(given)) return undefined;
   const { dtype, shape: sizes, data } = reading(where, name, () => ({ ...given })) as { [key: string]: unknown };
   if (typeof dtype !== 'string' || !Array.isArray(sizes) || arrayType(data) !== 'Uint8Array') return undefined;
   const type = Object.hasOwn(FILE_TYPES, dtype) ? FILE_TYPES[dtype] : undefined;
@@ -235,3 +238,57 @@ export function rawBits({ data, size }: CheckedSafeTensor): Uint16Array {
 
 /** True if a tensor of a file holds whole numbers or booleans. */
 export const isWhole = ({ dtype }: SafeTensorLike): boolean => Boolean(FILE_TYPES[dtype]?.integer);
+
+/** @throws RangeError at the first number that is none of those expected */
+export function expectEach(where: string, name: string, values: NumberArray, expected: string, fits: (x: number) => boolean): void {
+  for (let n = 0; n < values.length; n++) {
+    const x = values[n] as number;
+    if (!fits(x)) throw wrongValue(where, `${name}[${n}]`, expected, x);
+  }
+}
+
+/** Largest number of f32. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+
+/** A copy as f32. `'hiding'`: −Infinity may be among them, which as a bias or a logit hides. @throws RangeError if f32 does not hold one */
+export function narrow(where: string, name: string, values: NumberArray, allowed: 'finite' | 'hiding'): Float32Array {
+  const hiding = allowed === 'hiding';
+  const expected = `a finite number of f32${hiding ? ', or -Infinity' : ''}`;
+  expectEach(where, name, values, expected, (x) => Math.abs(x) <= LARGEST || (hiding && x === -Infinity));
+  return Float32Array.from(values);
+}
+
+/** Shapes of lists that came with one, for the checks that follow when more is known of the call. */
+const SHAPES = new WeakMap<object, readonly number[]>();
+
+/** The list, which came with this shape if there is one. */
+export function withShape<T extends object>(values: T, shape: readonly number[] | undefined): T {
+  if (shape) SHAPES.set(values, shape);
+  return values;
+}
+
+/** The shape that a list came with. */
+export const shapeOf = (values: object): readonly number[] | undefined => SHAPES.get(values);
+
+/** Where the dimensions of a shape end, as numbers of elements: what tells two shapes of one size apart. Dimensions of 1 do not count. */
+function boundaries(shape: readonly number[]): number[] {
+  const ends: number[] = [];
+  let product = 1;
+  for (const n of [...shape].reverse()) {
+    if (n !== 1) ends.push(product);
+    product *= n;
+  }
+  return ends.filter((end) => end !== 1).reverse();
+}
+
+/** True if numbers of one shape lie as those of the other: it is the same but for dimensions that were joined at its end, or split. */
+export function sameOrder(given: readonly number[], expected: readonly number[]): boolean {
+  const [own, wanted] = [boundaries(given), boundaries(expected)];
+  return own.every((end, n) => end === wanted[n]) || wanted.every((end) => own.includes(end));
+}
+
+/** @throws RangeError if the list came with a shape that is another one than expected, even if it has as many numbers */
+export function expectShape(where: string, name: string, values: object, expected: readonly number[]): void {
+  const shape = SHAPES.get(values);
+  if (shape && !sameOrder(shape, expected)) throw wrongValue(where, name, `shape [${expected.join(', ')}]`, `[${shape.join(', ')}]`);
+}

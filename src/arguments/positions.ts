@@ -3,6 +3,7 @@
 import type { LowerContext, Positions } from '../plan/plan.ts';
 import { wrongValue } from './check.ts';
 import { copyNumbers, type Numbers, placeOf } from './lists.ts';
+import { expectShape } from './numbers.ts';
 
 /**
  * Positions in one array: one per row, [S], or one per batch row and row, [B][S]; for schemes of several axes [axes][S] or [axes][B][S].
@@ -24,6 +25,7 @@ export interface Placing {
 
 /** [axes][rows] or [axes][B][rows] as the plan has it, [axes][rows] or [B][axes][rows]. @throws RangeError if it is neither */
 export function placed(where: string, name: string, list: Float64Array, { axes, rows, batch, shift }: Placing): Positions {
+  expectShape(where, name, list, list.length === axes * rows ? [axes, rows] : [axes, batch, rows]);
   if (list.length === axes * rows) return { values: list.map((x) => x + shift), batched: false };
   const axis = axes === 1 ? '' : `${axes}×`;
   if (list.length !== axes * batch * rows) {

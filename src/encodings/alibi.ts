@@ -55,7 +55,7 @@ export function alibiSlopes(heads: number, maxBias = 8): Float64Array {
  */
 export function alibi(given: AlibiOptions): Encoding {
   const where = 'alibi';
-  options(where, given, ['heads', 'maxBias', 'slopes']);
+  given = options(where, given, ['heads', 'maxBias', 'slopes']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const maxBias = finite(where, 'maxBias', given.maxBias ?? 8, 0);
   const own = given.slopes === undefined ? undefined : copyNumbers(where, 'slopes', given.slopes);

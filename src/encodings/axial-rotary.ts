@@ -1,5 +1,6 @@
 import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
-import { copyNumbers, placeOf } from '../arguments/lists.ts';
+import { copyNumbers, copySizes, holdsNumbers, placeOf } from '../arguments/lists.ts';
+import { expectShape } from '../arguments/numbers.ts';
 import { explicitPositions, type PositionList, part, positionList } from '../arguments/positions.ts';
 import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
@@ -76,7 +77,7 @@ const OPTIONS = [
  */
 export function axialRotary(given: AxialRotaryOptions): Encoding {
   const where = 'axialRotary';
-  options(where, given, OPTIONS);
+  given = options(where, given, OPTIONS);
   const dim = checkDim(where, given.dim);
   const { layout, layoutOut, start } = checkLayout(where, given);
   const grid = given.grid === undefined ? undefined : sizes(where, 'grid', given.grid);
@@ -100,10 +101,7 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
   };
 }
 
-function sizes(where: string, name: string, given: unknown, least = 1): number[] {
-  if (!Array.isArray(given) || given.length === 0) throw wrongType(where, name, 'an array of integers', given);
-  return given.map((n, i) => integer(where, `${name}[${i}]`, n, least, 2 ** 20));
-}
+const sizes = (where: string, name: string, given: unknown, least = 1): number[] => copySizes(where, name, given, least, 2 ** 20);
 
 /** The frequencies [axes][R/2], to be computed when the arithmetic is there. */
 function frequencyMatrix(
@@ -117,9 +115,10 @@ function frequencyMatrix(
   const pairs = dim / 2;
   const scale = finite(where, 'scale', given.scale ?? 1);
   const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'blocks', ['blocks', 'alternating']);
-  if (Array.isArray(frequencies) || frequencies instanceof Float64Array) {
+  if (holdsNumbers(frequencies)) {
     const list = copyNumbers(where, 'frequencies', frequencies);
     if (list.length !== axes * pairs) throw wrongValue(where, 'frequencies', `[${axes}, ${pairs}] numbers`, `${list.length}`);
+    expectShape(where, 'frequencies', list, [axes, pairs]);
     return () => list.map((f) => f * scale);
   }
   if (dim % (2 * axes)) throw wrongValue(where, 'dim', `a multiple of ${2 * axes} for ${axes} axes`, dim);
@@ -149,7 +148,7 @@ function bandsOf(
 ): (math: Arithmetic) => (place: number, k: number) => number {
   const each = dim / 2 / axes;
   if (typeof kind === 'object' && kind !== null) {
-    const { maxResolution, linear = false } = options(where, kind, ['maxResolution', 'linear'], 'kind');
+    const { maxResolution, linear = false } = options(where, kind, ['maxResolution', 'linear'], 'frequencies');
     const most = finite(where, 'frequencies.maxResolution', maxResolution, 0);
     const straight = boolean(where, 'frequencies.linear', linear);
     return (math) => {

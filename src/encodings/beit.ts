@@ -62,7 +62,7 @@ function beitIndex(window: Grid): SumIndex {
  */
 export function beit(given: BeitOptions): Encoding {
   const where = 'beit';
-  options(where, given, ['windowSize', 'table', 'pretrainedWindowSize']);
+  given = options(where, given, ['windowSize', 'table', 'pretrainedWindowSize']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const trained = copyGrid(where, 'pretrainedWindowSize', given.pretrainedWindowSize ?? window);
   const own = copyByHead(where, 'table', given.table, differences(trained) + EXTRA);

@@ -1,6 +1,6 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
-import { copyByHead, copyIntegers, type HeadTable, type Integers, placeOf, type Standing, standing } from '../arguments/lists.ts';
+import { copyByHead, copyWhole, type HeadTable, type Integers, placeOf, type Standing, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT } from '../plan/differences.ts';
 import type { Bias, Encoding, LowerContext } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
@@ -81,7 +81,7 @@ function between({ heads, values }: HeadTable, buckets: number, types: number, {
  */
 export function cpmAnt(given: CpmAntOptions): Encoding {
   const where = 'cpmAnt';
-  options(where, given, ['heads', 'positionBiasNumBuckets', 'positionBiasMaxDistance', 'segmentTypes', 'table', 'segments']);
+  given = options(where, given, ['heads', 'positionBiasNumBuckets', 'positionBiasMaxDistance', 'segmentTypes', 'table', 'segments']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const sizes = copyBuckets(
     where,
@@ -92,7 +92,7 @@ export function cpmAnt(given: CpmAntOptions): Encoding {
   const types = integer(where, 'segmentTypes', given.segmentTypes, 1, 1024);
   const rows = sizes.buckets + types * types;
   const table = copyByHead(where, 'table', given.table, rows, heads);
-  const segments = Float64Array.from(copyIntegers(where, 'segments', given.segments, 0, types - 1));
+  const segments = copyWhole(where, 'segments', given.segments, 0, types - 1);
   return {
     name: where,
     lower(context) {

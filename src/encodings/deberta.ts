@@ -1,9 +1,12 @@
-import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { byHead, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { placeOf } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, RowMap, Shape, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
+
+const TYPES = ['c2p', 'p2c'] as const;
 
 /** Options of `deberta`, with the checkpoint's keys. */
 export interface DebertaOptions {
@@ -56,14 +59,13 @@ export function debertaBucket(distance: number, buckets: number, maxPosition: nu
  */
 export function deberta(given: DebertaOptions): Encoding {
   const where = 'deberta';
-  options(where, given, ['maxRelativePositions', 'positionBuckets', 'posAttType', 'posKey', 'posQuery']);
+  given = options(where, given, ['maxRelativePositions', 'positionBuckets', 'posAttType', 'posKey', 'posQuery']);
   const limit = integer(where, 'maxRelativePositions', given.maxRelativePositions, 1);
   const buckets = integer(where, 'positionBuckets', given.positionBuckets ?? -1, -1);
   if (buckets > 0 && limit - 1 <= buckets / 2) throw wrongValue(where, 'maxRelativePositions', `more than ${buckets / 2 + 1}`, limit);
   if (!Array.isArray(given.posAttType)) throw wrongType(where, 'posAttType', "a list of 'c2p' and 'p2c'", given.posAttType);
-  const unknown = given.posAttType.find((type) => type !== 'c2p' && type !== 'p2c');
-  if (unknown !== undefined) throw wrongValue(where, 'posAttType', "'c2p' and 'p2c'", String(unknown));
-  const terms = (['c2p', 'p2c'] as const).flatMap((type) => (given.posAttType.includes(type) ? [term(type)] : []));
+  const types = readList(where, 'posAttType', given.posAttType, (type, n) => oneOf(where, `posAttType[${n}]`, type, TYPES));
+  const terms = TYPES.flatMap((type) => (types.includes(type) ? [term(type)] : []));
   return { name: where, lower: (context) => ({ terms: terms.map((lower) => lower(context)) }) };
 
   function term(type: 'c2p' | 'p2c'): (context: LowerContext) => Term {

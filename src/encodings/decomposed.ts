@@ -1,6 +1,6 @@
-import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, options, wrongValue } from '../arguments/check.ts';
 import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
-import { placeOf } from '../arguments/lists.ts';
+import { copySizes, placeOf } from '../arguments/lists.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap, SumIndex, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
@@ -36,10 +36,8 @@ function resize(table: Float32Array, width: number, rows: number): Float32Array 
   return out;
 }
 
-function grid(name: string, given: unknown): readonly [number, number] {
-  if (!Array.isArray(given) || given.length !== 2) throw wrongType('decomposed', name, '[height, width]', given);
-  return [integer('decomposed', `${name}[0]`, given[0], 1, 65536), integer('decomposed', `${name}[1]`, given[1], 1, 65536)];
-}
+const grid = (name: string, given: unknown): readonly [number, number] =>
+  copySizes('decomposed', name, given, 1, 65536, 2) as [number, number];
 
 /**
  * Decomposed relative positions of image transformers: s = scale · q·k + q·Rh[y_q − y_k] + q·Rw[x_q − x_k], the query unscaled in the
@@ -60,7 +58,7 @@ function grid(name: string, given: unknown): readonly [number, number] {
  */
 export function decomposed(given: DecomposedOptions): Encoding {
   const where = 'decomposed';
-  options(where, given, ['querySize', 'keySize', 'relPosH', 'relPosW', 'prefixTokens']);
+  given = options(where, given, ['querySize', 'keySize', 'relPosH', 'relPosW', 'prefixTokens']);
   const querySize = grid('querySize', given.querySize);
   const keySize = grid('keySize', given.keySize ?? given.querySize);
   const prefix = integer(where, 'prefixTokens', given.prefixTokens ?? 0, 0, 65536);

@@ -24,7 +24,7 @@ import type { Encoding } from '../plan/plan.ts';
  * ```
  */
 export function defineEncoding(given: Encoding): Encoding {
-  options('defineEncoding', given, ['name', 'lower']);
+  given = options('defineEncoding', given, ['name', 'lower']);
   if (typeof given.name !== 'string') throw wrongType('defineEncoding', 'name', 'a string', given.name);
   if (typeof given.lower !== 'function') throw wrongType('defineEncoding', 'lower', 'a function', given.lower);
   return given;

@@ -19,7 +19,7 @@ function linear(
   given: DistanceOptions,
   features: (x: number, context: LowerContext) => readonly [number, number],
 ): Encoding {
-  options(where, given, ['window', 'weight', 'bias']);
+  given = options(where, given, ['window', 'weight', 'bias']);
   const K = integer(where, 'window', given.window, 1, 2 ** 24);
   const weight = readTable(where, 'weight', given.weight);
   const bias = readTable(where, 'bias', given.bias);

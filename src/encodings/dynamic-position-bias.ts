@@ -1,5 +1,6 @@
 import { boolean, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
+import { readList } from '../arguments/numbers.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -35,7 +36,7 @@ export interface DynamicPositionBiasOptions {
  */
 export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding {
   const where = 'dynamicPositionBias';
-  options(where, given, ['heads', 'layers', 'logDistance']);
+  given = options(where, given, ['heads', 'layers', 'logDistance']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const logDistance = boolean(where, 'logDistance', given.logDistance ?? false);
   const layers = readLayers(where, given.layers, heads);
@@ -65,9 +66,10 @@ interface Layer {
 function readLayers(where: string, given: unknown, heads: number): readonly Layer[] {
   if (!Array.isArray(given) || given.length === 0) throw wrongType(where, 'layers', 'a list of layers', given);
   let width = 1;
-  const layers = given.map((layer, n) => {
-    const weight = readTable(where, `layers[${n}].weight`, layer?.weight);
-    const bias = readTable(where, `layers[${n}].bias`, layer?.bias);
+  const layers = readList(where, 'layers', given, (layer, n) => {
+    const own = options(where, layer, ['weight', 'bias'], `layers[${n}]`);
+    const weight = readTable(where, `layers[${n}].weight`, own.weight);
+    const bias = readTable(where, `layers[${n}].bias`, own.bias);
     const rows = rowsOf(where, `layers[${n}].weight`, weight, width, `${width}`);
     if (bias.length !== rows) throw wrongValue(where, `layers[${n}].bias`, `[${rows}]`, `${bias.length}`);
     width = rows;

@@ -56,7 +56,7 @@ function evaluate(x: number, units: Float32Array, weights: Float32Array, h: numb
  */
 export function fire(given: FireOptions): Encoding {
   const where = 'fire';
-  options(where, given, ['weight1', 'bias1', 'weight2', 'bias2', 'c', 'threshold', 'epsilon']);
+  given = options(where, given, ['weight1', 'bias1', 'weight2', 'bias2', 'c', 'threshold', 'epsilon']);
   const weight1 = copyNumbers(where, 'weight1', given.weight1);
   const width = weight1.length;
   const bias1 = copyTable(where, 'bias1', given.bias1, [width]);

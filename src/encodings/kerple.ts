@@ -41,7 +41,7 @@ function bias(kind: 'log' | 'power', p: number, a: number, distance: number, mat
  */
 export function kerple(given: KerpleOptions): Encoding {
   const where = 'kerple';
-  options(where, given, ['heads', 'kind', 'biasP', 'biasA']);
+  given = options(where, given, ['heads', 'kind', 'biasP', 'biasA']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const kind = oneOf(where, 'kind', given.kind, ['log', 'power']);
   const parameters = (name: 'biasP' | 'biasA', most: number): Float64Array => {

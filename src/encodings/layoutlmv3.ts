@@ -1,6 +1,7 @@
 import { boolean, integer, options, wrongValue } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
-import { copyByHead, copyIntegers, type HeadTable, type Integers } from '../arguments/lists.ts';
+import { copyByHead, copyIntegers, copyWhole, type HeadTable, type Integers } from '../arguments/lists.ts';
+import { expectShape } from '../arguments/numbers.ts';
 import type { Bias, Encoding } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
@@ -77,7 +78,7 @@ function copyBins(where: string, name: string, given: unknown, rows: number, hea
  */
 export function layoutLMv3(given: LayoutLMv3Options): Encoding {
   const where = 'layoutLMv3';
-  options(where, given, NAMES);
+  given = options(where, given, NAMES);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const line = copyBuckets(
     where,
@@ -96,13 +97,12 @@ export function layoutLMv3(given: LayoutLMv3Options): Encoding {
   const tableY = copyBins(where, 'relPosYBias', given.relPosYBias, page.buckets, heads);
   const boxes = copyIntegers(where, 'bbox', given.bbox, -COORDINATE_LIMIT, COORDINATE_LIMIT);
   if (boxes.length % 4) throw wrongValue(where, 'bbox', '[S, 4] or [B, S, 4] numbers', `${boxes.length}`);
+  expectShape(where, 'bbox', boxes, [boxes.length / 4, 4]);
   const side = (column: number): Float64Array => Float64Array.from({ length: boxes.length / 4 }, (_, n) => boxes[4 * n + column] as number);
   const x = side(LEFT);
   const y = side(BOTTOM);
   const positions =
-    given.positions === undefined
-      ? undefined
-      : Float64Array.from(copyIntegers(where, 'positions', given.positions, -COORDINATE_LIMIT, COORDINATE_LIMIT));
+    given.positions === undefined ? undefined : copyWhole(where, 'positions', given.positions, -COORDINATE_LIMIT, COORDINATE_LIMIT);
   const divided = boolean(where, 'divided', given.divided ?? true);
   return {
     name: where,

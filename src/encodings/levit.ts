@@ -39,7 +39,7 @@ function levitIndex([h, w]: Grid, stride: number): SumIndex {
  */
 export function levit(given: LevitOptions): Encoding {
   const where = 'levit';
-  options(where, given, ['resolution', 'attentionBiases', 'stride']);
+  given = options(where, given, ['resolution', 'attentionBiases', 'stride']);
   const grid = copyGrid(where, 'resolution', given.resolution);
   const stride = integer(where, 'stride', given.stride ?? 1, 1, 4096);
   const { heads, values } = copyHeads(where, 'attentionBiases', given.attentionBiases, grid[0] * grid[1]);

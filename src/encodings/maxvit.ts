@@ -27,7 +27,7 @@ export interface MaxvitOptions {
  */
 export function maxvit(given: MaxvitOptions): Encoding {
   const where = 'maxvit';
-  options(where, given, ['windowSize', 'table']);
+  given = options(where, given, ['windowSize', 'table']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const { heads, values } = copyHeads(where, 'table', given.table, differences(window));
   return {

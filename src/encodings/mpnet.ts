@@ -30,7 +30,7 @@ const SIZES = { buckets: 32, maxDistance: 128, bidirectional: true };
  */
 export function mpnet(given: MPNetOptions): Encoding {
   const where = 'mpnet';
-  options(where, given, ['heads', 'table']);
+  given = options(where, given, ['heads', 'table']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const table = copyByHead(where, 'table', given.table, SIZES.buckets, heads);
   return { name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) };

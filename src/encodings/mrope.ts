@@ -1,4 +1,5 @@
-import { finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copySizes } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
@@ -80,7 +81,7 @@ export function mropeAxes(
  */
 export function mrope(given: MropeOptions): Encoding {
   const where = 'mrope';
-  options(where, given, [
+  given = options(where, given, [
     'dim',
     'theta',
     'layout',
@@ -119,10 +120,7 @@ export function mrope(given: MropeOptions): Encoding {
   return { name: where, lower: (context) => lowerRope(rope, context) };
 }
 
-function counts(where: string, name: string, given: unknown): number[] {
-  if (!Array.isArray(given) || given.length === 0) throw wrongType(where, name, 'an array of integers', given);
-  return given.map((n, i) => integer(where, `${name}[${i}]`, n, 0, 256));
-}
+const counts = (where: string, name: string, given: unknown): number[] => copySizes(where, name, given, 0, 256);
 
 /** For the registry. */
 export const schemes: readonly Scheme[] = [

@@ -1,6 +1,8 @@
 import { integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
-import { copyGrid, copyNumbers } from '../arguments/lists.ts';
+import { readTable } from '../arguments/checkpoint-tables.ts';
+import { copyGrid } from '../arguments/lists.ts';
+import { expectShape, readList } from '../arguments/numbers.ts';
 import { type CoordinateMlp, coordinateTable, differences, signedLog, windowIndex } from '../plan/grid.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
@@ -33,15 +35,17 @@ export interface RelPosMlpOptions extends CoordinateMlpOptions {
 
 /** Reads and checks the weights of a coordinate MLP. */
 export function copyMlp(where: string, given: CoordinateMlpOptions, bias2?: Table): CoordinateMlp {
-  const list = (name: string, value: unknown): Float32Array => Float32Array.from(copyNumbers(where, name, value));
+  const list = (name: string, value: unknown): Float32Array => readTable(where, name, value);
   const bias1 = list('bias1', given.bias1);
   const hidden = bias1.length;
   if (!hidden) throw wrongType(where, 'bias1', '[hidden ≥ 1] numbers', given.bias1);
   const weight1 = list('weight1', given.weight1);
   if (weight1.length !== 2 * hidden) throw wrongValue(where, 'weight1', `[hidden=${hidden}, 2] numbers`, `${weight1.length}`);
+  expectShape(where, 'weight1', weight1, [hidden, 2]);
   const weight2 = list('weight2', given.weight2);
   const heads = weight2.length / hidden;
   if (!Number.isInteger(heads) || !heads) throw wrongValue(where, 'weight2', `[heads, hidden=${hidden}] numbers`, `${weight2.length}`);
+  expectShape(where, 'weight2', weight2, [heads, hidden]);
   const last = bias2 === undefined ? new Float32Array(heads) : list('bias2', bias2);
   if (last.length !== heads) throw wrongValue(where, 'bias2', `[heads=${heads}] numbers`, `${last.length}`);
   return { heads, weight1, bias1, weight2, bias2: last };
@@ -53,8 +57,9 @@ const HEIGHT = 16;
 
 /** Reads and checks the window that a model was trained with. */
 export function copyTrained(where: string, given: unknown, window: readonly [number, number]): readonly [number, number] {
-  const none = given === undefined || given === 0 || (Array.isArray(given) && given[0] === 0);
-  return none ? window : copyGrid(where, 'pretrainedWindowSize', given);
+  const list = Array.isArray(given) ? readList(where, 'pretrainedWindowSize', given, (n) => n as number) : given;
+  const none = list === undefined || list === 0 || (Array.isArray(list) && list[0] === 0);
+  return none ? window : copyGrid(where, 'pretrainedWindowSize', list);
 }
 
 /** Swin v2's coordinate of a difference, sign(d)·log2(1 + |8d/(n − 1)|)/log2 8 with n of the window it was trained with. */
@@ -92,7 +97,7 @@ export const swinHeight = (x: number, math: Arithmetic): number => HEIGHT / (1 +
  */
 export function relPosMlp(given: RelPosMlpOptions): Encoding {
   const where = 'relPosMlp';
-  options(where, given, ['mode', 'windowSize', 'pretrainedWindowSize', 'weight1', 'bias1', 'weight2', 'bias2', 'prefixTokens']);
+  given = options(where, given, ['mode', 'windowSize', 'pretrainedWindowSize', 'weight1', 'bias1', 'weight2', 'bias2', 'prefixTokens']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const swin = oneOf(where, 'mode', given.mode ?? 'cr', ['cr', 'swin']) === 'swin';
   const { bias2, pretrainedWindowSize } = given;

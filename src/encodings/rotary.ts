@@ -57,7 +57,18 @@ export interface RotaryOptions {
  */
 export function rotary(given: RotaryOptions): Encoding {
   const where = 'rotary';
-  options(where, given, ['dim', 'theta', 'layout', 'layoutOut', 'start', 'scaling', 'offset', 'sense', 'positions', 'queryPositions']);
+  given = options(where, given, [
+    'dim',
+    'theta',
+    'layout',
+    'layoutOut',
+    'start',
+    'scaling',
+    'offset',
+    'sense',
+    'positions',
+    'queryPositions',
+  ]);
   const width = checkDim(where, given.dim);
   const theta = finite(where, 'theta', given.theta, 0);
   const shared = checkLayout(where, given);

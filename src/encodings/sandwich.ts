@@ -26,7 +26,7 @@ export interface SandwichOptions {
  */
 export function sandwich(given: SandwichOptions): Encoding {
   const where = 'sandwich';
-  options(where, given, ['heads', 'width', 'theta']);
+  given = options(where, given, ['heads', 'width', 'theta']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const width = integer(where, 'width', given.width ?? 128, 2, 65536);
   if (width % 2) throw wrongValue(where, 'width', 'an even number', width);

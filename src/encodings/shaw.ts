@@ -31,7 +31,7 @@ export interface ShawOptions {
  */
 export function shaw(given: ShawOptions): Encoding {
   const where = 'shaw';
-  options(where, given, ['left', 'right', 'keys', 'queries', 'values']);
+  given = options(where, given, ['left', 'right', 'keys', 'queries', 'values']);
   const left = integer(where, 'left', given.left, 0);
   const right = integer(where, 'right', given.right, 0);
   const read = (name: 'keys' | 'queries' | 'values'): Float32Array | undefined =>
@@ -76,7 +76,7 @@ export interface MusicTransformerOptions {
  */
 export function musicTransformer(given: MusicTransformerOptions): Encoding {
   const where = 'musicTransformer';
-  options(where, given, ['table', 'heads']);
+  given = options(where, given, ['table', 'heads']);
   const heads = integer(where, 'heads', given.heads ?? 1, 1, 65536);
   const table = readTable(where, 'table', given.table);
   return {

@@ -43,7 +43,7 @@ export interface SinusoidOptions {
  */
 export function sinusoids(math: Arithmetic, rows: number, width: number, given: SinusoidOptions = {}): Float32Array {
   const where = 'sinusoids';
-  options(where, given, ['base', 'layout', 'offset']);
+  given = options(where, given, ['base', 'layout', 'offset']);
   const base = finite(where, 'base', given.base ?? 10000, 0);
   const layout = oneOf(where, 'layout', given.layout ?? 'interleaved', ['interleaved', 'halves']);
   const offset = finite(where, 'offset', given.offset ?? 0);
@@ -76,7 +76,7 @@ export interface SinusoidalOptions {
  */
 export function sinusoidal(given: SinusoidalOptions): Encoding {
   const where = 'sinusoidal';
-  options(where, given, ['maxDistance', 'base', 'layout']);
+  given = options(where, given, ['maxDistance', 'base', 'layout']);
   const k = integer(where, 'maxDistance', given.maxDistance, 0, 2 ** 24);
   const { base = 10000, layout = 'interleaved' } = given;
   finite(where, 'base', base, 0);

@@ -33,7 +33,10 @@ export function shiftedBias(where: string, window: Grid, { image, shift }: { ima
   const [h, w] = window;
   const across = image[1] / w;
   const windows = (image[0] / h) * across;
-  if (B % windows) throw wrongValue(where, 'imageSize', `a multiple of ${windows} windows`, `B=${B}`);
+  if (B % windows) {
+    const because = `imageSize [${image.join(', ')}] holds ${windows}`;
+    throw wrongValue(where, 'batch', `a multiple of ${windows} windows`, `B=${B}`, because);
+  }
   const band = (at: number, axis: 0 | 1): number => Number(at >= image[axis] - window[axis]) + Number(at >= image[axis] - shift[axis]);
   const region = (b: number, cell: number): number => {
     const n = b % windows;
@@ -55,13 +58,13 @@ export function shiftedBias(where: string, window: Grid, { image, shift }: { ima
 /** Reads and checks the option `shifted`. */
 export function copyShifted(where: string, given: ShiftedWindows | undefined, window: Grid): { image: Grid; shift: Grid } | undefined {
   if (given === undefined) return undefined;
-  options(where, given, ['imageSize', 'shiftSize']);
-  const image = copyGrid(where, 'shifted.imageSize', given.imageSize);
+  const { imageSize, shiftSize } = options<ShiftedWindows>(where, given, ['imageSize', 'shiftSize'], 'shifted');
+  const image = copyGrid(where, 'shifted.imageSize', imageSize);
   if (image[0] % window[0] || image[1] % window[1]) {
     throw wrongValue(where, 'shifted.imageSize', `multiples of the window [${window.join(', ')}]`, [...image]);
   }
   const half = window.map((n) => Math.max(1, Math.floor(n / 2)));
-  const shift = copyGrid(where, 'shifted.shiftSize', given.shiftSize ?? half);
+  const shift = copyGrid(where, 'shifted.shiftSize', shiftSize ?? half);
   if (shift[0] > window[0] || shift[1] > window[1])
     throw wrongValue(where, 'shifted.shiftSize', `at most [${window.join(', ')}]`, [...shift]);
   return { image, shift };
@@ -87,7 +90,7 @@ export function swinIndex(window: Grid): SumIndex {
  */
 export function swin(given: SwinOptions): Encoding {
   const where = 'swin';
-  options(where, given, ['windowSize', 'table', 'shifted']);
+  given = options(where, given, ['windowSize', 'table', 'shifted']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const { heads, values } = copyByHead(where, 'table', given.table, differences(window));
   const shifted = copyShifted(where, given.shifted, window);

@@ -46,7 +46,7 @@ const EPSILON = 1e-12;
  */
 export function swinV2(given: SwinV2Options): Encoding {
   const where = 'swinV2';
-  options(where, given, ['windowSize', 'pretrainedWindowSize', 'logitScale', 'weight1', 'bias1', 'weight2', 'shifted']);
+  given = options(where, given, ['windowSize', 'pretrainedWindowSize', 'logitScale', 'weight1', 'bias1', 'weight2', 'shifted']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const trained = copyTrained(where, given.pretrainedWindowSize, window);
   const mlp = copyMlp(where, given);

@@ -104,7 +104,7 @@ export function differenceBuckets(
  */
 export function t5(given: T5Options): Encoding {
   const where = 't5';
-  options(where, given, ['heads', 'buckets', 'maxDistance', 'bidirectional', 'table', 'positions', 'scalingFactor']);
+  given = options(where, given, ['heads', 'buckets', 'maxDistance', 'bidirectional', 'table', 'positions', 'scalingFactor']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const names = { buckets: 'buckets', maxDistance: 'maxDistance' };
   const sizes = copyBuckets(where, names, given, boolean(where, 'bidirectional', given.bidirectional));

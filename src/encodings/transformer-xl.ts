@@ -1,6 +1,7 @@
 import { oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { byHead, expectSize, readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
-import { copyIntegers, type Integers, standing } from '../arguments/lists.ts';
+import { copyWhole, type Integers, standing } from '../arguments/lists.ts';
+import { expectShape } from '../arguments/numbers.ts';
 import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -9,6 +10,7 @@ function contentAndPosition(where: string, names: [string, string], u: Float32Ar
   return ({ shape: { H, D } }: LowerContext): Plan & { terms: readonly Term[] } => {
     expectSize(where, names[0], u, [H, D]);
     expectSize(where, names[1], w, [H, D]);
+    expectShape(where, 'r', r, [r.length / (H * D), H, D]);
     return { queryBias: u, terms: [{ kind: 'query', table: byHead(r, H, D), heads: H, rows, bias: w }] };
   };
 }
@@ -42,7 +44,7 @@ export interface TransformerXLOptions {
  */
 export function transformerXL(given: TransformerXLOptions): Encoding {
   const where = 'transformerXL';
-  options(where, given, ['u', 'v', 'r']);
+  given = options(where, given, ['u', 'v', 'r']);
   const u = readTable(where, 'u', given.u);
   const v = readTable(where, 'v', given.v);
   const r = readTable(where, 'r', given.r);
@@ -87,7 +89,7 @@ export interface ConformerOptions {
  */
 export function conformer(given: ConformerOptions): Encoding {
   const where = 'conformer';
-  options(where, given, ['posBiasU', 'posBiasV', 'r']);
+  given = options(where, given, ['posBiasU', 'posBiasV', 'r']);
   const u = readTable(where, 'posBiasU', given.posBiasU);
   const v = readTable(where, 'posBiasV', given.posBiasV);
   const r = readTable(where, 'r', given.r);
@@ -143,7 +145,7 @@ export interface XlnetOptions {
  */
 export function xlnet(given: XlnetOptions): Encoding {
   const where = 'xlnet';
-  options(where, given, ['rWBias', 'rRBias', 'r', 'attnType', 'rSBias', 'segEmbed', 'segments']);
+  given = options(where, given, ['rWBias', 'rRBias', 'r', 'attnType', 'rSBias', 'segEmbed', 'segments']);
   const u = readTable(where, 'rWBias', given.rWBias);
   const w = readTable(where, 'rRBias', given.rRBias);
   const r = readTable(where, 'r', given.r);
@@ -178,7 +180,7 @@ function segmentParts(where: string, { rSBias, segEmbed, segments }: XlnetOption
   return {
     bias: readTable(where, 'rSBias', rSBias),
     embed: readTable(where, 'segEmbed', segEmbed),
-    segments: Float64Array.from(copyIntegers(where, 'segments', segments, -(2 ** 31), 2 ** 31 - 1)),
+    segments: copyWhole(where, 'segments', segments, -(2 ** 31), 2 ** 31 - 1),
   };
 }
 

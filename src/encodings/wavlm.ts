@@ -1,6 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
-import { copyTable, type Table } from '../arguments/checkpoint-tables.ts';
-import { copyByHead, copyNumbers } from '../arguments/lists.ts';
+import { copyTable, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import { copyByHead } from '../arguments/lists.ts';
+import { expectShape, ownArray } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
@@ -83,25 +84,27 @@ function gates(input: Float32Array, { weight, bias, constant }: Gate, { B, H, L 
  */
 export function wavlm(given: WavLMOptions): Encoding {
   const where = 'wavlm';
-  options(where, given, NAMES);
+  given = options(where, given, NAMES);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const names = { buckets: 'numBuckets', maxDistance: 'maxDistance' };
   const sizes = copyBuckets(where, names, { buckets: given.numBuckets, maxDistance: given.maxDistance }, true);
   const table = copyByHead(where, 'table', given.table, sizes.buckets, heads);
-  const weight = Float32Array.from(copyNumbers(where, 'gateWeight', given.gateWeight));
+  const weight = readTable(where, 'gateWeight', given.gateWeight);
   if (!weight.length || weight.length % GATES) throw wrongValue(where, 'gateWeight', `[${GATES}, w] numbers`, `${weight.length}`);
+  expectShape(where, 'gateWeight', weight, [GATES, weight.length / GATES]);
   const gate: Gate = {
     weight,
     bias: copyTable(where, 'gateBias', given.gateBias, [GATES]),
     constant: copyTable(where, 'gateConst', given.gateConst, [heads]),
   };
   const { input } = given;
-  if (!(input instanceof Tensor) && !(input instanceof Float32Array)) throw wrongType(where, 'input', 'a Float32Array or a tensor', input);
+  const numbers = input instanceof Tensor ? input : ownArray(input);
+  if (!(numbers instanceof Tensor || numbers instanceof Float32Array)) throw wrongType(where, 'input', 'a Float32Array or a tensor', input);
   return {
     name: where,
     lower({ shape, math }) {
       const { B, H, L } = shape;
-      const x = input instanceof Tensor ? input.toArray() : input;
+      const x = numbers instanceof Tensor ? numbers.toArray() : numbers;
       const width = (H * weight.length) / GATES;
       if (H !== heads) throw wrongValue(where, 'heads', `H=${H}`, heads);
       if (x.length !== B * L * width) throw wrongValue(where, 'input', `[B=${B}, L=${L}, ${width}] numbers`, `${x.length}`);

@@ -42,7 +42,7 @@ const LARGEST_LOGARITHM = 80;
  */
 export function xpos(given: XposOptions): Encoding {
   const where = 'xpos';
-  options(where, given, ['dim', 'theta', 'layout', 'scaleBase', 'center', 'start', 'offset', 'positions', 'queryPositions']);
+  given = options(where, given, ['dim', 'theta', 'layout', 'scaleBase', 'center', 'start', 'offset', 'positions', 'queryPositions']);
   const width = checkDim(where, given.dim);
   const theta = finite(where, 'theta', given.theta, 0);
   const scaleBase = finite(where, 'scaleBase', given.scaleBase ?? 512, 0);

@@ -47,7 +47,7 @@ export function attentionScale(
   config: Readonly<Record<string, unknown>>,
   given: { readonly layerType?: string; readonly layer?: number } = {},
 ): AttentionScale {
-  options(where, given, ['layerType', 'layer']);
+  given = options(where, given, ['layerType', 'layer']);
   const own = textConfig(where, config);
   const model = typeof own.model_type === 'string' ? own.model_type : '';
   const layer = given.layer === undefined ? undefined : integer(where, 'layer', given.layer, 0, 65535);

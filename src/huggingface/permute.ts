@@ -30,7 +30,7 @@ type Weights = Float32Array | Float64Array | Uint16Array | Int8Array;
  */
 export function permuteForPairs<T extends Weights>(weights: T, heads: number, headDim: number, given: PermuteOptions = {}): T {
   const where = 'permuteForPairs';
-  options(where, given, ['dim', 'start', 'inverse']);
+  given = options(where, given, ['dim', 'start', 'inverse']);
   if (!ArrayBuffer.isView(weights) || weights instanceof DataView) throw wrongType(where, 'weights', 'a typed array', weights);
   const H = integer(where, 'heads', heads, 1);
   const D = integer(where, 'headDim', headDim, 1);

@@ -64,7 +64,7 @@ const where = 'rotaryFromConfig';
  * ```
  */
 export function rotaryFromConfig(config: Readonly<Record<string, unknown>>, given: RotaryFromConfigOptions = {}): Encoding {
-  options(where, given, ['layerType', 'layer', 'layout', 'offset', 'positions', 'queryPositions', 'grid', 'exclude']);
+  given = options(where, given, ['layerType', 'layer', 'layout', 'offset', 'positions', 'queryPositions', 'grid', 'exclude']);
   const own = textConfig(where, config);
   const type = own.model_type;
   if (type !== undefined && typeof type !== 'string') throw wrongType(where, 'model_type', 'a string', type);

@@ -1,7 +1,7 @@
 // Masks of positions alone: bands along the diagonal, a prefix, chunks, neighbourhoods on a grid.
 
 import { integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
-import { copyGrid, copyIntegers } from '../arguments/lists.ts';
+import { copyGrid, copyIntegers, copySizes } from '../arguments/lists.ts';
 import type { Mask, MaskRows } from './mask.ts';
 import { NONE, type Runs, run, unite } from './runs.ts';
 
@@ -27,7 +27,7 @@ export interface CausalMaskOptions {
  * ```
  */
 export function causalMask(given: CausalMaskOptions = {}): Mask {
-  options('causalMask', given, ['offset']);
+  given = options('causalMask', given, ['offset']);
   const offset = given.offset === undefined ? undefined : integer('causalMask', 'offset', given.offset, -FARTHEST, FARTHEST);
   return {
     name: 'causalMask',
@@ -54,7 +54,7 @@ export interface SlidingWindowOptions {
  */
 export function slidingWindow(given: SlidingWindowOptions): Mask {
   const where = 'slidingWindow';
-  options(where, given, ['left', 'right']);
+  given = options(where, given, ['left', 'right']);
   const left = given.left === undefined ? Infinity : integer(where, 'left', given.left, 0, FARTHEST);
   const right = given.right === undefined ? Infinity : integer(where, 'right', given.right, 0, FARTHEST);
   return { name: where, rows: ({ keys }) => band(({ position }) => run(position - left, position + right + 1, keys)) };
@@ -76,7 +76,7 @@ export interface PrefixLMOptions {
  * ```
  */
 export function prefixLM(given: PrefixLMOptions): Mask {
-  options('prefixLM', given, ['lengths']);
+  given = options('prefixLM', given, ['lengths']);
   const lengths = perBatch('prefixLM', 'lengths', given.lengths);
   return {
     name: 'prefixLM',
@@ -135,7 +135,7 @@ export interface ChunkedOptions {
  */
 export function chunked(given: ChunkedOptions): Mask {
   const where = 'chunked';
-  options(where, given, ['size', 'leftContext', 'starts']);
+  given = options(where, given, ['size', 'leftContext', 'starts']);
   const size = integer(where, 'size', given.size, 1, FARTHEST);
   const { leftContext = 0 } = given;
   const left = leftContext === Infinity ? Infinity : integer(where, 'leftContext', leftContext, 0, FARTHEST);
@@ -181,7 +181,7 @@ export interface NeighbourhoodOptions {
  */
 export function neighbourhood(given: NeighbourhoodOptions): Mask {
   const where = 'neighbourhood';
-  options(where, given, ['grid', 'radius', 'border']);
+  given = options(where, given, ['grid', 'radius', 'border']);
   const [height, width] = copyGrid(where, 'grid', given.grid);
   const [up, side] = radii(where, given.radius);
   const border = oneOf(where, 'border', given.border ?? 'cut', ['cut', 'shift']);
@@ -201,7 +201,6 @@ export function neighbourhood(given: NeighbourhoodOptions): Mask {
 }
 
 function radii(where: string, given: unknown): [number, number] {
-  const list = typeof given === 'number' ? [given, given] : given;
-  if (!Array.isArray(list) || list.length !== 2) throw wrongType(where, 'radius', 'a number or [vertical, horizontal]', given);
-  return [integer(where, 'radius[0]', list[0], 0, 4096), integer(where, 'radius[1]', list[1], 0, 4096)];
+  if (typeof given !== 'number' && !Array.isArray(given)) throw wrongType(where, 'radius', 'a number or [vertical, horizontal]', given);
+  return copySizes(where, 'radius', typeof given === 'number' ? [given, given] : given, 0, 4096, 2) as [number, number];
 }

@@ -84,7 +84,7 @@ export interface MaskDefinition {
  */
 export function defineMask(given: MaskDefinition): Mask {
   const where = 'defineMask';
-  options(where, given, ['name', 'intervals', 'batched']);
+  given = options(where, given, ['name', 'intervals', 'batched']);
   const { name, intervals, batched = false } = given;
   if (typeof name !== 'string') throw wrongType(where, 'name', 'a string', name);
   if (typeof intervals !== 'function') throw wrongType(where, 'intervals', 'a function (query, context) → [from, to][]', intervals);

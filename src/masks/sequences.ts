@@ -41,7 +41,7 @@ function runsById(ids: Int32Array, first: number, n: number): Map<number, number
  */
 export function documents(given: DocumentsOptions): Mask {
   const where = 'documents';
-  options(where, given, ['keys', 'queries']);
+  given = options(where, given, ['keys', 'queries']);
   const copy = (name: string, list: unknown): Int32Array => copyIntegers(where, name, list, -(2 ** 31), 2 ** 31 - 1);
   const keyIds = copy('keys', given.keys);
   const queryIds = given.queries === undefined ? undefined : copy('queries', given.queries);
@@ -96,7 +96,7 @@ export interface KeyPaddingOptions {
  */
 export function keyPadding(given: KeyPaddingOptions): Mask {
   const where = 'keyPadding';
-  options(where, given, ['lengths', 'queryLengths', 'side']);
+  given = options(where, given, ['lengths', 'queryLengths', 'side']);
   if (given.lengths === undefined) throw wrongType(where, 'lengths', 'a number or [B] numbers', undefined);
   const left = oneOf(where, 'side', given.side ?? 'right', ['right', 'left']) === 'left';
   const lengths = perBatch(where, 'lengths', given.lengths);

@@ -1,6 +1,8 @@
 // Frequencies of rotary position embedding beyond the trained length: the rope types of Hugging Face configs.
 
 import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyNumbers, holdsNumbers } from '../arguments/lists.ts';
+import { expectEach } from '../arguments/numbers.ts';
 import type { Arithmetic } from '../plan/plan.ts';
 
 /**
@@ -101,9 +103,11 @@ export function plainFrequencies(width: number, theta: number, math: Arithmetic)
  */
 export function checkScaling(where: string, given: unknown, width: number, called: (key: string) => string): RopeScaling {
   if (typeof given !== 'object' || given === null) throw wrongType(where, called(''), `an object with a type`, given);
-  const type = oneOf(where, called('type'), (given as { type?: unknown }).type, SCALING_TYPES);
+  const every = Object.values(SCALING_KEYS).flatMap(({ required, more }) => [...required, ...more]);
+  const record = options(where, given, [...new Set(['type', ...every])], called(''));
+  const type = oneOf(where, called('type'), record.type, SCALING_TYPES);
   const { required, more } = SCALING_KEYS[type];
-  const values = { ...options(where, given, ['type', ...required, ...more]) };
+  const values = { ...options(where, record, ['type', ...required, ...more], called('')) };
   for (const key of required) {
     if (values[key] === undefined || values[key] === null) throw wrongType(where, called(key), `a value: ${type} needs it`, values[key]);
   }
@@ -141,11 +145,11 @@ function checkTogether(where: string, scaling: RopeScaling, width: number, calle
 }
 
 function factors(where: string, name: string, given: unknown, length: number): Float64Array {
-  if (!Array.isArray(given) && !(given instanceof Float32Array) && !(given instanceof Float64Array)) {
-    throw wrongType(where, name, `an array of ${length} numbers`, given);
-  }
-  if (given.length !== length) throw wrongValue(where, name, `${length} numbers, one for each pair`, `${given.length}`);
-  return Float64Array.from(given, (x: number, i: number) => finite(where, `${name}[${i}]`, x, 0));
+  if (!holdsNumbers(given)) throw wrongType(where, name, `an array of ${length} numbers`, given);
+  const values = copyNumbers(where, name, given);
+  if (values.length !== length) throw wrongValue(where, name, `${length} numbers, one for each pair`, `${values.length}`);
+  expectEach(where, name, values, 'a finite number > 0', (x) => x > 0);
+  return values;
 }
 
 function within(where: string, name: string, given: unknown, most: number): void {
