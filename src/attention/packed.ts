@@ -137,7 +137,6 @@ export function preparePacked(
   const parts: Part[] = [];
   const dispose = (): void => {
     for (const call of calls.values()) call.release(true);
-    for (const part of parts) part.lse?.dispose();
     if (target !== out) target?.dispose();
     lse?.dispose();
   };
@@ -158,7 +157,7 @@ export function preparePacked(
       const { queries, keys } = document;
       const size = `${queries[1] - queries[0]} ${keys[1] - keys[0]}`;
       const pointers = pointersOf(tensors, target, document);
-      const own = lse && makeTensor(context, where, [H, queries[1] - queries[0]]);
+      const own = lse && scope.own(makeTensor(context, where, [H, queries[1] - queries[0]]));
       const like = calls.get(size);
       if (like) {
         const job = sameBlock(like.job.job, [...pointers, [field.LSE, own ? own.pointer : 0]], context, scope);
@@ -184,7 +183,6 @@ export function preparePacked(
         for (const call of calls.values()) call.finish();
         for (const part of parts) {
           if (states && part.lse) gather(states, part.lse, part.document.queries);
-          part.lse?.dispose();
         }
         if (out && result !== out) {
           out.set(result.view());
@@ -207,6 +205,9 @@ export function preparePacked(
 /** Puts the [H, n] of a document into its columns of [H, T]. */
 function gather(all: Tensor, part: Tensor, range: readonly [number, number]): void {
   const columns = all.slice(null, range);
-  columns.set(part.toArray());
-  columns.dispose();
+  try {
+    columns.set(part.view() as Float32Array);
+  } finally {
+    columns.dispose();
+  }
 }

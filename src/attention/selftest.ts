@@ -61,14 +61,23 @@ function plain(q: Float32Array, k: Float32Array, v: Float32Array, L: number, S: 
 export async function selfTest(engine: Tested, exact: boolean): Promise<SelfTestReport> {
   const [L, S, D] = [37, 131, 20];
   const data = { q: testNumbers(L * D, 1), k: testNumbers(S * D, 2), v: testNumbers(S * D, 3) };
-  const q = engine.tensor([1, 1, L, D], data.q);
-  const k = engine.tensor([1, 1, S, D], data.k);
-  const v = engine.tensor([1, 1, S, D], data.v);
-  const first = await engine.attention(q, k, v);
-  const encoding = [rotary({ dim: 20, theta: 10000, layout: 'halves' }), alibi({ heads: 1 })];
-  const second = await engine.attention(q, k, v, { encoding, causal: true, softcap: 5 });
-  const outputs = [first.toArray(), second.toArray()];
-  for (const tensor of [q, k, v, first, second]) tensor.dispose();
+  const held: Tensor[] = [];
+  const own = (tensor: Tensor): Tensor => {
+    held.push(tensor);
+    return tensor;
+  };
+  let outputs: Float32Array[];
+  try {
+    const q = own(engine.tensor([1, 1, L, D], data.q));
+    const k = own(engine.tensor([1, 1, S, D], data.k));
+    const v = own(engine.tensor([1, 1, S, D], data.v));
+    const first = own(await engine.attention(q, k, v));
+    const encoding = [rotary({ dim: 20, theta: 10000, layout: 'halves' }), alibi({ heads: 1 })];
+    const second = own(await engine.attention(q, k, v, { encoding, causal: true, softcap: 5 }));
+    outputs = [first.toArray(), second.toArray()];
+  } finally {
+    for (const tensor of held) tensor.dispose();
+  }
   const reference = plain(data.q, data.k, data.v, L, S, D);
   const error = reference.reduce((worst, x, n) => Math.max(worst, Math.abs(x - (outputs[0]?.[n] as number))), 0);
   const hash = outputs

@@ -4,6 +4,7 @@ import { wrongType, wrongValue } from '../arguments/check.ts';
 import type { Mask } from '../masks/mask.ts';
 import { NONE } from '../masks/runs.ts';
 import { checkTensor } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
@@ -105,31 +106,32 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
       encoding: Array.isArray(encoding) ? encoding.map(withoutValues) : withoutValues(encoding as Encoding),
     }),
   };
+  // What the call holds for a while, and for one slice of the keys.
+  const whole = new Scope(context.arena);
   const result = makeTensor(context, where, wanted);
-  const line = makeTensor(context, where, [S + width]);
   let done = false;
   try {
+    const line = whole.own(makeTensor(context, where, [S + width]));
     // A first call even if there is nothing to do: it checks the arguments.
     for (let first = columns[0]; first < columns[1] || first === columns[0]; first += width) {
-      const v = identity(line, [B, G, S, width], blhd, first);
-      let out: Tensor | undefined;
+      const slice = new Scope(context.arena);
       try {
-        ({ out } = yield prepareOne(context, where, q, k, v, call, false));
+        const v = slice.own(identity(line, [B, G, S, width], blhd, first));
+        const { out } = yield prepareOne(context, where, q, k, v, call, false);
+        slice.own(out);
         const count = Math.min(width, columns[1] - first);
-        const order = blhd ? out.permute(0, 2, 1, 3) : out;
-        const part = order.slice(null, null, [rows[0], rows[1]], [0, count]);
-        const to = result.slice(null, null, null, [first - columns[0], first - columns[0] + count]);
+        const order = blhd ? slice.own(out.permute(0, 2, 1, 3)) : out;
+        const part = slice.own(order.slice(null, null, [rows[0], rows[1]], [0, count]));
+        const to = slice.own(result.slice(null, null, null, [first - columns[0], first - columns[0] + count]));
         to.set(part.toArray());
-        for (const tensor of [part, to, ...(order === out ? [] : [order])]) tensor.dispose();
       } finally {
-        out?.dispose();
-        v.dispose();
+        slice.release();
       }
     }
     done = true;
     return result;
   } finally {
-    line.dispose();
+    whole.release();
     if (!done) result.dispose();
   }
 }

@@ -38,6 +38,12 @@ export class Scope {
     return at;
   }
 
+  /** Holds a tensor, or whatever else is disposed, until `release`; returns it. */
+  own<T extends { dispose(): void }>(held: T): T {
+    this.#releases.push(() => held.dispose());
+    return held;
+  }
+
   /** Registers something else to undo. */
   defer(release: () => void): void {
     this.#releases.push(release);
