@@ -1,14 +1,14 @@
 // What is added to the scores after the softcap: biases, and −Infinity in the holes of a mask.
 
 import {
-  A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_MAP, A_PTR,
-  A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP, DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MARK, MASK_ROWS,
-  R_HEAD, R_QUERY, SCORES_ROW,
+  A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_FIRST, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_LAST,
+  A_MAP, A_MULTIPLY, A_OWN, A_OWN_BATCH, A_OWN_HEAD, A_PTR, A_REST, A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP,
+  DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MARK, MASK_ROWS, R_HEAD, R_QUERY, SCORES_ROW,
 } from './job';
 import { addCurve } from './curve';
 import { softcap } from './exp';
 import { punchHoles } from './rows';
-import { addHiding, addHidingLookup, addLookup, addRow, hideInfinite, hideLookup, hideZeros } from './softmax';
+import { addHiding, addHidingLookup, addLookup, addRow, addSum, hideInfinite, hideLookup, hideZeros, multiplyRow } from './softmax';
 
 /** Softcap, biases and holes of a group's scores, row by row. */
 @inline export function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
@@ -23,12 +23,18 @@ import { addHiding, addHidingLookup, addLookup, addRow, hideInfinite, hideLookup
   }
 }
 
+/** True if query i has the bias. */
+@inline function meets(entry: usize, i: i32): bool {
+  return i >= load<i32>(entry, A_FIRST) && i <= load<i32>(entry, A_LAST);
+}
+
 /** Adds every bias of one row at the keys low … low + keys − 1. */
 function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
   const i = load<i32>(row, R_QUERY);
   const h = load<i32>(row, R_HEAD);
   let entry = load<usize>(job, BIASES);
   for (let left = load<i32>(job, BIAS_COUNT); left > 0; left--, entry += A_SIZE) {
+    if (!meets(entry, i)) continue;
     let coefficient = load<f32>(entry, A_COEFFICIENT);
     const gate = load<usize>(entry, A_GATE);
     if (gate) {
@@ -53,7 +59,12 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
     }
     const line = table + i * stride + (low << 2);
     const curve = load<usize>(entry, A_CURVE);
-    if (curve) {
+    const rest = load<usize>(entry, A_REST);
+    if (load<i32>(entry, A_MULTIPLY)) multiplyRow(s, line, keys);
+    else if (rest) {
+      const own = load<usize>(entry, A_OWN) + b * load<i32>(entry, A_OWN_BATCH) + h * load<i32>(entry, A_OWN_HEAD) + (i << 3);
+      addSum(s, line, line + (rest - load<usize>(entry, A_PTR)), own, keys, coefficient);
+    } else if (curve) {
       const factor = load<f32>(load<usize>(entry, A_FACTORS) + (i << 2));
       addCurve(s, line, keys, factor, curve + h * load<i32>(entry, A_CURVE_HEAD), load<i32>(entry, A_UNITS), coefficient);
     } else if (hide == HIDE_INFINITE) addHiding(s, line, keys, coefficient);
@@ -69,7 +80,7 @@ function hideAgain(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
   // Nothing is added after the last one.
   for (let left = load<i32>(job, BIAS_COUNT); left > 1; left--, entry += A_SIZE) {
     const hide = load<i32>(entry, A_HIDE);
-    if (!hide) continue;
+    if (!hide || !meets(entry, i)) continue;
     const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);
     const index = load<usize>(entry, A_INDEX);
     if (index) {

@@ -9,7 +9,7 @@
 
 import {
   DIM_D, DIM_E, F32, K, KEY_BLOCK, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SHIFT, Q,
-  QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_LINE,
+  QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_Q, ROTATE_Q_BATCH, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_LINE,
   S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
@@ -50,10 +50,21 @@ export function packQueries(job: usize, scratch: usize, b: i32, rows: i32): void
   let from = load<usize>(job, Q + T_PTR) + b * load<i32>(job, Q + T_BATCH) + h * load<i32>(job, Q + T_HEAD) + i * load<i32>(job, Q + T_ROW);
   from = contiguous(from, staged, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
   if (load<i32>(job, NORM)) from = normalizeRow(staged, from, load<usize>(job, NORM_Q), h * load<i32>(job, NORM_Q_HEAD), job);
-  if (!table) return from;
+  const scale = load<usize>(job, ROW_SCALE);
+  if (!table) return scale ? scaleRow(own, from, factorOf(job, scale, b, i), D) : from;
   const turn = i * (load<i32>(job, ROTATE_DIM) << 2);
   rotateRow(own, from, table + b * load<i32>(job, ROTATE_Q_BATCH) + turn, job);
-  return own;
+  return scale ? scaleRow(own, own, factorOf(job, scale, b, i), D) : own;
+}
+
+@inline function factorOf(job: usize, scale: usize, b: i32, i: i32): f32 {
+  return load<f32>(scale + b * load<i32>(job, ROW_SCALE_BATCH) + (i << 2));
+}
+
+/** Writes a contiguous row times a factor to `to`, which may be `from`. */
+function scaleRow(to: usize, from: usize, factor: f32, D: i32): usize {
+  for (let d: usize = 0; d < <usize>D << 2; d += 4) store<f32>(to + d, load<f32>(from + d) * factor);
+  return to;
 }
 
 /** What is added to row r: bias[h], or zeros. */

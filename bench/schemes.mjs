@@ -75,6 +75,13 @@ export const RECIPES = {
     kind: 'offset bias',
     options: ({ H }) => ({ heads: H, kind: 'log', biasP: Array(H).fill(1.2), biasA: Array(H).fill(0.5) }),
   },
+  forgetting: {
+    kind: 'sum bias',
+    // A gate of 0.9 everywhere.
+    options: ({ H, L }) => ({ heads: H, logGates: new Float32Array(H * L).fill(-0.105) }),
+    attention: { causal: true },
+  },
+  queryScale: { kind: 'query scale', options: () => ({ kind: 'steps', interval: 16, factor: 1 }), picture: false },
   fire: {
     kind: 'offset bias',
     // −|x|, x the scaled distance.

@@ -5,7 +5,7 @@ import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { uploadLookup } from '../plan/pair-index.ts';
-import type { CurveBias, DenseBias, IndexBias, Place, Plan, Shape } from '../plan/plan.ts';
+import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** Where a bias lies: fields of its entry. */
@@ -62,6 +62,28 @@ function curveEntry({ heads, factors, units, weights }: CurveBias, scope: Scope)
   ];
 }
 
+/** Numbers in two parts each: as f32, and what that leaves of it. */
+function inTwo(numbers: Float64Array): { whole: Float32Array; rest: Float32Array } {
+  const whole = Float32Array.from(numbers);
+  return { whole, rest: Float32Array.from(numbers, (x, n) => x - (whole[n] as number)) };
+}
+
+function sumEntry({ batch, heads, rows, columns }: SumBias, { L, S }: Shape, scope: Scope): BiasEntry {
+  const own = inTwo(rows);
+  const keys = inTwo(columns);
+  const pairs = Float32Array.from({ length: 2 * rows.length }, (_, n) => (n % 2 ? own.rest : own.whole)[n >> 1] as number);
+  const stride = (count: number, bytes: number): number => (count > 1 ? bytes : 0);
+  return [
+    [field.A_PTR, scope.upload(keys.whole)],
+    [field.A_REST, scope.upload(keys.rest)],
+    [field.A_BATCH, stride(batch, 4 * heads * S)],
+    [field.A_HEAD, stride(heads, 4 * S)],
+    [field.A_OWN, scope.upload(pairs)],
+    [field.A_OWN_BATCH, stride(batch, 8 * heads * L)],
+    [field.A_OWN_HEAD, stride(heads, 8 * L)],
+  ];
+}
+
 /** The bias entries of a call in memory. */
 interface WrittenBiases {
   readonly at: number;
@@ -70,7 +92,66 @@ interface WrittenBiases {
   readonly marks: boolean;
 }
 
-/** Fills in the bias entries of the plan and of the mask tensors. */
+/** What entries are made from. */
+interface Making {
+  readonly keys: Map<unknown, string>;
+  readonly shape: Shape;
+  readonly place: Place;
+  readonly context: Context;
+  readonly scope: Scope;
+}
+
+/** An entry, and whether it may be −Infinity. */
+interface Made {
+  readonly entry: BiasEntry;
+  readonly marks: boolean;
+}
+
+/** A row of numbers by the offset, one for each head. */
+function offsetEntry(
+  part: OffsetBias | OffsetFactor | CurveBias,
+  heads: number,
+  { keys, shape: { L, S }, place, context, scope }: Making,
+): { entry: BiasEntry; infinite: boolean } {
+  // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
+  const base = place.queryOffset - place.keyOffset;
+  const found = context.tables.columns(keys.get(part) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * heads, scope, (first, count) => {
+    const out = new Float32Array(heads * count);
+    part.fill(out, first, count);
+    return out;
+  });
+  const at = found.at - 4 * found.first - 4 * base;
+  const entry: BiasEntry = [
+    [field.A_PTR, at],
+    [field.A_HEAD, heads > 1 ? 4 * found.count : 0],
+    [field.A_ROW, -4],
+  ];
+  return { entry, infinite: found.infinite === true };
+}
+
+/** The queries that have the bias. */
+const queriesOf = ([first, end]: readonly [number, number]): BiasEntry => [
+  [field.A_FIRST, first],
+  [field.A_LAST, end - 1],
+];
+
+function biasEntry(bias: Bias, making: Making): Made {
+  const { shape, place, context, scope } = making;
+  if (bias.kind === 'dense') return { entry: denseEntry(bias, shape, place, context, scope), marks: true };
+  const gate: BiasEntry = bias.gate ? [[field.A_GATE, scope.upload(bias.gate)]] : [];
+  if (bias.kind === 'index') return { entry: [...indexEntry(bias, shape, scope), ...gate], marks: bias.table.includes(-Infinity) };
+  if (bias.kind === 'sum') return { entry: [...sumEntry(bias, shape, scope), ...gate], marks: false };
+  const queries = bias.queries ? queriesOf(bias.queries) : [];
+  if (bias.kind === 'curve') {
+    // The row are the numbers that the curve is a function of, not the bias.
+    const { entry, infinite } = offsetEntry(bias, 1, making);
+    return { entry: [...entry, ...curveEntry(bias, scope), ...gate, ...queries], marks: infinite };
+  }
+  const { entry, infinite } = offsetEntry(bias, bias.heads, making);
+  return { entry: [...entry, ...hiding(infinite), ...gate, ...queries], marks: infinite };
+}
+
+/** Fills in the factors and biases of the plan and those of the mask tensors, in the order in which they apply. */
 export function writeBiases(
   plan: Plan,
   keys: Map<unknown, string>,
@@ -80,46 +161,22 @@ export function writeBiases(
   context: Context,
   scope: Scope,
 ): WrittenBiases {
+  const making = { keys, shape, place, context, scope };
+  const factors = (plan.factors ?? []).map((factor): BiasEntry => {
+    return [...offsetEntry(factor, factor.heads, making).entry, [field.A_MULTIPLY, 1]];
+  });
   const biases = plan.biases ?? [];
-  const total = biases.length + masks.length;
-  if (!total) return { at: 0, count: 0, marks: false };
-  let marks = false;
-  const { L, S } = shape;
-  const base = place.queryOffset - place.keyOffset;
-  const entries = biases.map((bias): BiasEntry => {
-    const gate: BiasEntry = bias.kind !== 'dense' && bias.gate ? [[field.A_GATE, scope.upload(bias.gate)]] : [];
-    if (bias.kind === 'dense' || (bias.kind === 'index' && bias.table.includes(-Infinity))) marks = true;
-    if (bias.kind === 'dense') return denseEntry(bias, shape, place, context, scope);
-    if (bias.kind === 'index') return [...indexEntry(bias, shape, scope), ...gate];
-    // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
-    const heads = bias.kind === 'curve' ? 1 : bias.heads;
-    const entry = context.tables.columns(
-      keys.get(bias) as string,
-      1 - L - base,
-      Math.max(1, S + L - 1),
-      4 * heads,
-      scope,
-      (first, count) => {
-        const out = new Float32Array(heads * count);
-        bias.fill(out, first, count);
-        return out;
-      },
-    );
-    if (entry.infinite) marks = true;
-    const at = entry.at - 4 * entry.first;
-    const headStride = heads > 1 ? 4 * entry.count : 0;
-    const curve = bias.kind === 'curve' ? curveEntry(bias, scope) : [];
-    // A curve's row are the numbers that it is a function of, not the bias.
-    const hide = hiding(bias.kind === 'offset' && entry.infinite);
-    return [[field.A_PTR, at - 4 * base], [field.A_HEAD, headStride], [field.A_ROW, -4], ...hide, ...curve, ...gate];
-  });
-  const block = scope.block(total * field.A_SIZE);
+  const made = biases.map((bias) => biasEntry(bias, making));
+  const entries = [...factors, ...made.map(({ entry }) => entry), ...masks];
+  if (!entries.length) return { at: 0, count: 0, marks: false };
+  const block = scope.block(entries.length * field.A_SIZE);
   const writer = scope.writer(block);
-  [...entries, ...masks].forEach((entry, n) => {
-    for (const [name, value] of entry) writer.int(n * field.A_SIZE + name, value);
-    const bias = biases[n];
+  entries.forEach((entry, n) => {
+    const at = n * field.A_SIZE;
+    for (const [name, value] of [...queriesOf([0, 2 ** 31]), ...entry]) writer.int(at + name, value);
+    const bias = biases[n - factors.length];
     const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
-    writer.f32(n * field.A_SIZE + field.A_COEFFICIENT, coefficient ?? 1);
+    writer.f32(at + field.A_COEFFICIENT, coefficient ?? 1);
   });
-  return { at: block, count: total, marks };
+  return { at: block, count: entries.length, marks: made.some(({ marks }) => marks) };
 }

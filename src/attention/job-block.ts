@@ -67,6 +67,7 @@ export function writeJob(
   const unit = softcap ? 1 / softcap : 1;
   const forTerms = { shape, place, tables: context.tables, scope, unit, scale, queries };
   const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, forTerms);
+  const rowScale = plan.rowScale ? scope.upload(plan.rowScale) : 0;
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
   const record = field.RECORD_HEADER + 4 * (Math.ceil(E / 8) * 8 + valueRows);
@@ -99,7 +100,9 @@ export function writeJob(
     .int(field.BIAS_COUNT, biases.count)
     .int(field.BIASES, biases.at)
     .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
-    .int(field.QUERY_BIAS, queryBias);
+    .int(field.QUERY_BIAS, queryBias)
+    .int(field.ROW_SCALE, rowScale)
+    .int(field.ROW_SCALE_BATCH, plan.rowScale && plan.rowScale.length > L ? 4 * L : 0);
   const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);

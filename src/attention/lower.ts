@@ -1,22 +1,10 @@
 // From encodings to one plan, every part of it checked against the call.
 
 import { finite, wrongType, wrongValue } from '../arguments/check.ts';
-import { checkTensor } from '../memory/operands.ts';
-import type { MemoryContext } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
-import { checkLookup } from '../plan/pair-index.ts';
-import {
-  type Bias,
-  type CurveBias,
-  type Encoding,
-  mergePlans,
-  type Normalization,
-  type Place,
-  type Plan,
-  type Rotation,
-  type Shape,
-} from '../plan/plan.ts';
+import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
 import { cacheKey, checkTerm, checkValueTable } from '../plan/relative-terms.ts';
+import { checkBias, checkFactor } from './check-biases.ts';
 import type { AttentionOptions } from './options.ts';
 
 /** Lowers the encodings and checks what came out. */
@@ -36,12 +24,17 @@ export function lower(
     for (const bias of plan.biases ?? []) {
       checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);
     }
+    for (const factor of plan.factors ?? []) checkFactor(where, `${name} (${encoding.name})`, factor, shape);
     for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
     if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
     if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
       throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
     }
-    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable].forEach((part, n) => {
+    const { B, L } = shape;
+    if (plan.rowScale && plan.rowScale.length !== L && plan.rowScale.length !== B * L) {
+      throw wrongValue(where, `${name} (${encoding.name})`, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
+    }
+    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, ...(plan.factors ?? [])].forEach((part, n) => {
       if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
     });
     if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
@@ -65,39 +58,4 @@ function checkNormalization(where: string, name: string, given: Normalization, {
   const fits = (weight: Float32Array | undefined, heads: number): boolean => !weight || weight.length === D || weight.length === heads * D;
   if (!fits(given.queryWeight, H)) throw wrongValue(where, name, `query weights of [D=${D}] or [H=${H}, D=${D}]`, given.queryWeight);
   if (!fits(given.keyWeight, G)) throw wrongValue(where, name, `key weights of [D=${D}] or [G=${G}, D=${D}]`, given.keyWeight);
-}
-
-function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
-  const { B, H, L, S } = shape;
-  if (bias.kind === 'dense') {
-    const { tensor } = bias;
-    checkTensor(where, name, tensor, context);
-    const allowed = [
-      [1, B],
-      [1, H],
-      [1, L],
-      [S, totalKeys],
-    ];
-    if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
-      const width = totalKeys === S ? `S=${S}` : `S=${S}|${totalKeys}`;
-      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, `[${tensor.shape.join(', ')}]`);
-    }
-    return;
-  }
-  if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
-  if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
-  if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
-  if (bias.kind === 'index') {
-    const P = bias.table.length / bias.heads;
-    if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${bias.heads}, P]`, bias.table);
-    checkLookup(where, name, bias.index, 0, P, shape);
-  }
-  if (bias.kind === 'curve') checkCurve(where, name, bias, L);
-}
-
-function checkCurve(where: string, name: string, { heads, factors, units, weights }: CurveBias, L: number): void {
-  if (factors.length !== L) throw wrongValue(where, name, `factors of [L=${L}]`, factors);
-  if (!units.length || units.length % 2) throw wrongValue(where, name, 'units of [U ≥ 1, 2]', units);
-  const U = units.length / 2;
-  if (weights.length !== heads * U) throw wrongValue(where, name, `weights of [heads=${heads}, U=${U}]`, weights);
 }

@@ -1,9 +1,9 @@
 // The plan: the one form to which every scheme lowers, and all that the kernels know. For query i, key j, head h:
 //
-//   s(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] ) + Σ bias(i,j) + mask(i,j)
+//   s(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] ) · Π factor(j−i) + Σ bias(i,j) + mask(i,j)
 //   o(i)   = Σⱼ softmax(s)ᵢⱼ · (vⱼ + A[ρ(i,j)])
 //
-// q̂, k̂ are q and k after an optional rotation; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
+// q̂, k̂ are q and k after an optional rotation; q is then multiplied by a number of its row, if there is one; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
 
 import type { Tensor } from '../memory/tensor.ts';
 
@@ -94,6 +94,8 @@ export interface OffsetBias {
   readonly coefficient?: number;
   /** Multiplies the row: [B, H, L]. */
   readonly gate?: Float32Array;
+  /** First and one past the last query that has it; default all. */
+  readonly queries?: readonly [number, number];
 }
 
 /**
@@ -143,6 +145,25 @@ export interface CurveBias {
   readonly coefficient?: number;
   /** Multiplies the row: [B, H, L]. */
   readonly gate?: Float32Array;
+  /** First and one past the last query that has it; default all. */
+  readonly queries?: readonly [number, number];
+}
+
+/** x_i + y_j, a number of the query and one of the key: forgetting attention. Sums over the whole sequence lose nothing by their length. */
+export interface SumBias {
+  readonly kind: 'sum';
+  /** B, or 1 if all batch rows share. */
+  readonly batch: number;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  /** x: [batch, heads, L]. */
+  readonly rows: Float64Array;
+  /** y: [batch, heads, S]. */
+  readonly columns: Float64Array;
+  /** Multiplies the bias; default 1. */
+  readonly coefficient?: number;
+  /** Multiplies the row: [B, H, L]. */
+  readonly gate?: Float32Array;
 }
 
 /** Anything else: [B|1, H|1, L|1, S] in the engine's memory. */
@@ -151,7 +172,15 @@ export interface DenseBias {
   readonly tensor: Tensor;
 }
 
-export type Bias = OffsetBias | IndexBias | CurveBias | DenseBias;
+export type Bias = OffsetBias | IndexBias | CurveBias | SumBias | DenseBias;
+
+/** w_h[j − i] of standard positions: multiplies the score after the softcap and before the biases. KERPLE's weight kernel. */
+export interface OffsetFactor {
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+  /** Writes the factors of the offsets first … first + count − 1, as in an offset bias. Finite. */
+  fill(out: Float32Array, first: number, count: number): void;
+}
 
 /**
  * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
@@ -197,13 +226,16 @@ export interface Normalization {
   readonly keyWeight?: Float32Array;
 }
 
-/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, bias the query or add values. */
+/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, scale or bias the query, or add values. */
 export interface Plan {
   readonly normalization?: Normalization;
   readonly rotation?: Rotation;
+  /** Multiplies q of each query, after the rotation and before anything is added to it: [L], or [B, L]. */
+  readonly rowScale?: Float32Array;
   /** u: [H, D], added to q in the content score after the rotation. */
   readonly queryBias?: Float32Array;
   readonly terms?: readonly Term[];
+  readonly factors?: readonly OffsetFactor[];
   readonly biases?: readonly Bias[];
   readonly valueTable?: ValueTable;
 }
@@ -234,9 +266,10 @@ export interface Encoding {
 export function mergePlans(where: string, plans: readonly Plan[]): Plan {
   const merged: { -readonly [part in keyof Plan]: Plan[part] } = {
     terms: plans.flatMap((plan) => plan.terms ?? []),
+    factors: plans.flatMap((plan) => plan.factors ?? []),
     biases: plans.flatMap((plan) => plan.biases ?? []),
   };
-  for (const part of ['normalization', 'rotation', 'queryBias', 'valueTable'] as const) {
+  for (const part of ['normalization', 'rotation', 'rowScale', 'queryBias', 'valueTable'] as const) {
     const found = plans.flatMap((plan) => plan[part] ?? []);
     if (found.length > 1) throw new RangeError(`${where}: "encoding" expected at most one ${part}, got ${found.length}`);
     if (found[0]) Object.assign(merged, { [part]: found[0] });

@@ -82,6 +82,8 @@ export const schemes: Readonly<Record<string, Case>> = {
     fire({ weight1: table(16, 32), bias1: table(17, 32), weight2: table(18, H, 32), bias2: table(19, H), c: 0.1, threshold: 100 }),
   ),
   kerple: scheme(({ kerple }) => kerple({ heads: H, kind: 'log', biasP: [1.2, 0.4, 0.1, 2], biasA: [0.5, 0.9, 2, 0.1] })),
+  queryScale: scheme(({ queryScale }) => queryScale({ kind: 'steps', interval: 50, factor: 0.4, start: 1 })),
+  forgetting: scheme(({ forgetting }) => forgetting({ heads: H, logGates: table(40, H, L).map((x) => -Math.abs(x)) })),
   layoutLMv3: scheme(({ layoutLMv3 }) =>
     layoutLMv3({
       heads: H,

@@ -169,7 +169,9 @@ describe('shifted windows', () => {
   test('a batch that is no number of images is refused', async () => {
     const encoding = swin({ windowSize: 2, table: new Float32Array(9 * H), shifted: { imageSize: 4 as never } });
     const sizes = sizesOf(4, 4, 3);
-    await expect(attend(engine, draw(sizes, 1), sizes, { encoding })).rejects.toThrow(/^swin: "batch" expected a multiple of 4 windows, got B=3: imageSize \[4, 4\] holds 4$/);
+    await expect(attend(engine, draw(sizes, 1), sizes, { encoding })).rejects.toThrow(
+      /^swin: "batch" expected a multiple of 4 windows, got B=3: imageSize \[4, 4\] holds 4$/,
+    );
   });
 });
 

@@ -33,11 +33,24 @@ export interface ReferenceOptions {
   readonly softcap?: number;
   /** Query i stands at i + S − L, key j at j. */
   readonly rotate?: Turn;
+  /** Multiplies q, after the rotation. */
+  readonly queryScale?: (at: { readonly b: number; readonly i: number }) => number;
+  /** Multiplies the score after the softcap. */
+  readonly factor?: (at: Point) => number;
+  /** Contextual positions: the keys from j to the last visible one, each counted by the gate σ(score), choose a row of a table that meets q. */
+  readonly context?: ContextTable;
   /** Added after the softcap. */
   readonly bias?: (at: Point) => number;
   readonly visible?: (at: Point) => boolean;
   /** [H]: an extra logit in the denominator. */
   readonly sinks?: ArrayLike<number>;
+}
+
+/** E: [heads, rows, D], heads 1 or H. */
+export interface ContextTable {
+  readonly table: ArrayLike<number>;
+  readonly heads: number;
+  readonly rows: number;
 }
 
 /** q [B, H, L, D], k [B, G, S, D], v [B, G, S, E]. */
@@ -69,9 +82,30 @@ function dot(x: readonly number[], y: readonly number[], round: Round): number {
   return sum;
 }
 
+/** What contextual positions add to the scores of a row's visible keys: e(p) by interpolation, p = min(Σ gates from the key on, rows − 1). */
+function contextual(
+  query: readonly number[],
+  scores: readonly number[],
+  h: number,
+  { table, heads, rows }: ContextTable,
+  round: Round,
+): number[] {
+  const D = query.length;
+  const logits = Array.from({ length: rows }, (_, r) => dot(query, rowOf(table, (heads === 1 ? 0 : h) * rows + r, D), round));
+  const out = new Array<number>(scores.length);
+  let sum = 0;
+  for (let n = scores.length - 1; n >= 0; n--) {
+    sum = round(sum + round(1 / round(1 + round(Math.exp(-at(scores, n))))));
+    const p = Math.min(sum, rows - 1);
+    const w = round(p - Math.floor(p));
+    out[n] = round(round(at(logits, Math.ceil(p)) * w) + round(at(logits, Math.floor(p)) * round(1 - w)));
+  }
+  return out;
+}
+
 export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceOptions = {}, round: Round = (x) => x): Reference {
   const { B, H, G, L, S, D, E } = sizes;
-  const { softcap, rotate = (row) => row, bias, visible = () => true, sinks } = options;
+  const { softcap, rotate = (row) => row, bias, factor, context, queryScale, visible = () => true, sinks } = options;
   const scale = round(options.scale ?? 1 / Math.sqrt(D));
   const out = new Float64Array(B * H * L * E);
   const lse = new Float64Array(B * H * L);
@@ -82,17 +116,23 @@ export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceO
       const g = Math.floor(h / (H / G));
       for (let i = 0; i < L; i++) {
         const r = (b * H + h) * L + i;
-        const query = rotate(rowOf(q, r, D), i + S - L, round);
+        const scaled = (row: number[]): number[] => (queryScale ? row.map((x) => round(x * round(queryScale({ b, i })))) : row);
+        const query = scaled(rotate(rowOf(q, r, D), i + S - L, round));
         const seen: number[] = [];
         const scores: number[] = [];
         for (let j = 0; j < S; j++) {
           if (!visible({ b, h, i, j })) continue;
           let s = round(scale * dot(query, keys[(b * G + g) * S + j] as number[], round));
           if (softcap !== undefined) s = round(softcap * round(Math.tanh(round(s / softcap))));
-          if (bias) s = round(s + round(bias({ b, h, i, j })));
+          if (factor) s = round(s * round(factor({ b, h, i, j })));
           seen.push(j);
           scores.push(s);
         }
+        const added = context && contextual(scaled(rowOf(q, r, D)), scores, h, context, round);
+        seen.forEach((j, n) => {
+          if (added) scores[n] = round(at(scores, n) + at(added, n));
+          if (bias) scores[n] = round(at(scores, n) + round(bias({ b, h, i, j })));
+        });
         count += seen.length;
         const sink = sinks ? round(at(sinks, h)) : Number.NEGATIVE_INFINITY;
         const top = scores.reduce((most, s) => Math.max(most, s), sink);

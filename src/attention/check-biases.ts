@@ -1,0 +1,59 @@
+// Checks of a plan's biases and factors against the call.
+
+import { finite, wrongValue } from '../arguments/check.ts';
+import { checkTensor } from '../memory/operands.ts';
+import type { MemoryContext } from '../memory/tensor.ts';
+import { checkLookup } from '../plan/pair-index.ts';
+import type { Bias, CurveBias, OffsetFactor, Place, Shape, SumBias } from '../plan/plan.ts';
+
+/** @throws TypeError, RangeError if a bias does not fit the call */
+export function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
+  const { B, H, L, S } = shape;
+  if (bias.kind === 'dense') {
+    const { tensor } = bias;
+    checkTensor(where, name, tensor, context);
+    const allowed = [
+      [1, B],
+      [1, H],
+      [1, L],
+      [S, totalKeys],
+    ];
+    if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
+      const width = totalKeys === S ? `S=${S}` : `S=${S}|${totalKeys}`;
+      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, `[${tensor.shape.join(', ')}]`);
+    }
+    return;
+  }
+  if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
+  if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
+  if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
+  if (bias.kind === 'index') {
+    const P = bias.table.length / bias.heads;
+    if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${bias.heads}, P]`, bias.table);
+    checkLookup(where, name, bias.index, 0, P, shape);
+  }
+  if (bias.kind === 'curve') checkCurve(where, name, bias, L);
+  if (bias.kind === 'sum') checkSum(where, name, bias, shape);
+}
+
+function checkCurve(where: string, name: string, { heads, factors, units, weights }: CurveBias, L: number): void {
+  if (factors.length !== L) throw wrongValue(where, name, `factors of [L=${L}]`, factors);
+  if (!units.length || units.length % 2) throw wrongValue(where, name, 'units of [U ≥ 1, 2]', units);
+  const U = units.length / 2;
+  if (weights.length !== heads * U) throw wrongValue(where, name, `weights of [heads=${heads}, U=${U}]`, weights);
+}
+
+function checkSum(where: string, name: string, { batch, heads, rows, columns }: SumBias, { B, L, S }: Shape): void {
+  if (batch !== 1 && batch !== B) throw wrongValue(where, name, `batch 1 or B=${B}`, batch);
+  if (rows.length !== batch * heads * L) throw wrongValue(where, name, `rows of [${batch}, ${heads}, L=${L}]`, rows);
+  if (columns.length !== batch * heads * S) throw wrongValue(where, name, `columns of [${batch}, ${heads}, S=${S}]`, columns);
+  for (const list of [rows, columns]) {
+    const bad = list.find((x) => !Number.isFinite(x));
+    if (bad !== undefined) throw wrongValue(where, name, 'finite rows and columns', bad);
+  }
+}
+
+/** @throws RangeError if a factor does not fit the call */
+export function checkFactor(where: string, name: string, { heads }: OffsetFactor, { H }: Shape): void {
+  if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
+}
