@@ -1,13 +1,15 @@
 // Attention of ONNX, opsets 23, 24 and 25.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { byHeads, concatenated, resultByHeads } from './heads.ts';
+import { checkEngine, flag, inNamesOf, softcapOf } from './attributes.ts';
+import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
 import { type Bounds, boundsMask, fullMask } from './masks.ts';
 import { biasScores, rawScores } from './scores.ts';
-import { checkAttributes, checkInputs, describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, Workspace } from './values.ts';
+import { checkOperands, checkPair, checkShape } from './shapes.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
 
 /** Inputs of `Attention`, by their names. */
 export interface OnnxAttentionInputs<T extends OnnxInput = OnnxInput> {
@@ -17,27 +19,35 @@ export interface OnnxAttentionInputs<T extends OnnxInput = OnnxInput> {
   readonly K: OnnxInput;
   /** [B, G, S, E], or [B, S, G·E]. */
   readonly V: OnnxInput;
-  /** bool (true is visible) or float (added): [S], [L, S], [H, L, S] or [B, H, L, S], any dimension but the last may be 1. */
+  /**
+   * bool (true is visible) or float (added): [S], [L, S], [H, L, S] or [B, H, L, S], any dimension but the last may be 1. The last may be
+   * shorter from opset 24 on, which hides the keys beyond; in opset 23 it may be 1.
+   */
   readonly attn_mask?: OnnxInput;
   /** [B, G, P, D]. */
   readonly past_key?: OnnxInput;
   /** [B, G, P, E]. */
   readonly past_value?: OnnxInput;
-  /** int64 [B]: keys that count in each batch row. From opset 24 on; not with past_key. */
+  /** int64 [B], 0 to S: keys that count in each batch row. From opset 24 on; not with past_key. */
   readonly nonpad_kv_seqlen?: OnnxInput;
 }
 
 /** Attributes of `Attention`, by their names. */
 export interface OnnxAttentionAttributes {
+  /** 0 (default) or 1. */
   readonly is_causal?: number;
+  /** At least 0: the operator takes its root. Default 1/√D. */
   readonly scale?: number;
+  /** At least 0; 0 (default) for none. */
   readonly softcap?: number;
-  /** Accepted and without effect: the softmax is f32 whatever it says. */
+  /** 1, 10, 11 or 16. Without effect: the softmax is f32 whatever it says. */
   readonly softmax_precision?: number;
+  /** 0 (default) to 3. */
   readonly qk_matmul_output_mode?: number;
+  /** Both are needed for Q, K and V of 3 dimensions. */
   readonly q_num_heads?: number;
   readonly kv_num_heads?: number;
-  /** From opset 25 on. */
+  /** From opset 25 on. −1 (default): not bounded. */
   readonly left_window_size?: number;
   readonly right_window_size?: number;
 }
@@ -55,6 +65,10 @@ type OutputName = keyof OnnxAttentionOutputs<never>;
 const INPUTS = ['Q', 'K', 'V', 'attn_mask', 'past_key', 'past_value', 'nonpad_kv_seqlen'];
 const ATTRIBUTES = ['is_causal', 'scale', 'softcap', 'softmax_precision', 'qk_matmul_output_mode', 'q_num_heads', 'kv_num_heads'];
 const WINDOWS = ['left_window_size', 'right_window_size'];
+/** FLOAT, FLOAT16, DOUBLE and BFLOAT16 of ONNX's element types. */
+const PRECISIONS = [1, 10, 11, 16];
+/** What the engine calls Attention's inputs. */
+const NAMES = { q: 'Q', k: 'K', v: 'V', mask: 'attn_mask' };
 const OUTPUTS: readonly OutputName[] = ['Y', 'present_key', 'present_value', 'qk_matmul_output'];
 
 /**
@@ -86,14 +100,16 @@ export async function onnxAttention<T extends OnnxInput>(
   outputs?: readonly OutputName[],
 ): Promise<OnnxAttentionOutputs<T>> {
   const where = 'onnxAttention';
+  checkEngine(where, engine);
   integer(where, 'opset', opset, 23, 25);
-  checkInputs(where, inputs, INPUTS);
-  checkAttributes(where, attributes, opset < 25 ? ATTRIBUTES : [...ATTRIBUTES, ...WINDOWS]);
-  const wanted = outputs ?? (isGiven(inputs.past_key) ? OUTPUTS.slice(0, 3) : OUTPUTS.slice(0, 1));
+  const given = options<OnnxAttentionInputs<T>>(where, inputs, INPUTS, 'inputs');
+  const how = options<OnnxAttentionAttributes>(where, attributes, opset < 25 ? ATTRIBUTES : [...ATTRIBUTES, ...WINDOWS], 'attributes');
+  const wanted = outputs ?? (isGiven(given.past_key) ? OUTPUTS.slice(0, 3) : OUTPUTS.slice(0, 1));
+  if (!Array.isArray(wanted)) throw wrongType(where, 'outputs', 'an array of names', wanted);
   for (const name of wanted) if (!OUTPUTS.includes(name)) throw wrongValue(where, 'outputs', OUTPUTS.join(', '), name);
   const work = new Workspace(engine, where);
   try {
-    return await run(work, inputs, attributes, opset, wanted);
+    return await inNamesOf(where, NAMES, () => run(work, given, how, opset, wanted));
   } finally {
     work.release();
   }
@@ -107,38 +123,31 @@ async function run<T extends OnnxInput>(
   wanted: readonly OutputName[],
 ): Promise<OnnxAttentionOutputs<T>> {
   const { engine, where } = work;
-  const { past_key, past_value, nonpad_kv_seqlen, attn_mask } = inputs;
+  const { attn_mask } = inputs;
   const mode = integer(where, 'qk_matmul_output_mode', attributes.qk_matmul_output_mode ?? 0, 0, 3);
-  integer(where, 'softmax_precision', attributes.softmax_precision ?? 1, 0, 32);
+  const scoring = scoringOf(where, attributes);
   checkCaches(where, inputs, opset);
-  for (const name of ['Q', 'K', 'V'] as const) describeInput(where, name, inputs[name], FLOATS);
-  const flat = describeInput(where, 'Q', inputs.Q, FLOATS).dims.length === 3;
-  const q = byHeads(work, 'Q', work.tensor('Q', inputs.Q), attributes.q_num_heads);
-  let k = byHeads(work, 'K', work.tensor('K', inputs.K), attributes.kv_num_heads);
-  let v = byHeads(work, 'V', work.tensor('V', inputs.V), attributes.kv_num_heads);
-  const past = isGiven(past_key) ? work.tensor('past_key', past_key) : undefined;
-  if (past) {
-    k = concatenated(work, 'past_key', past, k);
-    v = concatenated(work, 'past_value', work.tensor('past_value', past_value), v);
-  }
-  const [B, H, L] = q.shape as [number, number, number];
+  const [q, freshK, freshV] = operands(work, inputs, attributes);
+  const past = pastOf(work, inputs, [freshK, freshV]);
+  const [k, v] = past ? [concatenated(work, past[0], freshK), concatenated(work, past[1], freshV)] : [freshK, freshV];
+  const [B, H, L] = q.shape as [number, number, number, number];
   const S = k.shape[2] as number;
-  const lengths = isGiven(nonpad_kv_seqlen) ? work.integers('nonpad_kv_seqlen', nonpad_kv_seqlen) : undefined;
-  if (lengths && lengths.length !== B) throw wrongValue(where, 'nonpad_kv_seqlen', `B=${B} lengths`, `${lengths.length}`);
+  const lengths = lengthsOf(work, inputs.nonpad_kv_seqlen, B, S);
+  const side = (name: 'left_window_size' | 'right_window_size'): number => integer(where, name, attributes[name] ?? -1, -1);
   const bounds: Bounds = {
-    causal: Boolean(attributes.is_causal),
-    left: integer(where, 'left_window_size', attributes.left_window_size ?? -1, -1),
-    right: integer(where, 'right_window_size', attributes.right_window_size ?? -1, -1),
-    offset: lengths ? lengths.map((n) => n - L) : past ? (past.shape[2] as number) : 0,
+    causal: flag(where, 'is_causal', attributes.is_causal),
+    left: side('left_window_size'),
+    right: side('right_window_size'),
+    offset: lengths ? lengths.map((n) => n - L) : past ? (past[0].shape[2] as number) : 0,
     ...(lengths && { lengths }),
   };
-  const mask = isGiven(attn_mask) ? fullMask(work, work.tensor('attn_mask', attn_mask, ['bool', ...FLOATS]), S, opset === 23) : undefined;
+  const least = Math.max(0, ...(lengths ?? []));
+  const mask = isGiven(attn_mask)
+    ? fullMask(work, work.tensor('attn_mask', attn_mask, ['bool', ...FLOATS]), [B, H, L, S], { opset, least })
+    : undefined;
   const bound = boundsMask(bounds);
-  const scoring = {
-    ...(attributes.scale !== undefined && { scale: attributes.scale }),
-    ...(attributes.softcap && { softcap: attributes.softcap }),
-  };
   const options: AttentionOptions = { ...scoring, mask: [...(mask ? [mask] : []), ...(bound ? [bound] : [])] };
+  const flat = describeInput(where, 'Q', inputs.Q, FLOATS).dims.length === 3;
   const { whole, view } = resultByHeads(work, [B, H, L, v.shape[3] as number], flat, q.dtype);
   await engine.attention(q, k, v, { ...options, out: view });
   const result: { -readonly [name in OutputName]?: OnnxOutput<T> } = { Y: work.output(whole, inputs.Q) };
@@ -155,13 +164,48 @@ async function run<T extends OnnxInput>(
   return result as OnnxAttentionOutputs<T>;
 }
 
-function checkCaches(where: string, { past_key, past_value, nonpad_kv_seqlen }: OnnxAttentionInputs, opset: number): void {
-  if (isGiven(past_key) !== isGiven(past_value)) {
-    throw wrongType(where, isGiven(past_key) ? 'past_value' : 'past_key', 'a tensor beside the other of the past', undefined);
-  }
-  if (!isGiven(nonpad_kv_seqlen)) return;
+/** scale and softcap as options of a call. */
+function scoringOf(where: string, attributes: OnnxAttentionAttributes): Pick<AttentionOptions, 'scale' | 'softcap'> {
+  const { scale, softmax_precision } = attributes;
+  if (isGiven(softmax_precision) && !PRECISIONS.includes(softmax_precision))
+    throw wrongValue(where, 'softmax_precision', PRECISIONS.join(', '), softmax_precision);
+  if (isGiven(scale) && finite(where, 'scale', scale) < 0) throw wrongValue(where, 'scale', 'a finite number ≥ 0', scale);
+  const softcap = softcapOf(where, attributes.softcap);
+  return { ...(isGiven(scale) && { scale }), ...(softcap && { softcap }) };
+}
+
+/** Q, K and V by heads. */
+function operands(work: Workspace, inputs: OnnxAttentionInputs, attributes: OnnxAttentionAttributes): [Tensor, Tensor, Tensor] {
+  const { where } = work;
+  const rank = describeInput(where, 'Q', inputs.Q, FLOATS).dims.length;
+  const tensor = (name: 'Q' | 'K' | 'V'): Tensor => {
+    const { dims } = describeInput(where, name, inputs[name], FLOATS);
+    if (name !== 'Q' && dims.length !== rank) throw wrongValue(where, name, `${rank} dimensions, as Q has`, shown(dims));
+    const attribute = name === 'Q' ? 'q_num_heads' : 'kv_num_heads';
+    return byHeads(work, name, work.tensor(name, inputs[name]), attribute, attributes[attribute]);
+  };
+  const [q, k, v] = [tensor('Q'), tensor('K'), tensor('V')];
+  checkOperands(where, { q: 'Q', k: 'K', v: 'V' }, q.shape, k.shape, v.shape);
+  return [q, k, v];
+}
+
+/** Keys that count in each batch row; undefined without nonpad_kv_seqlen. */
+function lengthsOf(work: Workspace, given: OnnxInput, B: number, S: number): number[] | undefined {
+  if (!isGiven(given)) return undefined;
+  const { where } = work;
+  checkShape(where, 'nonpad_kv_seqlen', describeInput(where, 'nonpad_kv_seqlen', given, ['int64', 'int32']).dims, [B], `[B=${B}]`);
+  const lengths = work.integers('nonpad_kv_seqlen', given);
+  lengths.forEach((n, b) => {
+    integer(where, `nonpad_kv_seqlen[${b}]`, n, 0, S);
+  });
+  return lengths;
+}
+
+function checkCaches(where: string, inputs: OnnxAttentionInputs, opset: number): void {
+  checkPair(where, inputs, PAST);
+  if (!isGiven(inputs.nonpad_kv_seqlen)) return;
   if (opset < 24) throw wrongValue(where, 'nonpad_kv_seqlen', 'nothing before opset 24', 'a tensor');
-  if (isGiven(past_key)) throw wrongValue(where, 'nonpad_kv_seqlen', 'nothing beside past_key', 'a tensor');
+  if (isGiven(inputs.past_key)) throw wrongValue(where, 'nonpad_kv_seqlen', 'nothing beside past_key', 'a tensor');
 }
 
 /** What the scores are made of. */

@@ -1,22 +1,13 @@
 // MultiHeadAttention of com.microsoft.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { byHeads, concatenated, resultByHeads } from './heads.ts';
-import { boundsMask } from './masks.ts';
-import {
-  checkAttributes,
-  checkInputs,
-  describeInput,
-  FLOATS,
-  isGiven,
-  type OnnxInput,
-  type OnnxOutput,
-  shown,
-  unsupported,
-  Workspace,
-} from './values.ts';
+import { checkEngine, flag, headCount, inNamesOf, scaleOf, unsupported } from './attributes.ts';
+import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
+import { attentionBias, boundsMask } from './masks.ts';
+import { checkOperands, checkPair, checkShape, fits } from './shapes.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
 
 /** Inputs of `MultiHeadAttention`, by their names. */
 export interface MultiHeadAttentionInputs<T extends OnnxInput = OnnxInput> {
@@ -28,7 +19,7 @@ export interface MultiHeadAttentionInputs<T extends OnnxInput = OnnxInput> {
   readonly value: OnnxInput;
   /** [H·D + H·D + H·E]: added to query, key and value of 3 dimensions. */
   readonly bias?: OnnxInput;
-  /** int32: [B] lengths; or 1 for a visible key, [B, T] or [B, L, T], T the keys with the past. */
+  /** int32: [B] lengths, 0 to T; or > 0 for a visible key, [B, T] or [B, L, T], T the keys with the past. */
   readonly key_padding_mask?: OnnxInput;
   /** [1|B, 1|H, L, T], added. */
   readonly attention_bias?: OnnxInput;
@@ -42,7 +33,7 @@ export interface MultiHeadAttentionAttributes {
   readonly num_heads: number;
   /** Default (and 0) 1/√D. */
   readonly scale?: number;
-  /** 1: key j is visible to query i when j ≤ i + P. */
+  /** 1: key j is visible to query i when j ≤ i + P. Default 0. */
   readonly unidirectional?: number;
   /** −1000 or less: hidden keys are hidden, whatever it is. */
   readonly mask_filter_value?: number;
@@ -58,23 +49,27 @@ export interface MultiHeadAttentionOutputs<T> {
 }
 
 const INPUTS = ['query', 'key', 'value', 'bias', 'key_padding_mask', 'attention_bias', 'past_key', 'past_value'];
+const ATTRIBUTES = ['num_heads', 'scale', 'unidirectional', 'mask_filter_value'];
 const FOREIGN_INPUTS = ['past_sequence_length', 'cache_indirection'];
+/** What the engine calls its inputs. */
+const NAMES = { q: 'query', k: 'key', v: 'value', mask: 'attention_bias' };
+type Operand = 'query' | 'key' | 'value';
 
 /** The tensor plus its part of the bias, as one of `heads`. */
-function biased(work: Workspace, name: string, input: OnnxInput, heads: number, bias: Float32Array | undefined): Tensor {
+function biased(work: Workspace, name: Operand, input: OnnxInput, heads: number, bias: Float32Array | undefined): Tensor {
   const tensor = work.tensor(name, input);
-  if (!bias || tensor.shape.length !== 3) return byHeads(work, name, tensor, heads);
+  if (!bias || tensor.shape.length !== 3) return byHeads(work, name, tensor, 'num_heads', heads);
   const values = tensor.toArray();
   for (let n = 0; n < values.length; n++) values[n] = (values[n] as number) + (bias[n % bias.length] as number);
-  return byHeads(work, name, work.own(work.engine.tensor(tensor.shape, values, tensor.dtype)), heads);
+  return byHeads(work, name, work.own(work.engine.tensor(tensor.shape, values, tensor.dtype)), 'num_heads', heads);
 }
 
 /** The bias in its three parts. */
 function biasParts(work: Workspace, bias: OnnxInput, hidden: readonly number[]): (Float32Array | undefined)[] {
   if (!isGiven(bias)) return [];
-  const all = work.numbers('bias', bias);
   const total = hidden.reduce((sum, n) => sum + n, 0);
-  if (all.length !== total) throw wrongValue(work.where, 'bias', `${hidden.join(' + ')} numbers`, `${all.length}`);
+  checkShape(work.where, 'bias', describeInput(work.where, 'bias', bias, FLOATS).dims, [total], `[${hidden.join(' + ')}]`);
+  const all = work.numbers('bias', bias);
   let at = 0;
   return hidden.map((n) => {
     at += n;
@@ -82,29 +77,35 @@ function biasParts(work: Workspace, bias: OnnxInput, hidden: readonly number[]):
   });
 }
 
+/** query, key and value by heads, with their bias. */
+function operands(work: Workspace, inputs: MultiHeadAttentionInputs, H: number): [Tensor, Tensor, Tensor] {
+  const { where } = work;
+  const names = ['query', 'key', 'value'] as const;
+  const shapes = names.map((name) => describeInput(where, name, inputs[name], FLOATS).dims) as [number[], number[], number[]];
+  const [query, key, value] = shapes;
+  if (query.length !== 3) throw wrongValue(where, 'query', 'shape [B, L, H·D]', shown(query), 'packed QKV is not supported');
+  if (key.length !== 3 && key.length !== 4)
+    throw wrongValue(where, 'key', 'shape [B, S, H·D] or [B, H, S, D]', shown(key), 'packed KV is not supported');
+  if (value.length !== key.length) throw wrongValue(where, 'value', `${key.length} dimensions, as key has`, shown(value));
+  const hidden = shapes.map((dims) => (dims.length === 4 ? (dims[1] as number) * (dims[3] as number) : (dims[2] as number)));
+  const parts = biasParts(work, inputs.bias, hidden);
+  const [q, k, v] = names.map((name, n) => biased(work, name, inputs[name], H, parts[n])) as [Tensor, Tensor, Tensor];
+  checkOperands(where, { q: 'query', k: 'key', v: 'value' }, q.shape, k.shape, v.shape);
+  return [q, k, v];
+}
+
 /** The padding as lengths or as a boolean tensor. */
 function padding(work: Workspace, given: OnnxInput, B: number, L: number, T: number): { lengths?: number[]; mask?: Tensor } {
   if (!isGiven(given)) return {};
   const { where } = work;
-  const { dims } = describeInput(where, 'key_padding_mask', given, ['int32']);
-  const numbers = work.integers('key_padding_mask', given);
-  const flags = (shape: number[]): { mask: Tensor } => ({
-    mask: work.make(
-      shape,
-      Int8Array.from(numbers, (x) => (x ? 1 : 0)),
-      'bool',
-    ),
-  });
-  if (shown(dims) === shown([B])) return { lengths: numbers };
-  if (shown(dims) === shown([B, T])) return flags([B, 1, 1, T]);
-  if (shown(dims) === shown([B, L, T])) return flags([B, 1, L, T]);
-  throw wrongValue(
-    where,
-    'key_padding_mask',
-    `shape [B=${B}], [B, T=${T}] or [B, L=${L}, T]`,
-    shown(dims),
-    'packed lengths [3B + 2] are not supported',
-  );
+  const name = 'key_padding_mask';
+  const { dims } = describeInput(where, name, given, ['int32']);
+  const shape = fits(dims, [B, T]) ? [B, 1, 1, T] : fits(dims, [B, L, T]) ? [B, 1, L, T] : undefined;
+  if (!shape) checkShape(where, name, dims, [B], `[B=${B}], [B, T=${T}] or [B, L=${L}, T]; packed lengths [3B + 2] are not supported`);
+  const numbers = work.integers(name, given);
+  if (!shape) return { lengths: numbers.map((n, b) => integer(where, `${name}[${b}]`, n, 0, T)) };
+  const visible = Int8Array.from(numbers, (x) => (x > 0 ? 1 : 0));
+  return { mask: work.make(shape, visible, 'bool') };
 }
 
 /**
@@ -132,20 +133,21 @@ export async function multiHeadAttention<T extends OnnxInput>(
   attributes: MultiHeadAttentionAttributes,
 ): Promise<MultiHeadAttentionOutputs<T>> {
   const where = 'multiHeadAttention';
-  checkInputs(where, inputs, [...INPUTS, ...FOREIGN_INPUTS]);
-  checkAttributes(where, attributes, ['num_heads', 'scale', 'unidirectional', 'mask_filter_value']);
+  checkEngine(where, engine);
+  const given = options<MultiHeadAttentionInputs<T>>(where, inputs, [...INPUTS, ...FOREIGN_INPUTS], 'inputs');
+  const how = options<MultiHeadAttentionAttributes>(where, attributes, ATTRIBUTES, 'attributes');
   for (const name of FOREIGN_INPUTS) {
-    if (isGiven((inputs as unknown as Record<string, unknown>)[name]))
+    if (isGiven((given as unknown as Record<string, unknown>)[name]))
       throw unsupported(where, name, 'a tensor', 'beams and shared buffers are not');
   }
   for (const name of ['key', 'value'] as const) {
-    if (!isGiven(inputs[name])) throw wrongType(where, name, 'a tensor: packed QKV and KV are not supported', inputs[name]);
+    if (!isGiven(given[name])) throw wrongType(where, name, 'a tensor: packed QKV and KV are not supported', given[name]);
   }
-  if ((attributes.mask_filter_value ?? -10000) > -1000)
-    throw unsupported(where, 'mask_filter_value', attributes.mask_filter_value, 'masks hide');
+  const filter = finite(where, 'mask_filter_value', how.mask_filter_value ?? -10000);
+  if (filter > -1000) throw unsupported(where, 'mask_filter_value', filter, 'masks hide');
   const work = new Workspace(engine, where);
   try {
-    return await run(work, inputs, attributes);
+    return await inNamesOf(where, NAMES, () => run(work, given, how));
   } finally {
     work.release();
   }
@@ -157,38 +159,28 @@ async function run<T extends OnnxInput>(
   attributes: MultiHeadAttentionAttributes,
 ): Promise<MultiHeadAttentionOutputs<T>> {
   const { engine, where } = work;
-  const H = integer(where, 'num_heads', attributes.num_heads, 1, 65536);
-  const { query, key, value, past_key, past_value, attention_bias } = inputs;
-  const widthOf = (name: string, input: OnnxInput): number => {
-    const { dims } = describeInput(where, name, input, FLOATS);
-    return dims.length === 4 ? H * (dims[3] as number) : (dims[2] ?? 0);
-  };
-  if (describeInput(where, 'query', query, FLOATS).dims.length !== 3)
-    throw unsupported(where, 'query', 'another shape', 'it is [B, L, H·D]');
-  const parts = biasParts(work, inputs.bias, [widthOf('query', query), widthOf('key', key), widthOf('value', value)]);
-  const q = biased(work, 'query', query, H, parts[0]);
-  let k = biased(work, 'key', key, H, parts[1]);
-  let v = biased(work, 'value', value, H, parts[2]);
-  if (isGiven(past_key) !== isGiven(past_value)) throw wrongType(where, 'past_value', 'a tensor beside past_key', undefined);
-  const past = isGiven(past_key) ? work.tensor('past_key', past_key) : undefined;
-  if (past) {
-    k = concatenated(work, 'past_key', past, k);
-    v = concatenated(work, 'past_value', work.tensor('past_value', past_value), v);
-  }
+  const H = headCount(where, 'num_heads', attributes.num_heads);
+  const causal = flag(where, 'unidirectional', attributes.unidirectional);
+  checkPair(where, inputs, PAST);
+  const [q, freshK, freshV] = operands(work, inputs, H);
+  const past = pastOf(work, inputs, [freshK, freshV]);
+  const [k, v] = past ? [concatenated(work, past[0], freshK), concatenated(work, past[1], freshV)] : [freshK, freshV];
   const [B, , L, D] = q.shape as [number, number, number, number];
-  const { lengths, mask } = padding(work, inputs.key_padding_mask, B, L, k.shape[2] as number);
-  const offset = past?.shape[2] ?? 0;
-  const bound = boundsMask({ causal: Boolean(attributes.unidirectional), left: -1, right: -1, offset, ...(lengths && { lengths }) });
-  const bias = isGiven(attention_bias) ? work.tensor('attention_bias', attention_bias) : undefined;
+  const T = k.shape[2] as number;
+  const scale = scaleOf(where, attributes.scale, D);
+  const { lengths, mask } = padding(work, inputs.key_padding_mask, B, L, T);
+  const offset = past?.[0].shape[2] ?? 0;
+  const bound = boundsMask({ causal, left: -1, right: -1, offset, ...(lengths && { lengths }) });
+  const bias = attentionBias(work, inputs.attention_bias, [B, H, L, T]);
   const { whole, view } = resultByHeads(work, [B, H, L, v.shape[3] as number], true, q.dtype);
   await engine.attention(q, k, v, {
     mask: [...(bias ? [bias] : []), ...(mask ? [mask] : []), ...(bound ? [bound] : [])],
-    scale: attributes.scale || 1 / Math.sqrt(D),
+    scale,
     out: view,
   });
   const present = (tensor: Tensor): OnnxOutput<T> => {
     const own = past ? tensor : work.own(engine.tensor(tensor.shape, tensor.toArray(), tensor.dtype));
-    return work.output(own, query);
+    return work.output(own, inputs.query);
   };
-  return { output: work.output(whole, query), present_key: present(k), present_value: present(v) };
+  return { output: work.output(whole, inputs.query), present_key: present(k), present_value: present(v) };
 }

@@ -1,11 +1,16 @@
 // RotaryEmbedding, of ONNX and of com.microsoft: rotations by tables that are given.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { checkEngine, flag, inNamesOf, unsupported } from './attributes.ts';
 import { byHeads, resultByHeads } from './heads.ts';
-import { checkAttributes, checkInputs, isGiven, type OnnxInput, type OnnxOutput, shown, unsupported, Workspace } from './values.ts';
+import { checkShape, fits } from './shapes.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
+
+const CACHES = ['cos_cache', 'sin_cache'];
+const ATTRIBUTES = ['interleaved', 'num_heads', 'rotary_embedding_dim'];
 
 /** Inputs of ONNX `RotaryEmbedding`. */
 export interface OnnxRotaryInputs<T extends OnnxInput = OnnxInput> {
@@ -22,7 +27,7 @@ export interface OnnxRotaryInputs<T extends OnnxInput = OnnxInput> {
 export interface OnnxRotaryAttributes {
   /** 1: pairs of neighbours (2i, 2i + 1); 0: halves (i, i + R/2). */
   readonly interleaved?: number;
-  /** Needed for X of 3 dimensions. */
+  /** Needed for X of 3 dimensions; 0 (default) is what X says. */
   readonly num_heads?: number;
   /** R: channels that turn, the first ones; 0 (default) is all. */
   readonly rotary_embedding_dim?: number;
@@ -96,36 +101,43 @@ export async function turn(work: Workspace, x: Tensor, rows: RotaryRows, to: Ten
   if (x.size) await work.engine.rotate(x, givenRotation(rows), { out: to });
 }
 
-function widthOf(where: string, given: number | undefined, D: number): number {
+function widthOf(where: string, given: number | null | undefined, D: number): number {
   const dim = integer(where, 'rotary_embedding_dim', given ?? 0, 0) || D;
-  if (dim % 2 || dim > D) throw wrongValue(where, 'rotary_embedding_dim', `an even number of at most D=${D}`, dim);
+  if (dim % 2 || dim > D || !dim) throw wrongValue(where, 'rotary_embedding_dim', `an even number of at most D=${D}`, dim);
   return dim;
 }
 
 /** The rows' places in the caches: `rows` of them for each batch row, or for all. */
 type Places = (work: Workspace, cos: Tensor, B: number, L: number) => { readonly rows: ArrayLike<number>; readonly batched: boolean };
 
+/** The tensor to turn, and its name. */
+interface Subject<T> {
+  readonly name: string;
+  readonly x: T;
+}
+
 async function rotary<T extends OnnxInput>(
-  engine: Engine,
-  where: string,
-  name: string,
-  x: T,
+  work: Workspace,
+  { name, x }: Subject<T>,
   tables: readonly [OnnxInput, OnnxInput],
   attributes: OnnxRotaryAttributes,
   places: Places,
 ): Promise<OnnxOutput<T>> {
-  const work = new Workspace(engine, where);
+  const { where } = work;
   try {
-    const tensor = work.tensor(name, x);
-    const given = byHeads(work, name, tensor, attributes.num_heads || undefined);
-    const [B, H, L, D] = given.shape as [number, number, number, number];
-    const dim = widthOf(where, attributes.rotary_embedding_dim, D);
-    const { cos, sin } = caches(work, ...tables, dim);
-    const { rows, batched } = places(work, cos, B, L);
-    const table = gatherRows(where, 'position_ids', cos, sin, rows);
-    const { whole, view } = resultByHeads(work, [B, H, L, D], tensor.shape.length === 3, tensor.dtype);
-    await turn(work, given, { table, batched, dim, interleaved: Boolean(attributes.interleaved) }, view);
-    return work.output(whole, x);
+    return await inNamesOf(where, { x: name }, async () => {
+      const interleaved = flag(where, 'interleaved', attributes.interleaved);
+      const tensor = work.tensor(name, x);
+      const given = byHeads(work, name, tensor, 'num_heads', attributes.num_heads === 0 ? undefined : attributes.num_heads);
+      const [B, H, L, D] = given.shape as [number, number, number, number];
+      const dim = widthOf(where, attributes.rotary_embedding_dim, D);
+      const { cos, sin } = caches(work, ...tables, dim);
+      const { rows, batched } = places(work, cos, B, L);
+      const table = gatherRows(where, 'position_ids', cos, sin, rows);
+      const { whole, view } = resultByHeads(work, [B, H, L, D], tensor.shape.length === 3, tensor.dtype);
+      await turn(work, given, { table, batched, dim, interleaved }, view);
+      return work.output(whole, x);
+    });
   } finally {
     work.release();
   }
@@ -154,20 +166,24 @@ export async function onnxRotaryEmbedding<T extends OnnxInput>(
   attributes: OnnxRotaryAttributes = {},
 ): Promise<OnnxOutput<T>> {
   const where = 'onnxRotaryEmbedding';
-  checkInputs(where, inputs, ['X', 'cos_cache', 'sin_cache', 'position_ids']);
-  checkAttributes(where, attributes, ['interleaved', 'num_heads', 'rotary_embedding_dim']);
-  const { X, cos_cache, sin_cache, position_ids } = inputs;
-  return rotary(engine, where, 'X', X, [cos_cache, sin_cache], attributes, (work, cos, B, L) => {
+  checkEngine(where, engine);
+  const given = options<OnnxRotaryInputs<T>>(where, inputs, ['X', ...CACHES, 'position_ids'], 'inputs');
+  const how = options<OnnxRotaryAttributes>(where, attributes, ATTRIBUTES, 'attributes');
+  const { X, cos_cache, sin_cache, position_ids } = given;
+  return rotary(new Workspace(engine, where), { name: 'X', x: X }, [cos_cache, sin_cache], how, (work, cos, B, L) => {
+    const half = cos.shape.at(-1) as number;
     if (!isGiven(position_ids)) {
-      const fits = cos.shape.length === 3 && cos.shape[0] === B && cos.shape[1] === L;
-      if (!fits) throw wrongValue(where, 'cos_cache', `shape [B=${B}, L=${L}, R/2] without position_ids`, shown(cos.shape));
+      checkShape(where, 'cos_cache', cos.shape, [B, L, half], `[B=${B}, L=${L}, R/2] without position_ids`);
       return { rows: Array.from({ length: B * L }, (_, n) => n), batched: true };
     }
     if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2] with position_ids', shown(cos.shape));
-    const rows = work.integers('position_ids', position_ids);
-    if (rows.length !== B * L) throw wrongValue(where, 'position_ids', `[B=${B}, L=${L}] positions`, `${rows.length}`);
-    return { rows, batched: true };
+    checkPositions(where, position_ids, B, L);
+    return { rows: work.integers('position_ids', position_ids), batched: true };
   });
+}
+
+function checkPositions(where: string, given: OnnxInput, B: number, L: number): void {
+  checkShape(where, 'position_ids', describeInput(where, 'position_ids', given, ['int64', 'int32']).dims, [B, L], `[B=${B}, L=${L}]`);
 }
 
 /**
@@ -193,23 +209,37 @@ export async function rotaryEmbedding<T extends OnnxInput>(
   attributes: MicrosoftRotaryAttributes = {},
 ): Promise<OnnxOutput<T>> {
   const where = 'rotaryEmbedding';
-  checkInputs(where, inputs, ['input', 'position_ids', 'cos_cache', 'sin_cache']);
-  checkAttributes(where, attributes, ['interleaved', 'num_heads', 'rotary_embedding_dim', 'scale', 'is_packed_batching']);
-  if (attributes.is_packed_batching)
-    throw unsupported(where, 'is_packed_batching', attributes.is_packed_batching, 'use queryOffsets of attention');
-  const { input, position_ids, cos_cache, sin_cache } = inputs;
-  if (!isGiven(position_ids)) throw wrongType(where, 'position_ids', 'a tensor of [1] or [B, L]', position_ids);
-  const { scale: _, is_packed_batching: __, ...rest } = attributes;
-  // Without num_heads, the caches say how wide a head is.
-  const hidden =
-    (input as { dims?: readonly number[]; shape?: readonly number[] })?.dims ?? (input as { shape?: readonly number[] })?.shape;
-  const columns = ((cos_cache as { dims?: readonly number[] })?.dims ?? (cos_cache as { shape?: readonly number[] })?.shape)?.at(-1);
-  const derived = hidden?.length === 3 && columns && !rest.num_heads ? { num_heads: (hidden[2] as number) / (2 * columns) } : {};
-  return rotary(engine, where, 'input', input, [cos_cache, sin_cache], { ...rest, ...derived }, (work, cos, B, L) => {
+  checkEngine(where, engine);
+  const named = options<MicrosoftRotaryInputs<T>>(where, inputs, ['input', 'position_ids', ...CACHES], 'inputs');
+  const stated = options<MicrosoftRotaryAttributes>(where, attributes, [...ATTRIBUTES, 'scale', 'is_packed_batching'], 'attributes');
+  if (flag(where, 'is_packed_batching', stated.is_packed_batching))
+    throw unsupported(where, 'is_packed_batching', 1, 'use queryOffsets of attention');
+  finite(where, 'scale', stated.scale ?? 1);
+  const { input, position_ids, cos_cache, sin_cache } = named;
+  const { dims } = describeInput(where, 'position_ids', position_ids, ['int64', 'int32']);
+  const isOffset = !dims.length || fits(dims, [1]);
+  const how = { ...stated, num_heads: headsOf(where, named, stated) };
+  return rotary(new Workspace(engine, where), { name: 'input', x: input }, [cos_cache, sin_cache], how, (work, cos, B, L) => {
     if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shown(cos.shape));
+    if (!isOffset) checkShape(where, 'position_ids', dims, [B, L], `[1] or [B=${B}, L=${L}]`);
     const given = work.integers('position_ids', position_ids);
-    if (given.length === 1) return { rows: Array.from({ length: L }, (_, i) => (given[0] as number) + i), batched: false };
-    if (given.length !== B * L) throw wrongValue(where, 'position_ids', `1 or [B=${B}, L=${L}] positions`, `${given.length}`);
-    return { rows: given, batched: true };
+    if (!isOffset) return { rows: given, batched: true };
+    const start = integer(where, 'position_ids[0]', given[0], 0, (cos.shape[0] as number) - L);
+    return { rows: Array.from({ length: L }, (_, i) => start + i), batched: false };
   });
+}
+
+/** The heads of an input of 3 dimensions. Without num_heads the caches tell how wide a head is, if all of it turns. */
+function headsOf(where: string, { input, cos_cache }: MicrosoftRotaryInputs, attributes: MicrosoftRotaryAttributes): number {
+  const { num_heads, rotary_embedding_dim } = attributes;
+  const { dims } = describeInput(where, 'input', input, FLOATS);
+  if ((isGiven(num_heads) && num_heads !== 0) || dims.length !== 3) return num_heads ?? 0;
+  if (rotary_embedding_dim) throw wrongType(where, 'num_heads', 'a number beside rotary_embedding_dim', num_heads);
+  const cache = describeInput(where, 'cos_cache', cos_cache, FLOATS).dims;
+  const width = 2 * (cache.at(-1) ?? 0);
+  if (!width) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shown(cache));
+  const heads = (dims[2] as number) / width;
+  if (!Number.isInteger(heads) || !heads)
+    throw wrongValue(where, 'input', `a last dimension that the head width of the caches, ${width}, divides`, shown(dims));
+  return heads;
 }

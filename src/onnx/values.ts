@@ -1,16 +1,16 @@
 // Tensors of ONNX as they come, plain arrays or tensors of the engine, and the way there and back.
 
-import { describe, wrongType, wrongValue } from '../arguments/check.ts';
+import { wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
-import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, isOnnxType, kindOf, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
+import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, fillsFrom, isOnnxType, kindOf, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
 import { Tensor, type TensorData } from '../memory/tensor.ts';
 
 export type { OnnxType } from '../memory/dtypes.ts';
 
 /**
- * A tensor as plain data, row-major; the tensors of onnxruntime-web are such. `type` is needed for bfloat16 only: else it follows from the
- * array (Float32Array float32; Uint16Array, or Float16Array where the host has it, float16; Uint8Array and Int8Array bool; Int32Array int32;
- * BigInt64Array int64).
+ * A tensor as plain data, row-major; the tensors of onnxruntime-web are such. `type` is needed for bfloat16 and plain arrays only: else it
+ * follows from the array (Float32Array float32; Uint16Array, or Float16Array where the host has it, float16; Uint8Array and Int8Array bool;
+ * Int32Array int32; BigInt64Array int64).
  */
 export interface OnnxValue {
   readonly data: ArrayLike<number> | BigInt64Array;
@@ -30,6 +30,8 @@ export const FLOATS: readonly OnnxType[] = FLOAT_DTYPES.map(onnxOf);
 /** True for types of truth values: 0 or not. */
 const hides = (type: OnnxType): boolean => DTYPES[dtypeOfOnnx(type)].mask === 'hides';
 
+const bit = (x: number): number => (x ? 1 : 0);
+
 export const isGiven = <T>(value: T | null | undefined): value is T => value !== undefined && value !== null;
 
 /** What is known of an input before it is in the engine's memory. */
@@ -38,23 +40,49 @@ export interface Described {
   readonly dims: readonly number[];
 }
 
-/** @throws TypeError if it is none; RangeError if its data do not fill its dimensions */
+/**
+ * The type and dimensions of an input, checked.
+ *
+ * @throws TypeError if it is no tensor or of another type than `types`; RangeError if its data do not fill its dimensions
+ */
 export function describeInput(where: string, name: string, value: unknown, types: readonly OnnxType[]): Described {
-  let found: Described | undefined;
-  if (value instanceof Tensor) found = { type: onnxOf(value.dtype), dims: value.shape };
-  else if (typeof value === 'object' && value !== null && 'data' in value && Array.isArray((value as OnnxValue).dims)) {
-    const { data, dims, type } = value as OnnxValue;
-    const own = type ?? onnxOfArray(kindOf(data) ?? '');
-    if (!own) throw wrongType(where, name, `a typed array of ${types.join(', ')}`, data);
-    if (!isOnnxType(own)) throw wrongType(where, name, types.join(', '), own);
-    const size = dims.reduce((product, n) => product * n, 1);
-    if (data.length !== size) throw wrongValue(where, name, `${size} elements for [${dims.join(', ')}]`, `${data.length}`);
-    found = { type: own, dims };
-  }
-  if (!found) throw wrongType(where, name, '{ data, dims } or a tensor', value);
+  const found = value instanceof Tensor ? { type: onnxOf(value.dtype), dims: value.shape } : describePlain(where, name, value, types);
   const known = types.includes(found.type) || (found.type === 'bool' && types.some(hides));
   if (!known) throw wrongType(where, name, types.join(', '), found.type);
   return found;
+}
+
+function describePlain(where: string, name: string, value: unknown, types: readonly OnnxType[]): Described {
+  if (typeof value !== 'object' || value === null || !('data' in value) || !Array.isArray((value as OnnxValue).dims)) {
+    throw wrongType(where, name, '{ data, dims } or a tensor', value);
+  }
+  const { data, dims, type } = value as OnnxValue;
+  const kind = kindOf(data);
+  const own = type ?? onnxOfArray(kind ?? '');
+  if (!own) throw wrongType(where, name, `a typed array of ${types.join(', ')}`, data);
+  if (!isOnnxType(own)) throw wrongType(where, name, types.join(', '), own);
+  if (!holds(own, kind, data)) throw wrongType(where, name, `data of ${own}`, data);
+  for (const n of dims) {
+    if (!Number.isInteger(n) || n < 0)
+      throw wrongValue(where, name, 'dimensions that are whole numbers', `[${dims.map(String).join(', ')}]`);
+  }
+  const size = dims.reduce((product, n) => product * n, 1);
+  if (data.length !== size) throw wrongValue(where, name, `${size} elements for ${shown(dims)}`, `${data.length}`);
+  if (kind === undefined) checkElements(where, name, data as readonly unknown[]);
+  return { type: own, dims };
+}
+
+/** True if data of this kind, a plain array if it has none, may hold elements of the type. */
+function holds(type: OnnxType, kind: string | undefined, data: unknown): boolean {
+  if (kind === undefined) return Array.isArray(data);
+  const usual = onnxOfArray(kind);
+  return fillsFrom(dtypeOfOnnx(type), kind) || (usual !== undefined && dtypeOfOnnx(usual) === dtypeOfOnnx(type));
+}
+
+function checkElements(where: string, name: string, data: readonly unknown[]): void {
+  for (let n = 0; n < data.length; n++) {
+    if (typeof data[n] !== 'number') throw wrongType(where, `${name}[${n}]`, 'a number', data[n]);
+  }
 }
 
 /** Tensors made for one call of an operator; they go at its end. */
@@ -84,12 +112,7 @@ export class Workspace {
     if (value instanceof Tensor) return value;
     const { data } = value as OnnxValue;
     const kind = kindOf(data);
-    if (hides(type))
-      return this.make(
-        dims,
-        Int8Array.from(data as ArrayLike<number>, (x) => (x ? 1 : 0)),
-        type,
-      );
+    if (hides(type)) return this.make(dims, Int8Array.from(data as ArrayLike<number>, bit), type);
     if (type === 'float32' && kind !== 'Float32Array') return this.make(dims, Float32Array.from(data as ArrayLike<number>), type);
     return this.make(dims, data as TensorData, type);
   }
@@ -103,7 +126,11 @@ export class Workspace {
   integers(name: string, value: OnnxInput): number[] {
     describeInput(this.where, name, value, ['int64', 'int32']);
     if (value instanceof Tensor) return Array.from(value.contiguous ? value.view() : value.toArray());
-    return Array.from((value as OnnxValue).data as ArrayLike<number | bigint>, Number);
+    const list = Array.from((value as OnnxValue).data as ArrayLike<number | bigint>, Number);
+    list.forEach((x, n) => {
+      if (!Number.isInteger(x)) throw wrongValue(this.where, `${name}[${n}]`, 'a whole number', x);
+    });
+    return list;
   }
 
   /** A result as the caller wants it: the tensor itself, which is no longer the workspace's, or a copy as plain data. */
@@ -122,26 +149,5 @@ export class Workspace {
   }
 }
 
-/** Attributes as an object with known names. @throws TypeError for others */
-export function checkAttributes(where: string, given: unknown, known: readonly string[]): void {
-  if (typeof given !== 'object' || given === null) throw wrongType(where, 'attributes', 'an object', given);
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw new TypeError(`${where}: "attributes" has no "${name}"; it knows ${known.join(', ')}`);
-  }
-}
-
-/** @throws TypeError naming an input that is not known */
-export function checkInputs(where: string, given: unknown, known: readonly string[]): void {
-  if (typeof given !== 'object' || given === null) throw wrongType(where, 'inputs', 'an object', given);
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw new TypeError(`${where}: "inputs" has no "${name}"; it knows ${known.join(', ')}`);
-  }
-}
-
 /** Shows dimensions in an error. */
 export const shown = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
-
-/** @throws RangeError saying that an input or attribute is beyond what is implemented */
-export function unsupported(where: string, name: string, got: unknown, because: string): RangeError {
-  return wrongValue(where, name, 'nothing that is not supported', typeof got === 'string' ? got : describe(got), because);
-}

@@ -1,4 +1,4 @@
-/** ONNX Attention in f64, from the operator's text: for the corners that its own cases leave out. */
+/** Attention of one node in f64, from the operators' texts; rounded to f32 at every step it is the naive evaluation that tolerances measure. */
 
 export interface Sizes {
   readonly B: number;
@@ -15,6 +15,10 @@ export interface Options {
   readonly softcap?: number;
   /** Added to the score; −Infinity hides. */
   readonly bias?: (b: number, h: number, i: number, j: number) => number;
+  /** One extra logit of each head. */
+  readonly sink?: ((h: number) => number) | undefined;
+  /** Applied to every result: the identity, or Math.fround. */
+  readonly round?: (x: number) => number;
 }
 
 /** Y [B, H, L, E] and the four kinds of scores [B, H, L, S], of Q [B, H, L, D], K [B, G, S, D] and V [B, G, S, E]. */
@@ -23,7 +27,7 @@ export function onnxReference(
   k: ArrayLike<number>,
   v: ArrayLike<number>,
   { B, H, G, L, S, D, E }: Sizes,
-  { scale = 1 / Math.sqrt(D), softcap, bias = () => 0 }: Options,
+  { scale = 1 / Math.sqrt(D), softcap, bias = () => 0, sink, round = (x) => x }: Options,
 ): { Y: Float64Array; scores: Float64Array[] } {
   const Y = new Float64Array(B * H * L * E);
   const scores = [0, 1, 2, 3].map(() => new Float64Array(B * H * L * S));
@@ -33,21 +37,23 @@ export function onnxReference(
     const key = (j: number): number => (b * G + Math.floor(h / (H / G))) * S + j;
     for (let j = 0; j < S; j++) {
       let dot = 0;
-      for (let d = 0; d < D; d++) dot += (q[row * D + d] as number) * (k[key(j) * D + d] as number);
+      for (let d = 0; d < D; d++) dot = round(dot + round((q[row * D + d] as number) * (k[key(j) * D + d] as number)));
       const at = row * S + j;
-      raw[at] = scale * dot;
-      capped[at] = softcap ? softcap * Math.tanh((scale * dot) / softcap) : scale * dot;
+      raw[at] = round(round(scale) * dot);
+      capped[at] = softcap ? round(softcap * round(Math.tanh(round((raw[at] as number) / softcap)))) : (raw[at] as number);
       const added = bias(b, h, i, j);
-      biased[at] = added === -Infinity ? -Infinity : (capped[at] as number) + added;
+      biased[at] = added === -Infinity ? -Infinity : round((capped[at] as number) + added);
     }
     const line = biased.subarray(row * S, (row + 1) * S);
-    const top = line.reduce((a, x) => Math.max(a, x), -Infinity);
+    const extra = sink ? sink(h) : -Infinity;
+    const top = line.reduce((a, x) => Math.max(a, x), extra);
     if (top === -Infinity) continue;
-    const sum = line.reduce((a, x) => a + Math.exp(x - top), 0);
+    const exponentials = line.map((x) => round(Math.exp(round(x - top))));
+    const sum = exponentials.reduce((a, x) => round(a + x), round(Math.exp(extra - top)));
     for (let j = 0; j < S; j++) {
-      const p = Math.exp((line[j] as number) - top) / sum;
+      const p = round((exponentials[j] as number) / sum);
       weights[row * S + j] = p;
-      if (p) for (let e = 0; e < E; e++) Y[row * E + e] = (Y[row * E + e] as number) + p * (v[key(j) * E + e] as number);
+      if (p) for (let e = 0; e < E; e++) Y[row * E + e] = round((Y[row * E + e] as number) + round(p * (v[key(j) * E + e] as number)));
     }
   }
   return { Y, scores };
