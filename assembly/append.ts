@@ -38,7 +38,7 @@ export function append(job: usize, tile: i32, scratch: usize): void {
   for (let j = first; j < end; j++) {
     let row = contiguous(key, scratch, D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
     if (turn) {
-      rotateRow(turned, row, load<usize>(job, ROTATE_K) + j * turn, job);
+      rotateRow(turned, row, load<usize>(job, ROTATE_K) + j * turn, 0, job);
       row = turned;
     }
     storeRow(rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j), row, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
@@ -60,7 +60,7 @@ export function shift(job: usize, tile: i32, scratch: usize): void {
   for (let j = numberOf(job, KEY_STARTS, b); j < end; j++) {
     const at = rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j);
     loadRow(scratch, at, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
-    rotateRow(turned, scratch, load<usize>(job, ROTATE_K), job);
+    rotateRow(turned, scratch, load<usize>(job, ROTATE_K), 0, job);
     storeRow(at, turned, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
   }
 }

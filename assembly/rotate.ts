@@ -1,7 +1,8 @@
 // Rotation of rows by a table of cosines and sines (rotary position embedding, Su et al. 2021, arXiv 2104.09864), and the table.
 
 import {
-  DIM_D, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH,
+  DIM_D, DIM_G, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD,
+  ROTATE_Q_SECOND,
   ROTATE_START, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, W_AXES, W_CENTER, W_FACTOR, W_FREQUENCIES, W_GROW, W_GROWTH, W_PAIRS,
   W_POSITIONS, W_ROWS, W_SINE, W_TABLE, W_TILE,
 } from './job';
@@ -10,10 +11,10 @@ import { cos, exp, sin } from './math';
 
 /**
  * Turns the channels START … START + R − 1 of a contiguous f32 row and copies the others. For each pair (x, y) with the angle φ of
- * its table column: x' = x·cos φ − y·sin φ, y' = x·sin φ + y·cos φ, each product and sum rounded by itself. `to` may not overlap
- * `from`. R is even.
+ * its table column: x' = x·cos φ − y·sin φ, y' = x·sin ψ + y·cos ψ, each product and sum rounded by itself. ψ is φ, or where `second` is
+ * not 0 the angle of the same column in the row `second` bytes on. `to` may not overlap `from`. R is even.
  */
-export function rotateRow(to: usize, from: usize, table: usize, job: usize): void {
+export function rotateRow(to: usize, from: usize, table: usize, second: usize, job: usize): void {
   const D = load<i32>(job, DIM_D);
   const R = load<i32>(job, ROTATE_DIM);
   const start = load<i32>(job, ROTATE_START);
@@ -21,17 +22,23 @@ export function rotateRow(to: usize, from: usize, table: usize, job: usize): voi
   to += <usize>start << 2;
   from += <usize>start << 2;
   const half = R >> 1;
-  const cosines = table;
   const sines = table + (<usize>half << 2);
+  if (second) rotatePart(to, from, table, sines, second, half, job);
+  else rotatePart(to, from, table, sines, 0, half, job);
+}
+
+/** By the layouts of the job. Inlined, so that the common case, a `second` of 0, reads each cosine and sine once. */
+@inline function rotatePart(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32, job: usize): void {
+  const apart = <usize>half << 2;
   if (load<i32>(job, ROTATE_PAIRS_IN)) {
-    if (load<i32>(job, ROTATE_PAIRS_OUT)) rotatePairs(to, from, cosines, sines, half);
-    else rotateEach(to, from, cosines, sines, half, 8, 4, 4, <usize>half << 2);
-  } else if (load<i32>(job, ROTATE_PAIRS_OUT)) rotateEach(to, from, cosines, sines, half, 4, <usize>half << 2, 8, 4);
-  else rotateHalves(to, from, cosines, sines, half);
+    if (load<i32>(job, ROTATE_PAIRS_OUT)) rotatePairs(to, from, cosines, sines, second, half);
+    else rotateEach(to, from, cosines, sines, second, half, 8, 4, 4, apart);
+  } else if (load<i32>(job, ROTATE_PAIRS_OUT)) rotateEach(to, from, cosines, sines, second, half, 4, apart, 8, 4);
+  else rotateHalves(to, from, cosines, sines, second, half);
 }
 
 /** The pairs (i, i + half). */
-function rotateHalves(to: usize, from: usize, cosines: usize, sines: usize, half: i32): void {
+@inline function rotateHalves(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32): void {
   const apart = <usize>half << 2;
   let n = half;
   for (; n >= 4; n -= 4) {
@@ -39,18 +46,20 @@ function rotateHalves(to: usize, from: usize, cosines: usize, sines: usize, half
     const y = v128.load(from + apart);
     const c = v128.load(cosines);
     const s = v128.load(sines);
+    const cy = second ? v128.load(cosines + second) : c;
+    const sy = second ? v128.load(sines + second) : s;
     v128.store(to, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)));
-    v128.store(to + apart, f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c)));
+    v128.store(to + apart, f32x4.add(f32x4.mul(x, sy), f32x4.mul(y, cy)));
     to += 16;
     from += 16;
     cosines += 16;
     sines += 16;
   }
-  rotateEach(to, from, cosines, sines, n, 4, apart, 4, apart);
+  rotateEach(to, from, cosines, sines, second, n, 4, apart, 4, apart);
 }
 
 /** The pairs (2i, 2i + 1). */
-function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, half: i32): void {
+@inline function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32): void {
   let n = half;
   for (; n >= 4; n -= 4) {
     const low = v128.load(from);
@@ -59,8 +68,10 @@ function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, half:
     const y = v128.shuffle<f32>(low, high, 1, 3, 5, 7);
     const c = v128.load(cosines);
     const s = v128.load(sines);
+    const cy = second ? v128.load(cosines + second) : c;
+    const sy = second ? v128.load(sines + second) : s;
     const turnedX = f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s));
-    const turnedY = f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c));
+    const turnedY = f32x4.add(f32x4.mul(x, sy), f32x4.mul(y, cy));
     v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 0, 4, 1, 5));
     v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 2, 6, 3, 7), 16);
     to += 32;
@@ -68,21 +79,19 @@ function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, half:
     cosines += 16;
     sines += 16;
   }
-  rotateEach(to, from, cosines, sines, n, 8, 4, 8, 4);
+  rotateEach(to, from, cosines, sines, second, n, 8, 4, 8, 4);
 }
 
 /** n pairs one by one; steps and distances of a pair's members in bytes, in and out. */
 function rotateEach(
-  to: usize, from: usize, cosines: usize, sines: usize, n: i32,
+  to: usize, from: usize, cosines: usize, sines: usize, second: usize, n: i32,
   stepIn: usize, apartIn: usize, stepOut: usize, apartOut: usize,
 ): void {
   for (; n > 0; n--) {
     const x = load<f32>(from);
     const y = load<f32>(from + apartIn);
-    const c = load<f32>(cosines);
-    const s = load<f32>(sines);
-    store<f32>(to, x * c - y * s);
-    store<f32>(to + apartOut, x * s + y * c);
+    store<f32>(to, x * load<f32>(cosines) - y * load<f32>(sines));
+    store<f32>(to + apartOut, x * load<f32>(sines + second) + y * load<f32>(cosines + second));
     to += stepOut;
     from += stepIn;
     cosines += 4;
@@ -91,7 +100,8 @@ function rotateEach(
 }
 
 /**
- * Rotation on its own: OUT[b, h, i] = Q[b, h, i] turned by row i of the query table. A tile is QUERIES rows of one (batch, head).
+ * Rotation on its own: OUT[b, h, i] = Q[b, h, i] turned by row i of the query table; DIM_G heads have tables of their own, if not all share
+ * one. A tile is QUERIES rows of one (batch, head).
  * Scratch: two rows of D floats. A row is read whole before it is written, so OUT may be Q.
  */
 export function rotate(job: usize, tile: i32, scratch: usize): void {
@@ -106,12 +116,14 @@ export function rotate(job: usize, tile: i32, scratch: usize): void {
   const last = min(first + rows, L);
   const from = load<usize>(job, Q + T_PTR) + b * load<i32>(job, Q + T_BATCH) + h * load<i32>(job, Q + T_HEAD);
   const to = load<usize>(job, OUT + T_PTR) + b * load<i32>(job, OUT + T_BATCH) + h * load<i32>(job, OUT + T_HEAD);
-  const table = load<usize>(job, ROTATE_Q) + b * load<i32>(job, ROTATE_Q_BATCH);
+  const own = h / (H / load<i32>(job, DIM_G));
+  const table = load<usize>(job, ROTATE_Q) + b * load<i32>(job, ROTATE_Q_BATCH) + own * load<i32>(job, ROTATE_Q_HEAD);
+  const second = <usize>load<i32>(job, ROTATE_Q_SECOND);
   const tableRow = load<i32>(job, ROTATE_DIM) << 2;
   const turned = scratch + (<usize>D << 2);
   for (let i = first; i < last; i++) {
     loadRow(scratch, from + i * load<i32>(job, Q + T_ROW), D, load<i32>(job, Q + T_CHANNEL), load<i32>(job, Q + T_TYPE));
-    rotateRow(turned, scratch, table + i * tableRow, job);
+    rotateRow(turned, scratch, table + i * tableRow, second, job);
     storeRow(to + i * load<i32>(job, OUT + T_ROW), turned, D, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
   }
 }

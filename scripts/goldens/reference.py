@@ -127,6 +127,34 @@ def frequencies(dim, theta):
 
 
 @scheme
+def axialRotary(st, o):
+    """Learned frequencies by head, [axes, heads, r/2], on a grid after a prefix that does not turn."""
+    f, prefix = f64(o["frequencies"]), o.get("prefix", 0)
+    at = f64(points(o["grid"]))[o.get("axisOrder", [0, 1])]
+    angle = np.einsum("an,ahr->hnr", at, f)
+    angle = np.pad(angle, [(0, 0), (prefix, 0), (0, 0)])[None]
+    st.q, st.k = turn(st.q, angle, o["layout"]), turn(st.k, angle, o["layout"])
+
+
+@scheme
+def mrope(st, o):
+    """HunYuan's cut: sections over the channels of [frequencies, frequencies], in which both halves of a pair may differ."""
+    assert o["arrangement"] == "channels"
+    f = frequencies(o["dim"], o["theta"])
+    axis = np.concatenate([np.full(2 * n, i) for i, n in enumerate(o["sections"])])
+    at = f64(o["positions"])
+    angle = (at[axis] * np.concatenate([f, f]).reshape([-1] + [1] * (at.ndim - 1))).transpose(1, 2, 0)[:, None]
+    half = o["dim"] // 2
+
+    def rotate(x):
+        return x * np.cos(angle) + np.concatenate([-x[..., half:], x[..., :half]], axis=-1) * np.sin(angle)
+
+    q = np.zeros_like(st.k[:, : st.heads])
+    q[:, :, st.S - st.L :] = st.q
+    st.q, st.k = rotate(q)[:, :, st.S - st.L :], rotate(st.k)
+
+
+@scheme
 def rotary(st, o):
     f = frequencies(o["dim"], o["theta"]) * (-1 if o.get("sense") == "backward" else 1)
     shift = o.get("offset", 0)

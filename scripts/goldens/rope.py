@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import torch
-from common import (GOLDEN, apart, decoder, encoding, float64, fused_block, fused_per_head, golden, heads, hf, noise, run,
+from common import (GOLDEN, apart, decoder, encoding, float64, fused_block, fused_per_head, fused_thirds, golden, heads, hf, noise, run,
                     save)
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
@@ -320,6 +320,61 @@ def qwen_vl():
             positions=walk(2, 3, 5, 7), note="q and k are taken after the layer's q_norm and k_norm")
 
 
+def hunyuan_vl():
+    """Positions on four axes; the layer's norms, which come after the rotation, are left out."""
+    from transformers import HunYuanVLTextConfig
+    from transformers.models.hunyuan_vl.modeling_hunyuan_vl import HunYuanVLTextModel
+
+    h, g, d = 2, 1, 40
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 7, 3]}
+    config = HunYuanVLTextConfig(vocab_size=8, intermediate_size=16, num_hidden_layers=1, hidden_size=h * d, head_dim=d,
+                                 num_attention_heads=h, num_key_value_heads=g, max_position_embeddings=4096, pad_token_id=0,
+                                 rope_parameters=dict(rope), attn_implementation="eager")
+
+    def build():
+        model = HunYuanVLTextModel(config)
+        model.layers[0].self_attn.query_layernorm = model.layers[0].self_attn.key_layernorm = torch.nn.Identity()
+        return model
+
+    def positions(total):
+        # text, an image of 3 x 5 with a token more for each row (width, height, image), text
+        at = np.tile(np.arange(total), (4, 1))
+        y, x = np.divmod(np.arange(3 * 6), 6)
+        at[1, 7:25], at[2, 7:25], at[3, 7:25] = x, y, 0
+        return np.stack([at, at + 2], axis=1)
+
+    decoder("hunyuan_vl", hf("HunYuanVLDenseV1Attention"), build, "layers.0.self_attn.", PROJECTIONS, "o_proj", (2, h, g, h * d),
+            encoding("mrope", dim=d, theta=10000.0, layout="halves", sections=rope["mrope_section"], arrangement="channels",
+                     positions="@positions"),
+            scaled(d), 37, (3, 41), positions=positions, note="without the norms of q and k, which the layer applies after the rotation")
+
+
+def rope_mixed():
+    """timm's learned frequencies by head."""
+    import timm
+    from timm.layers import AttentionRope, RotaryEmbeddingMixed
+
+    h, d, rows, columns = 2, 24, 4, 6
+    for name, indexing, prefix in (("rope_mixed", "xy", 1), ("rope_mixed_ij", "ij", 0)):
+        x = noise(9, 2, rows * columns + prefix, h * d)
+
+        class Layer(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.rope = RotaryEmbeddingMixed(h * d, depth=2, num_heads=h, feat_shape=[rows, columns], grid_indexing=indexing)
+                self.attention = AttentionRope(h * d, num_heads=h, num_prefix_tokens=prefix)
+
+        r = run(Layer, lambda m: m.attention(x.to(m.rope.freqs.dtype), rope=m.rope.get_embed()[1]), ["attention.qkv"],
+                ["attention.proj"], gain=1.3, gains={"freqs": 1.0})
+        q, k, v = fused_thirds(h, h)([r.pins["attention.qkv"][0]])
+        order = {"axisOrder": [1, 0]} if indexing == "xy" else {}
+        golden(name, f"timm {timm.__version__} AttentionRope with RotaryEmbeddingMixed", q, k, v,
+               heads(r.single["attention.proj"][0], h), heads(r.double["attention.proj"][0], h),
+               encoding("axialRotary", dim=d, layout="pairs", frequencies="@frequencies", grid=[rows, columns], prefix=prefix, **order),
+               {"causal": False, "scale": d**-0.5}, {"frequencies": r.model32.rope.freqs[:, 1]},
+               "frequencies [2, heads, d/2] of one layer, freqs[:, layer]; with grid_indexing xy its first line belongs to columns")
+
+
 def encoder_layer(name, source, build, call, at, pin, out, h, enc, attention, tables=None, note="", seed=1, gain=1.3):
     r = run(build, call, [at + x for x in pin], [at + out], seed=seed, gain=gain)
     q, k, v = apart(h, h)([r.pins[at + x][0] for x in pin])
@@ -470,4 +525,4 @@ def partly(apply, q, k, cos, sin):
     return torch.cat([a, q[..., r:]], dim=-1), torch.cat([b, k[..., r:]], dim=-1)
 
 
-ALL = {f.__name__: f for f in (llama, llama_far, gptj, gpt_neox, mistral, gemma2, gpt_oss, ropes, phi, pairs, phi3, gemma3, qwen_vl, pixtral, dinov3, sam2, rotations)}
+ALL = {f.__name__: f for f in (llama, llama_far, gptj, gpt_neox, mistral, gemma2, gpt_oss, ropes, phi, pairs, phi3, gemma3, qwen_vl, hunyuan_vl, rope_mixed, pixtral, dinov3, sam2, rotations)}

@@ -106,7 +106,7 @@ export function writeJob(
   const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
-  if (rotation && tables) writeRotation(writer, rotation, tables.q.at, cached?.storesRotated ? 0 : tables.k.at, shape);
+  if (rotation && tables) writeRotation(writer, rotation, tables.q, cached?.storesRotated ? undefined : tables.k);
   return { at, scratch: scratch.bytes, records: parts.rows * record, tables: tables ? [tables.q, tables.k] : [] };
 }
 

@@ -38,19 +38,22 @@ export function lower(
       if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
     });
     if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
-    if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape.D);
+    if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape);
     return plan;
   });
   return { plan: mergePlans(where, plans), keys };
 }
 
-export function checkRotation(where: string, name: string, rotation: Rotation, D: number): void {
-  const { dim, start = 0, frequencies, growth } = rotation;
+export function checkRotation(where: string, name: string, rotation: Rotation, { D, G }: Pick<Shape, 'D' | 'G'>): void {
+  const { dim, start = 0, frequencies, growth, second, heads = 1 } = rotation;
   if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
   if (!(Number.isInteger(start) && start >= 0)) throw wrongValue(where, name, 'a start ≥ 0', start);
-  const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (dim / 2) === 0;
-  if (!fits) throw wrongValue(where, name, 'an even dim and [axes][dim/2] frequencies', `dim ${dim}, ${frequencies.length} frequencies`);
+  if (heads !== 1 && heads !== G) throw wrongValue(where, name, `frequencies of 1 head or G=${G}`, heads);
+  const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (heads * (dim / 2)) === 0;
+  const shape = `${heads > 1 ? `[heads=${heads}]` : ''}[axes][dim/2]`;
+  if (!fits) throw wrongValue(where, name, `an even dim and ${shape} frequencies`, `dim ${dim}, ${frequencies.length} frequencies`);
   if (growth && growth.length !== frequencies.length) throw wrongValue(where, name, "growth of the frequencies' shape", growth);
+  if (second && second.length !== frequencies.length) throw wrongValue(where, name, "second frequencies of the frequencies' shape", second);
 }
 
 function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {

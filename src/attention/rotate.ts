@@ -9,9 +9,11 @@ import { Scope } from '../memory/scope.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { axesOf } from '../plan/table-cache.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkRotation } from './lower.ts';
+import { isOwn, standardPositions } from './rotations.ts';
 
 /** Options of `rotate`. */
 export interface RotateOptions {
@@ -53,8 +55,11 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   const length = list ? lengthOf(list) : L + offset;
   const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
   if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
-  checkRotation(where, `encoding (${encoding.name})`, rotation, D);
-  const axes = rotation.frequencies.length / (rotation.dim / 2);
+  const { heads = H } = rotation;
+  if (H % heads) throw wrongValue(where, 'x', `a multiple of ${heads} heads, which have frequencies of their own`, H);
+  checkRotation(where, `encoding (${encoding.name})`, rotation, { D, G: heads });
+  if (inverse && rotation.second) throw wrongValue(where, 'inverse', 'false', 'true', 'the channels of a pair turn by two angles');
+  const axes = axesOf(rotation);
   const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });
   const out = given.out === undefined ? undefined : checkOut(where, given.out, x.shape, context);
   if (out && out !== x) checkApart(where, out, [['x', x]]);
@@ -64,7 +69,10 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   try {
     target = out ?? makeTensor(context, where, x.shape);
     const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
-    const chosen = positions ?? (role === 'query' ? rotation.queryPositions : rotation.keyPositions);
+    const chosen =
+      positions ??
+      (role === 'query' ? rotation.queryPositions : rotation.keyPositions) ??
+      (isOwn(rotation) && axes === 1 ? standardPositions(shifted.offset, L) : undefined);
     const table = chosen
       ? context.tables.explicit(rotation, inverse, chosen, L, B, scope, role === 'key')
       : context.tables.positions(shifted, inverse, 0, Math.max(1, L), scope, role === 'key');
@@ -82,11 +90,14 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
     writeTensor(writer, field.OUT, target, layout);
     writer
       .int(field.DIM_H, H)
+      .int(field.DIM_G, heads)
       .int(field.DIM_L, L)
       .int(field.DIM_D, D)
       .int(field.QUERIES, TILE_ROWS)
       .int(field.ROTATE_Q, table.at)
-      .int(field.ROTATE_Q_BATCH, chosen?.batched ? L * rotation.dim * 4 : 0)
+      .int(field.ROTATE_Q_BATCH, table.batch ?? 0)
+      .int(field.ROTATE_Q_HEAD, table.head ?? 0)
+      .int(field.ROTATE_Q_SECOND, table.second ?? 0)
       .int(field.ROTATE_DIM, rotation.dim)
       .int(field.ROTATE_START, rotation.start ?? 0)
       .int(field.ROTATE_PAIRS_IN, from === 'pairs' ? 1 : 0)

@@ -1,7 +1,8 @@
 import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
-import { copyNumbers, copySizes, holdsNumbers, placeOf } from '../arguments/lists.ts';
+import { copyNumbers, copySizes, holdsNumbers, type Numbers, placeOf } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import { explicitPositions, type PositionList, part, positionList } from '../arguments/positions.ts';
+import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
 import { plainFrequencies } from '../rope/rope-scaling.ts';
@@ -19,19 +20,16 @@ export interface AxialRotaryOptions {
    * - `'split'`: axis a has every n-th of the frequencies b^(−2i/R), from the a-th on (Pixtral).
    * - `{ maxResolution, linear? }`: every axis has π·2^t, t from 0 to log2(maxResolution) − 1 in equal steps, or, `linear`, π times equal
    *   steps from 1 to maxResolution/2 (timm's pixel bands).
-   * - numbers [n][R/2]: the angle is Σ_axis position · frequency (learned frequencies of LightGlue).
+   * - numbers [n][R/2]: the angle is Σ_axis position · frequency (learned frequencies of LightGlue);
+   * - numbers [n][G][R/2]: the same, of each head by itself (timm's `RotaryEmbeddingMixed`: `rope.freqs[:, layer]`, whose axes are columns,
+   *   then rows: `axisOrder: [1, 0]`).
    */
-  readonly frequencies?:
-    | 'shared'
-    | 'split'
-    | { readonly maxResolution: number; readonly linear?: boolean }
-    | Float64Array
-    | readonly number[];
+  readonly frequencies?: 'shared' | 'split' | { readonly maxResolution: number; readonly linear?: boolean } | Numbers;
   /** Multiplies every frequency; default 1. DINOv3: 2π. */
   readonly scale?: number;
   /** `'blocks'`, the default: first all pairs of axis 0, then all of axis 1 …; `'alternating'`: pair i belongs to axis i mod n. */
   readonly arrangement?: 'blocks' | 'alternating';
-  /** The coordinate that each place of the arrangement reads; default 0, 1, 2 … */
+  /** The coordinate that each place of the arrangement, or each line of given frequencies, reads; default 0, 1, 2 … */
   readonly axisOrder?: readonly number[];
   /** Sizes of the grid of tokens, outermost first, such as [rows, columns] or [frames, rows, columns]; else give `positions`. */
   readonly grid?: readonly number[];
@@ -63,7 +61,8 @@ const OPTIONS = [
  * Rotary embedding on a grid of two or more axes: the pairs are dealt out to the axes, and each turns by coordinate · frequency.
  *
  * Qwen2-VL, GLM-4V and other vision towers (`'shared'`, halves); SAM 2 (`'shared'`, pairs, `repeatKeys`, `exclude`); Pixtral (`'split'`,
- * halves); DINOv3 (`theta: 100`, `coordinates: 'centers'`, `scale: 2 * Math.PI`, `prefix`); EVA and timm (`referenceGrid`, pixel bands);
+ * halves); RoPE-ViT and EVA of timm with `rope_type='mixed'` (learned frequencies by head, pairs; Heo et al. 2024, arXiv 2403.13298);
+ * DINOv3 (`theta: 100`, `coordinates: 'centers'`, `scale: 2 * Math.PI`, `prefix`); EVA and timm (`referenceGrid`, pixel bands);
  * video with a grid of three axes. Config keys: `rope_theta`; `rotaryFromConfig` knows the models.
  *
  * @throws TypeError, RangeError if an option is missing or wrong
@@ -88,7 +87,7 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
   }
   const order = given.axisOrder === undefined ? undefined : sizes(where, 'axisOrder', given.axisOrder, 0);
   const axes = grid?.length ?? order?.length ?? 2;
-  const matrix = frequencyMatrix(where, given, dim, axes, order ?? Array.from({ length: axes }, (_, a) => a));
+  const { heads, matrix } = frequencyMatrix(where, given, dim, axes, order ?? Array.from({ length: axes }, (_, a) => a));
   const place = grid && gridPlacer(where, given, grid);
   return {
     name: where,
@@ -96,37 +95,31 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
       const positions = place ? place(context) : explicitPositions({ where, axes, offset: 0, keys, queries }, context);
       const first = startOf(where, start, dim, context.shape.D);
       const frequencies = matrix(context.math);
-      return { rotation: { dim, start: first, layout, ...(layoutOut && { layoutOut }), frequencies, ...positions } };
+      return { rotation: { dim, start: first, layout, ...(layoutOut && { layoutOut }), frequencies, heads, ...positions } };
     },
   };
 }
 
 const sizes = (where: string, name: string, given: unknown, least = 1): number[] => copySizes(where, name, given, least, 2 ** 20);
 
-/** The frequencies [axes][R/2], to be computed when the arithmetic is there. */
-function frequencyMatrix(
-  where: string,
-  given: AxialRotaryOptions,
-  dim: number,
-  axes: number,
-  order: readonly number[],
-): (math: Arithmetic) => Float64Array {
+/** The frequencies [heads][axes][R/2], to be computed when the arithmetic is there. */
+interface FrequencyMatrix {
+  readonly heads: number;
+  matrix(math: Arithmetic): Float64Array;
+}
+
+function frequencyMatrix(where: string, given: AxialRotaryOptions, dim: number, axes: number, order: readonly number[]): FrequencyMatrix {
   const { frequencies = 'shared' } = given;
   const pairs = dim / 2;
   const scale = finite(where, 'scale', given.scale ?? 1);
   const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'blocks', ['blocks', 'alternating']);
-  if (holdsNumbers(frequencies)) {
-    const list = copyNumbers(where, 'frequencies', frequencies);
-    if (list.length !== axes * pairs) throw wrongValue(where, 'frequencies', `[${axes}, ${pairs}] numbers`, `${list.length}`);
-    expectShape(where, 'frequencies', list, [axes, pairs]);
-    return () => list.map((f) => f * scale);
-  }
-  if (dim % (2 * axes)) throw wrongValue(where, 'dim', `a multiple of ${2 * axes} for ${axes} axes`, dim);
   if (order.length !== axes || order.some((axis) => axis >= axes)) {
     throw wrongValue(where, 'axisOrder', `${axes} of the axes 0 … ${axes - 1}`, order);
   }
+  if (holdsNumbers(frequencies)) return givenFrequencies(where, frequencies, pairs, order, scale);
+  if (dim % (2 * axes)) throw wrongValue(where, 'dim', `a multiple of ${2 * axes} for ${axes} axes`, dim);
   const bands = bandsOf(where, frequencies, given.theta, dim, axes);
-  return (math) => {
+  const matrix = once((math: Arithmetic) => {
     const of = bands(math);
     const matrix = new Float64Array(axes * pairs);
     for (let pair = 0; pair < pairs; pair++) {
@@ -135,7 +128,28 @@ function frequencyMatrix(
       matrix[(order[place] as number) * pairs + pair] = scale * of(place, k);
     }
     return matrix;
-  };
+  });
+  return { heads: 1, matrix };
+}
+
+/** Frequencies that are given, [axes][R/2] or [axes][heads][R/2], each line at the axis that it reads. */
+function givenFrequencies(where: string, given: unknown, pairs: number, order: readonly number[], scale: number): FrequencyMatrix {
+  const list = copyNumbers(where, 'frequencies', given);
+  const axes = order.length;
+  const heads = list.length / (axes * pairs);
+  if (!Number.isInteger(heads) || heads < 1) {
+    throw wrongValue(where, 'frequencies', `[${axes}, ${pairs}] numbers`, `${list.length}`, `by head [${axes}, heads, ${pairs}]`);
+  }
+  if (heads > 1) expectShape(where, 'frequencies', list, [axes, heads, pairs]);
+  else expectShape(where, 'frequencies', list, [axes, pairs]);
+  const matrix = new Float64Array(list.length);
+  list.forEach((f, n) => {
+    const [line, h, pair] = [Math.floor(n / (heads * pairs)), Math.floor(n / pairs) % heads, n % pairs];
+    // Two lines may read one axis.
+    const to = (h * axes + (order[line] as number)) * pairs + pair;
+    matrix[to] = (matrix[to] as number) + scale * f;
+  });
+  return { heads, matrix: () => matrix };
 }
 
 /** The k-th frequency of the axis in each place. */
@@ -219,7 +233,7 @@ export const schemes: readonly Scheme[] = [
     formula: 'q, k turned by the sum over axes of coordinate · frequency',
     options:
       'dim, layout, theta, frequencies, scale, arrangement, axisOrder, grid, coordinates, referenceGrid, gridOffset, prefix, exclude, repeatKeys, positions, queryPositions, start, layoutOut',
-    models: 'Qwen2-VL vision, Pixtral, DINOv3, SAM 2, EVA',
+    models: 'Qwen2-VL vision, Pixtral, DINOv3, SAM 2, EVA, RoPE-ViT',
     make: axialRotary,
   },
 ];

@@ -7,7 +7,7 @@ import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How the pairs are dealt out to the axes. */
-export type MropeArrangement = 'chunked' | 'interleaved' | 'alternating';
+export type MropeArrangement = 'chunked' | 'interleaved' | 'alternating' | 'channels';
 
 /** Options of `mrope`. */
 export interface MropeOptions {
@@ -22,6 +22,9 @@ export interface MropeOptions {
    * - `'chunked'`, the default: the first pairs belong to section 0, the next to section 1 and so on.
    * - `'interleaved'`: pair i belongs to section i mod n while i < n·(its size), else to section 0.
    * - `'alternating'`: sections 0 and 1 take turns, pair by pair; the others follow.
+   * - `'channels'`: as `'chunked'`, but twice the sections are dealt out to the R channels, first those of all pairs' first channels, then
+   *   those of the second ones (HunYuan-VL). The two channels of a pair may then follow different axes: x' = x·cos φ − y·sin φ,
+   *   y' = x·sin ψ + y·cos ψ, which is no rotation, unless all axes stand at one position as in text.
    */
   readonly arrangement?: MropeArrangement;
   /** The axis that each section reads; default 0, 1, 2 … */
@@ -37,7 +40,7 @@ export interface MropeOptions {
   readonly offset?: number;
 }
 
-/** Which axis each pair reads. @throws RangeError if the sections do not fill the pairs */
+/** Which axis each pair reads, or with `'channels'` each channel. @throws RangeError if the sections do not fill the pairs */
 export function mropeAxes(
   where: string,
   pairs: number,
@@ -54,7 +57,8 @@ export function mropeAxes(
   }
   const sum = sections.reduce((total, n) => total + n, 0);
   if (sum !== pairs) throw wrongValue(where, 'sections', `${pairs} pairs in all`, `[${sections.join(', ')}], ${sum} pairs`);
-  const chunks = sections.flatMap((n, section) => Array.from({ length: n }, () => section));
+  const width = arrangement === 'channels' ? 2 : 1;
+  const chunks = sections.flatMap((n, section) => Array.from({ length: n * width }, () => section));
   if (arrangement === 'alternating') {
     const [first = 0, second = 0] = sections;
     if (first !== second) throw wrongValue(where, 'sections', 'two sections of one size to alternate', sections);
@@ -68,8 +72,9 @@ export function mropeAxes(
  * frequencies b^(−2i/R) run on from section to section.
  *
  * Wang et al. 2024, arXiv 2409.12191. Chunked: Qwen2-VL, Qwen2.5-VL, PaddleOCR-VL and GLM-4V (`layout: 'pairs'`); interleaved: Qwen3-VL,
- * Qwen3.5; alternating: ERNIE 4.5-VL (`layout: 'pairs'`, `axisOrder: [1, 2, 0]` for sections of rows, columns and time). Text has the
- * same position on all axes. Config keys: `mrope_section`, `rope_theta`.
+ * Qwen3.5; alternating: ERNIE 4.5-VL (`layout: 'pairs'`, `axisOrder: [1, 2, 0]` for sections of rows, columns and time); channels:
+ * HunYuan-VL, which normalises q and k after it. Text has the same position on all axes. `visionPositions` and `mropePositions` make the
+ * lists. Config keys: `mrope_section` (HunYuan: `xdrope_section`), `rope_theta`.
  *
  * @throws TypeError, RangeError if an option is missing or wrong
  * @example
@@ -98,7 +103,7 @@ export function mrope(given: MropeOptions): Encoding {
   const width = checkDim(where, given.dim);
   const theta = finite(where, 'theta', given.theta, 0);
   const sections = counts(where, 'sections', given.sections);
-  const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'chunked', ['chunked', 'interleaved', 'alternating']);
+  const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'chunked', ['chunked', 'interleaved', 'alternating', 'channels']);
   const order = counts(where, 'axisOrder', given.axisOrder ?? sections.map((_, i) => i));
   if (order.length !== sections.length) throw wrongValue(where, 'axisOrder', `${sections.length} axes, one for each section`, order);
   const axisOf = mropeAxes(where, width / 2, sections, arrangement, order);
@@ -128,7 +133,7 @@ export const schemes: readonly Scheme[] = [
     name: 'mrope',
     formula: 'q, k turned by position(axis of i) · theta^(−2i/dim) in pair i',
     options: 'dim, theta, layout, sections, arrangement, axisOrder, positions, queryPositions, scaling, start, layoutOut, offset',
-    models: 'Qwen2-VL, PaddleOCR-VL, GLM-4V (chunked); Qwen3-VL (interleaved); ERNIE 4.5-VL (alternating)',
+    models: 'Qwen2-VL, PaddleOCR-VL, GLM-4V (chunked); Qwen3-VL (interleaved); ERNIE 4.5-VL (alternating); HunYuan-VL (channels)',
     make: mrope,
   },
 ];

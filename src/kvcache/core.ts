@@ -258,8 +258,9 @@ export class CacheCore {
 function checkOnlyRotates(where: string, { name }: Encoding, plan: Plan): void {
   const { rotation, normalization, queryBias, valueTable, terms = [], biases = [] } = plan;
   const more = normalization || queryBias || valueTable || terms.length || biases.length;
-  if (!rotation || more || rotation.keyPositions) {
-    const expected = "a rotation at standard positions and nothing else with rotate: 'on-append'";
+  const own = rotation && ((rotation.heads ?? 1) > 1 || rotation.second);
+  if (!rotation || more || own || rotation.keyPositions) {
+    const expected = "a rotation at standard positions, of all heads alike, and nothing else with rotate: 'on-append'";
     throw wrongValue(where, 'encoding', expected, name, "give other schemes to attention, and explicit positions with rotate: 'on-read'");
   }
 }

@@ -68,11 +68,18 @@ export interface Rotation {
   readonly layout: 'halves' | 'pairs';
   /** Where a pair goes; default as it came. */
   readonly layoutOut?: 'halves' | 'pairs';
-  /** rad per position: [axes][R/2]. */
+  /** rad per position: [axes][R/2], or [heads][axes][R/2]. */
   readonly frequencies: Float64Array;
+  /** Key heads that have frequencies of their own, G: a query head turns as its key head does. Default 1, all share. */
+  readonly heads?: number;
+  /**
+   * Frequencies of the second channel of every pair, where it turns by an angle ψ of its own: x' = x·cos φ − y·sin φ, y' = x·sin ψ +
+   * y·cos ψ. Of the shape of `frequencies`; default the same. There is no inverse then.
+   */
+  readonly second?: Float64Array;
   /** Multiplies cosine and sine; default 1. */
   readonly factor?: number;
-  /** Logarithm by which a pair of a query grows, and that of a key shrinks, per position: [axes][R/2]. Default none. */
+  /** Logarithm by which a pair of a query grows, and that of a key shrinks, per position: of the shape of `frequencies`. Default none. */
   readonly growth?: Float64Array;
   /** The position, on every axis, at which nothing has grown; default 0. */
   readonly center?: number;

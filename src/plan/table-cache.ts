@@ -48,6 +48,10 @@ export interface TableUse {
   readonly jobs: readonly Job[];
   /** To call once the jobs have run. */
   done(): void;
+  /** Of a rotary table at explicit positions: bytes from batch row to batch row, from head to head, and to the rows of second channels. */
+  readonly batch?: number;
+  readonly head?: number;
+  readonly second?: number;
 }
 
 /** Smallest power of two ≥ n, at least 64. */
@@ -170,7 +174,10 @@ export class Tables {
     entry.missing = ranges.filter(([from, to]) => from < to);
   }
 
-  /** A rotary table of explicit positions of queries or keys, for this call alone: [axes][rows] or [B][axes][rows]. */
+  /**
+   * A rotary table of explicit positions of queries or keys, for this call alone: [axes][rows] or [B][axes][rows]. It is [2 if the second
+   * channels turn by themselves][B or 1][heads][rows][R].
+   */
   explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, scope: Scope, keys = false): TableUse {
     const sets = positions.batched ? batch : 1;
     if (positions.table) {
@@ -178,22 +185,39 @@ export class Tables {
       if (positions.table.length !== numbers)
         throw wrongValue('rotation', 'table', `${sets}×${rows}×${rotation.dim} numbers`, positions.table);
       if (inverse) throw wrongValue('rotate', 'inverse', 'false for a given table', 'true', 'its rows need not be rotations');
-      return { at: scope.upload(positions.table), jobs: [], done: () => {} };
+      return { at: scope.upload(positions.table), jobs: [], done: () => {}, batch: positions.batched ? 4 * rows * rotation.dim : 0 };
     }
     const axes = axesOf(rotation);
     const size = positions.values.length;
     if (size !== sets * axes * rows) throw wrongValue('rotation', 'positions', `${sets}×${axes}×${rows} positions`, `${size}`);
+    const { heads = 1, frequencies, growth, second } = rotation;
     const stride = 4 * rotation.dim * rows;
-    const at = scope.allocate(stride * sets);
-    const jobs = Array.from({ length: sets }, (_, b) => {
-      const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);
-      return fillJob(rotation, inverse, keys, values, rows, at + b * stride, scope);
-    });
-    return { at, jobs, done: () => {} };
+    const channels = second ? [frequencies, second] : [frequencies];
+    const at = scope.allocate(stride * heads * sets * channels.length);
+    let next = at;
+    const jobs: Job[] = [];
+    for (const all of channels) {
+      for (let b = 0; b < sets; b++) {
+        const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);
+        for (let h = 0; h < heads; h++, next += stride) {
+          const of = (list: Float64Array): Float64Array => list.subarray((h * list.length) / heads, ((h + 1) * list.length) / heads);
+          const own = { ...rotation, heads: 1, frequencies: of(all), ...(growth && { growth: of(growth) }) };
+          jobs.push(fillJob(own, inverse, keys, values, rows, next, scope));
+        }
+      }
+    }
+    return {
+      at,
+      jobs,
+      done: () => {},
+      batch: positions.batched ? heads * stride : 0,
+      head: heads > 1 ? stride : 0,
+      second: second ? sets * heads * stride : 0,
+    };
   }
 }
 
-const axesOf = ({ frequencies, dim }: Rotation): number => frequencies.length / (dim / 2);
+export const axesOf = ({ frequencies, dim, heads = 1 }: Rotation): number => frequencies.length / (dim / 2) / heads;
 
 /** The job that fills a rotary table at `at`, one row per position. Inverse: the angles turn back and the sizes are their reciprocals. */
 function fillJob(

@@ -23,7 +23,7 @@ export interface Rope extends Lists {
   readonly start: number | 'end';
   /** Default `'forward'`. */
   readonly sense?: RotarySense;
-  /** Which axis each pair reads; default one axis. */
+  /** Which axis each pair reads, [R/2], or each channel, first channels of the pairs first, [R]; default one axis. */
   readonly axisOf?: readonly number[] | undefined;
 }
 
@@ -63,14 +63,17 @@ export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation:
   const reach = Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
   const { values, factor } = scaledFrequencies(width, theta, scaling, reach, math);
   const explicit = keys !== undefined || queries !== undefined;
-  const frequencies = spread(sense === 'forward' ? values : values.map((f) => -f), rope, explicit);
+  const signed = sense === 'forward' ? values : values.map((f) => -f);
+  const { axisOf = [] } = rope;
+  const second = explicit && axisOf.length > values.length ? spread(signed, axisOf.slice(values.length), rope.axes) : undefined;
   return {
     rotation: {
       dim: 2 * values.length,
       start: startOf(where, rope.start, 2 * values.length, shape.D),
       layout,
       ...(layoutOut && { layoutOut }),
-      frequencies,
+      frequencies: explicit && axisOf.length ? spread(signed, axisOf, rope.axes) : signed,
+      ...(second && { second }),
       factor,
       offset,
       ...explicitPositions(rope, context),
@@ -79,8 +82,7 @@ export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation:
 }
 
 /** Frequencies as [axes][R/2]: each in the line of its axis. Without positions the axes are all the same, and one line is enough. */
-function spread(values: Float64Array, { axisOf, axes = 1 }: Rope, explicit: boolean): Float64Array {
-  if (!axisOf || !explicit) return values;
+function spread(values: Float64Array, axisOf: readonly number[], axes = 1): Float64Array {
   const matrix = new Float64Array(axes * values.length);
   values.forEach((f, i) => {
     matrix[(axisOf[i] as number) * values.length + i] = f;
