@@ -6,6 +6,7 @@ import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
 import { A_FLOAT_TENSOR, isFloat } from '../memory/dtypes.ts';
 import { checkApart, checkOut, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
+import { layOut } from '../memory/scratch.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
@@ -80,7 +81,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
     const [from, to] = inverse ? [other, one] : [one, other];
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
     const threads = threadsFor(x.size, SMALL_TRAFFIC, tiles, context.threads);
-    const scratchStride = Math.ceil((8 * D) / 64) * 64;
+    const { bytes: scratchStride } = layOut([8 * D]);
     const scratch = scope.allocate(scratchStride * threads);
     const job = scope.block(field.JOB_SIZE);
     scope.defer(x.pin());

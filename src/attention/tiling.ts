@@ -1,5 +1,6 @@
 // How a call is cut into tiles, and what each thread needs to work on one.
 
+import { layOut } from '../memory/scratch.ts';
 import type { Shape } from '../plan/plan.ts';
 import type { ScratchNeed } from '../plan/relative-terms.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -70,15 +71,9 @@ export function scratchLayout(
     [field.S_LINE, 9 * Math.max(D, E) * 4],
     [field.S_FOLD, S > field.SPLIT ? rows * record : 0],
   ];
-  let bytes = 0;
-  const fields = sizes.map(([name, size]): [number, number] => {
-    const at = bytes;
-    bytes += Math.ceil(size / 64) * 64;
-    return [name, at];
+  const { at, bytes } = layOut([...sizes.map(([, size]) => size), ...needs.map((need) => need.bytes)]);
+  needs.forEach((need, n) => {
+    need.assign(at[sizes.length + n] as number);
   });
-  for (const need of needs) {
-    need.assign(bytes);
-    bytes += Math.ceil(need.bytes / 64) * 64;
-  }
-  return { fields, bytes };
+  return { fields: sizes.map(([name], n) => [name, at[n] as number]), bytes };
 }

@@ -3,6 +3,7 @@
 import type { Layout } from '../memory/layout.ts';
 import { writeTensor } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
+import { layOut } from '../memory/scratch.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import type { Rotation } from '../plan/plan.ts';
@@ -45,7 +46,7 @@ function blockOf(kernel: 'append' | 'shift', target: Target, context: Context, s
   const tiles = rows.length * G;
   const work = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0) * G * (D + E);
   const threads = threadsFor(work, SMALL_TRAFFIC, tiles, context.threads);
-  const scratchStride = Math.ceil((8 * Math.max(D, E)) / 64) * 64;
+  const { bytes: scratchStride } = layOut([8 * Math.max(D, E)]);
   const scratch = scope.allocate(scratchStride * threads);
   const at = scope.block(field.JOB_SIZE);
   const writer = scope.writer(at);

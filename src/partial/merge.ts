@@ -5,6 +5,7 @@ import { numbersOf } from '../attention/operands.ts';
 import type { Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, checkTensor, type Read, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
+import { layOut } from '../memory/scratch.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
@@ -32,8 +33,6 @@ export interface MergeOptions {
 const TILE_ROWS = 64;
 /** States that one call merges at most. */
 const MOST_STATES = 65536;
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 /** The states of a call, after checking that they are of one shape. */
 function checkStates(where: string, given: unknown, layout: Layout, context: Context): PartialState[] {
@@ -75,13 +74,8 @@ function scratchLayout(states: readonly PartialState[], E: number): { fields: [n
     [field.M_RESULT, row],
     [field.M_LINES, row * lines],
   ];
-  let bytes = 0;
-  const fields = sizes.map(([name, size]): [number, number] => {
-    const at = bytes;
-    bytes += aligned(size);
-    return [name, at];
-  });
-  return { fields, bytes };
+  const { at, bytes } = layOut(sizes.map(([, size]) => size));
+  return { fields: sizes.map(([name], n) => [name, at[n] as number]), bytes };
 }
 
 /** Checks a call of `mergeStates` and gets everything ready for it. */
