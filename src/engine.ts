@@ -1,16 +1,16 @@
 import { RelposError } from './arguments/errors.ts';
 import { prepareAttention } from './attention/attention.ts';
 import { type EstimateRequest, estimate, type MemoryEstimate } from './attention/estimate.ts';
-import type { AttentionOptions } from './attention/options.ts';
-import { prepareRotation, type RotateOptions } from './attention/rotate.ts';
+import { type AttentionOptions, checkOptions, checkSyncOptions, forbidAsync } from './attention/options.ts';
+import { checkRotateOptions, prepareRotation, type RotateOptions } from './attention/rotate.ts';
 import { type SelfTestReport, selfTest } from './attention/selftest.ts';
-import { type WeightsOptions, weightsSteps } from './attention/weights.ts';
+import { checkWeightsOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
 import { Arena, type MemoryUsage } from './memory/arena.ts';
 import { makeDisposable } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData } from './memory/tensor.ts';
-import { type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
+import { checkMergeOptions, type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
 import type { Call, Context } from './plan/context.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
@@ -114,14 +114,14 @@ export class Engine {
    * ```
    */
   async attention(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Promise<Tensor> {
-    const call = prepareAttention(this.#context, 'attention', q, k, v, options, false);
-    return (await this.#run(call, options)).out;
+    const checked = checkOptions('attention', options);
+    return (await this.#run(prepareAttention(this.#context, 'attention', q, k, v, checked, false), checked)).out;
   }
 
   /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
   attentionSync(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Tensor {
-    forbidAsync('attentionSync', options);
-    return this.#runSync(prepareAttention(this.#context, 'attentionSync', q, k, v, options, false)).out;
+    const checked = checkSyncOptions('attentionSync', options);
+    return this.#runSync(prepareAttention(this.#context, 'attentionSync', q, k, v, checked, false)).out;
   }
 
   /**
@@ -152,8 +152,9 @@ export class Engine {
     v: Tensor | null | undefined,
     options: AttentionOptions = {},
   ): Promise<{ out: Tensor; lse: Tensor }> {
-    const call = prepareAttention(this.#context, 'attentionPartial', q, k, v, options, true);
-    return (await this.#run(call, options)) as { out: Tensor; lse: Tensor };
+    const checked = checkOptions('attentionPartial', options);
+    const call = prepareAttention(this.#context, 'attentionPartial', q, k, v, checked, true);
+    return (await this.#run(call, checked)) as { out: Tensor; lse: Tensor };
   }
 
   /**
@@ -174,8 +175,9 @@ export class Engine {
    * ```
    */
   async attentionWeights(q: Tensor, k: Tensor, options: WeightsOptions = {}): Promise<Tensor> {
-    const { signal } = options;
-    const steps = weightsSteps(this.#context, 'attentionWeights', q, k, options);
+    const checked = checkWeightsOptions('attentionWeights', options);
+    const { signal } = checked;
+    const steps = weightsSteps(this.#context, 'attentionWeights', q, k, checked);
     let step = steps.next();
     while (!step.done) {
       try {
@@ -190,8 +192,9 @@ export class Engine {
 
   /** `attentionWeights` before returning. */
   attentionWeightsSync(q: Tensor, k: Tensor, options: WeightsOptions = {}): Tensor {
-    forbidAsync('attentionWeightsSync', options);
-    const steps = weightsSteps(this.#context, 'attentionWeightsSync', q, k, options);
+    const checked = checkWeightsOptions('attentionWeightsSync', options);
+    forbidAsync('attentionWeightsSync', checked);
+    const steps = weightsSteps(this.#context, 'attentionWeightsSync', q, k, checked);
     let step = steps.next();
     while (!step.done) {
       try {
@@ -211,8 +214,8 @@ export class Engine {
     v: Tensor | null | undefined,
     options: AttentionOptions = {},
   ): { out: Tensor; lse: Tensor } {
-    forbidAsync('attentionPartialSync', options);
-    const call = prepareAttention(this.#context, 'attentionPartialSync', q, k, v, options, true);
+    const checked = checkSyncOptions('attentionPartialSync', options);
+    const call = prepareAttention(this.#context, 'attentionPartialSync', q, k, v, checked, true);
     return this.#runSync(call) as { out: Tensor; lse: Tensor };
   }
 
@@ -238,12 +241,18 @@ export class Engine {
    * ```
    */
   async mergeStates(states: readonly PartialState[], options: MergeOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
-    return (await this.#run(prepareMerge(this.#context, 'mergeStates', states, options), {})) as { out: Tensor; lse: Tensor };
+    return (await this.#run(prepareMerge(this.#context, 'mergeStates', states, checkMergeOptions('mergeStates', options)), {})) as {
+      out: Tensor;
+      lse: Tensor;
+    };
   }
 
   /** `mergeStates` before returning. */
   mergeStatesSync(states: readonly PartialState[], options: MergeOptions = {}): { out: Tensor; lse: Tensor } {
-    return this.#runSync(prepareMerge(this.#context, 'mergeStatesSync', states, options)) as { out: Tensor; lse: Tensor };
+    return this.#runSync(prepareMerge(this.#context, 'mergeStatesSync', states, checkMergeOptions('mergeStatesSync', options))) as {
+      out: Tensor;
+      lse: Tensor;
+    };
   }
 
   /**
@@ -261,12 +270,12 @@ export class Engine {
    * ```
    */
   async rotate(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Promise<Tensor> {
-    return (await this.#run(prepareRotation(this.#context, 'rotate', x, encoding, options), {})).out;
+    return (await this.#run(prepareRotation(this.#context, 'rotate', x, encoding, checkRotateOptions('rotate', options)), {})).out;
   }
 
   /** `rotate` before returning. */
   rotateSync(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Tensor {
-    return this.#runSync(prepareRotation(this.#context, 'rotateSync', x, encoding, options)).out;
+    return this.#runSync(prepareRotation(this.#context, 'rotateSync', x, encoding, checkRotateOptions('rotateSync', options))).out;
   }
 
   /** Elementary functions in f64 that give the same bits on every host: for your own encodings and tables. */
@@ -309,7 +318,7 @@ export class Engine {
    * ```
    */
   estimate(request: EstimateRequest, options: AttentionOptions = {}): MemoryEstimate {
-    return estimate(this.#context, 'estimate', request, options);
+    return estimate(this.#context, 'estimate', request, checkOptions('estimate', options));
   }
 
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */
@@ -339,7 +348,7 @@ export class Engine {
     if (this.#disposed) throw new RelposError('disposed', 'the engine was disposed');
   }
 
-  async #run(call: Call, { signal, onProgress }: AttentionOptions): Promise<ReturnType<Call['finish']>> {
+  async #run(call: Call, { signal, onProgress }: Pick<AttentionOptions, 'signal' | 'onProgress'>): Promise<ReturnType<Call['finish']>> {
     const { pool } = this.#parts;
     const watch: JobOptions = { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) };
     try {
@@ -370,10 +379,3 @@ export class Engine {
 }
 
 makeDisposable(Engine.prototype);
-
-function forbidAsync(where: string, options: AttentionOptions): void {
-  if (typeof options !== 'object' || options === null) return; // Refused with the other arguments.
-  const { signal, onProgress } = options;
-  if (signal !== undefined) throw new TypeError(`${where}: "signal" works with the asynchronous form only`);
-  if (onProgress !== undefined) throw new TypeError(`${where}: "onProgress" works with the asynchronous form only`);
-}

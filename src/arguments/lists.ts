@@ -31,9 +31,9 @@ export interface HeadTable {
 }
 
 /** An option's numbers, with their shape if they came with one. @returns undefined if it is none of the accepted kinds */
-export function numbersOf(where: string, name: string, given: unknown, integers: boolean): FlatNumbers | undefined {
+export function numbersOf(where: string, name: string, given: unknown, integers: boolean, each?: string): FlatNumbers | undefined {
   if (given instanceof Tensor) return { values: given.toNumbers(), shape: given.shape };
-  return readFlat(where, name, given, integers);
+  return readFlat(where, name, given, integers, each);
 }
 
 /** True for what a list of numbers may come in. */
@@ -46,6 +46,28 @@ export function copyNumbers(where: string, name: string, given: unknown): Float6
   if (!found) throw wrongType(where, name, 'an array of numbers, a typed array or a tensor', given);
   expectEach(where, name, found.values, 'a finite number', Number.isFinite);
   return withShape(Float64Array.from(found.values), found.shape);
+}
+
+/** Numbers of an option as f32, and the tensor that they were read from, if it was one. */
+export interface Logits {
+  readonly values: Float32Array;
+  readonly tensor?: Tensor;
+}
+
+/** A private copy of logits or weights: finite, or −Infinity. */
+export function copyLogits(where: string, name: string, given: unknown): Logits {
+  const found = numbersOf(where, name, given, false);
+  if (!found) throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
+  const values = withShape(narrow(where, name, found.values, 'hiding'), found.shape);
+  return { values, ...(given instanceof Tensor && { tensor: given }) };
+}
+
+/** A private copy of a list of counts, whole numbers ≥ 0. What they may be at most is checked with the shapes. */
+export function copyLengths(where: string, name: string, given: unknown): Float64Array {
+  const found = numbersOf(where, name, given, true, 'an integer');
+  if (!found) throw wrongType(where, name, 'an Int32Array or an array', given);
+  expectEach(where, name, found.values, 'an integer ≥ 0', (x) => Number.isSafeInteger(x) && x >= 0);
+  return Float64Array.from(found.values);
 }
 
 /** A private copy of a list of whole numbers in min … max, as f64. */

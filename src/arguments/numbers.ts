@@ -94,9 +94,9 @@ export function readList<T>(where: string, name: string, given: readonly unknown
   return list;
 }
 
-function numberAt(where: string, name: string): (x: unknown, n: number) => number {
+function numberAt(where: string, name: string, expected: string): (x: unknown, n: number) => number {
   return (x, n) => {
-    if (typeof x !== 'number') throw wrongType(where, `${name}[${n}]`, 'a number', x);
+    if (typeof x !== 'number') throw wrongType(where, `${name}[${n}]`, expected, x);
     return x;
   };
 }
@@ -115,19 +115,26 @@ function plainInteger(where: string, name: string, given: bigint): number {
 }
 
 /**
- * Numbers as they come. `integers` also takes those of 64 bits; elsewhere they are refused by name.
+ * Numbers as they come. `integers` also takes those of 64 bits; elsewhere they are refused by name. `each` is what errors say is expected of
+ * an element.
  *
  * @returns undefined if it is none of what holds numbers
  * @throws TypeError, RangeError if an element is no number (a hole, a string, a list, a BigInt)
  */
-export function readFlat(where: string, name: string, given: unknown, integers: boolean): FlatNumbers | undefined {
+export function readFlat(
+  where: string,
+  name: string,
+  given: unknown,
+  integers: boolean,
+  each: string = 'a number',
+): FlatNumbers | undefined {
   const array = ownArray(given);
   if (array) {
     if (!(array instanceof BigInt64Array || array instanceof BigUint64Array)) return { values: array };
     if (!integers) throw wrongType(where, name, 'numbers of 32 bits', given);
     return { values: narrowed(where, name, array) };
   }
-  if (Array.isArray(given)) return { values: Float64Array.from(readList(where, name, given, numberAt(where, name))) };
+  if (Array.isArray(given)) return { values: Float64Array.from(readList(where, name, given, numberAt(where, name, each))) };
   const file = safeTensor(where, name, given);
   return file && { values: decoded(where, name, file, integers), shape: file.shape };
 }

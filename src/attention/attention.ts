@@ -1,7 +1,7 @@
 // A call of attention: one of equal lengths, or one on packed sequences.
 
 import type { Call, Context } from '../plan/context.ts';
-import type { AttentionOptions } from './options.ts';
+import type { CheckedOptions } from './options.ts';
 import { preparePacked } from './packed.ts';
 import { prepareOne } from './prepare.ts';
 
@@ -12,9 +12,9 @@ export function prepareAttention(
   q: unknown,
   k: unknown,
   v: unknown,
-  given: AttentionOptions,
+  given: CheckedOptions,
   withLse: boolean,
 ): Call {
-  const packed = given?.queryOffsets !== undefined || given?.keyOffsets !== undefined;
+  const packed = given.queryOffsets !== undefined || given.keyOffsets !== undefined;
   return (packed ? preparePacked : prepareOne)(context, where, q, k, v, given, withLse);
 }

@@ -1,13 +1,15 @@
 // How many bytes a call or a cache takes, found by preparing the call in a memory that is only a promise.
 
 import { options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { readShape } from '../arguments/numbers.ts';
+import { flag, type Readers, readRecord } from '../arguments/record.ts';
 import { cacheBytes, type KVCacheOptions } from '../kvcache/kvcache.ts';
 import { Arena } from '../memory/arena.ts';
 import { shapeOnly } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { Tables } from '../plan/table-cache.ts';
 import { prepareAttention } from './attention.ts';
-import type { AttentionOptions } from './options.ts';
+import type { CheckedOptions } from './options.ts';
 
 /** What to estimate: a call of `attention` by the shapes of its operands, or a cache by its options. */
 export type EstimateRequest =
@@ -34,6 +36,24 @@ export interface MemoryEstimate {
   readonly total: number;
 }
 
+/** A request, checked: the shapes of a call, or the bytes of a cache. */
+interface CheckedRequest {
+  readonly q?: readonly number[];
+  readonly k?: readonly number[];
+  readonly v?: readonly number[];
+  readonly lse?: boolean;
+  /** Bytes of a cache. */
+  readonly cache?: number;
+}
+
+const READERS: Readers<CheckedRequest> = {
+  q: readShape,
+  k: readShape,
+  v: readShape,
+  lse: flag,
+  cache: (where, _, value) => cacheBytes(where, value),
+};
+
 const PAGE = 65536;
 /** More than any memory has: the estimate says what is too much instead of failing on it. */
 const BOUNDLESS = 2 ** 44;
@@ -59,13 +79,13 @@ function sum(parts: Omit<MemoryEstimate, 'total'>): MemoryEstimate {
 }
 
 /** @throws TypeError, RangeError as the call itself */
-export function estimate(context: Context, where: string, request: EstimateRequest, options: AttentionOptions): MemoryEstimate {
+export function estimate(context: Context, where: string, given: unknown, options: CheckedOptions): MemoryEstimate {
   context.alive();
-  if ('cache' in request) {
-    knownOptions(where, request, ['cache']);
-    return sum({ out: 0, scratch: 0, tables: 0, cache: taken(cacheBytes(where, request.cache)) });
+  const request = readRecord<CheckedRequest>(where, given, READERS, 'request');
+  if (request.cache !== undefined) {
+    knownOptions(where, request, ['cache'], 'request');
+    return sum({ out: 0, scratch: 0, tables: 0, cache: taken(request.cache) });
   }
-  knownOptions(where, request, ['q', 'k', 'v', 'lse']);
   if (options.cache !== undefined) {
     throw wrongValue(where, 'cache', 'no cache beside shapes', 'one', 'give k and v the length that the cache will have');
   }
@@ -74,7 +94,7 @@ export function estimate(context: Context, where: string, request: EstimateReque
   (ghost as { tables: Tables }).tables = new Tables(ghost);
   const [q, k, v] = (['q', 'k', 'v'] as const).map((name) => {
     const shape = request[name];
-    if (!Array.isArray(shape)) throw wrongType(where, name, 'a shape', shape);
+    if (shape === undefined) throw wrongType(where, `request.${name}`, 'an array of integers', shape);
     return shapeOnly(ghost, where, shape);
   }) as [ReturnType<typeof shapeOnly>, ReturnType<typeof shapeOnly>, ReturnType<typeof shapeOnly>];
   const rows = q.shape.slice(0, -1);

@@ -1,25 +1,22 @@
 // From encodings to one plan, every part of it checked against the call.
 
-import { finite, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, wrongValue } from '../arguments/check.ts';
+import type { Named } from '../arguments/record.ts';
 import type { Context } from '../plan/context.ts';
 import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
 import { cacheKey, checkTerm, checkValueTable } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
-import type { AttentionOptions } from './options.ts';
 
 /** Lowers the encodings and checks what came out. */
 export function lower(
   where: string,
-  given: AttentionOptions['encoding'],
+  encodings: readonly Named<Encoding>[],
   shape: Shape,
   place: Place,
   context: Context,
 ): { plan: Plan; keys: Map<unknown, string> } {
-  const encodings = given === undefined ? [] : Array.isArray(given) ? given : [given as Encoding];
   const keys = new Map<unknown, string>();
-  const plans = encodings.map((encoding: Encoding, n: number) => {
-    const name = Array.isArray(given) ? `encoding[${n}]` : 'encoding';
-    if (typeof encoding?.lower !== 'function') throw wrongType(where, name, 'an encoding such as rotary({ … })', encoding);
+  const plans = encodings.map(({ name, value: encoding }) => {
     const plan = encoding.lower({ shape, place, math: context.math });
     for (const bias of plan.biases ?? []) {
       checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);

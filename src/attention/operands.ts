@@ -1,8 +1,9 @@
 // What a call is given beside its tensors, and whether the tensors fit one another.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, wrongValue } from '../arguments/check.ts';
+import type { Logits } from '../arguments/lists.ts';
 import { axes, type Layout } from '../memory/layout.ts';
-import { Tensor } from '../memory/tensor.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 
 /** Sizes of a call, after checking that the shapes fit one another. */
@@ -30,21 +31,22 @@ export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layo
   return { B, H, G, L, S, D, E };
 }
 
-export function numbersOf(where: string, name: string, given: unknown, size: number): Float32Array | undefined {
+/** One logit for each head, if there are any. */
+export function logitsOf(where: string, name: string, given: Logits | undefined, heads: number): Float32Array | undefined {
   if (given === undefined) return undefined;
-  if (!(given instanceof Tensor) && !(given instanceof Float32Array) && !Array.isArray(given)) {
-    throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
-  }
-  const values = given instanceof Tensor ? given.toArray() : Float32Array.from(given);
-  if (values.length !== size) throw wrongValue(where, name, `${size} numbers`, `${values.length}`);
-  return values;
+  if (given.values.length !== heads) throw wrongValue(where, name, `${heads} numbers`, `${given.values.length}`);
+  return given.values;
 }
 
 /** Keys of this call that count, from the lengths of the whole. */
-export function lengthsOf(where: string, given: unknown, { B, S }: Shape, { keyOffset, totalKeys }: Place): Int32Array | undefined {
+export function lengthsOf(
+  where: string,
+  given: Float64Array | undefined,
+  { B, S }: Shape,
+  { keyOffset, totalKeys }: Place,
+): Int32Array | undefined {
   if (given === undefined) return undefined;
-  if (!(given instanceof Int32Array) && !Array.isArray(given)) throw wrongType(where, 'keyLengths', 'an Int32Array or an array', given);
   if (given.length !== B) throw wrongValue(where, 'keyLengths', `B=${B} lengths`, `${given.length}`);
   const local = (n: number): number => Math.max(0, Math.min(S, n - keyOffset));
-  return Int32Array.from(given, (n: number, b: number) => local(integer(where, `keyLengths[${b}]`, n, 0, totalKeys)));
+  return Int32Array.from(given, (n, b) => local(integer(where, `keyLengths[${b}]`, n, 0, totalKeys)));
 }

@@ -1,11 +1,16 @@
-// What a caller of attention can ask for.
+// What a caller of attention can ask for, and the one place that reads it: a frozen record of checked options travels on.
 
-import type { KVCache } from '../kvcache/kvcache.ts';
-import type { MaskOption } from '../masks/option.ts';
+import { checkSignal, integer, options, reading, scaleFactor, wrongType } from '../arguments/check.ts';
+import { copyLengths, copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
+import { callback, choice, type Named, type Reader, type Readers, readRecord, whole } from '../arguments/record.ts';
+import { KVCache } from '../kvcache/kvcache.ts';
+import type { Mask } from '../masks/mask.ts';
+import { type MaskOption, readMasks } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
-import type { Tensor } from '../memory/tensor.ts';
+import { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
-import type { QKNorm } from './qk-norm.ts';
+import { type CheckedNorm, type QKNorm, readNorm } from './qk-norm.ts';
 
 /** Options of `attention` and its relatives. */
 export interface AttentionOptions {
@@ -29,13 +34,13 @@ export interface AttentionOptions {
    * One extra logit per query head in the denominator: [H]; `'smooth'` is a logit of 0 for all (smooth softmax). Not in a shard of the
    * keys, where `mergeStates` adds it, once.
    */
-  readonly sinks?: Float32Array | readonly number[] | Tensor | 'smooth';
+  readonly sinks?: Numbers | 'smooth';
   /** Normalises every row of q and k before all else; not beside an encoding that does so itself. */
   readonly qkNorm?: QKNorm;
   /** Which keys a query sees, in addition to the limits of `causal`, `window` and `keyLengths`: masks and mask tensors, all of which bind. */
   readonly mask?: MaskOption;
   /** Keys of the whole that count, per batch row: [B], each in 0 … S. The others are as if hidden. Alignment still follows S. */
-  readonly keyLengths?: Int32Array | readonly number[];
+  readonly keyLengths?: Int32Array | BigInt64Array | readonly number[];
   /** Default `'bhld'`. */
   readonly layout?: Layout;
   /**
@@ -62,9 +67,9 @@ export interface AttentionOptions {
    * engine.dispose();
    * ```
    */
-  readonly queryOffsets?: Int32Array | readonly number[];
+  readonly queryOffsets?: Int32Array | BigInt64Array | readonly number[];
   /** Default `queryOffsets`. */
-  readonly keyOffsets?: Int32Array | readonly number[];
+  readonly keyOffsets?: Int32Array | BigInt64Array | readonly number[];
   /**
    * Written instead of a new tensor; same shape as the result, f32, f16 or bf16. Its memory, from the first element to the last, may meet that
    * of no tensor of the call: operands, biases, masks, sinks or weights. So slices of one tensor that interleave are refused too.
@@ -76,24 +81,108 @@ export interface AttentionOptions {
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-export const OPTION_NAMES: readonly string[] = [
-  'encoding',
-  'keyOffset',
-  'totalKeys',
-  'queryOffset',
-  'causal',
-  'window',
-  'scale',
-  'softcap',
-  'sinks',
-  'qkNorm',
-  'mask',
-  'keyLengths',
-  'layout',
-  'cache',
-  'queryOffsets',
-  'keyOffsets',
-  'out',
-  'signal',
-  'onProgress',
-];
+/** The sides of a window that are bounded. */
+export interface CheckedWindow {
+  readonly left?: number;
+  readonly right?: number;
+}
+
+/** Options of a call, checked as far as they can be without its shapes. What is left out is undefined. */
+export interface CheckedOptions {
+  readonly encoding?: readonly Named<Encoding>[];
+  readonly keyOffset?: number;
+  readonly totalKeys?: number;
+  readonly queryOffset?: number;
+  readonly causal?: boolean | { readonly offset: number };
+  readonly window?: CheckedWindow;
+  readonly scale?: number;
+  readonly softcap?: number;
+  readonly sinks?: Logits | 'smooth';
+  readonly qkNorm?: CheckedNorm;
+  readonly mask?: readonly Named<Mask | Tensor>[];
+  readonly keyLengths?: Float64Array;
+  readonly layout?: Layout;
+  readonly cache?: KVCache;
+  readonly queryOffsets?: Float64Array;
+  readonly keyOffsets?: Float64Array;
+  readonly out?: Tensor;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: NonNullable<AttentionOptions['onProgress']>;
+}
+
+/** Stands for "no bound" in FIRST and LAST; far beyond any position, far from overflow when added to one. */
+export const UNBOUNDED: number = 2 ** 30;
+
+/** One or several encodings. */
+function readEncodings(where: string, name: string, value: unknown): readonly Named<Encoding>[] {
+  const one = (name: string, item: unknown): Named<Encoding> => {
+    const fits = reading(where, name, () => typeof (item as Encoding | null)?.lower === 'function');
+    if (!fits) throw wrongType(where, name, 'an encoding such as rotary({ … })', item);
+    return { name, value: item as Encoding };
+  };
+  return Array.isArray(value) ? readList(where, name, value, (item, n) => one(`${name}[${n}]`, item)) : [one(name, value)];
+}
+
+function readCausal(where: string, name: string, value: unknown): boolean | { readonly offset: number } {
+  if (typeof value === 'boolean') return value;
+  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'true or false', value);
+  const { offset } = options(where, value, ['offset'], name);
+  return { offset: integer(where, `${name}.offset`, offset, -UNBOUNDED, UNBOUNDED) };
+}
+
+const WINDOW: Readers<CheckedWindow> = { left: whole(0, UNBOUNDED), right: whole(0, UNBOUNDED) };
+
+function readCache(where: string, name: string, value: unknown): KVCache {
+  if (!(value instanceof KVCache)) throw wrongType(where, name, 'a cache from engine.kvCache', value);
+  return value;
+}
+
+/** A tensor as an output. That it fits is checked with the shapes. */
+export const outputTensor: Reader<Tensor> = (where, name, value) => {
+  if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
+  return value;
+};
+
+/** Every option, and what reads it. */
+export const OPTIONS: Readers<CheckedOptions> = {
+  encoding: readEncodings,
+  keyOffset: whole(0, UNBOUNDED),
+  totalKeys: whole(0, UNBOUNDED),
+  queryOffset: whole(-UNBOUNDED, UNBOUNDED),
+  causal: readCausal,
+  window: (where, name, value) => readRecord(where, value, WINDOW, name),
+  scale: (where, name, value) => scaleFactor(where, name, value, true),
+  softcap: (where, name, value) => scaleFactor(where, name, value, false),
+  sinks: (where, name, value) => (value === 'smooth' ? value : copyLogits(where, name, value)),
+  qkNorm: readNorm,
+  mask: readMasks,
+  keyLengths: copyLengths,
+  layout: choice('bhld', 'blhd'),
+  cache: readCache,
+  queryOffsets: copyLengths,
+  keyOffsets: copyLengths,
+  out: outputTensor,
+  signal: (where, name, value) => checkSignal(where, value, name) as AbortSignal,
+  onProgress: callback,
+};
+
+/** The names of all options. */
+export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
+
+/** The options of a call as a record of their own. @throws TypeError, RangeError that names the option */
+export function checkOptions(where: string, given: unknown): CheckedOptions {
+  return readRecord(where, given, OPTIONS);
+}
+
+/** `checkOptions` for a call that returns its result itself: it cannot be stopped, or tell how far it is. */
+export function checkSyncOptions(where: string, given: unknown): CheckedOptions {
+  const checked = checkOptions(where, given);
+  forbidAsync(where, checked);
+  return checked;
+}
+
+/** @throws TypeError if an option makes no sense in a synchronous call */
+export function forbidAsync(where: string, { signal, onProgress }: Pick<CheckedOptions, 'signal' | 'onProgress'>): void {
+  if (signal !== undefined) throw new TypeError(`${where}: "signal" works with the asynchronous form only`);
+  if (onProgress !== undefined) throw new TypeError(`${where}: "onProgress" works with the asynchronous form only`);
+}

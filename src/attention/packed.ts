@@ -1,6 +1,6 @@
 // Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
 
-import { options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { wrongType, wrongValue } from '../arguments/check.ts';
 import { DTYPES } from '../memory/dtypes.ts';
 import { checkApart, checkOut, checkTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
@@ -8,7 +8,7 @@ import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_WORK, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
-import { type AttentionOptions, OPTION_NAMES } from './options.ts';
+import type { CheckedOptions } from './options.ts';
 import { prepareOne } from './prepare.ts';
 
 /** Options that mean nothing to documents without padding. */
@@ -20,24 +20,21 @@ interface Document {
   readonly keys: readonly [number, number];
 }
 
-/** Cumulative lengths: 0, …, n, never falling. */
-function offsetsOf(where: string, name: string, given: unknown, n: number): readonly number[] {
-  if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
-  const list = Array.from(given as ArrayLike<number>);
-  const fits =
-    list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => Number.isInteger(x) && x >= (list[i - 1] ?? 0));
-  if (!fits) throw wrongValue(where, name, `integers that rise from 0 to ${n}, the rows there are`, given);
-  return list;
+/** @throws RangeError if the list is not cumulative lengths: 0, …, n, never falling */
+function checkRise(where: string, name: string, list: Float64Array, n: number): void {
+  const fits = list.length > 0 && list[0] === 0 && list.at(-1) === n && list.every((x, i) => x >= (list[i - 1] ?? 0));
+  if (!fits) throw wrongValue(where, name, `integers that rise from 0 to ${n}, the rows there are`, [...list]);
 }
 
-function documentsOf(where: string, given: AttentionOptions, T: number, U: number): Document[] {
-  if (given.queryOffsets === undefined) throw wrongType(where, 'queryOffsets', 'cumulative lengths beside "keyOffsets"', undefined);
-  const queries = offsetsOf(where, 'queryOffsets', given.queryOffsets, T);
-  const keys = offsetsOf(where, given.keyOffsets === undefined ? 'queryOffsets' : 'keyOffsets', given.keyOffsets ?? given.queryOffsets, U);
+function documentsOf(where: string, { queryOffsets: queries, keyOffsets }: CheckedOptions, T: number, U: number): Document[] {
+  if (queries === undefined) throw wrongType(where, 'queryOffsets', 'cumulative lengths beside "keyOffsets"', undefined);
+  const keys = keyOffsets ?? queries;
+  checkRise(where, 'queryOffsets', queries, T);
+  checkRise(where, keyOffsets ? 'keyOffsets' : 'queryOffsets', keys, U);
   if (keys.length !== queries.length)
     throw wrongValue(where, 'keyOffsets', `${queries.length} numbers, as "queryOffsets" has`, `${keys.length}`);
-  const span = (list: readonly number[], n: number): [number, number] => [list[n] as number, list[n + 1] as number];
-  return queries.slice(1).map((_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
+  const span = (list: Float64Array, n: number): [number, number] => [list[n] as number, list[n + 1] as number];
+  return Array.from({ length: queries.length - 1 }, (_, n) => ({ queries: span(queries, n), keys: span(keys, n) }));
 }
 
 /** A document's part of the job. */
@@ -109,21 +106,20 @@ export function preparePacked(
   q: unknown,
   k: unknown,
   v: unknown,
-  given: AttentionOptions,
+  given: CheckedOptions,
   withLse: boolean,
 ): Call {
   context.alive();
-  knownOptions(where, given, OPTION_NAMES);
   const tensors = {
     q: checkTensor(where, 'q', q, context),
     k: checkTensor(where, 'k', k, context),
     v: checkTensor(where, 'v', v, context),
   };
   for (const name of FOREIGN) {
-    if ((given as Record<string, unknown>)[name] !== undefined) throw wrongValue(where, name, 'nothing beside "queryOffsets"', 'a value');
+    if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "queryOffsets"', 'a value');
   }
-  const masks = given.mask === undefined ? [] : [given.mask].flat();
-  if (masks.some((mask) => mask instanceof Tensor)) throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
+  if (given.mask?.some(({ value }) => value instanceof Tensor))
+    throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
   const { T, U, H, E } = checkShapes(where, tensors);
   const documents = documentsOf(where, given, T, U);
   const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;

@@ -1,6 +1,6 @@
 // From a user's call to a job: check everything, lower the encodings to a plan, write the plan into a parameter block.
 
-import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { wrongValue } from '../arguments/check.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
 import { lowerMaskOption } from '../masks/option.ts';
 import { checkApart, checkOut, checkTensor, type Operands } from '../memory/operands.ts';
@@ -13,9 +13,9 @@ import { mayBlock } from '../platform/host.ts';
 import type { Job } from '../threads/types.ts';
 import { type Placed, runsOf, writeJob } from './job-block.ts';
 import { lower } from './lower.ts';
-import { checkShapes, lengthsOf, numbersOf } from './operands.ts';
-import { type AttentionOptions, OPTION_NAMES } from './options.ts';
-import { placeOf, UNBOUNDED, visibleRange } from './place.ts';
+import { checkShapes, lengthsOf, logitsOf } from './operands.ts';
+import type { CheckedOptions } from './options.ts';
+import { placeOf, visibleRange } from './place.ts';
 import { withNormalization } from './qk-norm.ts';
 import { readsOf } from './reads.ts';
 import { tiling } from './tiling.ts';
@@ -32,20 +32,18 @@ function checkOperands(where: string, q: unknown, k: unknown, v: unknown, cache:
   return { q: query, k: checkTensor(where, 'k', k, context), v: checkTensor(where, 'v', v, context) };
 }
 
-function cachedKeys(where: string, operands: Operands, given: AttentionOptions, context: Context): CachedKeys | undefined {
+function cachedKeys(where: string, operands: Operands, given: CheckedOptions, context: Context): CachedKeys | undefined {
   const { cache, keyLengths, queryOffset } = given;
   if (cache === undefined) return undefined;
-  if (typeof cache?.use !== 'function') throw wrongType(where, 'cache', 'a cache from engine.kvCache', cache);
   for (const name of ['keyOffset', 'totalKeys'] as const) {
     if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "cache", which holds all keys', given[name]);
   }
-  if (queryOffset !== undefined) integer(where, 'queryOffset', queryOffset, -UNBOUNDED, UNBOUNDED);
   return cache.use(where, context, operands, { layout: given.layout, keyLengths, queryOffset });
 }
 
 function lowerAt(
   where: string,
-  given: AttentionOptions,
+  given: CheckedOptions,
   shape: Shape,
   place: Place,
   cached: CachedKeys | undefined,
@@ -53,24 +51,35 @@ function lowerAt(
 ): Placed {
   const { left } = cached ?? {};
   const window = left === undefined ? given.window : { ...given.window, left: Math.min(left, given.window?.left ?? left) };
-  const { first, last } = visibleRange(where, window === undefined ? given : { ...given, window }, place);
-  let { encoding, mask } = given;
-  if (cached?.encodings.length) {
-    encoding = [...new Set([...cached.encodings, ...(encoding === undefined ? [] : Array.isArray(encoding) ? encoding : [encoding])])];
-  }
-  if (cached?.masks.length) mask = [...cached.masks, ...(mask === undefined ? [] : Array.isArray(mask) ? mask : [mask])];
-  const { plan, keys } = lower(where, encoding, shape, place, context);
+  const { first, last } = visibleRange(window === undefined ? given : { ...given, window }, place);
+  const { encoding = [], mask = [] } = given;
+  // An encoding of the cache that the call names too counts once.
+  const own = encoding.filter(({ value }) => !cached?.encodings.includes(value));
+  const encodings = [...(cached?.encodings ?? []).map((value) => ({ name: 'cache.encoding', value })), ...own];
+  const masks = [...(cached?.masks ?? []).map((value) => ({ name: 'cache.window', value })), ...mask];
+  const { plan, keys } = lower(where, encodings, shape, place, context);
   const normalized = withNormalization(where, plan, given.qkNorm, shape);
   cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);
-  return { place, first, last, plan: normalized, keys, masks: lowerMaskOption(where, mask, shape, place, context) };
+  return { place, first, last, plan: normalized, keys, masks: lowerMaskOption(where, masks, shape, place, context) };
 }
 
 /** Where the call stands, or each batch row if they stand apart. */
-function placesOf(where: string, given: AttentionOptions, shape: Shape, cached: CachedKeys | undefined): Place[] {
+function placesOf(where: string, given: CheckedOptions, shape: Shape, cached: CachedKeys | undefined): Place[] {
   if (!cached) return [placeOf(where, given, shape)];
   const offsets = new Set(cached.queryOffsets);
   const at = (queryOffset: number): Place => ({ queryOffset, keyOffset: 0, totalKeys: shape.S });
   return offsets.size > 1 ? cached.queryOffsets.map(at) : [...offsets].map(at);
+}
+
+/** Most that the scale of q·k may be of the softcap: with more the scores are beyond f32 before the cap is put on them. */
+const LARGEST_RATIO = 2 ** 100;
+
+function scaling(where: string, { scale: given, softcap = 0 }: CheckedOptions, D: number): { scale: number; softcap: number } {
+  const scale = given ?? 1 / Math.sqrt(D);
+  if (softcap && Math.abs(scale) / softcap > LARGEST_RATIO) {
+    throw wrongValue(where, 'softcap', `at least |scale| · 2^-100, scale ${scale}`, softcap);
+  }
+  return { scale, softcap };
 }
 
 /** What a call that is part of another has from it: its scope, and a place that hears of the scratch a thread needs and provides it. */
@@ -88,33 +97,26 @@ export function prepareOne(
   q: unknown,
   k: unknown,
   v: unknown,
-  given: AttentionOptions,
+  given: CheckedOptions,
   withLse: boolean,
   sharing?: Sharing,
 ): Call {
   context.alive();
-  knownOptions(where, given, OPTION_NAMES);
   const operands = checkOperands(where, q, k, v, given.cache, context);
-  const layout = oneOf(where, 'layout', given.layout ?? given.cache?.layout ?? 'bhld', ['bhld', 'blhd']);
+  const layout = given.layout ?? given.cache?.layout ?? 'bhld';
   const cached = cachedKeys(where, operands, given, context);
   const shape = cached?.shape ?? checkShapes(where, operands.q, operands.k as Tensor, operands.v as Tensor, layout);
   const { B, H, L, S, D, E } = shape;
-  const scale = given.scale === undefined ? 1 / Math.sqrt(D) : finite(where, 'scale', given.scale);
-  const softcap = given.softcap === undefined ? 0 : finite(where, 'softcap', given.softcap, 0);
+  const { scale, softcap } = scaling(where, given, D);
   const places = placesOf(where, given, shape, cached);
   const [place] = places as [Place];
-  const sinks = given.sinks === 'smooth' ? new Float32Array(H) : numbersOf(where, 'sinks', given.sinks, H);
+  const sinks = given.sinks === 'smooth' ? new Float32Array(H) : logitsOf(where, 'sinks', given.sinks, H);
   if (sinks && place.totalKeys !== S) {
     throw wrongValue(where, 'sinks', 'none in a shard of the keys', 'some', 'they count once; give them to mergeStates');
   }
   const lengths = cached ? cached.lengths : lengthsOf(where, given.keyLengths, shape, place);
   const outShape = layout === 'bhld' ? [B, H, L, E] : [B, L, H, E];
   const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, context);
-  if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
-    throw wrongType(where, 'onProgress', 'a function', given.onProgress);
-  if (given.signal !== undefined && typeof given.signal?.addEventListener !== 'function') {
-    throw wrongType(where, 'signal', 'an AbortSignal', given.signal);
-  }
   const placed = places.map((one) => lowerAt(where, given, shape, one, cached, context));
   const written = sharing ? sharing.out : out;
   if (written) checkApart(where, written, readsOf(operands, given, placed));

@@ -1,7 +1,9 @@
 // The option `qkNorm`: normalisation of q and k as part of the call, not of an encoding.
 
-import { finite, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
-import { Tensor } from '../memory/tensor.ts';
+import { finite, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
+import { expectShape } from '../arguments/numbers.ts';
+import { choice, type Readers, readRecord } from '../arguments/record.ts';
 import type { Normalization, Plan, Shape } from '../plan/plan.ts';
 
 /** Normalisation of every row of q and k, before rotation and scores. */
@@ -11,34 +13,49 @@ export interface QKNorm {
   /** ε > 0; default 1e-6. */
   readonly epsilon?: number;
   /** Multiplies the channels of q afterwards: [D] for all heads, or [H, D]. Gemma stores w and multiplies by 1 + w: pass that. */
-  readonly queryWeight?: Float32Array | readonly number[] | Tensor;
+  readonly queryWeight?: Numbers;
   /** The same for k: [D], or [G, D]. */
-  readonly keyWeight?: Float32Array | readonly number[] | Tensor;
+  readonly keyWeight?: Numbers;
 }
 
-/** The plan with the option's normalisation. @throws TypeError, RangeError if the option is wrong, or the plan has one already */
-export function withNormalization(where: string, plan: Plan, given: QKNorm | undefined, { H, G, D }: Shape): Plan {
+/** The option, checked as far as it can be without shapes. */
+export interface CheckedNorm {
+  readonly kind: 'rms' | 'l2';
+  readonly epsilon?: number;
+  readonly queryWeight?: Logits;
+  readonly keyWeight?: Logits;
+}
+
+const READERS: Readers<CheckedNorm> = {
+  kind: choice('rms', 'l2'),
+  epsilon: (where, name, value) => finite(where, name, value, 0),
+  queryWeight: copyLogits,
+  keyWeight: copyLogits,
+};
+
+/** Reads the option. */
+export function readNorm(where: string, name: string, value: unknown): CheckedNorm {
+  const norm = readRecord(where, value, READERS, name);
+  if (norm.kind === undefined) throw wrongType(where, `${name}.kind`, "'rms' or 'l2'", undefined);
+  return norm;
+}
+
+/** The plan with the option's normalisation. @throws RangeError if weights do not fit, or the plan has one already */
+export function withNormalization(where: string, plan: Plan, given: CheckedNorm | undefined, { H, G, D }: Shape): Plan {
   if (given === undefined) return plan;
-  options(`${where} qkNorm`, given, ['kind', 'epsilon', 'queryWeight', 'keyWeight']);
   if (plan.normalization) throw wrongValue(where, 'qkNorm', 'none beside an encoding that normalises', 'both');
   const queryWeight = weightOf(where, 'qkNorm.queryWeight', given.queryWeight, H, D);
   const keyWeight = weightOf(where, 'qkNorm.keyWeight', given.keyWeight, G, D);
-  const normalization: Normalization = {
-    kind: oneOf(where, 'qkNorm.kind', given.kind, ['rms', 'l2']),
-    epsilon: finite(where, 'qkNorm.epsilon', given.epsilon ?? 1e-6, 0),
-    ...(queryWeight && { queryWeight }),
-    ...(keyWeight && { keyWeight }),
-  };
+  const { kind, epsilon = 1e-6 } = given;
+  const normalization: Normalization = { kind, epsilon, ...(queryWeight && { queryWeight }), ...(keyWeight && { keyWeight }) };
   return { ...plan, normalization };
 }
 
-function weightOf(where: string, name: string, given: unknown, heads: number, D: number): Float32Array | undefined {
+function weightOf(where: string, name: string, given: Logits | undefined, heads: number, D: number): Float32Array | undefined {
   if (given === undefined) return undefined;
-  if (!(given instanceof Tensor) && !(given instanceof Float32Array) && !Array.isArray(given)) {
-    throw wrongType(where, name, 'a Float32Array, an array or a tensor', given);
-  }
-  const values = given instanceof Tensor ? given.toArray() : Float32Array.from(given);
+  const { values } = given;
   if (values.length !== D && values.length !== heads * D)
     throw wrongValue(where, name, `[D=${D}] or [${heads}, D=${D}] numbers`, `${values.length}`);
+  expectShape(where, name, values, values.length === D ? [D] : [heads, D]);
   return values;
 }

@@ -4,15 +4,19 @@ import type { LoweredMasks } from '../masks/option.ts';
 import type { Operands, Read } from '../memory/operands.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { AttentionOptions } from './options.ts';
+import type { CheckedOptions } from './options.ts';
 
 /** Operands, options, and what the encodings and masks of the call brought with them. */
 export function readsOf(
   operands: Operands,
-  { sinks, qkNorm }: AttentionOptions,
+  { sinks, qkNorm }: CheckedOptions,
   placed: readonly { readonly plan: Plan; readonly masks: LoweredMasks }[],
 ): Read[] {
-  const options = { sinks, 'qkNorm.queryWeight': qkNorm?.queryWeight, 'qkNorm.keyWeight': qkNorm?.keyWeight };
+  const options = {
+    sinks: sinks === 'smooth' ? undefined : sinks?.tensor,
+    'qkNorm.queryWeight': qkNorm?.queryWeight?.tensor,
+    'qkNorm.keyWeight': qkNorm?.keyWeight?.tensor,
+  };
   const given = Object.entries({ ...operands, ...options }).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor);
   const biases = placed.flatMap(({ plan: { biases = [] } }) => biases.flatMap((bias) => (bias.kind === 'dense' ? [bias.tensor] : [])));
   const masks = placed.flatMap(({ masks: { tensors } }) => tensors);

@@ -1,9 +1,11 @@
 // Rotation on its own: from a user's call to a job.
 
-import { boolean, finite, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, reading, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
+import { choice, flag, type Readers, readRecord } from '../arguments/record.ts';
 import { A_FLOAT_TENSOR, isFloat } from '../memory/dtypes.ts';
+import type { Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
@@ -14,6 +16,7 @@ import { axesOf } from '../plan/table-cache.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkRotation } from './lower.ts';
+import { outputTensor } from './options.ts';
 import { isOwn, standardPositions } from './rotations.ts';
 
 /** Options of `rotate`. */
@@ -37,22 +40,43 @@ export interface RotateOptions {
 
 /** Rows of one (batch, head) that a tile turns. */
 const TILE_ROWS = 64;
+
+/** Options of a call, checked without its shapes. */
+export interface CheckedRotation {
+  readonly positions?: Float64Array;
+  readonly offset?: number;
+  readonly inverse?: boolean;
+  readonly role?: 'query' | 'key';
+  readonly layout?: Layout;
+  readonly out?: Tensor;
+}
+
+const READERS: Readers<CheckedRotation> = {
+  positions: copyNumbers,
+  offset: (where, name, value) => finite(where, name, value),
+  inverse: flag,
+  role: choice('query', 'key'),
+  layout: choice('bhld', 'blhd'),
+  out: outputTensor,
+};
+
+/** The options as a record of their own. @throws TypeError, RangeError that names the option */
+export function checkRotateOptions(where: string, given: unknown): CheckedRotation {
+  return readRecord(where, given, READERS);
+}
+
 /** Checks a call of `rotate` and gets everything ready for it. */
-export function prepareRotation(context: Context, where: string, x: unknown, encoding: Encoding, given: RotateOptions): Call {
+export function prepareRotation(context: Context, where: string, x: unknown, encoding: Encoding, given: CheckedRotation): Call {
   context.alive();
-  knownOptions(where, given, ['positions', 'offset', 'inverse', 'role', 'layout', 'out']);
+  const { positions: list, offset = 0, inverse = false, role = 'query', layout = 'bhld' } = given;
   if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
   if (x.context !== context) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
-  const layout = oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']);
   if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
   if (!isFloat(x.dtype)) throw wrongType(where, 'x', A_FLOAT_TENSOR, x.dtype);
   const [B, second, third, D] = x.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
-  const inverse = boolean(where, 'inverse', given.inverse ?? false);
-  const role = oneOf(where, 'role', given.role ?? 'query', ['query', 'key']);
-  const offset = finite(where, 'offset', given.offset ?? 0);
-  const list = given.positions === undefined ? undefined : copyNumbers(where, 'positions', given.positions);
-  if (typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  if (!reading(where, 'encoding', () => typeof encoding?.lower === 'function'))
+    throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
   const length = list ? lengthOf(list) : L + offset;
   const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
   if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);

@@ -1,6 +1,8 @@
 // The probabilities themselves, for pictures and debugging: attention whose values are the columns of the identity, by the same kernels.
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
+import { copySizes } from '../arguments/lists.ts';
+import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Mask } from '../masks/mask.ts';
 import { NONE } from '../masks/runs.ts';
 import { checkTensor } from '../memory/operands.ts';
@@ -8,7 +10,7 @@ import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
-import type { AttentionOptions } from './options.ts';
+import { type AttentionOptions, type CheckedOptions, OPTIONS } from './options.ts';
 import { prepareOne } from './prepare.ts';
 
 /** Options of `attentionWeights`: those of `attention` without `out`, and the window wanted. */
@@ -27,12 +29,28 @@ const WIDEST = 512;
 /** Runs as many calls as it takes, one after another: yields a call, is sent its result. */
 export type Steps<T> = Generator<Call, T, { out: Tensor; lse?: Tensor }>;
 
-function windowOf(where: string, name: string, given: unknown, n: number): readonly [number, number] {
-  if (given === undefined) return [0, n];
-  if (!Array.isArray(given) || given.length !== 2) throw wrongType(where, name, '[start, end]', given);
-  const [start, end] = given as [number, number];
-  const fits = Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= n;
-  if (!fits) throw wrongValue(where, name, `[start, end] with 0 ≤ start ≤ end ≤ ${n}`, given);
+/** Options of `attentionWeights`, checked without its shapes. */
+export interface CheckedWeights extends Omit<CheckedOptions, 'out' | 'onProgress' | 'queryOffsets' | 'keyOffsets' | 'cache'> {
+  readonly queries?: readonly number[];
+  readonly keys?: readonly number[];
+}
+
+const range: Reader<readonly number[]> = (where, name, value) => {
+  if (!Array.isArray(value)) throw wrongType(where, name, '[start, end]', value);
+  return copySizes(where, name, value, 0, 2 ** 31 - 1, 2);
+};
+
+const { out: _, onProgress: __, queryOffsets: ___, keyOffsets: ____, cache: _____, ...SHARED } = OPTIONS;
+const READERS: Readers<CheckedWeights> = { ...SHARED, queries: range, keys: range };
+
+/** The options as a record of their own. @throws TypeError, RangeError that names the option */
+export function checkWeightsOptions(where: string, given: unknown): CheckedWeights {
+  return readRecord(where, given, READERS);
+}
+
+function windowOf(where: string, name: string, given: readonly number[] | undefined, n: number): readonly [number, number] {
+  const [start = 0, end = n] = given ?? [];
+  if (start > end || end > n) throw wrongValue(where, name, `[start, end] with 0 ≤ start ≤ end ≤ ${n}`, given);
   return [start, end];
 }
 
@@ -46,7 +64,6 @@ const plain: WeakMap<Encoding, Encoding> = new WeakMap();
 
 /** The encoding without what it adds to v; its width is then of no matter. */
 function withoutValues(encoding: Encoding): Encoding {
-  if (typeof encoding?.lower !== 'function') return encoding;
   let found = plain.get(encoding);
   if (!found) {
     found = {
@@ -68,12 +85,9 @@ function identity(line: Tensor, [B, G, S, E]: readonly [number, number, number, 
 }
 
 /** Checks the call and takes it slice by slice of the keys. */
-export function* weightsSteps(context: Context, where: string, q: unknown, k: unknown, given: WeightsOptions): Steps<Tensor> {
+export function* weightsSteps(context: Context, where: string, q: unknown, k: unknown, given: CheckedWeights): Steps<Tensor> {
   context.alive();
   const { queries: wantedQueries, keys: wantedKeys, ...options } = given;
-  for (const name of ['out', 'onProgress', 'queryOffsets', 'keyOffsets', 'cache']) {
-    if (name in options) throw new TypeError(`${where}: "options" has no "${name}"`);
-  }
   const keys = checkTensor(where, 'k', k, context);
   const queries = checkTensor(where, 'q', q, context);
   const blhd = options.layout === 'blhd';
@@ -97,14 +111,11 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
   }
   const most = Math.min(WIDEST, columns[1] - columns[0], Math.floor(MOST / Math.max(1, B * H * L)));
   const width = Math.max(1, most);
-  const masks = options.mask === undefined ? [] : Array.isArray(options.mask) ? options.mask : [options.mask];
-  const { encoding } = options;
-  const call = {
+  const { mask = [], encoding = [] } = options;
+  const call: CheckedOptions = {
     ...options,
-    mask: [...masks, onlyQueries(rows)],
-    ...(encoding !== undefined && {
-      encoding: Array.isArray(encoding) ? encoding.map(withoutValues) : withoutValues(encoding as Encoding),
-    }),
+    mask: [...mask, { name: 'queries', value: onlyQueries(rows) }],
+    encoding: encoding.map(({ name, value }) => ({ name, value: withoutValues(value) })),
   };
   // What the call holds for a while, and for one slice of the keys.
   const whole = new Scope(context.arena);

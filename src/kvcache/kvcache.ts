@@ -1,6 +1,8 @@
 // The cache of keys and values, as its user sees it.
 
 import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
 import { makeDisposable } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -55,16 +57,16 @@ export interface KVCacheOptions {
 /** Options of `KVCache.append`. */
 export interface AppendOptions {
   /** Length of each row after the append, as far as rows take fewer than n: [B], each in its present length … that + n. */
-  readonly lengths?: Int32Array | readonly number[];
+  readonly lengths?: Int32Array | BigInt64Array | readonly number[];
   /** Which rows of the cache k and v are for, if not all: their batch size is that of this list. */
   readonly rows?: readonly number[];
 }
 
 const MOST_KEYS = 2 ** 30;
 
-function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
+function checkOptions(where: string, options: unknown): CacheSpec {
   const known = ['batch', 'heads', 'headDim', 'valueDim', 'capacity', 'dtype', 'pageSize', 'window', 'encoding', 'rotate', 'layout'];
-  knownOptions(where, given, known);
+  const given = knownOptions<KVCacheOptions>(where, options, known);
   const B = integer(where, 'batch', given.batch, 1, 65536);
   const G = integer(where, 'heads', given.heads, 1, 65536);
   const D = integer(where, 'headDim', given.headDim, 1, 512);
@@ -90,16 +92,16 @@ function checkOptions(where: string, given: KVCacheOptions): CacheSpec {
 
 function checkWindow(where: string, given: KVCacheOptions['window'], capacity: number): { left?: number; sinks: number } {
   if (given === undefined) return { sinks: 0 };
-  knownOptions(where, given, ['left', 'sinks']);
-  const left = integer(where, 'window.left', given.left, 0, MOST_KEYS);
-  const sinks = integer(where, 'window.sinks', given.sinks ?? 0, 0, MOST_KEYS);
+  const window = knownOptions<{ left?: unknown; sinks?: unknown }>(where, given, ['left', 'sinks'], 'window');
+  const left = integer(where, 'window.left', window.left, 0, MOST_KEYS);
+  const sinks = integer(where, 'window.sinks', window.sinks ?? 0, 0, MOST_KEYS);
   const least = left + sinks + 2;
   if (capacity < least) throw wrongValue(where, 'capacity', `at least window.left + window.sinks + 2 = ${least}`, capacity);
   return { left, sinks };
 }
 
 /** @throws TypeError, RangeError; bytes that a cache of these options reserves */
-export function cacheBytes(where: string, given: KVCacheOptions): number {
+export function cacheBytes(where: string, given: unknown): number {
   return bytesOf(checkOptions(where, given));
 }
 
@@ -174,15 +176,15 @@ export class KVCache {
     const core = this.#core;
     core.free(where);
     const { context, spec } = core;
-    knownOptions(where, options, ['lengths', 'rows']);
+    const { lengths, rows } = knownOptions<AppendOptions>(where, options, ['lengths', 'rows']);
     checkTensor(where, 'k', k, context);
     checkTensor(where, 'v', v, context);
-    const order = this.#order(where, options.rows);
+    const order = this.#order(where, rows);
     const n = checkNewRows(where, spec, k, v, spec.layout, order.length);
     const taken = checkCounts(
       where,
       'lengths',
-      options.lengths,
+      lengths === undefined ? undefined : copyLengths(where, 'lengths', lengths),
       n,
       order.map((b) => this.lengths[b] as number),
     );
@@ -198,7 +200,7 @@ export class KVCache {
     const { B } = this.#core.spec.shape;
     if (given === undefined) return Array.from({ length: B }, (_, b) => b);
     if (!Array.isArray(given)) throw wrongType(where, 'rows', 'an array of batch rows', given);
-    const order = given.map((b: unknown, n) => integer(where, `rows[${n}]`, b, 0, B - 1));
+    const order = readList(where, 'rows', given, (b, n) => integer(where, `rows[${n}]`, b, 0, B - 1));
     if (!order.length || new Set(order).size !== order.length) throw wrongValue(where, 'rows', 'some rows, none of them twice', given);
     return order;
   }
@@ -214,8 +216,8 @@ export class KVCache {
     const where = 'truncate';
     this.#core.free(where);
     const { B } = this.#core.spec.shape;
-    const list = typeof length === 'number' ? Array.from({ length: B }, () => length) : length;
-    if (!Array.isArray(list) && !(list instanceof Int32Array)) throw wrongType(where, 'length', 'a number or one per row', length);
+    if (typeof length !== 'number' && !holdsNumbers(length)) throw wrongType(where, 'length', 'a number or one per row', length);
+    const list = typeof length === 'number' ? Array.from({ length: B }, () => length) : copyLengths(where, 'length', length);
     if (list.length !== B) throw wrongValue(where, 'length', `a number or B=${B} of them`, `${list.length}`);
     this.#core.truncate(
       where,

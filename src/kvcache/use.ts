@@ -2,7 +2,7 @@ import type { Operands } from '../memory/operands.ts';
 
 // A cache as `attention` uses it: what the call's sizes and places are, and what happens to the cache before and after.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, wrongValue } from '../arguments/check.ts';
 import { defineMask, type Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Scope } from '../memory/scope.ts';
@@ -43,7 +43,6 @@ export function checkCounts(
   before: readonly number[],
 ): number[] {
   if (given === undefined) return before.map(() => n);
-  if (!Array.isArray(given) && !(given instanceof Int32Array)) throw wrongType(where, name, 'an Int32Array or an array', given);
   if (given.length !== before.length) throw wrongValue(where, name, `${before.length} lengths`, `${given.length}`);
   return before.map((start, b) => integer(where, `${name}[${b}]`, given[b], start, start + n) - start);
 }

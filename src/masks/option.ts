@@ -1,6 +1,8 @@
 // The option `mask` of a call: one mask or several, values or tensors, all of which bind.
 
-import { wrongType } from '../arguments/check.ts';
+import { reading, wrongType } from '../arguments/check.ts';
+import { readList } from '../arguments/numbers.ts';
+import type { Named } from '../arguments/record.ts';
 import type { Scope } from '../memory/scope.ts';
 import { type MemoryContext, Tensor } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
@@ -20,6 +22,15 @@ import { checkMaskTensor, maskEntry } from './tensors.ts';
  */
 export type MaskOption = Mask | Tensor | readonly (Mask | Tensor)[];
 
+/** Reads the option: one mask or several. */
+export function readMasks(where: string, name: string, value: unknown): readonly Named<Mask | Tensor>[] {
+  const one = (name: string, item: unknown): Named<Mask | Tensor> => {
+    if (item instanceof Tensor || reading(where, name, () => isMask(item))) return { name, value: item as Mask | Tensor };
+    throw wrongType(where, name, 'a mask such as causalMask(), a tensor, or an array of these', item);
+  };
+  return Array.isArray(value) ? readList(where, name, value, (item, n) => one(`${name}[${n}]`, item)) : [one(name, value)];
+}
+
 /** A call's masks, checked and lowered. */
 export interface LoweredMasks {
   readonly intervals: Intervals | undefined;
@@ -29,23 +40,20 @@ export interface LoweredMasks {
 /** @throws TypeError, RangeError if something is no mask or does not fit the call */
 export function lowerMaskOption(
   where: string,
-  given: MaskOption | undefined,
+  given: readonly Named<Mask | Tensor>[],
   shape: Shape,
   place: Place,
   context: MemoryContext,
   starts?: Int32Array,
 ): LoweredMasks {
-  const list: readonly unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
-  const nameOf = (n: number): string => (Array.isArray(given) ? `mask[${n}]` : 'mask');
   const masks: Mask[] = [];
   const tensors: Tensor[] = [];
-  list.forEach((item, n) => {
-    if (item instanceof Tensor) {
-      checkMaskTensor(where, nameOf(n), item, shape, place, context);
-      tensors.push(item);
-    } else if (isMask(item)) masks.push(item);
-    else throw wrongType(where, nameOf(n), 'a mask such as causalMask(), a tensor, or an array of these', item);
-  });
+  for (const { name, value } of given) {
+    if (value instanceof Tensor) {
+      checkMaskTensor(where, name, value, shape, place, context);
+      tensors.push(value);
+    } else masks.push(value);
+  }
   return { intervals: masks.length ? lowerMasks(masks, shape, place, starts) : undefined, tensors };
 }
 

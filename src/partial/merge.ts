@@ -1,12 +1,16 @@
 // Merging partial states: from a user's call to a job.
 
-import { options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
-import { numbersOf } from '../attention/operands.ts';
+import { reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
+import { choice, type Readers, readRecord } from '../arguments/record.ts';
+import { logitsOf } from '../attention/operands.ts';
+import { outputTensor } from '../attention/options.ts';
 import type { Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, checkTensor, type Read, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
-import { makeTensor, Tensor } from '../memory/tensor.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -24,7 +28,7 @@ export interface MergeOptions {
   /** Of every state's `out` and of the result's; default `'bhld'`. */
   readonly layout?: Layout;
   /** One extra logit per query head in the denominator, [H], counted once, after the states. */
-  readonly sinks?: Float32Array | readonly number[] | Tensor;
+  readonly sinks?: Numbers;
   /** Written instead of a new tensor: f32, f16 or bf16. May be the `out` of a state, else may not overlap one. */
   readonly out?: Tensor;
 }
@@ -37,12 +41,13 @@ const MOST_STATES = 65536;
 /** The states of a call, after checking that they are of one shape. */
 function checkStates(where: string, given: unknown, layout: Layout, context: Context): PartialState[] {
   if (!Array.isArray(given)) throw wrongType(where, 'states', 'an array of { out, lse }', given);
-  if (!given.length || given.length > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${given.length}`);
+  const count = reading(where, 'states', () => given.length);
+  if (!count || count > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${count}`);
   const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
   let shape: readonly number[] = [];
-  return given.map((state: unknown, n): PartialState => {
+  return readList(where, 'states', given, (state, n): PartialState => {
     if (typeof state !== 'object' || state === null) throw wrongType(where, `states[${n}]`, 'an object { out, lse }', state);
-    const pair = state as { out?: unknown; lse?: unknown };
+    const pair = reading(where, `states[${n}]`, () => ({ out: (state as PartialState).out, lse: (state as PartialState).lse }));
     const out = checkTensor(where, `states[${n}].out`, pair.out, context);
     const lse = checkTensor(where, `states[${n}].lse`, pair.lse, context);
     if (n === 0) {
@@ -78,22 +83,35 @@ function scratchLayout(states: readonly PartialState[], E: number): { fields: [n
   return { fields: sizes.map(([name], n) => [name, at[n] as number]), bytes };
 }
 
+/** Options of a call, checked without its shapes. */
+export interface CheckedMerge {
+  readonly layout?: Layout;
+  readonly sinks?: Logits;
+  readonly out?: Tensor;
+}
+
+const READERS: Readers<CheckedMerge> = { layout: choice('bhld', 'blhd'), sinks: copyLogits, out: outputTensor };
+
+/** The options as a record of their own. @throws TypeError, RangeError that names the option */
+export function checkMergeOptions(where: string, given: unknown): CheckedMerge {
+  return readRecord(where, given, READERS);
+}
+
 /** Checks a call of `mergeStates` and gets everything ready for it. */
-export function prepareMerge(context: Context, where: string, given: unknown, options: MergeOptions): Call {
+export function prepareMerge(context: Context, where: string, given: unknown, options: CheckedMerge): Call {
   context.alive();
-  knownOptions(where, options, ['layout', 'sinks', 'out']);
-  const layout = oneOf(where, 'layout', options.layout ?? 'bhld', ['bhld', 'blhd']);
+  const { layout = 'bhld' } = options;
   const states = checkStates(where, given, layout, context);
   const { out: like, lse: likeLse } = states[0] as PartialState;
   const [B, H, L] = likeLse.shape as [number, number, number];
   const E = like.shape[3] as number;
-  const sinks = numbersOf(where, 'sinks', options.sinks, H);
+  const sinks = logitsOf(where, 'sinks', options.sinks, H);
   const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, context);
   const reads = states.flatMap((state, n): Read[] => [
     ...(state.out === out ? [] : [[`states[${n}].out`, state.out] as Read]),
     [`states[${n}].lse`, state.lse],
   ]);
-  if (options.sinks instanceof Tensor) reads.push(['sinks', options.sinks]);
+  if (options.sinks?.tensor) reads.push(['sinks', options.sinks.tensor]);
   if (out) checkApart(where, out, reads);
 
   const scope = new Scope(context.arena);

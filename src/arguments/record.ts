@@ -1,0 +1,48 @@
+// Options parsed once: a reader for every name, one frozen record out.
+
+import { boolean, checkFunction, integer, oneOf, options } from './check.ts';
+
+/** Checks one value and returns it as the call takes it. */
+export type Reader<T> = (where: string, name: string, value: unknown) => T;
+
+/** A reader for each option that there is. The names are the keys. */
+export type Readers<T> = { readonly [K in keyof T]-?: Reader<Exclude<T[K], undefined>> };
+
+/**
+ * An options object as a frozen record: what every option comes to by its reader. Options that are left out, or undefined, are not in it.
+ * Nested records are read likewise, with `name` for theirs.
+ *
+ * @throws TypeError, RangeError that names the option
+ */
+export function readRecord<T extends object>(where: string, given: unknown, readers: Readers<T>, name?: string): Readonly<T> {
+  const own = options(where, given, Object.keys(readers), name);
+  const record: Partial<T> = {};
+  for (const [key, value] of Object.entries(own)) {
+    record[key as keyof T] = readers[key as keyof T](where, name === undefined ? key : `${name}.${key}`, value) as T[keyof T];
+  }
+  return Object.freeze(record) as Readonly<T>;
+}
+
+/** A value of an option that takes one or several, and what errors call it: `encoding`, or `encoding[2]`. */
+export interface Named<T> {
+  readonly name: string;
+  readonly value: T;
+}
+
+/** A whole number in min … max. */
+export const whole =
+  (min: number, max?: number): Reader<number> =>
+  (where, name, value) =>
+    integer(where, name, value, min, max);
+
+/** One of a few strings. */
+export const choice =
+  <T extends string>(...choices: readonly T[]): Reader<T> =>
+  (where, name, value) =>
+    oneOf(where, name, value, choices);
+
+/** True or false. */
+export const flag: Reader<boolean> = boolean;
+
+/** A function. */
+export const callback = checkFunction as Reader<never>;
