@@ -66,6 +66,9 @@ function host(module: WebAssembly.Module, shared: boolean, maxMemory: number | u
   return { memory, limit, module, kernels: instantiate(module, memory) };
 }
 
+/** Why an engine of precision `'relaxed'` runs the reproducible kernels. */
+const NOT_RELAXED = 'this host does not fuse multiply and add (relaxed SIMD): the reproducible kernels run';
+
 function engineOf(
   { memory, limit, kernels }: Host,
   pool: Pool,
@@ -75,6 +78,7 @@ function engineOf(
   reason?: string,
 ): Engine {
   const { name, version } = runtime();
+  const reasons = [reason, precision === 'relaxed' && !relaxed ? NOT_RELAXED : undefined].filter((text) => text !== undefined);
   const capabilities: Capabilities = {
     runtime: name,
     version,
@@ -82,7 +86,7 @@ function engineOf(
     relaxedSimd: relaxed,
     threads: pool.threads,
     requestedThreads: wanted,
-    ...(reason !== undefined && { reason }),
+    ...(reasons.length && { reason: reasons.join('; ') }),
   };
   return new Engine({ memory, limit, kernels, pool, capabilities: Object.freeze(capabilities), precision });
 }

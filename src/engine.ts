@@ -30,7 +30,7 @@ export interface Capabilities {
   /** Threads at work, the caller's included. */
   readonly threads: number;
   readonly requestedThreads: number;
-  /** Why there are fewer threads than requested. */
+  /** Why there are fewer threads than requested, or why `precision: 'relaxed'` runs the reproducible kernels. */
   readonly reason?: string;
 }
 
