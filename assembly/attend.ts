@@ -20,14 +20,16 @@
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO,
-  R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_VALUES, TERM_COUNT, VALUE_TABLE,
+  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES,
+  R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_VALUES, TERM_COUNT,
+  VALUE_TABLE,
 } from './job';
-import { adjust } from './biases';
+import { adjust } from './adjust';
+import { countGates, passCounts, startContext, startCounts } from './context';
 import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
-import { startRows, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
+import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfRow } from './scores';
 import { softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
@@ -71,7 +73,7 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   const first = (blocks - 1 - (tile % blocks)) * queries;
   const count = min(queries, L - first);
   // With tables of relative positions, each head starts a new group of four rows, so that a group has one table and one window.
-  const step = load<i32>(job, TERM_COUNT) | load<i32>(job, VALUE_TABLE) ? count + 3 & ~3 : count;
+  const step = load<i32>(job, TERM_COUNT) | load<i32>(job, VALUE_TABLE) | load<i32>(job, CONTEXT_TABLE) ? count + 3 & ~3 : count;
   const rows = step * (load<i32>(job, DIM_H) / G);
   const range = startRows(job, scratch, b, g, first, count, step, rows);
   const low = max(from, <i32>(range >> 32));
@@ -79,6 +81,10 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   if (low >= high) return rows;
   packQueries(job, scratch, b, rows);
   startTerms(job, scratch, b, rows);
+  if (load<usize>(job, CONTEXT_TABLE)) {
+    startContext(job, scratch, b, rows);
+    countKeys(job, scratch, b, g, first, count, step, rows, low, <i32>range);
+  }
   const width = outputWidth(job);
   const record = scratch + load<usize>(job, S_FOLD);
   for (let key = low; key < high; ) {
@@ -127,6 +133,61 @@ function keyBlocks(
   }
 }
 
+/** The content scores of a band against the panels that its groups see. */
+@inline function scoresOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32): void {
+  const D = load<i32>(job, DIM_D);
+  const s = scratch + load<usize>(job, S_SCORES);
+  const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
+  const keys = scratch + load<usize>(job, S_KEYS);
+  if (rows == 1) scoresOfRow(group, q, keys, s, block, D);
+  else scores(group, rows + 3 >> 2, q, keys, s, block, D);
+}
+
+/**
+ * Contextual positions: from the last key that the tile sees, `high` − 1, back to the block of key `low`, what the blocks begin to count from.
+ * A split counts the keys after it anew, so its bits are those of the whole.
+ */
+function countKeys(
+  job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
+): void {
+  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
+  const masked = load<usize>(job, MASK_ROWS) != 0;
+  let block = high - 1 - (high - 1) % KEY_BLOCK;
+  startCounts(job, scratch, rows, block);
+  for (; block > low && passCounts(job, scratch, rows, block); block -= KEY_BLOCK) {
+    const end = min(block + KEY_BLOCK, high);
+    if (masked) {
+      rewindMask(job, scratch, b, rows);
+      if (!maskRows(job, scratch, b, rows, block, end)) continue;
+    }
+    packKeys(job, scratch, b, g, block, block, end);
+    keyTerms(job, scratch, g * shared, shared, first, count, block, block, end);
+    for (let r = 0; r < rows; r += BAND) countBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
+  }
+  if (masked) rewindMask(job, scratch, b, rows);
+}
+
+/** A band of rows counts the keys block … end − 1. */
+function countBand(
+  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
+): void {
+  const group = rowOf(job, scratch, r);
+  const groups = rows + 3 >> 2;
+  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) rangeOf(at, liveOf(at, min(4, rows - 4 * n)), block, end);
+  scoresOfBand(job, scratch, group, r, rows, block);
+  const s = scratch + load<usize>(job, S_SCORES);
+  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
+    const from = load<i32>(at, R_FROM);
+    const keys = load<i32>(at, R_TO) - from;
+    if (keys <= 0) continue;
+    const line = s + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
+    const row = r + 4 * n;
+    const live = liveOf(at, min(4, rows - 4 * n));
+    addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
+    countGates(job, scratch, at, row, live, line, b, block, from, keys);
+  }
+}
+
 /** A band of rows meets the keys block … end − 1. */
 function processBand(
   job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
@@ -146,15 +207,11 @@ function processBand(
     allTo = min(allTo, load<i32>(at, R_ALL_TO));
   }
   if (low >= high) return;
-  const D = load<i32>(job, DIM_D);
   const s = scratch + load<usize>(job, S_SCORES);
   const v = scratch + load<usize>(job, S_VALUES);
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
-  const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
-  const keys = scratch + load<usize>(job, S_KEYS);
-  if (rows == 1) scoresOfRow(group, q, keys, s, block, D);
-  else scores(group, groups, q, keys, s, block, D);
+  scoresOfBand(job, scratch, group, r, rows, block);
   const mark = load<i32>(job, MARK) != 0;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
@@ -164,7 +221,7 @@ function processBand(
     const row = r + 4 * n;
     const live = liveOf(at, min(4, rows - 4 * n));
     addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
-    adjust(job, at, live, line, b, from, keys);
+    adjust(job, scratch, at, row, live, line, b, block, from, keys);
     softmax(at, line, keys + 7 & ~7, from, live, mark);
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }

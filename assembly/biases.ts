@@ -1,35 +1,20 @@
-// What is added to the scores after the softcap: biases, and −Infinity in the holes of a mask.
+// What multiplies the scores after the softcap, and what is added to them.
 
 import {
   A_BATCH, A_COEFFICIENT, A_CURVE, A_CURVE_HEAD, A_FACTORS, A_FIRST, A_GATE, A_HEAD, A_HIDE, A_INDEX, A_INDEX_BATCH, A_INDEX_ROW, A_LAST,
-  A_MAP, A_MULTIPLY, A_OWN, A_OWN_BATCH, A_OWN_HEAD, A_PTR, A_REST, A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT, CAP,
-  DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, MARK, MASK_ROWS, R_HEAD, R_QUERY, SCORES_ROW,
+  A_MAP, A_MULTIPLY, A_OWN, A_OWN_BATCH, A_OWN_HEAD, A_PTR, A_REST, A_ROW, A_ROWS, A_ROWS_BATCH, A_SIZE, A_UNITS, BIASES, BIAS_COUNT,
+  DIM_H, DIM_L, HIDE_INFINITE, HIDE_ZEROS, R_HEAD, R_QUERY,
 } from './job';
 import { addCurve } from './curve';
-import { softcap } from './exp';
-import { punchHoles } from './rows';
 import { addHiding, addHidingLookup, addLookup, addRow, addSum, hideInfinite, hideLookup, hideZeros, multiplyRow } from './softmax';
-
-/** Softcap, biases and holes of a group's scores, row by row. */
-@inline export function adjust(job: usize, group: usize, live: i32, s: usize, b: i32, from: i32, keys: i32): void {
-  const cap = load<f32>(job, CAP);
-  const masked = load<usize>(job, MASK_ROWS) != 0;
-  if (cap == 0 && load<i32>(job, BIAS_COUNT) == 0 && !masked) return;
-  for (let r = 0; r < live; r++, s += SCORES_ROW) {
-    if (cap != 0) softcap(s, keys, cap); // q was scaled by scale/c, see Q_SCALE.
-    addBiases(job, group + (r << 2), s, b, from, keys);
-    if (load<i32>(job, BIAS_COUNT) > 1 && load<i32>(job, MARK)) hideAgain(job, group + (r << 2), s, b, from, keys);
-    if (masked) punchHoles(job, group + (r << 2), s, b, from, keys);
-  }
-}
 
 /** True if query i has the bias. */
 @inline function meets(entry: usize, i: i32): bool {
   return i >= load<i32>(entry, A_FIRST) && i <= load<i32>(entry, A_LAST);
 }
 
-/** Adds every bias of one row at the keys low … low + keys − 1. */
-function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
+/** Applies every factor and bias of one row at the keys low … low + keys − 1. */
+export function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
   const i = load<i32>(row, R_QUERY);
   const h = load<i32>(row, R_HEAD);
   let entry = load<usize>(job, BIASES);
@@ -72,13 +57,12 @@ function addBiases(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32
   }
 }
 
-/** A key that one bias hides stays hidden, whatever the biases after it added: NaN, or Infinity. */
-function hideAgain(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32): void {
+/** −Infinity at the keys that one of the first `count` biases hides: they stay hidden, whatever the others add, NaN or Infinity. */
+export function hideEntries(job: usize, row: usize, s: usize, b: i32, low: i32, keys: i32, count: i32): void {
   const i = load<i32>(row, R_QUERY);
   const h = load<i32>(row, R_HEAD);
   let entry = load<usize>(job, BIASES);
-  // Nothing is added after the last one.
-  for (let left = load<i32>(job, BIAS_COUNT); left > 1; left--, entry += A_SIZE) {
+  for (; count > 0; count--, entry += A_SIZE) {
     const hide = load<i32>(entry, A_HIDE);
     if (!hide || !meets(entry, i)) continue;
     const table = load<usize>(entry, A_PTR) + b * load<i32>(entry, A_BATCH) + h * load<i32>(entry, A_HEAD);

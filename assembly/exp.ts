@@ -128,6 +128,25 @@ export function markedExponentials(s: usize, n: i32, state: usize, live: i32): v
   }
 }
 
+/**
+ * s ← σ(s) = 1/(1 + e^−s) for n scores; exactly 0 at −Infinity, which hides a key, and NaN at NaN. e^−s is held at 2^126: below −87 the
+ * result is 2^−126 and not less, nothing beside the sums that it goes into. Relative error 2 ulp + |s|·2^−24.
+ */
+export function sigmoid(s: usize, n: i32): void {
+  const zero = n >> 31;
+  const log2e = held(-LOG2E, zero), lowest = held(LOWEST, zero), magic = held(MAGIC, zero);
+  const e0 = held(E0, zero), e1 = held(E1, zero), e2 = held(E2, zero), e3 = held(E3, zero);
+  const e4 = held(E4, zero), e5 = held(E5, zero), e6 = held(E6, zero);
+  const one = held(1, zero), most = held(126, zero), hidden = held(-Infinity, zero);
+  const end = s + (<usize>n << 2);
+  do {
+    const x = v128.load(s);
+    const e = exp2Of(f32x4.pmin(f32x4.mul(x, log2e), most), lowest, magic, e0, e1, e2, e3, e4, e5, e6);
+    v128.store(s, v128.andnot(f32x4.div(one, f32x4.add(one, e)), f32x4.eq(x, hidden)));
+    s += 16;
+  } while (s < end);
+}
+
 // tanh(x) = x + x·z·(T1 + z·(T2 + …)), z = x², on |x| ≤ 0.625; relative error of the exact polynomial 4.4e-9.
 const T1: f32 = reinterpret<f32>(0xbeaaaa99); // -0x1.555532p-2
 const T2: f32 = reinterpret<f32>(0x3e088393); // 0x1.110726p-3

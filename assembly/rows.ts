@@ -96,6 +96,16 @@ export function maskRows(job: usize, scratch: usize, b: i32, rows: i32, block: i
   return some;
 }
 
+/** Lets `maskRows` begin with any block again. */
+export function rewindMask(job: usize, scratch: usize, b: i32, rows: i32): void {
+  const first = load<usize>(job, MASK_ROWS) + b * load<i32>(job, MASK_BATCH);
+  for (let r = 0; r < rows; r++) {
+    const row = rowOf(job, scratch, r);
+    const i = load<i32>(row, R_QUERY);
+    if (i >= 0) store<i32>(row, load<i32>(first + (i << 2)), R_CURSOR);
+  }
+}
+
 /** Writes −Infinity between the intervals of a row; s stands for the keys from … from + keys − 1. */
 export function punchHoles(job: usize, row: usize, s: usize, b: i32, from: i32, keys: i32): void {
   const pairs = load<usize>(job, MASK_PAIRS);

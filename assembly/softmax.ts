@@ -141,7 +141,7 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
 }
 
 /** s ← x at 0 … n − 1 but for low … high − 1: next to nothing where the rows of a group see almost the same keys. */
-@inline function fillOutside(s: usize, n: i32, low: i32, high: i32, x: f32): void {
+@inline export function fillOutside(s: usize, n: i32, low: i32, high: i32, x: f32): void {
   for (let j = 0; j < min(low, n); j++) store<f32>(s + (<usize>j << 2), x);
   for (let j = max(high, 0); j < n; j++) store<f32>(s + (<usize>j << 2), x);
 }

@@ -29,20 +29,22 @@ export function startTerms(job: usize, scratch: usize, b: i32, rows: i32): void 
     const kind = load<i32>(entry, E_KIND);
     if (kind == KEY_OFFSET) continue;
     packRows(job, scratch, b, rows, load<f32>(entry, E_SCALE), 0, load<usize>(entry, E_BIAS), scratch + load<usize>(entry, E_QUERIES));
-    if (kind == QUERY_INDEX) wholeTable(job, entry, scratch, rows);
+    if (kind == QUERY_INDEX) {
+      wholeTable(
+        job, scratch, rows, scratch + load<usize>(entry, E_QUERIES), load<usize>(entry, E_TABLE), load<i32>(entry, E_HEAD),
+        load<i32>(entry, E_ROWS), scratch + load<usize>(entry, E_SCORES),
+      );
+    }
   }
 }
 
-/** T[r][p] of the tile's rows for all rows p of the table. */
-function wholeTable(job: usize, entry: usize, scratch: usize, rows: i32): void {
+/** T[r][p] of the tile's packed queries for all `size` rows p of a packed table, whose heads are `head` bytes apart. */
+export function wholeTable(job: usize, scratch: usize, rows: i32, q: usize, table: usize, head: i32, size: i32, to: usize): void {
   const D = load<i32>(job, DIM_D);
-  const size = load<i32>(entry, E_ROWS);
   const width = <usize>size << 2;
-  for (let r = 0; r < rows; r += 4) {
-    const table = tableOf(entry, groupOf(job, scratch, r));
-    const q = scratch + load<usize>(entry, E_QUERIES) + (<usize>r * D << 2);
-    const to = scratch + load<usize>(entry, E_SCORES) + <usize>r * width;
-    for (let p = 0; p < size; p += 8) scores4x8(q, table + (<usize>p * D << 2), to + (<usize>p << 2), D, width, 1);
+  for (let r = 0; r < rows; r += 4, q += <usize>D << 4, to += width << 2) {
+    const own = table + load<i32>(groupOf(job, scratch, r), R_HEAD) * head;
+    for (let p = 0; p < size; p += 8) scores4x8(q, own + (<usize>p * D << 2), to + (<usize>p << 2), D, width, 1);
   }
 }
 

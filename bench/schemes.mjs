@@ -75,6 +75,11 @@ export const RECIPES = {
     kind: 'offset bias',
     options: ({ H }) => ({ heads: H, kind: 'log', biasP: Array(H).fill(1.2), biasA: Array(H).fill(0.5) }),
   },
+  cope: {
+    kind: 'gated positions',
+    options: ({ D }, { table }) => ({ maxPositions: 64, table: table([64, D]) }),
+    attention: { causal: true },
+  },
   forgetting: {
     kind: 'sum bias',
     // A gate of 0.9 everywhere.

@@ -7,8 +7,9 @@ import { type Operands, writeTensor } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
+import { prepareContextTable } from '../plan/context-table.ts';
 import type { Place, Plan, Shape } from '../plan/plan.ts';
-import { prepareTerms } from '../plan/relative-terms.ts';
+import { prepareTerms, tileRows } from '../plan/relative-terms.ts';
 import type { TableUse } from '../plan/table-cache.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -71,7 +72,10 @@ export function writeJob(
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
   const record = field.RECORD_HEADER + 4 * (Math.ceil(E / 8) * 8 + valueRows);
-  const scratch = scratchLayout(shape, parts.rows, parts.needs, record);
+  const { contextTable } = plan;
+  const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable) as string, forTerms);
+  const rows = counted ? tileRows(forTerms) : parts.rows;
+  const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record);
   const at = scope.block(field.JOB_SIZE);
 
   const writer = scope.writer(at);
@@ -103,11 +107,18 @@ export function writeJob(
     .int(field.QUERY_BIAS, queryBias)
     .int(field.ROW_SCALE, rowScale)
     .int(field.ROW_SCALE_BATCH, plan.rowScale && plan.rowScale.length > L ? 4 * L : 0);
-  const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
+  const fields = [
+    ...parts.fields(),
+    ...(counted?.fields() ?? []),
+    ...scratch.fields,
+    ...masks.fields,
+    ...normalization,
+    ...ready.cachedFields,
+  ];
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
   if (rotation && tables) writeRotation(writer, rotation, tables.q, cached?.storesRotated ? undefined : tables.k);
-  return { at, scratch: scratch.bytes, records: parts.rows * record, tables: tables ? [tables.q, tables.k] : [] };
+  return { at, scratch: scratch.bytes, records: rows * record, tables: tables ? [tables.q, tables.k] : [] };
 }
 
 type Run = Omit<Job, 'scratch' | 'scratchStride'>;

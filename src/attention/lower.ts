@@ -3,6 +3,7 @@
 import { finite, wrongValue } from '../arguments/check.ts';
 import type { Named } from '../arguments/record.ts';
 import type { Context } from '../plan/context.ts';
+import { checkContextTable } from '../plan/context-table.ts';
 import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
 import { cacheKey, checkTerm, checkValueTable } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
@@ -23,6 +24,7 @@ export function lower(
     }
     for (const factor of plan.factors ?? []) checkFactor(where, `${name} (${encoding.name})`, factor, shape);
     for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
+    if (plan.contextTable) checkContextTable(where, `${name} (${encoding.name})`, plan.contextTable, shape, place);
     if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
     if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
       throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
@@ -31,7 +33,7 @@ export function lower(
     if (plan.rowScale && plan.rowScale.length !== L && plan.rowScale.length !== B * L) {
       throw wrongValue(where, `${name} (${encoding.name})`, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
     }
-    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, ...(plan.factors ?? [])].forEach((part, n) => {
+    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, plan.contextTable, ...(plan.factors ?? [])].forEach((part, n) => {
       if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
     });
     if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);

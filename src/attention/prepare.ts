@@ -133,7 +133,7 @@ export function prepareOne(
     const cachedFields = cached?.fields(scope) ?? [];
     const work = 4 * B * H * L * S * Math.max(D, E);
     const threads = work < SMALL_WORK ? 1 : context.threads;
-    const relative = placed.some(({ plan }) => Boolean(plan.terms?.length || plan.valueTable));
+    const relative = placed.some(({ plan }) => Boolean(plan.terms?.length || plan.valueTable || plan.contextTable));
     const { queries, tiles } = tiling(shape, { threads, relative, patient: mayBlock() });
     const lengthsAt = lengths?.some((length) => length !== S) ? scope.upload(lengths) : 0;
     const sinksAt = sinks ? scope.upload(sinks) : 0;

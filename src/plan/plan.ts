@@ -1,6 +1,7 @@
 // The plan: the one form to which every scheme lowers, and all that the kernels know. For query i, key j, head h:
 //
-//   s(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] ) · Π factor(j−i) + Σ bias(i,j) + mask(i,j)
+//   t(i,j) = softcap( scale · (q̂ᵢ + u_h)·k̂ⱼ + Σ c·(qᵢ + w_h)·R[ρ(i,j)] + Σ c·kⱼ·R[ρ(i,j)] )
+//   s(i,j) = ( t(i,j) + qᵢ·E[Σ σ(t) from j on] ) · Π factor(j−i) + Σ bias(i,j) + mask(i,j)
 //   o(i)   = Σⱼ softmax(s)ᵢⱼ · (vⱼ + A[ρ(i,j)])
 //
 // q̂, k̂ are q and k after an optional rotation; q is then multiplied by a number of its row, if there is one; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
@@ -213,6 +214,17 @@ export interface Term {
   readonly scale?: number;
 }
 
+/**
+ * A bias by contextual positions (CoPE): q·E[p(i, j)], where p counts the visible keys from j to the last one, each by the gate σ(s) of its
+ * score before factors and biases; p is clipped to P − 1, and rows are interpolated. Not in a shard of the keys.
+ */
+export interface ContextTable {
+  /** E: [heads, P, D]. */
+  readonly table: Float32Array;
+  /** H, or 1 if all heads share. */
+  readonly heads: number;
+}
+
 /** Values that are added to v by relative position. */
 export interface ValueTable {
   /** A: [heads, P, E]. */
@@ -233,7 +245,7 @@ export interface Normalization {
   readonly keyWeight?: Float32Array;
 }
 
-/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, scale or bias the query, or add values. */
+/** What an encoding lowers to. All parts are optional; several encodings add up, but only one may normalise, rotate, scale or bias the query, count positions, or add values. */
 export interface Plan {
   readonly normalization?: Normalization;
   readonly rotation?: Rotation;
@@ -242,6 +254,7 @@ export interface Plan {
   /** u: [H, D], added to q in the content score after the rotation. */
   readonly queryBias?: Float32Array;
   readonly terms?: readonly Term[];
+  readonly contextTable?: ContextTable;
   readonly factors?: readonly OffsetFactor[];
   readonly biases?: readonly Bias[];
   readonly valueTable?: ValueTable;
@@ -276,7 +289,7 @@ export function mergePlans(where: string, plans: readonly Plan[]): Plan {
     factors: plans.flatMap((plan) => plan.factors ?? []),
     biases: plans.flatMap((plan) => plan.biases ?? []),
   };
-  for (const part of ['normalization', 'rotation', 'rowScale', 'queryBias', 'valueTable'] as const) {
+  for (const part of ['normalization', 'rotation', 'rowScale', 'queryBias', 'contextTable', 'valueTable'] as const) {
     const found = plans.flatMap((plan) => plan[part] ?? []);
     if (found.length > 1) throw new RangeError(`${where}: "encoding" expected at most one ${part}, got ${found.length}`);
     if (found[0]) Object.assign(merged, { [part]: found[0] });

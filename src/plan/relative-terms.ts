@@ -23,7 +23,7 @@ export interface PreparedTerms {
 }
 
 /** What packing a term needs to know. */
-interface TermContext {
+export interface TermContext {
   readonly shape: Shape;
   readonly place: Place;
   readonly tables: Tables;
@@ -79,7 +79,14 @@ function rowAt(table: Float32Array, rows: number, width: number, h: number, r: n
 }
 
 /** A table packed in groups of `lanes` rows, [heads][count/lanes][D][lanes]; `pick` says which row of the table stands at each place. */
-function pack(term: Term, D: number, first: number, count: number, lanes: number, pick: (place: number) => number): Float32Array {
+export function pack(
+  term: Pick<Term, 'table' | 'heads'>,
+  D: number,
+  first: number,
+  count: number,
+  lanes: number,
+  pick: (place: number) => number,
+): Float32Array {
   const rows = term.table.length / term.heads / D;
   const out = new Float32Array(term.heads * count * D);
   for (let h = 0; h < term.heads; h++) {
@@ -143,7 +150,7 @@ function queryIndexEntry(term: Term, key: string, context: TermContext): { entry
 }
 
 /** Rows of a tile: each head starts a new group of four. */
-function tileRows({ shape, queries }: TermContext): number {
+export function tileRows({ shape, queries }: TermContext): number {
   return up(queries, 4) * (shape.H / shape.G);
 }
 

@@ -83,6 +83,7 @@ export const schemes: Readonly<Record<string, Case>> = {
   ),
   kerple: scheme(({ kerple }) => kerple({ heads: H, kind: 'log', biasP: [1.2, 0.4, 0.1, 2], biasA: [0.5, 0.9, 2, 0.1] })),
   queryScale: scheme(({ queryScale }) => queryScale({ kind: 'steps', interval: 50, factor: 0.4, start: 1 })),
+  cope: scheme(({ cope }) => cope({ heads: H, maxPositions: 24, table: table(41, H, 24, D) })),
   forgetting: scheme(({ forgetting }) => forgetting({ heads: H, logGates: table(40, H, L).map((x) => -Math.abs(x)) })),
   layoutLMv3: scheme(({ layoutLMv3 }) =>
     layoutLMv3({

@@ -124,13 +124,13 @@ export function attention({ q, k, v }: Inputs, sizes: Sizes, options: ReferenceO
           if (!visible({ b, h, i, j })) continue;
           let s = round(scale * dot(query, keys[(b * G + g) * S + j] as number[], round));
           if (softcap !== undefined) s = round(softcap * round(Math.tanh(round(s / softcap))));
-          if (factor) s = round(s * round(factor({ b, h, i, j })));
           seen.push(j);
           scores.push(s);
         }
         const added = context && contextual(scaled(rowOf(q, r, D)), scores, h, context, round);
         seen.forEach((j, n) => {
           if (added) scores[n] = round(at(scores, n) + at(added, n));
+          if (factor) scores[n] = round(at(scores, n) * round(factor({ b, h, i, j })));
           if (bias) scores[n] = round(at(scores, n) + round(bias({ b, h, i, j })));
         });
         count += seen.length;
