@@ -1,7 +1,7 @@
 // Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
-import { A_MASK_TENSOR, DTYPES } from '../memory/dtypes.ts';
+import { A_MASK_TENSOR, arrayOf, DTYPES } from '../memory/dtypes.ts';
 import type { Scope } from '../memory/scope.ts';
 import { type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
@@ -62,12 +62,8 @@ function compact(tensor: Tensor, width: number, context: MemoryContext, scope: S
   const values = tensor.toArray();
   const own = tensor.shape.at(-1) as number;
   const shape = [...tensor.shape.slice(0, -1), width];
-  const pick = (_: unknown, n: number): number => values[own === width ? n : Math.floor(n / width)] as number;
   const count = own ? (values.length / own) * width : 0;
-  const copy =
-    DTYPES[tensor.dtype].mask === 'hides'
-      ? makeTensor(context, 'mask', shape, Int8Array.from({ length: count }, pick), 'i8')
-      : makeTensor(context, 'mask', shape, own === width ? values : Float32Array.from({ length: count }, pick));
-  scope.defer(() => copy.dispose());
-  return copy;
+  const spread = own === width ? values : Float32Array.from({ length: count }, (_, n) => values[Math.floor(n / width)] as number);
+  const dtype = DTYPES[tensor.dtype].mask === 'hides' ? tensor.dtype : 'f32';
+  return scope.own(makeTensor(context, 'mask', shape, arrayOf(dtype, spread), dtype));
 }

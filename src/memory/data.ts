@@ -2,7 +2,7 @@
 
 import { describe, wrongType, wrongValue } from '../arguments/check.ts';
 import { decoded, type FlatNumbers, isWhole, type NumberArray, rawBits, readFlat, safeTensor } from '../arguments/numbers.ts';
-import { DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
+import { arrayOf, DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
 
 /** A typed array that a tensor is filled from. */
 export type FillArray = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array;
@@ -42,13 +42,14 @@ export function ownNumbers(where: string, data: unknown, dtype: DType, shape: re
 
 /** Whole numbers, each of them one that the type holds. */
 function whole(where: string, values: NumberArray, dtype: DType): FillArray {
-  const [least, most, Type] = dtype === 'i8' ? [-128, 127, Int8Array] : [-(2 ** 31), 2 ** 31 - 1, Int32Array];
-  if (values instanceof Type) return values;
+  const { view, range } = DTYPES[dtype];
+  if (kindOf(values) === view.name) return values as FillArray;
+  const [least, most] = range as readonly [number, number];
   for (let n = 0; n < values.length; n++) {
     const x = values[n] as number;
     if (!Number.isInteger(x) || x < least || x > most) throw wrongValue(where, `data[${n}]`, `an integer in ${least} … ${most}`, x);
   }
-  return Type.from(values);
+  return arrayOf(dtype, values);
 }
 
 const isShared = (buffer: ArrayBufferLike): boolean => Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';

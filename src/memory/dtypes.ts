@@ -45,6 +45,8 @@ export interface ElementType {
   readonly bits: boolean;
   /** Floating point: it is filled from any floats, may be q, k, v and their output, and travels as a state. */
   readonly float: boolean;
+  /** Least and greatest whole number, of types that hold no others. */
+  readonly range?: readonly [least: number, most: number];
   /** Every value is an f32. */
   readonly exact: boolean;
   /** What a mask of it does with its key: `'hides'` where it is 0, or `'adds'` to the score; undefined: it is no mask. */
@@ -110,6 +112,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     view: Int8Array,
     bits: false,
     float: false,
+    range: [-128, 127],
     exact: true,
     mask: 'hides',
     cache: scaledRow,
@@ -122,6 +125,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     view: Int32Array,
     bits: false,
     float: false,
+    range: [-(2 ** 31), 2 ** 31 - 1],
     exact: false,
     safetensors: 'I32',
     onnx: [
@@ -164,6 +168,14 @@ export const dtypeOfWire = (wire: number): FloatDType | undefined => FLOAT_DTYPE
 
 /** The element type of this name in a safetensors file that the engine stores bit for bit, if there is one. */
 export const dtypeOfFile = (name: string): DType | undefined => NAMES.find((each) => DTYPES[each].safetensors === name);
+
+/** Numbers of a type in an array of its own. */
+export function arrayOf(dtype: DType, values: ArrayLike<number>): ElementView {
+  const { view, bytes } = DTYPES[dtype];
+  const array = new view(new ArrayBuffer(bytes * values.length), 0, values.length);
+  array.set(values);
+  return array;
+}
 
 /** A typed array over elements that lie at `at`, as they are stored. */
 export function viewOf(dtype: DType, buffer: ArrayBufferLike, at: number, length: number): ElementView {
