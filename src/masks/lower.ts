@@ -3,7 +3,7 @@
 import type { Scope } from '../memory/scope.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
-import { and, type Mask, type MaskRows } from './mask.ts';
+import { and, type Mask, type MaskRows, rowsOf } from './mask.ts';
 import type { Runs } from './runs.ts';
 
 /** Numbers in a growing array. */
@@ -44,7 +44,7 @@ export interface Intervals {
 export function lowerMasks(masks: readonly Mask[], { B, L, S }: Shape, place: Place, starts?: Int32Array): Intervals {
   const { keyOffset, totalKeys: keys, queryOffset } = place;
   const mask = masks.length === 1 ? (masks[0] as Mask) : and(...masks);
-  const lowered: MaskRows = mask.rows({ batches: B, queries: L, keys, queryOffset });
+  const lowered: MaskRows = rowsOf(mask, { batches: B, queries: L, keys, queryOffset });
   const batched = lowered.batched || starts !== undefined;
   const sets = batched ? B : 1;
   const rows = new Int32Array(sets * (L + 1));

@@ -103,8 +103,7 @@ export function defineMask(given: MaskDefinition): Mask {
 }
 
 function checkPair(name: string, position: number, pair: unknown): void {
-  const whole = (x: unknown): boolean => Number.isInteger(x) || x === Infinity || x === -Infinity;
-  if (!Array.isArray(pair) || pair.length !== 2 || !pair.every(whole)) {
+  if (!Array.isArray(pair) || pair.length !== 2 || !pair.every(isBound)) {
     throw wrongValue('attention', `mask (${name})`, `intervals [from, to) of whole numbers for the query at ${position}`, pair);
   }
 }
@@ -117,11 +116,40 @@ function parts(where: string, masks: readonly Mask[]): readonly Mask[] {
   return masks;
 }
 
+/**
+ * What a mask means for a call, its runs checked: a mask of the user's own may say anything, and what is out of order would hide without a
+ * word. @throws TypeError, RangeError if it says no runs
+ */
+export function rowsOf(mask: Mask, scope: MaskScope): MaskRows {
+  const rows = mask.rows(scope);
+  const name = `mask (${mask.name})`;
+  if (typeof rows !== 'object' || rows === null || typeof rows.runs !== 'function') {
+    throw wrongType('attention', name, 'rows to return { batched, runs(query) }', rows);
+  }
+  return { batched: Boolean(rows.batched), runs: (query) => checkRuns(name, rows.runs(query), query.position) };
+}
+
+function checkRuns(name: string, runs: Runs, position: number): Runs {
+  if (!Array.isArray(runs)) throw wrongType('attention', name, 'runs to return [from, to, from, to, …]', runs);
+  let end = -Infinity;
+  for (let n = 0; n < runs.length; n += 2) {
+    const [from, to] = [runs[n] as number, runs[n + 1] as number];
+    if (!(isBound(from) && isBound(to) && end < from && from < to)) {
+      const expected = `runs [from, to, …] of whole numbers, ascending, apart and not empty, for the query at ${position}`;
+      throw wrongValue('attention', name, expected, runs);
+    }
+    end = to;
+  }
+  return runs;
+}
+
+const isBound = (x: unknown): boolean => Number.isInteger(x) || x === Infinity || x === -Infinity;
+
 function combine(name: string, masks: readonly Mask[], join: (a: Runs, b: Runs) => Runs): Mask {
   return {
     name: `${name}(${masks.map((mask) => mask.name).join(', ')})`,
     rows(scope) {
-      const all = masks.map((mask) => mask.rows(scope));
+      const all = masks.map((mask) => rowsOf(mask, scope));
       return {
         batched: all.some(({ batched }) => batched),
         runs: (query) => all.map((rows) => rows.runs(rows.batched ? query : { ...query, batch: 0 })).reduce(join),
@@ -170,7 +198,7 @@ export function not(mask: Mask): Mask {
   return {
     name: `not(${inner.name})`,
     rows(scope) {
-      const { batched, runs } = inner.rows(scope);
+      const { batched, runs } = rowsOf(inner, scope);
       return { batched, runs: (query) => complement(runs(query), scope.keys) };
     },
   };

@@ -26,6 +26,12 @@ export function checkMaskTensor(
     [1, L],
     [1, S, totalKeys],
   ].slice(4 - rank);
+  const [rows] = tensor.shape;
+  if (rank === 2 && rows === B && B > 1 && [S, totalKeys].includes(tensor.shape[1] as number)) {
+    const because = 'for padding take keyPadding({ lengths }); a mask [L, S] of as many rows is given as [1, 1, L, S]';
+    const expected = rows === L ? `shape [1, 1, L=${L}, S=${S}] spelt out since B=L=${B}` : `shape [1|L=${L}, S=${S}]`;
+    throw wrongValue(where, name, expected, `[${tensor.shape.join(', ')}], which may be [B, S]`, because);
+  }
   if (rank < 1 || rank > 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
     const names = [`1|B=${B}`, `1|H=${H}`, `1|L=${L}`, totalKeys === S ? `1|S=${S}` : `1|S=${S}|${totalKeys}`];
     throw wrongValue(where, name, `shape [${names.join(', ')}] or the last of these`, `[${tensor.shape.join(', ')}]`);

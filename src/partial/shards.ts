@@ -1,6 +1,7 @@
 // Which shards of the keys a range of queries needs, and putting together what came back from them.
 
 import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { readList } from '../arguments/numbers.ts';
 import type { DecodedState } from './wire.ts';
 
 /** Options of `planShards`. */
@@ -52,8 +53,10 @@ function cuts(where: string, total: number, { shards, shardSize }: ShardOptions)
 function reach(where: string, start: number, { causal, window }: ShardOptions): { first: number; last: number } {
   let first = -FAR;
   let last = FAR;
-  if (typeof causal === 'object' && causal !== null) last = integer(where, 'causal.offset', causal.offset, -FAR, FAR) - start;
-  else if (causal !== undefined && boolean(where, 'causal', causal)) last = 0;
+  if (typeof causal === 'object' && causal !== null) {
+    const { offset } = knownOptions(where, causal, ['offset'], 'causal');
+    last = integer(where, 'causal.offset', offset, -FAR, FAR) - start;
+  } else if (causal !== undefined && boolean(where, 'causal', causal)) last = 0;
   if (window !== undefined) {
     const { left, right } = knownOptions(where, window, ['left', 'right'], 'window');
     if (left !== undefined) first = -integer(where, 'window.left', left, 0);
@@ -75,12 +78,12 @@ function reach(where: string, start: number, { causal, window }: ShardOptions): 
  */
 export function planShards(given: ShardOptions): Shard[] {
   const where = 'planShards';
-  knownOptions(where, given, ['totalKeys', 'shards', 'shardSize', 'queries', 'causal', 'window']);
+  given = knownOptions(where, given, ['totalKeys', 'shards', 'shardSize', 'queries', 'causal', 'window']);
   const total = integer(where, 'totalKeys', given.totalKeys, 0);
   const bounds = cuts(where, total, given);
-  knownOptions(where, given.queries, ['start', 'end']);
-  const start = integer(where, 'queries.start', given.queries.start, -FAR, FAR);
-  const end = integer(where, 'queries.end', given.queries.end, start, FAR);
+  const queries = knownOptions(where, given.queries, ['start', 'end'], 'queries');
+  const start = integer(where, 'queries.start', queries.start, -FAR, FAR);
+  const end = integer(where, 'queries.end', queries.end, start, FAR);
   const { first, last } = reach(where, start, given);
   return bounds.slice(1).map((stop, index): Shard => {
     const keyOffset = bounds[index] as number;
@@ -133,10 +136,9 @@ export function collectStates(
   const where = 'collectStates';
   if (!Array.isArray(states)) throw wrongType(where, 'states', 'an array of decoded states', states);
   integer(where, 'count', count, 1, MOST_SHARDS);
-  knownOptions(where, options, ['empty']);
-  const { empty = [] } = options;
+  const { empty = [] } = knownOptions<typeof options>(where, options, ['empty']);
   if (!Array.isArray(empty)) throw wrongType(where, 'empty', 'an array of shard indices', empty);
-  const skipped = new Set(empty.map((index: unknown, n) => integer(where, `empty[${n}]`, index, 0, count - 1)));
+  const skipped = new Set(readList(where, 'empty', empty, (index, n) => integer(where, `empty[${n}]`, index, 0, count - 1)));
   const found = new Map<number, DecodedState>();
   let common: string | undefined;
   for (const [n, state] of (states as readonly DecodedState[]).entries()) {

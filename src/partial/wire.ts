@@ -118,9 +118,9 @@ function checkArrays(where: string, state: StateArrays, layout: Layout): Require
 
 function checkShard(where: string, shard: StateLabel['shard']): { index: number; count: number } | undefined {
   if (shard === undefined) return undefined;
-  knownOptions(where, shard, ['index', 'count'], 'shard');
-  const count = integer(where, 'shard.count', shard.count, 1);
-  return { index: integer(where, 'shard.index', shard.index, 0, count - 1), count };
+  const own = knownOptions<Partial<typeof shard>>(where, shard, ['index', 'count'], 'shard');
+  const count = integer(where, 'shard.count', own.count, 1);
+  return { index: integer(where, 'shard.index', own.index, 0, count - 1), count };
 }
 
 /** The JSON of a label, or nothing. */
@@ -160,7 +160,7 @@ export function encodeState(
   options: StateLabel & { readonly layout?: Layout } = {},
 ): Uint8Array<ArrayBuffer> {
   const where = 'encodeState';
-  knownOptions(where, options, ['shard', 'id', 'meta', 'layout']);
+  options = knownOptions(where, options, ['shard', 'id', 'meta', 'layout']);
   if (typeof state !== 'object' || state === null) throw wrongType(where, 'state', 'an object { out, lse }', state);
   const isTensors = state.out instanceof Tensor && state.lse instanceof Tensor;
   const ownLayout = 'layout' in state ? state.layout : undefined;
@@ -250,6 +250,7 @@ export function decodeState(bytes: Uint8Array): DecodedState {
   const shape = [word(12), word(16), word(20), word(24)] as const;
   must(Math.max(...shape) <= LONGEST, `dimensions of at most ${LONGEST}`, `[${shape.join(', ')}]`);
   const [index, count, labelLength] = [word(28), word(32), word(36)];
+  must(count <= LONGEST, `at most ${LONGEST} shards`, count);
   must(count ? index < count : index === NO_SHARD, 'a shard index below the number of shards', `${index} of ${count}`);
   must(labelLength % 4 === 0, 'a label of a multiple of 4 bytes', labelLength);
   const size = sizes(shape, dtype);
