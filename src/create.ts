@@ -1,7 +1,8 @@
 // Makes engines: compiles the kernels, reserves memory, starts the threads.
 
-import { finite, integer, options as knownOptions, oneOf, wrongType } from './arguments/check.ts';
+import { finite, integer, reading, wrongType } from './arguments/check.ts';
 import { RelposError } from './arguments/errors.ts';
+import { callback, choice, type Readers, readRecord } from './arguments/record.ts';
 import { type Capabilities, Engine, type Precision } from './engine.ts';
 import { CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
@@ -10,12 +11,15 @@ import { canShareMemory } from './platform/sharing.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { Logger, Pool } from './threads/types.ts';
 import {
+  checkWasm,
   compile,
   compileSync,
   fetchWasm,
   hasRelaxedSimd,
   hasSimd,
   instantiate,
+  isBytes,
+  isModule,
   type Kernels,
   kernelBytes,
   type WasmSource,
@@ -37,21 +41,35 @@ export interface EngineOptions {
   readonly logger?: Logger;
 }
 
-/** Threads wanted: all cores up to 8, or as many as are named. */
-function requested(where: string, threads: EngineOptions['threads']): number {
-  if (threads === undefined || threads === 'auto') return threadCount('auto');
-  if (typeof threads !== 'number') throw wrongType(where, 'threads', "a number or 'auto'", threads);
-  return integer(where, 'threads', threads, 1, 256);
+function readThreads(where: string, name: string, value: unknown): number | 'auto' {
+  if (value === 'auto') return value;
+  if (typeof value !== 'number') throw wrongType(where, name, "a number or 'auto'", value);
+  return integer(where, name, value, 1, 256);
 }
 
-function checkOptions(where: string, given: EngineOptions): { threads: number; precision: Precision; maxMemory: number | undefined } {
-  knownOptions(where, given, ['threads', 'precision', 'maxMemory', 'wasm', 'worker', 'logger']);
-  const threads = requested(where, given.threads);
-  const precision = oneOf(where, 'precision', given.precision ?? 'reproducible', ['reproducible', 'relaxed']);
-  const maxMemory = given.maxMemory === undefined ? undefined : finite(where, 'maxMemory', given.maxMemory, 65535);
-  if (given.worker !== undefined && typeof given.worker !== 'function') throw wrongType(where, 'worker', 'a function', given.worker);
+function readLogger(where: string, name: string, value: unknown): Logger {
+  const fits = reading(where, name, () => typeof (value as Logger | null)?.warn === 'function');
+  if (!fits) throw wrongType(where, name, 'a logger with a function "warn"', value);
+  return value as Logger;
+}
+
+const READERS: Readers<EngineOptions> = {
+  threads: readThreads,
+  precision: choice('reproducible', 'relaxed'),
+  maxMemory: (where, name, value) => finite(where, name, value, 65535),
+  wasm: checkWasm,
+  worker: callback,
+  logger: readLogger,
+};
+
+/** The options as a record of their own, and what they come to. */
+function checkOptions(where: string, options: unknown) {
+  const given = readRecord<EngineOptions>(where, options, READERS);
   if (!hasSimd()) throw new RelposError('unsupported-runtime', 'this host has no 128-bit WebAssembly SIMD, which relpos needs');
-  return { threads, precision, maxMemory };
+  const { threads: named = 'auto', precision = 'reproducible', maxMemory } = given;
+  // All cores up to 8, or as many as are named.
+  const threads = named === 'auto' ? threadCount('auto') : named;
+  return { given, threads, precision, maxMemory };
 }
 
 interface Host {
@@ -93,7 +111,7 @@ function engineOf(
 
 /** An engine on several threads, or the reason why there can be none. */
 async function threaded(given: EngineOptions, threads: number, relaxed: boolean, maxMemory: number | undefined): Promise<Engine | string> {
-  if (given.wasm instanceof WebAssembly.Module) return 'a compiled Module was given, which has an unshared memory';
+  if (isModule(given.wasm)) return 'a compiled Module was given, which has an unshared memory';
   const sharing = canShareMemory();
   if (!sharing.ok) return sharing.reason;
   const module = await compile(kernelBytes(relaxed, true));
@@ -123,8 +141,8 @@ async function threaded(given: EngineOptions, threads: number, relaxed: boolean,
  * engine.dispose();
  * ```
  */
-export async function createEngine(given: EngineOptions = {}): Promise<Engine> {
-  const { threads, precision, maxMemory } = checkOptions('createEngine', given);
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const { given, threads, precision, maxMemory } = checkOptions('createEngine', options);
   const relaxed = precision === 'relaxed' && hasRelaxedSimd();
   let reason: string | undefined;
   if (threads > 1) {
@@ -137,7 +155,7 @@ export async function createEngine(given: EngineOptions = {}): Promise<Engine> {
     }
   }
   const source = given.wasm === undefined ? kernelBytes(relaxed, false) : await fetchWasm(given.wasm);
-  const module = source instanceof WebAssembly.Module ? source : await compile(source);
+  const module = isModule(source) ? source : await compile(source);
   const single = host(module, false, maxMemory);
   return engineOf(single, createSoloPool(single.kernels), precision, relaxed, threads, reason);
 }
@@ -153,15 +171,14 @@ export async function createEngine(given: EngineOptions = {}): Promise<Engine> {
  * engine.dispose();
  * ```
  */
-export function createEngineSync(given: EngineOptions = {}): Engine {
+export function createEngineSync(options: EngineOptions = {}): Engine {
   const where = 'createEngineSync';
-  const { threads, precision, maxMemory } = checkOptions(where, given);
+  const { given, threads, precision, maxMemory } = checkOptions(where, options);
   const relaxed = precision === 'relaxed' && hasRelaxedSimd();
   const { wasm } = given;
   const bytes = wasm === undefined ? kernelBytes(relaxed, false) : wasm;
-  const isBytes = bytes instanceof ArrayBuffer || ArrayBuffer.isView(bytes);
-  if (!(bytes instanceof WebAssembly.Module) && !isBytes) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
-  const single = host(bytes instanceof WebAssembly.Module ? bytes : compileSync(bytes as BufferSource), false, maxMemory);
+  if (!isModule(bytes) && !isBytes(bytes)) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
+  const single = host(isModule(bytes) ? bytes : compileSync(bytes), false, maxMemory);
   const wanted = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
   const reason = wanted > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
   return engineOf(single, createSoloPool(single.kernels), precision, relaxed, wanted, reason);

@@ -12,7 +12,8 @@
 // Then the JSON, padded with spaces to a multiple of 4; then lse, f32 [B, H, L]; then out in its layout. Element types: 0 f32, 1 f16, 2 bf16;
 // layouts: 0 [B, H, L, E], 1 [B, L, H, E]; bases: 0 is e.
 
-import { integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, options as knownOptions, oneOf, reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { ownArray, readShape } from '../arguments/numbers.ts';
 import type { Engine } from '../engine.ts';
 import { A_FLOAT_TENSOR, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isFloat, kindOf, viewOf } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -98,16 +99,21 @@ function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Re
   return { shape: [B, H, L, E], out: numbers, lse: lse.toArray(), dtype: out.dtype, layout };
 }
 
+const STATE_KEYS = ['shape', 'out', 'lse', 'dtype', 'layout', 'shard', 'id', 'meta', 'checksum'];
+
+/** A state of plain arrays as a record of its own. */
+const stateRecord = (where: string, state: unknown): StateArrays & StateLabel => knownOptions(where, state, STATE_KEYS, 'state');
+
 function checkArrays(where: string, state: StateArrays, layout: Layout): Required<StateArrays> {
-  knownOptions(where, state, ['shape', 'out', 'lse', 'dtype', 'layout', 'shard', 'id', 'meta', 'checksum'], 'state');
-  const { shape, out, lse } = state;
-  if (!Array.isArray(shape)) throw wrongType(where, 'state.shape', '[B, H, L, E]', shape);
+  const { out: given, lse: givenLse } = state;
+  if (!Array.isArray(state.shape)) throw wrongType(where, 'state.shape', '[B, H, L, E]', state.shape);
+  const shape = readShape(where, 'state.shape', state.shape) as StateArrays['shape'];
   if (shape.length !== 4) throw wrongValue(where, 'state.shape', '[B, H, L, E]', shape);
-  for (const [axis, size] of shape.entries()) integer(where, `state.shape[${axis}]`, size, 0, LONGEST);
   const dtype = oneOf(where, 'state.dtype', state.dtype ?? 'f32', FLOAT_DTYPES);
   const { name } = DTYPES[dtype].view;
-  if (kindOf(out) !== name) throw wrongType(where, 'state.out', `a ${name} for ${dtype}`, out);
-  if (!(lse instanceof Float32Array)) throw wrongType(where, 'state.lse', 'a Float32Array', lse);
+  if (kindOf(given) !== name) throw wrongType(where, 'state.out', `a ${name} for ${dtype}`, given);
+  const [out, lse] = [ownArray(given) as StateArrays['out'], ownArray(givenLse)];
+  if (!(lse instanceof Float32Array)) throw wrongType(where, 'state.lse', 'a Float32Array', givenLse);
   const expected = sizes(shape, dtype);
   if (out.byteLength !== expected.out) {
     throw wrongValue(where, 'state.out', `B·H·L·E = ${expected.out / out.BYTES_PER_ELEMENT} numbers`, `${out.length}`);
@@ -162,15 +168,15 @@ export function encodeState(
   const where = 'encodeState';
   options = knownOptions(where, options, ['shard', 'id', 'meta', 'layout']);
   if (typeof state !== 'object' || state === null) throw wrongType(where, 'state', 'an object { out, lse }', state);
-  const isTensors = state.out instanceof Tensor && state.lse instanceof Tensor;
-  const ownLayout = 'layout' in state ? state.layout : undefined;
-  const layout = oneOf(where, 'layout', options.layout ?? ownLayout ?? 'bhld', LAYOUTS);
+  const tensors = reading(where, 'state', () => ({ out: state.out, lse: state.lse }));
+  const isTensors = tensors.out instanceof Tensor && tensors.lse instanceof Tensor;
+  const own = isTensors ? {} : stateRecord(where, state);
+  const layout = oneOf(where, 'layout', options.layout ?? ('layout' in own ? own.layout : undefined) ?? 'bhld', LAYOUTS);
   const { shape, out, lse, dtype } = isTensors
-    ? arraysOf(where, state as PartialState, layout)
-    : checkArrays(where, state as StateArrays, layout);
-  const own: StateLabel = isTensors ? {} : (state as StateLabel);
-  const shard = checkShard(where, options.shard ?? own.shard);
-  const { id = own.id, meta = own.meta } = options;
+    ? arraysOf(where, tensors as PartialState, layout)
+    : checkArrays(where, own as StateArrays, layout);
+  const shard = checkShard(where, options.shard ?? (own as StateLabel).shard);
+  const { id = (own as StateLabel).id, meta = (own as StateLabel).meta } = options;
   const label = labelBytes(where, { id, meta } as StateLabel);
   const size = sizes(shape, dtype);
   const total = HEADER + label.length + size.lse + size.out;
@@ -295,8 +301,9 @@ export function decodeState(bytes: Uint8Array): DecodedState {
 export function loadState(engine: Engine, state: StateArrays): { out: Tensor; lse: Tensor } {
   const where = 'loadState';
   if (typeof engine?.tensor !== 'function') throw wrongType(where, 'engine', 'an engine', engine);
-  const layoutOf = oneOf(where, 'state.layout', state?.layout ?? 'bhld', LAYOUTS);
-  const { shape, out, lse, dtype, layout } = checkArrays(where, state, layoutOf);
+  const own = stateRecord(where, state);
+  const layoutOf = oneOf(where, 'state.layout', own.layout ?? 'bhld', LAYOUTS);
+  const { shape, out, lse, dtype, layout } = checkArrays(where, own, layoutOf);
   const [B, H, L, E] = shape;
   const tensor = engine.tensor(layout === 'bhld' ? [B, H, L, E] : [B, L, H, E], out, dtype);
   try {

@@ -1,5 +1,6 @@
 // Loads the kernels: which bytes, which memory flag, and the one place where exports get their types.
 
+import { reading, wrongType } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import type { TileKernel } from '../threads/types.ts';
 import * as baseline from './generated/baseline.ts';
@@ -104,21 +105,43 @@ function compileError(cause: unknown): RelposError {
   return new RelposError('bad-wasm', `the kernels do not compile: ${text}`, { cause });
 }
 
+/** True for a compiled module, of whatever realm. */
+export function isModule(value: unknown): value is WebAssembly.Module {
+  try {
+    WebAssembly.Module.customSections(value as WebAssembly.Module, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
+
+/** True for an ArrayBuffer or a view of one, of whatever realm. */
+export const isBytes = (value: unknown): value is BufferSource =>
+  ArrayBuffer.isView(value) || tagOf(value) === '[object ArrayBuffer]' || tagOf(value) === '[object SharedArrayBuffer]';
+
+const isUrl = (value: unknown): value is URL | string => typeof value === 'string' || tagOf(value) === '[object URL]';
+
+const isResponse = (value: unknown): value is Response => tagOf(value) === '[object Response]';
+
+/** Checks the option `wasm`, whether or not it will be needed. */
+export function checkWasm(where: string, name: string, value: unknown): WasmSource {
+  const fits = reading(where, name, () => isBytes(value) || isUrl(value) || isResponse(value) || isModule(value));
+  if (!fits) throw wrongType(where, name, 'a WebAssembly.Module, bytes, a Response or a URL', value);
+  return value as WasmSource;
+}
+
 /** Fetches what the `wasm` option names, down to bytes or a module. */
 export async function fetchWasm(source: WasmSource): Promise<WebAssembly.Module | BufferSource> {
-  if (source instanceof WebAssembly.Module) return source;
-  const response = typeof source === 'string' || source instanceof URL ? await fetch(source) : source;
-  if (!isResponse(response)) return response;
+  if (isBytes(source) || isModule(source)) return source;
+  const response = isUrl(source) ? await fetch(source) : source;
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (!response.ok || bytes[0] !== 0) {
     const type = response.headers.get('content-type') ?? 'no content type';
     throw new RelposError('bad-wasm', `${response.url || 'the response'} is no WebAssembly: status ${response.status}, ${type}`);
   }
   return bytes;
-}
-
-function isResponse(value: BufferSource | Response): value is Response {
-  return typeof Response === 'function' && value instanceof Response;
 }
 
 /** Instantiates the kernels on a memory. @throws RelposError if the module is not this version's kernels. */
