@@ -11,6 +11,7 @@ export type { RotateOptions } from './attention/rotate.ts';
 export type { SelfTestReport } from './attention/selftest.ts';
 export type { WeightsOptions } from './attention/weights.ts';
 export { createEngine, createEngineSync, type EngineOptions } from './create.ts';
+export { type ConcatPositionsOptions, concatPositions, type PositionChannels } from './encodings/concat-positions.ts';
 export { defineEncoding } from './encodings/define.ts';
 export * from './encodings/generated/schemes.ts';
 export type { Capabilities, Engine, Precision } from './engine.ts';
@@ -79,5 +80,17 @@ export type {
   Term,
   ValueTable,
 } from './plan/plan.ts';
+export type { RotaryLayout, RotarySense } from './rope/rope.ts';
 export type { LongRopeScaling, RopeScaling, YarnScaling } from './rope/rope-scaling.ts';
+export {
+  type HunyuanPositionsOptions,
+  hunyuanPositions,
+  mropePositions,
+  type TokenPositions,
+  type TokenPositionsOptions,
+  type TokenRun,
+  type VisionGrid,
+  type VisionPositionsOptions,
+  visionPositions,
+} from './rope/token-positions.ts';
 export type { WasmSource } from './wasm/kernels.ts';

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-MODULES = ("examples", "rope", "bias", "tables", "two_axes", "older")
+MODULES = ("examples", "rope", "bias", "tables", "two_axes", "older", "positions")
 
 
 def make(names):

@@ -1,5 +1,6 @@
 import { integer, options } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -23,10 +24,10 @@ function linear(
   const K = integer(where, 'window', given.window, 1, 2 ** 24);
   const weight = readTable(where, 'weight', given.weight);
   const bias = readTable(where, 'bias', given.bias);
-  return {
-    name: where,
-    lower(context) {
-      const { D, S } = context.shape;
+  const totalOf = ({ shape, place }: LowerContext): number => place?.totalKeys ?? shape.S;
+  const tableOf = once(
+    (context: LowerContext) => {
+      const { D } = context.shape;
       expectSize(where, 'weight', weight, [D, 2]);
       expectSize(where, 'bias', bias, [D]);
       const table = new Float32Array((2 * K + 1) * D);
@@ -36,7 +37,16 @@ function linear(
           table[(x + K) * D + d] = (weight[2 * d] as number) * first + (weight[2 * d + 1] as number) * second + (bias[d] as number);
         }
       }
-      const total = context.place?.totalKeys ?? S;
+      return table;
+    },
+    // D is at most 512; the side of the square changes with the keys.
+    (context) => context.shape.D + (where === 'direction' ? 1024 * totalOf(context) : 0),
+  );
+  return {
+    name: where,
+    lower(context) {
+      const table = tableOf(context);
+      const total = totalOf(context);
       const row = (offset: number): number => Math.max(-K, Math.min(K, -offset)) + K;
       const rows: RowMap = { kind: 'offset', row, variant: where === 'direction' ? String(total) : '' };
       return { terms: [{ kind: 'query', table, heads: 1, rows }] };

@@ -1,5 +1,6 @@
 import { finite, integer, oneOf, options, wrongValue } from '../arguments/check.ts';
-import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import { once } from '../plan/once.ts';
+import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How sines and cosines share the channels: `'interleaved'` (sin, cos, sin, cos …: the paper) or `'halves'` (all sines, then all cosines). */
@@ -81,10 +82,14 @@ export function sinusoidal(given: SinusoidalOptions): Encoding {
   const { base = 10000, layout = 'interleaved' } = given;
   finite(where, 'base', base, 0);
   oneOf(where, 'layout', layout, ['interleaved', 'halves']);
+  const tableOf = once(
+    ({ shape, math }: LowerContext) => sinusoids(math, 2 * k + 1, shape.D, { base, layout }),
+    ({ shape }) => shape.D,
+  );
   return {
     name: where,
-    lower({ shape: { D }, math }) {
-      const table = sinusoids(math, 2 * k + 1, D, { base, layout });
+    lower(context) {
+      const table = tableOf(context);
       const row = (offset: number): number => Math.max(-k, Math.min(k, -offset)) + k;
       return { terms: [{ kind: 'query', table, heads: 1, rows: { kind: 'offset', row } }] };
     },
