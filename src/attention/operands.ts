@@ -1,6 +1,7 @@
 // What a call is given beside its tensors, and whether the tensors fit one another.
 
 import { integer, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { Logits } from '../arguments/lists.ts';
 import { axes, type Layout } from '../memory/layout.ts';
 import type { Tensor } from '../memory/tensor.ts';
@@ -19,7 +20,8 @@ export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layo
   const D = q.shape[3] as number;
   const H = q.shape[head] as number;
   const L = q.shape[row] as number;
-  if (H < 1 || D < 1 || D > 512) throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', '1 ≤ D ≤ 512'])}`, shown(q));
+  if (H < 1 || D < 1 || D > WIDEST_HEAD)
+    throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', `1 ≤ D ≤ ${WIDEST_HEAD}`])}`, shown(q));
   const expectedK = `shape ${letters([`B=${B}`, 'G', 'S', `D=${D}`])}`;
   if (k.shape.length !== 4 || k.shape[0] !== B || k.shape[3] !== D || !k.shape[head]) throw wrongValue(where, 'k', expectedK, shown(k));
   const G = k.shape[head] as number;
@@ -27,7 +29,8 @@ export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layo
   if (H % G) throw wrongValue(where, 'k', expectedK, shown(k), `H=${H} is not divisible by G=${G}`);
   const fits = v.shape.length === 4 && v.shape[0] === B && v.shape[head] === G && v.shape[row] === S;
   const E = v.shape[3] as number;
-  if (!fits || E < 1 || E > 512) throw wrongValue(where, 'v', `shape ${letters([`B=${B}`, `G=${G}`, `S=${S}`, '1 ≤ E ≤ 512'])}`, shown(v));
+  if (!fits || E < 1 || E > WIDEST_HEAD)
+    throw wrongValue(where, 'v', `shape ${letters([`B=${B}`, `G=${G}`, `S=${S}`, `1 ≤ E ≤ ${WIDEST_HEAD}`])}`, shown(v));
   return { B, H, G, L, S, D, E };
 }
 

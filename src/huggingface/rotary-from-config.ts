@@ -1,4 +1,5 @@
 import { describe, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { axialRotary } from '../encodings/axial-rotary.ts';
 import { mropeAxes } from '../encodings/mrope.ts';
@@ -130,7 +131,7 @@ const isKnown = (model: string): boolean => HALVES.has(model) || PAIRS.has(model
 function ropeOf(config: HfConfig, model: string, parameters: RopeParameters, given: RotaryFromConfigOptions): Rope {
   const layouts = layoutOf(model, given, config);
   const width = widthOf(config, model, parameters, given.layerType);
-  if (width > 512) throw wrongValue(where, 'head_dim', 'at most 512 channels that turn', width);
+  if (width > WIDEST_HEAD) throw wrongValue(where, 'head_dim', `at most ${WIDEST_HEAD} channels that turn`, width);
   const called = (key: string): string => (key ? `rope_parameters.${snakeCase(key)}` : 'rope_parameters');
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);

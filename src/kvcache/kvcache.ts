@@ -1,6 +1,7 @@
 // The cache of keys and values, as its user sees it.
 
 import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { makeDisposable } from '../memory/dispose.ts';
@@ -69,8 +70,8 @@ function checkOptions(where: string, options: unknown): CacheSpec {
   const given = knownOptions<KVCacheOptions>(where, options, known);
   const B = integer(where, 'batch', given.batch, 1, 65536);
   const G = integer(where, 'heads', given.heads, 1, 65536);
-  const D = integer(where, 'headDim', given.headDim, 1, 512);
-  const E = integer(where, 'valueDim', given.valueDim ?? D, 1, 512);
+  const D = integer(where, 'headDim', given.headDim, 1, WIDEST_HEAD);
+  const E = integer(where, 'valueDim', given.valueDim ?? D, 1, WIDEST_HEAD);
   const capacity = integer(where, 'capacity', given.capacity, 1, MOST_KEYS);
   const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', CACHE_DTYPES);
   const pageSize = integer(where, 'pageSize', given.pageSize ?? 64, 8, 65536);

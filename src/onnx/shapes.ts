@@ -1,6 +1,7 @@
 // Checks of shapes, before anything is computed.
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { OnnxInput } from './values.ts';
 import { isGiven, shown } from './values.ts';
 
@@ -27,9 +28,6 @@ export function checkPair(where: string, inputs: object, names: readonly [string
   throw wrongType(where, missing, `a tensor beside ${given}`, undefined);
 }
 
-/** The most channels of a head that the kernels take. */
-const WIDEST = 512;
-
 /** Names of the three operands, and of the attribute that tells the heads of keys and values. */
 export interface OperandNames {
   readonly q: string;
@@ -47,10 +45,10 @@ export function checkOperands(where: string, names: OperandNames, q: readonly nu
   const [, G, S] = k as [number, number, number];
   const heads = (name: string, shape: readonly number[], words: string): RangeError =>
     wrongValue(where, name, words, `${shown(shape)} by heads`);
-  if (H < 1 || D < 1 || D > WIDEST) throw heads(names.q, q, `at least one head, 1 to ${WIDEST} channels each,`);
+  if (H < 1 || D < 1 || D > WIDEST_HEAD) throw heads(names.q, q, `at least one head, 1 to ${WIDEST_HEAD} channels each,`);
   if (k[0] !== B || k[3] !== D) throw heads(names.k, k, `B=${B} and D=${D} channels a head, as ${names.q} has,`);
   if (G < 1 || H % G) throw heads(names.k, k, `a number of heads that divides the H=${H} of ${names.q}`);
   if (v[0] !== B || v[1] !== G || v[2] !== S) throw heads(names.v, v, `B=${B}, G=${G} heads and S=${S} rows, as ${names.k} has,`);
   const E = v[3] as number;
-  if (E < 1 || E > WIDEST) throw heads(names.v, v, `1 to ${WIDEST} channels a head`);
+  if (E < 1 || E > WIDEST_HEAD) throw heads(names.v, v, `1 to ${WIDEST_HEAD} channels a head`);
 }

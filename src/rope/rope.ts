@@ -1,6 +1,7 @@
 // What the rotary constructors share: from frequencies, sections and positions to a rotation.
 
 import { finite, integer, oneOf, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { placeOf } from '../arguments/lists.ts';
 import { explicitPositions, type Lists, lengthOf } from '../arguments/positions.ts';
 import type { LowerContext, Plan, Rotation } from '../plan/plan.ts';
@@ -44,7 +45,7 @@ export function checkLayout(
 
 /** An even number of channels. */
 export function checkDim(where: string, given: unknown): number {
-  const dim = integer(where, 'dim', given, 2, 512);
+  const dim = integer(where, 'dim', given, 2, WIDEST_HEAD);
   if (dim % 2) throw wrongValue(where, 'dim', 'an even number', dim);
   return dim;
 }

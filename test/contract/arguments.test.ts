@@ -35,8 +35,8 @@ const ATTENTION: readonly Row[] = [
   ],
   [() => attention(engine.tensor([8, 5, 64]), k, v), new RangeError('attentionSync: "q" expected shape [B, H, L, D], got [8, 5, 64]')],
   [
-    () => attention(engine.tensor([2, 8, 5, 513]), k, v),
-    new RangeError('attentionSync: "q" expected shape [B, H ≥ 1, L, 1 ≤ D ≤ 512], got [2, 8, 5, 513]'),
+    () => attention(engine.tensor([2, 8, 5, 1025]), k, v),
+    new RangeError('attentionSync: "q" expected shape [B, H ≥ 1, L, 1 ≤ D ≤ 1024], got [2, 8, 5, 1025]'),
   ],
   [
     () => attention(q, engine.tensor([2, 3, 7, 64]), v),
@@ -52,7 +52,7 @@ const ATTENTION: readonly Row[] = [
   ],
   [
     () => attention(q, k, engine.tensor([2, 4, 6, 32])),
-    new RangeError('attentionSync: "v" expected shape [B=2, G=4, S=7, 1 ≤ E ≤ 512], got [2, 4, 6, 32]'),
+    new RangeError('attentionSync: "v" expected shape [B=2, G=4, S=7, 1 ≤ E ≤ 1024], got [2, 4, 6, 32]'),
   ],
   [
     () => attention(q, k, v, { layout: 'blhd' }),

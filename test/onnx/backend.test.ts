@@ -91,7 +91,7 @@ float32, float16 and bfloat16 (arithmetic is float32), bool masks, int32 and int
 
 Not supported, and named in the error when it is asked for:
 
-- float64 tensors, and heads of more than 512 channels;
+- float64 tensors, and heads of more than 1024 channels;
 - GroupQueryAttention: quantised caches (\`k_scale\`, \`v_scale\`, \`kv_cache_bit_width\`, \`…_quant_type\`), norms of heads, \`qk_output\`,
   \`sliding_window_cache\`. The present is always new tensors, never the past's buffer;
 - MultiHeadAttention: packed QKV and KV, \`past_sequence_length\`, \`cache_indirection\`, packed padding lengths;

@@ -164,7 +164,11 @@ const ATTENTION: readonly Row[] = [
     /"K" expected a number of heads that divides the H=4/,
   ],
   ['V of other rows', () => attention({ V: float(B, G, S - 1, E) }), /"V"/],
-  ['channels beyond the kernels', () => attention({ Q: float(B, H, L, 520), K: float(B, G, S, 520) }), /"Q" expected .*1 to 512 channels/],
+  [
+    'channels beyond the kernels',
+    () => attention({ Q: float(B, H, L, 1025), K: float(B, G, S, 1025) }),
+    /"Q" expected .*1 to 1024 channels/,
+  ],
   ['NaN for scale', () => attention({}, { scale: Number.NaN }), /"scale" expected a finite number, got NaN/],
   ['a negative scale', () => attention({}, { scale: -1 }), /"scale"/],
   ['NaN for softcap', () => attention({}, { softcap: Number.NaN }), /"softcap"/],
