@@ -321,6 +321,27 @@ export class Engine {
     return estimate(this.#context, 'estimate', request, checkOptions('estimate', options));
   }
 
+  /**
+   * Gives back the tables that are kept between calls (cosines and sines, biases by offset, packed tables of terms), but for those of calls
+   * under way. They are bounded as it is, by a quarter of the memory's limit, and make room when memory runs out; this is for who knows that
+   * they are not needed again. A later call computes what it needs anew, to the same bits.
+   *
+   * @returns bytes given back
+   * @throws RelposError `disposed`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const q = engine.tensor([1, 4, 100, 16]);
+   * await engine.attention(q, q, q, { encoding: alibi({ heads: 4 }) });
+   * engine.releaseTables(); // some thousands
+   * engine.dispose();
+   * ```
+   */
+  releaseTables(): number {
+    this.#alive();
+    return this.#context.tables.release();
+  }
+
   /** Bytes in use by tensors and tables, bytes the memory has grown to (it never shrinks), and its limit. */
   memoryUsage(): MemoryUsage {
     this.#alive();

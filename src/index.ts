@@ -17,7 +17,7 @@ export * from './encodings/generated/schemes.ts';
 export type { Capabilities, Engine, Precision } from './engine.ts';
 export { type AttentionScale, attentionScale } from './huggingface/attention-scale.ts';
 export { type PermuteOptions, permuteForPairs } from './huggingface/permute.ts';
-export type { AppendOptions, KVCache, KVCacheOptions } from './kvcache/kvcache.ts';
+export type { AppendOptions, KVCache, KVCacheOptions, RemoveOptions } from './kvcache/kvcache.ts';
 export {
   type CausalMaskOptions,
   type ChunkedOptions,
@@ -79,6 +79,7 @@ export type {
   SumIndex,
   Term,
   ValueTable,
+  Variant,
 } from './plan/plan.ts';
 export type { RotaryLayout, RotarySense } from './rope/rope.ts';
 export type { LongRopeScaling, RopeScaling, YarnScaling } from './rope/rope-scaling.ts';

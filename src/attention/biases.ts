@@ -6,6 +6,8 @@ import { makeTensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { uploadLookup } from '../plan/pair-index.ts';
 import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from '../plan/plan.ts';
+import { offsetsOf, type Reach } from '../plan/reach.ts';
+import type { Key } from '../plan/relative-terms.ts';
 import * as field from '../wasm/generated/job.ts';
 
 /** Where a bias lies: fields of its entry. */
@@ -94,9 +96,10 @@ interface WrittenBiases {
 
 /** What entries are made from. */
 interface Making {
-  readonly keys: Map<unknown, string>;
+  readonly keys: Map<unknown, Key>;
   readonly shape: Shape;
   readonly place: Place;
+  readonly reach: Reach;
   readonly context: Context;
   readonly scope: Scope;
 }
@@ -111,22 +114,26 @@ interface Made {
 function offsetEntry(
   part: OffsetBias | OffsetFactor | CurveBias,
   heads: number,
-  { keys, shape: { L, S }, place, context, scope }: Making,
+  { keys, shape, place, reach, context, scope }: Making,
 ): { entry: BiasEntry; infinite: boolean } {
   // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
   const base = place.queryOffset - place.keyOffset;
-  const found = context.tables.columns(keys.get(part) as string, 1 - L - base, Math.max(1, S + L - 1), 4 * heads, scope, (first, count) => {
-    const out = new Float32Array(heads * count);
-    part.fill(out, first, count);
+  const [first, count] = offsetsOf(shape, place, reach);
+  const fill = (from: number, n: number): Float32Array => {
+    const out = new Float32Array(heads * n);
+    part.fill(out, from, n);
     return out;
-  });
+  };
+  const key = keys.get(part);
+  const wanted = { first, count, slides: reach.slides, heads, width: 4, fill };
+  const found = context.tables.columns({ ...wanted, key: key && `${key} ${heads}` }, scope);
   const at = found.at - 4 * found.first - 4 * base;
   const entry: BiasEntry = [
     [field.A_PTR, at],
     [field.A_HEAD, heads > 1 ? 4 * found.count : 0],
     [field.A_ROW, -4],
   ];
-  return { entry, infinite: found.infinite === true };
+  return { entry, infinite: found.infinite };
 }
 
 /** The queries that have the bias. */
@@ -154,14 +161,15 @@ function biasEntry(bias: Bias, making: Making): Made {
 /** Fills in the factors and biases of the plan and those of the mask tensors, in the order in which they apply. */
 export function writeBiases(
   plan: Plan,
-  keys: Map<unknown, string>,
+  keys: Map<unknown, Key>,
   masks: WrittenMasks['entries'],
   shape: Shape,
   place: Place,
+  reach: Reach,
   context: Context,
   scope: Scope,
 ): WrittenBiases {
-  const making = { keys, shape, place, context, scope };
+  const making = { keys, shape, place, reach, context, scope };
   const factors = (plan.factors ?? []).map((factor): BiasEntry => {
     return [...offsetEntry(factor, factor.heads, making).entry, [field.A_MULTIPLY, 1]];
   });

@@ -9,8 +9,8 @@ import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { prepareContextTable } from '../plan/context-table.ts';
 import type { Place, Plan, Shape } from '../plan/plan.ts';
-import { prepareTerms, tileRows } from '../plan/relative-terms.ts';
-import type { TableUse } from '../plan/table-cache.ts';
+import { type Key, prepareTerms, tileRows } from '../plan/relative-terms.ts';
+import type { TableUse } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import { writeBiases } from './biases.ts';
@@ -23,7 +23,7 @@ export interface Placed {
   readonly first: number;
   readonly last: number;
   readonly plan: Plan;
-  readonly keys: Map<unknown, string>;
+  readonly keys: Map<unknown, Key>;
   readonly masks: LoweredMasks;
 }
 
@@ -61,19 +61,20 @@ export function writeJob(
   const { shape, layout, operands, cached, scale, softcap, queries, target, lse } = ready;
   const { B, H, G, L, S, D, E } = shape;
   const { rotation } = plan;
-  const tables = rotation && rotationTables(rotation, shape, place, context, scope);
+  const reach = { first, last, queries, slides: cached?.slides ?? false };
+  const tables = rotation && rotationTables(rotation, shape, place, { reach, keys: !cached?.storesRotated }, context, scope);
   const masks = writeMasks(loweredMasks, shape, place, context, scope);
-  const biases = writeBiases(plan, keys, masks.entries, shape, place, context, scope);
+  const biases = writeBiases(plan, keys, masks.entries, shape, place, reach, context, scope);
   const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, scope) : [];
   const unit = softcap ? 1 / softcap : 1;
-  const forTerms = { shape, place, tables: context.tables, scope, unit, scale, queries };
-  const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part) as string, forTerms);
+  const forTerms = { shape, place, tables: context.tables, scope, unit, scale, reach };
+  const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part), forTerms);
   const rowScale = plan.rowScale ? scope.upload(plan.rowScale) : 0;
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
   const record = field.RECORD_HEADER + 4 * (Math.ceil(E / 8) * 8 + valueRows);
   const { contextTable } = plan;
-  const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable) as string, forTerms);
+  const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable), forTerms);
   const rows = counted ? tileRows(forTerms) : parts.rows;
   const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record);
   const at = scope.block(field.JOB_SIZE);
@@ -117,8 +118,8 @@ export function writeJob(
   ];
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
-  if (rotation && tables) writeRotation(writer, rotation, tables.q, cached?.storesRotated ? undefined : tables.k);
-  return { at, scratch: scratch.bytes, records: rows * record, tables: tables ? [tables.q, tables.k] : [] };
+  if (rotation && tables) writeRotation(writer, rotation, tables.q, tables.k);
+  return { at, scratch: scratch.bytes, records: rows * record, tables: tables ? [tables.q, ...(tables.k ? [tables.k] : [])] : [] };
 }
 
 type Run = Omit<Job, 'scratch' | 'scratchStride'>;

@@ -5,7 +5,7 @@ import type { Named } from '../arguments/record.ts';
 import type { Context } from '../plan/context.ts';
 import { checkContextTable } from '../plan/context-table.ts';
 import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
-import { cacheKey, checkTerm, checkValueTable } from '../plan/relative-terms.ts';
+import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
 
 /** Lowers the encodings and checks what came out. */
@@ -15,8 +15,8 @@ export function lower(
   shape: Shape,
   place: Place,
   context: Context,
-): { plan: Plan; keys: Map<unknown, string> } {
-  const keys = new Map<unknown, string>();
+): { plan: Plan; keys: Map<unknown, Key> } {
+  const keys = new Map<unknown, Key>();
   const plans = encodings.map(({ name, value: encoding }) => {
     const plan = encoding.lower({ shape, place, math: context.math });
     for (const bias of plan.biases ?? []) {
@@ -34,7 +34,7 @@ export function lower(
       throw wrongValue(where, `${name} (${encoding.name})`, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
     }
     [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, plan.contextTable, ...(plan.factors ?? [])].forEach((part, n) => {
-      if (part) keys.set(part, cacheKey(encoding, `${n} ${'kind' in part ? part.kind : ''}`));
+      if (part) keys.set(part, keyOf(encoding, n, part));
     });
     if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
     if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape);

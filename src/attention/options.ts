@@ -1,8 +1,9 @@
 // What a caller of attention can ask for, and the one place that reads it: a frozen record of checked options travels on.
 
 import { checkSignal, integer, options, reading, scaleFactor, wrongType } from '../arguments/check.ts';
-import { copyLengths, copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
+import { copyLengths, copyLogits, copyNumbers, type Logits, type Numbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
+import type { PositionList } from '../arguments/positions.ts';
 import { callback, choice, type Named, type Reader, type Readers, readRecord, whole } from '../arguments/record.ts';
 import { KVCache } from '../kvcache/kvcache.ts';
 import type { Mask } from '../masks/mask.ts';
@@ -51,6 +52,24 @@ export interface AttentionOptions {
    * it was.
    */
   readonly cache?: KVCache;
+  /**
+   * Beside a cache that rotates on append: positions of this call's rows, [n] or [B][n] in one array, for an encoding of several axes
+   * [axes][n] or [axes][B][n], as in `KVCache.append`. The new keys are stored so; the queries are the last L of the rows. Without new keys,
+   * or with more queries than those, they are of the L queries, and the keys the last of them.
+   *
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const encoding = mrope({ dim: 8, theta: 10000, layout: 'halves', sections: [2, 1, 1] });
+   * const cache = engine.kvCache({ batch: 1, heads: 1, headDim: 8, capacity: 100, encoding });
+   * const rows = (n: number) => engine.tensor([1, 1, n, 8]);
+   * const image = [0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 1]; // 2 × 2 patches at one time: times, rows, columns
+   * await engine.attention(rows(4), rows(4), rows(4), { cache, causal: true, positions: image });
+   * await engine.attention(rows(1), rows(1), rows(1), { cache, causal: true, positions: [2, 2, 2] }); // a word
+   * engine.dispose();
+   * ```
+   */
+  readonly positions?: PositionList;
   /**
    * Packed sequences: q is [T, H, D], k [U, G, D], v [U, G, E] and the result [T, H, E], N documents one after another without padding.
    * Document n has the queries queryOffsets[n] … queryOffsets[n + 1] − 1, keys likewise; both lists are [N + 1], from 0 to T and to U. Each
@@ -103,6 +122,7 @@ export interface CheckedOptions {
   readonly keyLengths?: Float64Array;
   readonly layout?: Layout;
   readonly cache?: KVCache;
+  readonly positions?: Float64Array;
   readonly queryOffsets?: Float64Array;
   readonly keyOffsets?: Float64Array;
   readonly out?: Tensor;
@@ -159,6 +179,7 @@ export const OPTIONS: Readers<CheckedOptions> = {
   keyLengths: copyLengths,
   layout: choice('bhld', 'blhd'),
   cache: readCache,
+  positions: copyNumbers,
   queryOffsets: copyLengths,
   keyOffsets: copyLengths,
   out: outputTensor,

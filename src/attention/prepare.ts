@@ -33,12 +33,15 @@ function checkOperands(where: string, q: unknown, k: unknown, v: unknown, cache:
 }
 
 function cachedKeys(where: string, operands: Operands, given: CheckedOptions, context: Context): CachedKeys | undefined {
-  const { cache, keyLengths, queryOffset } = given;
-  if (cache === undefined) return undefined;
+  const { cache, keyLengths, queryOffset, positions } = given;
+  if (cache === undefined) {
+    if (positions) throw wrongValue(where, 'positions', 'none without "cache"', 'some', 'encodings have positions of their own');
+    return undefined;
+  }
   for (const name of ['keyOffset', 'totalKeys'] as const) {
     if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "cache", which holds all keys', given[name]);
   }
-  return cache.use(where, context, operands, { layout: given.layout, keyLengths, queryOffset });
+  return cache.use(where, context, operands, { layout: given.layout, keyLengths, queryOffset, positions });
 }
 
 function lowerAt(
@@ -60,7 +63,8 @@ function lowerAt(
   const { plan, keys } = lower(where, encodings, shape, place, context);
   const normalized = withNormalization(where, plan, given.qkNorm, shape);
   cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);
-  return { place, first, last, plan: normalized, keys, masks: lowerMaskOption(where, masks, shape, place, context) };
+  const placedPlan = cached?.rotation ? { ...normalized, rotation: cached.rotation } : normalized;
+  return { place, first, last, plan: placedPlan, keys, masks: lowerMaskOption(where, masks, shape, place, context) };
 }
 
 /** Where the call stands, or each batch row if they stand apart. */

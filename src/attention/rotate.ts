@@ -12,12 +12,11 @@ import { layOut } from '../memory/scratch.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { axesOf } from '../plan/table-cache.ts';
+import { axesOf, explicitTable, isOwn, standardPositions } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkRotation } from './lower.ts';
 import { outputTensor } from './options.ts';
-import { isOwn, standardPositions } from './rotations.ts';
 
 /** Options of `rotate`. */
 export interface RotateOptions {
@@ -94,13 +93,14 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   try {
     target = out ?? makeTensor(context, where, x.shape);
     const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
+    const turn = { rotation: shifted, inverse, keys: role === 'key' };
     const chosen =
       positions ??
       (role === 'query' ? rotation.queryPositions : rotation.keyPositions) ??
       (isOwn(rotation) && axes === 1 ? standardPositions(shifted.offset, L) : undefined);
     const table = chosen
-      ? context.tables.explicit(rotation, inverse, chosen, L, B, scope, role === 'key')
-      : context.tables.positions(shifted, inverse, 0, Math.max(1, L), scope, role === 'key');
+      ? explicitTable(turn, chosen, L, B, scope)
+      : context.tables.positions(turn, { first: 0, count: Math.max(1, L) }, scope);
     const { layout: one, layoutOut: other = one } = rotation;
     const [from, to] = inverse ? [other, one] : [one, other];
     const tiles = B * H * Math.ceil(L / TILE_ROWS);

@@ -4,50 +4,53 @@ import type { Writer } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import type { Normalization, Place, Positions, Rotation, Shape } from '../plan/plan.ts';
-import { axesOf, type TableUse } from '../plan/table-cache.ts';
+import { keysOf, type Reach } from '../plan/reach.ts';
+import { axesOf, explicitTable, isOwn, standardPositions, type TableUse, type Turn } from '../plan/rotary-table.ts';
+import type { Wanted } from '../plan/table-cache.ts';
 import * as field from '../wasm/generated/job.ts';
 
-/** The tables of a rotation for queries and keys. */
+/** The tables of a rotation for queries and, unless they are stored rotated, keys: pointers to the rows of query 0 and key 0. */
 export function rotationTables(
   rotation: Rotation,
-  { B, L, S }: Shape,
-  place: Place,
-  context: Context,
+  shape: Shape,
+  { queryOffset, keyOffset }: Place,
+  { reach, keys }: { readonly reach: Reach; readonly keys: boolean },
+  { tables }: Context,
   scope: Scope,
-): { q: TableUse; k: TableUse } {
-  const { tables } = context;
-  const { offset = 0, growth } = rotation;
-  const { keyOffset, queryOffset } = place;
+): { q: TableUse; k?: TableUse } {
+  const { B, L, S } = shape;
+  const { growth, offset = 0 } = rotation;
   let { queryPositions, keyPositions } = rotation;
   // Tables that calls share are of one head, and of whole rotations.
   if (isOwn(rotation) && axesOf(rotation) === 1) {
     queryPositions ??= standardPositions(queryOffset + offset, L);
     keyPositions ??= standardPositions(keyOffset + offset, S);
   }
-  // One table serves queries and keys unless they stand apart, as a far shard's do: then it would span the gap.
-  const apart = queryOffset + L < keyOffset || keyOffset + S < queryOffset;
-  if (apart && !queryPositions && !keyPositions) {
-    queryPositions = standardPositions(queryOffset + offset, L);
+  const row = 4 * rotation.dim;
+  const ofQueries = { rotation, inverse: false, keys: false };
+  const ofKeys = { rotation, inverse: false, keys: true };
+  const { slides } = reach;
+  const queryRange = { first: queryOffset, count: Math.max(1, L), slides };
+  const [low, end] = keysOf(shape, reach);
+  const keyRange = { first: keyOffset + low, count: Math.max(1, end - low), slides };
+  const fromFirst = (table: TableUse): TableUse => ({ ...table, at: table.at - low * row });
+  const ask = (turn: Turn, range: Wanted): TableUse => tables.positions(turn, range, scope);
+  const explicit = (turn: Turn, positions: Positions, rows: number): TableUse => explicitTable(turn, positions, rows, B, scope);
+
+  if (!queryPositions && !keyPositions && keys && !growth) {
+    const first = Math.min(queryRange.first, keyRange.first);
+    const count = Math.max(queryRange.first + queryRange.count, keyRange.first + keyRange.count) - first;
+    // One table serves both unless they stand apart, as a far shard's do: then it would span the gap.
+    if (count <= queryRange.count + keyRange.count) {
+      const table = ask(ofQueries, { first, count, slides });
+      const at = (position: number): number => table.at + (position - first) * row;
+      return { q: { ...table, at: at(queryOffset) }, k: { ...table, jobs: [], at: at(keyOffset) } };
+    }
   }
-  const first = Math.min(queryPositions ? keyOffset : queryOffset, keyPositions ? queryOffset : keyOffset);
-  const end = Math.max(queryPositions ? 0 : queryOffset + L, keyPositions ? 0 : keyOffset + S);
-  const standard = (keys: boolean): TableUse => tables.positions(rotation, false, first, Math.max(1, end - first), scope, keys);
-  const from = (table: TableUse, position: number): TableUse => ({ ...table, at: table.at + (position - first) * 4 * rotation.dim });
-  const queries = queryPositions ? undefined : standard(false);
-  const q = queryPositions ? tables.explicit(rotation, false, queryPositions, L, B, scope) : from(queries as TableUse, queryOffset);
-  if (keyPositions) return { q, k: tables.explicit(rotation, false, keyPositions, S, B, scope, true) };
-  // Without growth the queries' table is the keys' too, and their jobs fill it.
-  return { q, k: from(queries && !growth ? { ...queries, jobs: [] } : standard(true), keyOffset) };
+  const q = queryPositions ? explicit(ofQueries, queryPositions, L) : ask(ofQueries, queryRange);
+  if (!keys) return { q };
+  return { q, k: keyPositions ? explicit(ofKeys, keyPositions, S) : fromFirst(ask(ofKeys, keyRange)) };
 }
-
-/** True if heads or the two channels of a pair have frequencies of their own. */
-export const isOwn = ({ heads = 1, second }: Rotation): boolean => heads > 1 || second !== undefined;
-
-/** The positions first … first + count − 1. */
-export const standardPositions = (first: number, count: number): Positions => ({
-  values: Float64Array.from({ length: count }, (_, n) => first + n),
-  batched: false,
-});
 
 /** Where the weights of a normalisation lie; their fields. */
 export function normalizationFields({ kind, queryWeight, keyWeight }: Normalization, { D }: Shape, scope: Scope): [number, number][] {

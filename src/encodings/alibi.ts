@@ -69,6 +69,7 @@ export function alibi(given: AlibiOptions): Encoding {
           {
             kind: 'offset',
             heads,
+            variant: '',
             fill(out, first, count) {
               for (let h = 0; h < heads; h++) {
                 const slope = slopes[h] as number;

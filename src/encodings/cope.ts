@@ -42,7 +42,7 @@ export function cope(given: CopeOptions): Encoding {
     name: where,
     lower({ shape }) {
       if (shape.D !== D) throw wrongValue(where, 'table', `rows of D=${shape.D} numbers`, `${D}`);
-      return { contextTable: { table, heads } };
+      return { contextTable: { table, heads, variant: '' } };
     },
   };
 }

@@ -80,7 +80,11 @@ export function deberta(given: DebertaOptions): Encoding {
       const span = buckets > 0 ? buckets : spanOf(where, name, table, limit, context);
       expectSize(where, name, table, [2 * span, H, D]);
       const bucket = (distance: number): number => (buckets > 0 ? debertaBucket(distance, buckets, limit, context.math) : distance);
-      const rows: RowMap = { kind: 'offset', row: (offset) => Math.max(0, Math.min(2 * span - 1, bucket(-offset) + span)) };
+      const rows: RowMap = {
+        kind: 'offset',
+        row: (offset) => Math.max(0, Math.min(2 * span - 1, bucket(-offset) + span)),
+        variant: String(span),
+      };
       return { kind: type === 'c2p' ? 'query' : 'key', table: turned(context.shape), heads: H, rows };
     };
   }

@@ -78,7 +78,7 @@ export function decomposed(given: DecomposedOptions): Encoding {
       if (prefix + cells(keySize) !== totalKeys) throw wrongValue(where, 'keySize', `a grid of S=${totalKeys}`, size(keySize));
       const found = resized(D);
       const terms = axes.map(({ index }, axis): Term => {
-        const rows: RowMap = { kind: 'index', index: keysOf(index, context) };
+        const rows: RowMap = { kind: 'index', index: keysOf(index, context), variant: '' };
         return { kind: 'query', table: found[axis] as Float32Array, heads: 1, scale: 1, rows };
       });
       return { terms };

@@ -52,7 +52,7 @@ export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding
           });
         }
       };
-      return { biases: [{ kind: 'offset', heads, fill }] };
+      return { biases: [{ kind: 'offset', heads, fill, variant: '' }] };
     },
   };
 }

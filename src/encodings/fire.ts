@@ -89,6 +89,7 @@ export function fire(given: FireOptions): Encoding {
       const offset: Bias = {
         kind: 'offset',
         heads,
+        variant: '',
         fill(out, first, count) {
           for (let n = 0; n < count; n++) {
             const x = psi(first + n, math) / unit(0);
@@ -100,6 +101,7 @@ export function fire(given: FireOptions): Encoding {
       const curve: Bias = {
         kind: 'curve',
         heads,
+        variant: '',
         fill(out, first, count) {
           for (let n = 0; n < count; n++) out[n] = psi(first + n, math);
         },

@@ -40,6 +40,7 @@ const WEIGHT: Kernel = (p, a, distance, math) => math.exp(-power(p, a, distance,
 function byOffset(kernel: Kernel, p: Float64Array, a: Float64Array, math: Arithmetic): OffsetFactor {
   return {
     heads: p.length,
+    variant: '',
     fill(out, first, count) {
       for (let h = 0; h < p.length; h++) {
         for (let n = 0; n < count; n++) out[h * count + n] = kernel(p[h] as number, a[h] as number, Math.abs(first + n), math);

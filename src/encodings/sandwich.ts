@@ -38,6 +38,7 @@ export function sandwich(given: SandwichOptions): Encoding {
         {
           kind: 'offset',
           heads,
+          variant: '',
           fill(out, first, count) {
             const frequencies = Float64Array.from({ length: width / 2 }, (_, t) => math.pow(theta, (-2 * (t + 1)) / width));
             for (let n = 0; n < count; n++) {

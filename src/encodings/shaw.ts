@@ -38,7 +38,7 @@ export function shaw(given: ShawOptions): Encoding {
     given[name] === undefined ? undefined : readTable(where, name, given[name]);
   const tables = { keys: read('keys'), queries: read('queries'), values: read('values') };
   if (!tables.keys && !tables.queries && !tables.values) throw wrongValue(where, 'keys', 'at least one of keys, queries, values', 'none');
-  const rows: RowMap = { kind: 'offset', row: (offset) => Math.max(-left, Math.min(right, offset)) + left };
+  const rows: RowMap = { kind: 'offset', row: (offset) => Math.max(-left, Math.min(right, offset)) + left, variant: '' };
   const height = left + right + 1;
   return {
     name: where,
@@ -84,7 +84,8 @@ export function musicTransformer(given: MusicTransformerOptions): Encoding {
     lower({ shape: { D } }) {
       const height = table.length / heads / D;
       if (!Number.isInteger(height)) copyTable(where, 'table', table, [heads, Math.floor(height), D]);
-      return { terms: [{ kind: 'query', table, heads, rows: { kind: 'offset', row: (offset) => height - 1 + offset } }] };
+      const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset, variant: String(height) };
+      return { terms: [{ kind: 'query', table, heads, rows }] };
     },
   };
 }

@@ -91,7 +91,7 @@ export function sinusoidal(given: SinusoidalOptions): Encoding {
     lower(context) {
       const table = tableOf(context);
       const row = (offset: number): number => Math.max(-k, Math.min(k, -offset)) + k;
-      return { terms: [{ kind: 'query', table, heads: 1, rows: { kind: 'offset', row } }] };
+      return { terms: [{ kind: 'query', table, heads: 1, rows: { kind: 'offset', row, variant: '' } }] };
     },
   };
 }

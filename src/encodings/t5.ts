@@ -62,6 +62,7 @@ export function offsetBuckets({ heads, values }: HeadTable, { buckets, maxDistan
   return {
     kind: 'offset',
     heads,
+    variant: '',
     fill(out, first, count) {
       for (let n = 0; n < count; n++) {
         const row = t5Bucket(first + n, buckets, maxDistance, bidirectional, math);

@@ -2,16 +2,22 @@ import { oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { byHead, expectSize, readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
 import { copyWhole, type Integers, standing } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
-import type { Encoding, LowerContext, Plan, RowMap, Term } from '../plan/plan.ts';
+import { once } from '../plan/once.ts';
+import type { Encoding, LowerContext, Plan, RowMap, Shape, Term } from '../plan/plan.ts';
 import type { Scheme } from './scheme.ts';
 
 /** s = scale · [ (qᵢ + u_h)·kⱼ + (qᵢ + w_h)·r_h[ρ(j − i)] ], the form that this family shares. r is [rows, H, D]. */
-function contentAndPosition(where: string, names: [string, string], u: Float32Array, w: Float32Array, r: Float32Array, rows: RowMap) {
-  return ({ shape: { H, D } }: LowerContext): Plan & { terms: readonly Term[] } => {
+function contentAndPosition(where: string, names: readonly [string, string], u: Float32Array, w: Float32Array, r: Float32Array) {
+  const tableOf = once(
+    ({ H, D }: Shape) => byHead(r, H, D),
+    ({ H }) => H,
+  );
+  return ({ shape }: LowerContext, rows: RowMap): Plan & { terms: readonly Term[] } => {
+    const { H, D } = shape;
     expectSize(where, names[0], u, [H, D]);
     expectSize(where, names[1], w, [H, D]);
     expectShape(where, 'r', r, [r.length / (H * D), H, D]);
-    return { queryBias: u, terms: [{ kind: 'query', table: byHead(r, H, D), heads: H, rows, bias: w }] };
+    return { queryBias: u, terms: [{ kind: 'query', table: tableOf(shape), heads: H, rows, bias: w }] };
   };
 }
 
@@ -48,6 +54,7 @@ export function transformerXL(given: TransformerXLOptions): Encoding {
   const u = readTable(where, 'u', given.u);
   const v = readTable(where, 'v', given.v);
   const r = readTable(where, 'r', given.r);
+  const planOf = contentAndPosition(where, ['u', 'v'], u, v, r);
   return {
     name: where,
     lower(context) {
@@ -55,8 +62,8 @@ export function transformerXL(given: TransformerXLOptions): Encoding {
       const totalKeys = context.place?.totalKeys ?? context.shape.S;
       const height = rowsOf(where, 'r', r, H * D, `H=${H}, D=${D}`);
       if (height < totalKeys) throw wrongValue(where, 'r', `at least S=${totalKeys} rows`, height);
-      const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset };
-      return contentAndPosition(where, ['u', 'v'], u, v, r, rows)(context);
+      const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset, variant: String(height) };
+      return planOf(context, rows);
     },
   };
 }
@@ -93,6 +100,7 @@ export function conformer(given: ConformerOptions): Encoding {
   const u = readTable(where, 'posBiasU', given.posBiasU);
   const v = readTable(where, 'posBiasV', given.posBiasV);
   const r = readTable(where, 'r', given.r);
+  const planOf = contentAndPosition(where, ['posBiasU', 'posBiasV'], u, v, r);
   return {
     name: where,
     lower(context) {
@@ -102,8 +110,8 @@ export function conformer(given: ConformerOptions): Encoding {
       if (height % 2 === 0 || (height + 1) / 2 < totalKeys) {
         throw wrongValue(where, 'r', `an odd number of rows, at least 2·${totalKeys} − 1`, height);
       }
-      const rows: RowMap = { kind: 'offset', row: (offset) => (height - 1) / 2 + offset };
-      return contentAndPosition(where, ['posBiasU', 'posBiasV'], u, v, r, rows)(context);
+      const rows: RowMap = { kind: 'offset', row: (offset) => (height - 1) / 2 + offset, variant: String(height) };
+      return planOf(context, rows);
     },
   };
 }
@@ -151,6 +159,7 @@ export function xlnet(given: XlnetOptions): Encoding {
   const r = readTable(where, 'r', given.r);
   const attnType = oneOf(where, 'attnType', given.attnType, ['bi', 'uni']);
   const segment = segmentParts(where, given);
+  const planOf = contentAndPosition(where, ['rWBias', 'rRBias'], u, w, r);
   return {
     name: where,
     lower(context) {
@@ -160,7 +169,7 @@ export function xlnet(given: XlnetOptions): Encoding {
       const expected = attnType === 'bi' ? L + T : T + 1;
       if (height !== expected) throw wrongValue(where, 'r', `${expected} rows for ${attnType} with L=${L}, S=${T}`, height);
       const rows: RowMap = { kind: 'offset', row: (offset) => T + offset, variant: String(T) };
-      const plan = contentAndPosition(where, ['rWBias', 'rRBias'], u, w, r, rows)(context);
+      const plan = planOf(context, rows);
       return segment ? { ...plan, terms: [...plan.terms, segmentTerm(where, segment, context)] } : plan;
     },
   };

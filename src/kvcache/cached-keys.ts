@@ -12,8 +12,12 @@ export interface CachedKeys {
   readonly lengths: Int32Array;
   /** Keys before a query that it sees; undefined: no bound, or one in the masks. */
   readonly left: number | undefined;
+  /** Later calls see nothing of what no query of this one sees before its first. */
+  readonly slides: boolean;
   readonly masks: readonly Mask[];
   readonly encodings: readonly Encoding[];
+  /** That of the queries where the call gives positions: it takes the place of the encoding's. */
+  readonly rotation: Rotation | undefined;
   /** True if the keys are stored rotated. */
   readonly storesRotated: boolean;
   /** @throws RangeError if the stored keys do not go with the call's rotation */

@@ -7,11 +7,12 @@ import type { Layout } from '../memory/layout.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
+import { byDifference, isOwn } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
 import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
 import { PagePool } from './pages.ts';
-import { type Bounds, checkCut, checkGrowth, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
-import { type CacheShape, layoutPages, type PageLayout } from './store.ts';
+import { type Bounds, type Cut, checkCut, checkGrowth, closeGap, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
+import { type CacheShape, layoutPages, moveDown, type PageLayout } from './store.ts';
 
 /** What a cache was made with. */
 export interface CacheSpec {
@@ -26,7 +27,7 @@ export interface CacheSpec {
 
 /** Bytes that a cache reserves. */
 export function bytesOf({ shape, dtype, bounds }: CacheSpec): number {
-  return layoutPages(shape, dtype, bounds.shift).bytes * shape.B * pagesOfRow(bounds);
+  return layoutPages(shape, dtype, bounds.pageSize).bytes * shape.B * pagesOfRow(bounds);
 }
 
 /** A growth under way: its jobs run between `begin` and `commit` or `undo`. */
@@ -43,7 +44,8 @@ const sameNumbers = (a: Float64Array | undefined, b: Float64Array | undefined): 
 function sameRotation(a: Rotation, b: Rotation): boolean {
   const traits = ({ dim, start = 0, layout, layoutOut = layout, factor = 1, offset = 0, center = 0 }: Rotation): string =>
     `${dim} ${start} ${layout} ${layoutOut} ${factor} ${offset} ${center}`;
-  return traits(a) === traits(b) && sameNumbers(a.frequencies, b.frequencies) && sameNumbers(a.growth, b.growth);
+  const [x, y] = [byDifference(a), byDifference(b)];
+  return traits(a) === traits(b) && sameNumbers(x.frequencies, y.frequencies) && sameNumbers(x.growth, y.growth);
 }
 
 export class CacheCore {
@@ -65,7 +67,7 @@ export class CacheCore {
     this.context = context;
     this.#runSync = runSync;
     this.spec = spec;
-    this.layout = layoutPages(spec.shape, spec.dtype, spec.bounds.shift);
+    this.layout = layoutPages(spec.shape, spec.dtype, spec.bounds.pageSize);
     if (!fork) {
       this.#pool = new PagePool(context.arena, this.layout.bytes, spec.shape.B * pagesOfRow(spec.bounds));
       this.#rows = Array.from({ length: spec.shape.B }, () => EMPTY);
@@ -111,13 +113,24 @@ export class CacheCore {
     };
   }
 
-  /** The rotation of keys at positions up to `length` − 1. @throws RangeError if the stored ones went through another */
-  rotationFor(where: string, count: number, length: number): Rotation | undefined {
+  /**
+   * The rotation of `count` keys at positions up to `length` − 1, for explicit positions with a line of frequencies for each axis.
+   *
+   * @throws RangeError if the stored ones went through another
+   */
+  rotationFor(where: string, count: number, length: number, perAxis: boolean): Rotation | undefined {
     const { encoding, rotatesOnAppend, shape } = this.spec;
     if (!encoding || !rotatesOnAppend) return undefined;
     const { B, G, D, E } = shape;
     const place = { queryOffset: length - count, keyOffset: length - count, totalKeys: length };
-    const given = { shape: { B, H: G, G, L: count, S: count, D, E }, place, math: this.context.math, length, role: 'key' as const };
+    const given = {
+      shape: { B, H: G, G, L: count, S: count, D, E },
+      place,
+      math: this.context.math,
+      length,
+      role: 'key' as const,
+      perAxis,
+    };
     const plan = encoding.lower(given);
     checkOnlyRotates(where, encoding, plan);
     const rotation = plan.rotation as Rotation;
@@ -147,7 +160,8 @@ export class CacheCore {
       const { shape } = this.spec;
       const rows = order.map((b) => growth.rows[b] as Row);
       const first = order.map((b) => (this.#rows[b] as Row).length);
-      const writing = appendJobs(source, rotation, { shape, layout: this.layout, rows, first }, this.context, scope);
+      const slides = this.spec.bounds.left !== undefined;
+      const writing = appendJobs(source, rotation, { shape, layout: this.layout, rows, first }, slides, this.context, scope);
       this.#growing = true;
       return {
         writing,
@@ -195,8 +209,8 @@ export class CacheCore {
     this.#rows = this.#rows.map((row, b) => cut(this.#pool, row, lengths[b] as number, this.spec.bounds));
   }
 
-  /** Turns all stored keys by `delta` positions; pages that others share are copied first. */
-  shift(rotation: Rotation, delta: number): void {
+  /** Runs a change of the stored keys on pages of their own; `change` says what the rows become and what must run. */
+  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; run(): void }): void {
     const scope = new Scope(this.context.arena);
     const copies: number[] = [];
     try {
@@ -206,25 +220,11 @@ export class CacheCore {
         copies.push(fresh);
         return fresh;
       };
-      const rows = this.#rows.map((row) => ({ ...row, pages: row.pages.map(own) }));
-      // Sinks and the window are turned one after the other; between them there may be pages that are gone.
-      const { sinks, shift } = this.spec.bounds;
-      const held = rows.map(({ pages }) => Math.max(0, pages.lastIndexOf(GONE) + 1) << shift);
-      const stay = Math.ceil(sinks / 2 ** shift) << shift;
-      const target = { shape: this.spec.shape, layout: this.layout };
-      const parts = [
-        { ...target, rows, first: held },
-        { ...target, rows: rows.map((row, b) => ({ ...row, length: Math.min(stay, held[b] as number) })), first: rows.map(() => 0) },
-      ];
-      for (const part of parts) {
-        const { jobs, done } = shiftJobs(rotation, delta, part, this.context, scope);
-        for (const job of jobs) this.#runSync(job);
-        done();
-      }
+      const { rows, run } = change(own, scope);
+      run();
       this.#rows.forEach(({ pages }, b) => {
-        pages.forEach((page, n) => {
-          if (rows[b]?.pages[n] !== page) this.#pool.release(page);
-        });
+        const kept = new Set(rows[b]?.pages);
+        for (const page of pages) if (page !== GONE && !kept.has(page)) this.#pool.release(page);
       });
       this.#rows = rows;
     } catch (error) {
@@ -233,6 +233,60 @@ export class CacheCore {
     } finally {
       scope.release();
     }
+  }
+
+  /** Turns all stored keys by `delta` positions, each once; pages that others share are copied first. */
+  shift(delta: number): void {
+    const rotation = this.#rotation;
+    if (!rotation) return;
+    const { sinks, pageSize } = this.spec.bounds;
+    this.#rewrite((own, scope) => {
+      const rows = this.#rows.map((row) => ({ ...row, pages: row.pages.map(own) }));
+      // Between the pages of the sinks and those of the window there may be some that are gone.
+      const window = rows.map(({ pages }) => (pages.lastIndexOf(GONE) + 1) * pageSize);
+      const ofSinks = rows.map((row, b) => ({ ...row, length: Math.min(Math.ceil(sinks / pageSize) * pageSize, window[b] as number) }));
+      const target = { shape: this.spec.shape, layout: this.layout };
+      const jobs = [
+        ...shiftJobs(rotation, delta, { ...target, rows, first: window }, this.context, scope),
+        ...shiftJobs(rotation, delta, { ...target, rows: ofSinks, first: rows.map(() => 0) }, this.context, scope),
+      ];
+      return { rows, run: () => jobs.forEach(this.#runSync) };
+    });
+  }
+
+  /**
+   * Takes the keys from … to − 1 out of each row and moves those behind them down; those turn by `turn` positions, if at all. Pages that others
+   * share are copied before they are written.
+   */
+  remove(where: string, cuts: readonly Cut[], turn: ((cut: Cut) => number) | undefined): void {
+    this.#rows.forEach((row, b) => {
+      const { from, to } = cuts[b] as Cut;
+      if (from === to || !row.kept) return;
+      const because = `in batch row ${b} the keys before ${row.kept} have left it, which a query further back would see`;
+      throw wrongValue(where, 'cache', 'a cache whose window has not moved', 'one that has', because);
+    });
+    const rotation = turn && this.#rotation;
+    const { shape } = this.spec;
+    this.#rewrite((own, scope) => {
+      const changes = this.#rows.map((row, b) => closeGap(row, cuts[b] as Cut, this.spec.bounds, rotation !== undefined, own));
+      const rows = changes.map((change) => change.row);
+      const first = cuts.map(({ from, to }, b) => (from < to ? from : (rows[b] as Row).length));
+      const deltas = new Set(rotation ? cuts.flatMap((cut) => (cut.from < cut.to ? [turn(cut)] : [])) : []);
+      const jobs = [...deltas].flatMap((delta) => {
+        const starts = cuts.map((cut, b) => (turn?.(cut) === delta ? first[b] : rows[b]?.length) as number);
+        const target = { shape, layout: this.layout, rows, first: starts };
+        return shiftJobs(rotation as Rotation, delta, target, this.context, scope);
+      });
+      const run = (): void => {
+        const memory = new Uint8Array(this.context.arena.memory.buffer);
+        changes.forEach(({ row, source }, b) => {
+          const { from, to } = cuts[b] as Cut;
+          if (source) moveDown(memory, shape, this.layout, [source, row.pages], { from, gap: to - from, end: row.length });
+        });
+        jobs.forEach(this.#runSync);
+      };
+      return { rows, run };
+    });
   }
 
   fork(): CacheCore {
@@ -258,9 +312,8 @@ export class CacheCore {
 function checkOnlyRotates(where: string, { name }: Encoding, plan: Plan): void {
   const { rotation, normalization, queryBias, valueTable, terms = [], biases = [] } = plan;
   const more = normalization || queryBias || valueTable || terms.length || biases.length;
-  const own = rotation && ((rotation.heads ?? 1) > 1 || rotation.second);
-  if (!rotation || more || own || rotation.keyPositions) {
+  if (!rotation || more || isOwn(rotation) || rotation.keyPositions) {
     const expected = "a rotation at standard positions, of all heads alike, and nothing else with rotate: 'on-append'";
-    throw wrongValue(where, 'encoding', expected, name, "give other schemes to attention, and explicit positions with rotate: 'on-read'");
+    throw wrongValue(where, 'encoding', expected, name, 'give other schemes to attention, and positions to each call');
   }
 }

@@ -6,12 +6,13 @@ import type { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
-import type { Rotation } from '../plan/plan.ts';
+import type { Positions, Rotation } from '../plan/plan.ts';
+import { byDifference, explicitTable, type TableUse } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Row } from './rows.ts';
-import { type CacheShape, type PageLayout, type PageTables, storeFields, uploadTables } from './store.ts';
+import { type CacheShape, type PageLayout, type PageTables, storeFields, tablesFrom, uploadTables } from './store.ts';
 
 /** What a job of either kind is told of. */
 interface Target {
@@ -37,10 +38,9 @@ export interface Writing {
   done(): void;
 }
 
-function blockOf(kernel: 'append' | 'shift', target: Target, context: Context, scope: Scope): { at: number; job: Job; tables: PageTables } {
+function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables, context: Context, scope: Scope): Job {
   const { shape, layout, rows, first } = target;
   const { G, D, E } = shape;
-  const tables = uploadTables(rows, layout, scope);
   const firstAt = scope.upload(Int32Array.from(first));
   const endAt = scope.upload(Int32Array.from(rows, ({ length }) => length));
   const tiles = rows.length * G;
@@ -48,50 +48,112 @@ function blockOf(kernel: 'append' | 'shift', target: Target, context: Context, s
   const threads = threadsFor(work, SMALL_TRAFFIC, tiles, context.threads);
   const { bytes: scratchStride } = layOut([8 * Math.max(D, E)]);
   const scratch = scope.allocate(scratchStride * threads);
-  const at = scope.block(field.JOB_SIZE);
-  const writer = scope.writer(at);
+  const job = scope.block(field.JOB_SIZE);
+  const writer = scope.writer(job);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
   writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.KEY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
-  return { at, job: { kernel, job: at, tiles, scratch, scratchStride, threads }, tables };
+  return { kernel, job, tiles, scratch, scratchStride, threads };
+}
+
+/** Tells a job how its keys turn: by the rows of a table, the first of which is that of position `first`. */
+function writeRotation(
+  { job }: Job,
+  rotation: Rotation,
+  [inLayout, outLayout]: readonly string[],
+  at: number,
+  first: number,
+  scope: Scope,
+) {
+  const { dim, start = 0 } = rotation;
+  scope
+    .writer(job)
+    .int(field.ROTATE_K, at - 4 * dim * first)
+    .int(field.ROTATE_DIM, dim)
+    .int(field.ROTATE_START, start)
+    .int(field.ROTATE_PAIRS_IN, inLayout === 'pairs' ? 1 : 0)
+    .int(field.ROTATE_PAIRS_OUT, outLayout === 'pairs' ? 1 : 0);
+}
+
+/** The rows from … to − 1 of a target. */
+const rowsOf = ({ rows, first, ...rest }: Target, from: number, to: number): Target => {
+  return { ...rest, rows: rows.slice(from, to), first: first.slice(from, to) };
+};
+
+/** True if one table of standard positions for all rows is little longer than what they need of it. */
+function together({ rows, first }: Target): boolean {
+  const needed = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0);
+  const end = rows.reduce((most, { length }) => Math.max(most, length), 0);
+  return end - Math.min(...first) <= 2 * needed;
 }
 
 /** Copies the new rows to the ends of `target.rows`, turned if there is a rotation. */
-export function appendJobs(source: NewRows, rotation: Rotation | undefined, target: Target, context: Context, scope: Scope): Writing {
-  const { at, job, tables } = blockOf('append', target, context, scope);
-  scope.defer(source.k.pin());
-  scope.defer(source.v.pin());
-  const first = Math.min(...target.first);
-  const end = Math.max(...target.rows.map(({ length }) => length));
-  const table = rotation && context.tables.positions(rotation, false, first, Math.max(1, end - first), scope, true);
-  const writer = scope.writer(at);
-  writeTensor(writer, field.Q, source.k, source.layout);
-  writeTensor(writer, field.OUT, source.v, source.layout);
-  if (!rotation || !table) return { jobs: [job], tables, done: () => {} };
-  const { dim, start = 0, layout, layoutOut = layout } = rotation;
-  // The row of position 0, whether or not the table has one.
-  writer
-    .int(field.ROTATE_K, table.at - 4 * dim * first)
-    .int(field.ROTATE_DIM, dim)
-    .int(field.ROTATE_START, start)
-    .int(field.ROTATE_PAIRS_IN, layout === 'pairs' ? 1 : 0)
-    .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0);
-  return { jobs: [...table.jobs, job], tables, done: () => table.done() };
+export function appendJobs(
+  source: NewRows,
+  rotation: Rotation | undefined,
+  target: Target,
+  slides: boolean,
+  context: Context,
+  scope: Scope,
+): Writing {
+  const { rows, first } = target;
+  const { k, v, layout } = source;
+  const tables = uploadTables(rows, target.layout, scope);
+  scope.defer(k.pin());
+  scope.defer(v.pin());
+  const jobOf = (from: number, to: number): Job => {
+    const job = blockOf('append', rowsOf(target, from, to), tablesFrom(tables, from), context, scope);
+    const [keys, values] = [k, v].map((tensor) => tensor.slice([from, to])) as [Tensor, Tensor];
+    const writer = scope.writer(job.job);
+    writeTensor(writer, field.Q, keys, layout);
+    writeTensor(writer, field.OUT, values, layout);
+    keys.dispose();
+    values.dispose();
+    return job;
+  };
+  if (!rotation) return { jobs: [jobOf(0, rows.length)], tables, done: () => {} };
+
+  const turn = { rotation, inverse: false, keys: true };
+  const layouts = [rotation.layout, rotation.layoutOut ?? rotation.layout];
+  const { keyPositions } = rotation;
+  const filling: TableUse[] = [];
+  const jobs: Job[] = [];
+  const add = (from: number, to: number, at: number, position: number): void => {
+    const job = jobOf(from, to);
+    writeRotation(job, rotation, layouts, at, position, scope);
+    jobs.push(job);
+  };
+  if (keyPositions) {
+    const n = k.shape[layout === 'bhld' ? 2 : 1] as number;
+    const table = explicitTable(turn, keyPositions, n, rows.length, scope);
+    filling.push(table);
+    const size = keyPositions.batched ? 4 * rotation.dim * n : 0;
+    rows.forEach((_, b) => {
+      add(b, b + 1, table.at + b * size, first[b] as number);
+    });
+  } else {
+    // Rows far apart from one another have tables of their own: one for all would span what lies between.
+    const parts = together(target) ? [[0, rows.length] as const] : rows.map((_, b) => [b, b + 1] as const);
+    for (const [from, to] of parts) {
+      const low = Math.min(...first.slice(from, to));
+      const end = Math.max(...rows.slice(from, to).map(({ length }) => length));
+      if (end === low) continue;
+      const table = context.tables.positions(turn, { first: low, count: end - low, slides }, scope);
+      filling.push(table);
+      add(from, to, table.at, low);
+    }
+  }
+  const done = (): void => {
+    for (const table of filling) table.done();
+  };
+  return { jobs: [...filling.flatMap((table) => table.jobs), ...jobs], tables, done };
 }
 
 /** Turns the keys of `target.rows` by `delta` positions: no offset and no factor, which they have already. */
-export function shiftJobs(rotation: Rotation, delta: number, target: Target, context: Context, scope: Scope): Writing {
-  const { dim, start = 0, layout, layoutOut = layout } = rotation;
-  const pure: Rotation = { ...rotation, factor: 1, offset: 0, center: 0 };
-  const positions = { values: Float64Array.of(delta), batched: false };
-  const table = context.tables.explicit(pure, false, positions, 1, 1, scope, true);
-  const { at, job, tables } = blockOf('shift', target, context, scope);
-  const pairs = layoutOut === 'pairs' ? 1 : 0;
-  scope
-    .writer(at)
-    .int(field.ROTATE_K, table.at)
-    .int(field.ROTATE_DIM, dim)
-    .int(field.ROTATE_START, start)
-    .int(field.ROTATE_PAIRS_IN, pairs)
-    .int(field.ROTATE_PAIRS_OUT, pairs);
-  return { jobs: [...table.jobs, job], tables, done: () => table.done() };
+export function shiftJobs(rotation: Rotation, delta: number, target: Target, context: Context, scope: Scope): readonly Job[] {
+  const positions: Positions = { values: Float64Array.of(delta), batched: false };
+  const table = explicitTable({ rotation: byDifference(rotation), inverse: false, keys: true }, positions, 1, 1, scope);
+  const job = blockOf('shift', target, uploadTables(target.rows, target.layout, scope), context, scope);
+  const { layout, layoutOut = layout } = rotation;
+  writeRotation(job, rotation, [layoutOut, layoutOut], table.at, 0, scope);
+  return [...table.jobs, job];
 }

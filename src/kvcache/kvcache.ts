@@ -4,6 +4,7 @@ import { finite, integer, options as knownOptions, oneOf, wrongType, wrongValue 
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
+import { type PositionList, positionList } from '../arguments/positions.ts';
 import { makeDisposable } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -14,7 +15,8 @@ import type { Encoding } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
-import { CacheUse, checkCounts, checkNewRows, type UseOptions } from './use.ts';
+import type { Cut } from './rows.ts';
+import { CacheUse, checkCounts, checkNewRows, positionsFor, type UseOptions } from './use.ts';
 
 /** Options of `engine.kvCache`. */
 export interface KVCacheOptions {
@@ -61,9 +63,29 @@ export interface AppendOptions {
   readonly lengths?: Int32Array | BigInt64Array | readonly number[];
   /** Which rows of the cache k and v are for, if not all: their batch size is that of this list. */
   readonly rows?: readonly number[];
+  /**
+   * Positions of the new keys, [n] or [B][n] in one array, for an encoding of several axes [axes][n] or [axes][B][n]; the encoding's own
+   * offset is added. Default: each key stands behind those before it, on every axis. For caches that rotate on append, and for rotations
+   * only: causal masks, windows and biases go by the order of the keys.
+   */
+  readonly positions?: PositionList;
 }
 
+/** Options of `KVCache.remove`. */
+export interface RemoveOptions {
+  /**
+   * How far the keys behind the gap turn where the cache rotates on append: `true` (default) back by as many positions as keys were removed,
+   * a number by that many (where keys have positions of their own, as in M-RoPE), `false` not at all.
+   */
+  readonly shift?: boolean | number;
+}
+
+/** One number for all batch rows, or one for each. */
+type PerRow = number | readonly number[] | Int32Array | BigInt64Array;
+
 const MOST_KEYS = 2 ** 30;
+/** Addresses have 32 bits. */
+const MOST_BYTES = 2 ** 32;
 
 function checkOptions(where: string, options: unknown): CacheSpec {
   const known = ['batch', 'heads', 'headDim', 'valueDim', 'capacity', 'dtype', 'pageSize', 'window', 'encoding', 'rotate', 'layout'];
@@ -84,7 +106,7 @@ function checkOptions(where: string, options: unknown): CacheSpec {
   return {
     shape: { B, G, D, E },
     dtype,
-    bounds: { capacity, shift: 31 - Math.clz32(pageSize), sinks, ...(left !== undefined && { left }) },
+    bounds: { capacity, pageSize, sinks, ...(left !== undefined && { left }) },
     encoding,
     rotatesOnAppend: rotate === 'on-append',
     layout: oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']),
@@ -99,6 +121,14 @@ function checkWindow(where: string, given: KVCacheOptions['window'], capacity: n
   const least = left + sinks + 2;
   if (capacity < least) throw wrongValue(where, 'capacity', `at least window.left + window.sinks + 2 = ${least}`, capacity);
   return { left, sinks };
+}
+
+/** A number for each batch row, in low[b] … high[b]. */
+function perRow(where: string, name: string, given: PerRow, low: readonly number[], high: readonly number[]): number[] {
+  if (typeof given !== 'number' && !holdsNumbers(given)) throw wrongType(where, name, 'a number or one per row', given);
+  const list = typeof given === 'number' ? low.map(() => given) : copyLengths(where, name, given);
+  if (list.length !== low.length) throw wrongValue(where, name, `a number or B=${low.length} of them`, `${list.length}`);
+  return low.map((least, b) => integer(where, typeof given === 'number' ? name : `${name}[${b}]`, list[b], least, high[b]));
 }
 
 /** @throws TypeError, RangeError; bytes that a cache of these options reserves */
@@ -177,7 +207,7 @@ export class KVCache {
     const core = this.#core;
     core.free(where);
     const { context, spec } = core;
-    const { lengths, rows } = knownOptions<AppendOptions>(where, options, ['lengths', 'rows']);
+    const { lengths, rows, positions } = knownOptions<AppendOptions>(where, options, ['lengths', 'rows', 'positions']);
     checkTensor(where, 'k', k, context);
     checkTensor(where, 'v', v, context);
     const order = this.#order(where, rows);
@@ -192,7 +222,12 @@ export class KVCache {
     const counts = core.rows.map((_, b) => (order.includes(b) ? (taken[order.indexOf(b)] as number) : 0));
     core.checkGrowth(where, counts);
     const longest = Math.max(...core.rows.map(({ length }, b) => length + (counts[b] as number)));
-    const rotation = n ? core.rotationFor(where, n, longest) : undefined;
+    const list = positionList(where, 'positions', positions);
+    if (list && !spec.rotatesOnAppend) {
+      throw wrongValue(where, 'positions', "none beside a cache with rotate: 'on-read'", 'some', 'it does not store them');
+    }
+    let rotation = n ? core.rotationFor(where, n, longest, list !== undefined) : undefined;
+    if (rotation && list) rotation = { ...rotation, keyPositions: positionsFor(where, list, rotation, { rows: n, batch: order.length }) };
     if (counts.some((count) => count > 0)) core.grow({ k, v, layout: spec.layout }, order, counts, rotation);
     return this;
   }
@@ -213,17 +248,18 @@ export class KVCache {
    * @throws TypeError, RangeError if it is none, or if a window would need keys that are gone; nothing is changed then
    * @throws RelposError `disposed`; `busy` while a call with the cache is under way
    */
-  truncate(length: number | readonly number[] | Int32Array): this {
+  truncate(length: PerRow): this {
     const where = 'truncate';
     this.#core.free(where);
-    const { B } = this.#core.spec.shape;
-    if (typeof length !== 'number' && !holdsNumbers(length)) throw wrongType(where, 'length', 'a number or one per row', length);
-    const list = typeof length === 'number' ? Array.from({ length: B }, () => length) : copyLengths(where, 'length', length);
-    if (list.length !== B) throw wrongValue(where, 'length', `a number or B=${B} of them`, `${list.length}`);
-    this.#core.truncate(
+    const rows = this.#core.rows;
+    const lengths = perRow(
       where,
-      Array.from(list, (n: unknown, b) => integer(where, typeof length === 'number' ? 'length' : `length[${b}]`, n, 0)),
+      'length',
+      length,
+      rows.map(() => 0),
+      rows.map(() => 2 ** 31 - 1),
     );
+    this.#core.truncate(where, lengths);
     return this;
   }
 
@@ -255,9 +291,9 @@ export class KVCache {
   }
 
   /**
-   * Rotates the stored keys on by `delta` positions, as if each stood so much further. A pure rotation: the factor that some schemes
-   * multiply cosine and sine with is in the keys already and is not applied again. Each call rounds once (f32: 2^−24 of a pair's length,
-   * other types as storing does).
+   * Rotates all stored keys on by `delta` positions, those of the sinks included, as if each stood so much further. A pure rotation: the
+   * factor that some schemes multiply cosine and sine with is in the keys already and is not applied again. Each call rounds once (f32:
+   * 2^−24 of a pair's length, other types as storing does). Their order, and the position of the next key, are as before.
    *
    * @throws TypeError if `delta` is not a number
    * @throws RangeError if the cache does not rotate on append
@@ -269,8 +305,54 @@ export class KVCache {
     core.free(where);
     finite(where, 'delta', delta);
     if (!core.spec.rotatesOnAppend) throw wrongValue(where, 'cache', "a cache with rotate: 'on-append'", "one with rotate: 'on-read'");
-    const rotation = this.length ? core.rotationFor(where, this.length, this.length) : undefined;
-    if (rotation) core.shift(rotation, delta);
+    core.shift(delta);
+    return this;
+  }
+
+  /**
+   * Forgets the keys from … to − 1; those behind them move down and are, from then on, as if they had been appended there: a cache that
+   * rotates on append turns them back by to − from positions (and rounds once, as `shift` does). Keeping a head and dropping the oldest keys
+   * behind it is how a full cache goes on. Whole pages are dropped without being copied; forks keep what they have.
+   *
+   * @param from first key to go: one number for all rows, or one per row
+   * @param to one past the last, likewise; at most the length of the row
+   * @throws TypeError, RangeError if an argument is wrong, or if the cache has a window that has moved: a query further back would see keys
+   *   that are gone. Nothing is changed then
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if pages must be copied. Nothing is
+   *   changed then
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const encoding = rotary({ dim: 4, theta: 10000, layout: 'halves' });
+   * const cache = engine.kvCache({ batch: 1, heads: 1, headDim: 4, capacity: 100, encoding });
+   * cache.append(engine.tensor([1, 1, 100, 4]), engine.tensor([1, 1, 100, 4]));
+   * if (cache.length === cache.capacity) cache.remove(4, 54); // four keys stay at the head, the fifty oldest behind them go
+   * cache.length; // 50
+   * engine.dispose();
+   * ```
+   */
+  remove(from: PerRow, to: PerRow, options: RemoveOptions = {}): this {
+    const where = 'remove';
+    const core = this.#core;
+    core.free(where);
+    const { shift = true } = knownOptions<RemoveOptions>(where, options, ['shift']);
+    if (typeof shift !== 'boolean') finite(where, 'shift', shift);
+    if (shift !== true && !core.spec.rotatesOnAppend) {
+      const because = "rotate: 'on-read' turns keys by the place at which they are";
+      throw wrongValue(where, 'shift', "true unless the cache rotates 'on-append'", shift, because);
+    }
+    const { lengths } = this;
+    const starts = perRow(
+      where,
+      'from',
+      from,
+      lengths.map(() => 0),
+      lengths,
+    );
+    const ends = perRow(where, 'to', to, starts, lengths);
+    const cuts = starts.map((start, b) => ({ from: start, to: ends[b] as number }));
+    const turn = (cut: Cut): number => (typeof shift === 'number' ? shift : cut.from - cut.to);
+    core.remove(where, cuts, shift === false ? undefined : turn);
     return this;
   }
 
@@ -302,5 +384,8 @@ makeDisposable(KVCache.prototype);
 /** @throws TypeError, RangeError, RelposError `out-of-memory` */
 export function makeCache(context: Context, runSync: (job: Job) => void, where: string, given: KVCacheOptions): KVCache {
   context.alive();
-  return new KVCache(new CacheCore(context, runSync, checkOptions(where, given)));
+  const spec = checkOptions(where, given);
+  const bytes = bytesOf(spec);
+  if (bytes > MOST_BYTES) throw wrongValue(where, 'capacity', 'a cache of at most 4 GiB', `${spec.bounds.capacity}, ${bytes} bytes`);
+  return new KVCache(new CacheCore(context, runSync, spec));
 }

@@ -20,8 +20,8 @@ export const EMPTY: Row = { pages: [], length: 0, kept: 0 };
 /** What bounds the rows of a cache. */
 export interface Bounds {
   readonly capacity: number;
-  /** log2 of the page size. */
-  readonly shift: number;
+  /** Keys of a page. */
+  readonly pageSize: number;
   /** Keys before a query that it still sees; undefined: all. */
   readonly left?: number;
   /** First keys that stay. */
@@ -29,10 +29,10 @@ export interface Bounds {
 }
 
 /** Pages that one row can need. */
-export function pagesOfRow({ capacity, shift, left, sinks }: Bounds): number {
-  const pages = Math.ceil(capacity / 2 ** shift);
+export function pagesOfRow({ capacity, pageSize, left, sinks }: Bounds): number {
+  const pages = Math.ceil(capacity / pageSize);
   // A window may begin and end within a page, and its sinks have pages of their own.
-  return left === undefined ? pages : pages + 1 + Math.ceil(sinks / 2 ** shift);
+  return left === undefined ? pages : pages + 1 + Math.ceil(sinks / pageSize);
 }
 
 /** Keys held: the sinks, and what follows `kept`. */
@@ -73,9 +73,9 @@ export class Growth {
 
   #grow(row: Row, count: number): Row {
     if (!count) return row;
-    const { shift } = this.#bounds;
-    const last = row.length >> shift;
-    const end = (row.length + count - 1) >> shift;
+    const { pageSize } = this.#bounds;
+    const last = Math.floor(row.length / pageSize);
+    const end = Math.floor((row.length + count - 1) / pageSize);
     if (end < row.pages.length && !this.#pool.shared(row.pages[last] as number)) return { ...row, length: row.length + count };
     const pages = [...row.pages];
     // The page that the first new key falls into has keys already, and perhaps other holders.
@@ -103,11 +103,11 @@ export class Growth {
   }
 
   #slide(row: Row, next: number): Row {
-    const { left, shift, sinks } = this.#bounds;
+    const { left, pageSize, sinks } = this.#bounds;
     if (left === undefined) return row;
     const kept = Math.max(row.kept, next - left);
-    const first = Math.ceil(sinks / 2 ** shift);
-    const end = kept >> shift;
+    const first = Math.ceil(sinks / pageSize);
+    const end = Math.floor(kept / pageSize);
     if (kept === row.kept) return row;
     const pages = row.pages.map((page, n) => {
       if (n < first || n >= end || page === GONE) return page;
@@ -128,10 +128,40 @@ export function checkCut(where: string, name: string, row: Row, n: number, { lef
   throw wrongValue(where, name, `0 or at least ${row.kept + left}`, n, 'the keys before it have left the window');
 }
 
-export function cut(pool: PagePool, row: Row, n: number, { shift }: Bounds): Row {
+export function cut(pool: PagePool, row: Row, n: number, { pageSize }: Bounds): Row {
   if (n >= row.length) return row;
-  const count = Math.ceil(n / 2 ** shift);
+  const count = Math.ceil(n / pageSize);
   const { pages } = row;
   for (let at = count; at < pages.length; at++) if (pages[at] !== GONE) pool.release(pages[at] as number);
   return { pages: count < pages.length ? pages.slice(0, count) : pages, length: n, kept: n ? row.kept : 0 };
+}
+
+/** Keys from … to − 1 of a row, which are to go. */
+export interface Cut {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The row without the keys of a cut. `source` are the pages from which what lies behind must be moved; undefined: it lies where it belongs
+ * already. Pages that are written, be it only because their keys turn, become the row's own.
+ */
+export function closeGap(
+  row: Row,
+  { from, to }: Cut,
+  { pageSize }: Bounds,
+  turns: boolean,
+  own: (page: number) => number,
+): { row: Row; source?: readonly number[] } {
+  if (from === to) return { row };
+  const length = row.length - (to - from);
+  const first = Math.floor(from / pageSize);
+  const end = Math.ceil(length / pageSize);
+  const behind = (pages: readonly number[]): number[] => [...row.pages.slice(0, first), ...pages];
+  // Whole pages go: those behind take their places as they are.
+  if (from % pageSize === 0 && (to - from) % pageSize === 0) {
+    const moved = row.pages.slice(to / pageSize);
+    return { row: { ...row, pages: behind(turns ? moved.map(own) : moved), length } };
+  }
+  return { row: { ...row, pages: behind(row.pages.slice(first, end).map(own)), length }, source: row.pages };
 }

@@ -18,7 +18,8 @@ const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * mu
 /** A page: the keys of pageSize positions, [G][pageSize][D], then their values, [G][pageSize][E]. */
 export interface PageLayout {
   readonly dtype: CacheDType;
-  readonly shift: number;
+  /** Keys of a page, a power of two. */
+  readonly pageSize: number;
   readonly keyRow: number;
   readonly valueRow: number;
   /** Bytes before the values. */
@@ -26,10 +27,10 @@ export interface PageLayout {
   readonly bytes: number;
 }
 
-export function layoutPages({ G, D, E }: CacheShape, dtype: CacheDType, shift: number): PageLayout {
+export function layoutPages({ G, D, E }: CacheShape, dtype: CacheDType, pageSize: number): PageLayout {
   const [keyRow, valueRow] = [cacheRow(dtype).bytes(D), cacheRow(dtype).bytes(E)];
-  const values = up((G * keyRow) << shift, 64);
-  return { dtype, shift, keyRow, valueRow, values, bytes: values + up((G * valueRow) << shift, 64) };
+  const values = up(G * keyRow * pageSize, 64);
+  return { dtype, pageSize, keyRow, valueRow, values, bytes: values + up(G * valueRow * pageSize, 64) };
 }
 
 /** Block tables of some rows, in memory. */
@@ -56,12 +57,43 @@ export function uploadTables(rows: readonly Row[], { values }: PageLayout, scope
   return { keys, values: valuesAt, stride: 4 * width };
 }
 
+/** Those of the rows from b on. */
+export const tablesFrom = ({ keys, values, stride }: PageTables, b: number): PageTables => {
+  return { keys: keys + b * stride, values: values + b * stride, stride };
+};
+
+/** Moves the keys and values from `from + gap` … `end + gap` − 1 of one list of pages down to from … end − 1 of another, or of the same. */
+export function moveDown(
+  memory: Uint8Array,
+  { G }: CacheShape,
+  { pageSize, keyRow, valueRow, values }: PageLayout,
+  [source, target]: readonly [readonly number[], readonly number[]],
+  { from, gap, end }: { readonly from: number; readonly gap: number; readonly end: number },
+): void {
+  const runs: [number, number][] = [
+    [0, keyRow],
+    [values, valueRow],
+  ];
+  for (let at = from; at < end; ) {
+    const [to, was] = [at % pageSize, (at + gap) % pageSize];
+    const count = Math.min(pageSize - to, pageSize - was, end - at);
+    const into = target[Math.floor(at / pageSize)] as number;
+    const out = source[Math.floor((at + gap) / pageSize)] as number;
+    for (const [start, row] of runs) {
+      for (let head = start; head < start + G * pageSize * row; head += pageSize * row) {
+        memory.copyWithin(into + head + to * row, out + head + was * row, out + head + (was + count) * row);
+      }
+    }
+    at += count;
+  }
+}
+
 /** K, V and the pages of a job block. */
 export function storeFields(layout: PageLayout, tables: PageTables): (readonly [number, number])[] {
   const { code, channel } = cacheRow(layout.dtype);
   const tensor = (at: number, row: number): [number, number][] => [
     [at + field.T_TYPE, code],
-    [at + field.T_HEAD, row << layout.shift],
+    [at + field.T_HEAD, row * layout.pageSize],
     [at + field.T_ROW, row],
     [at + field.T_CHANNEL, channel],
   ];
@@ -71,6 +103,6 @@ export function storeFields(layout: PageLayout, tables: PageTables): (readonly [
     [field.PAGES_K, tables.keys],
     [field.PAGES_V, tables.values],
     [field.PAGES_BATCH, tables.stride],
-    [field.PAGE_SHIFT, layout.shift],
+    [field.PAGE_SHIFT, 31 - Math.clz32(layout.pageSize)],
   ];
 }

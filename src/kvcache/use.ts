@@ -1,13 +1,14 @@
-import type { Operands } from '../memory/operands.ts';
-
 // A cache as `attention` uses it: what the call's sizes and places are, and what happens to the cache before and after.
 
 import { integer, wrongValue } from '../arguments/check.ts';
+import { part, placed } from '../arguments/positions.ts';
 import { defineMask, type Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
+import type { Operands } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import type { Rotation, Shape } from '../plan/plan.ts';
+import type { Positions, Rotation, Shape } from '../plan/plan.ts';
+import { axesOf } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
 import type { CacheCore, PendingGrowth } from './core.ts';
@@ -18,6 +19,7 @@ export interface UseOptions {
   readonly layout: Layout;
   readonly keyLengths: ArrayLike<number> | undefined;
   readonly queryOffset: number | undefined;
+  readonly positions: Float64Array | undefined;
 }
 
 const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
@@ -47,6 +49,17 @@ export function checkCounts(
   return before.map((start, b) => integer(where, `${name}[${b}]`, given[b], start, start + n) - start);
 }
 
+/** How many rows a list of positions is for. */
+interface PlacedRows {
+  readonly rows: number;
+  readonly batch: number;
+}
+
+/** Given positions of new rows, for the axes of a rotation. @throws RangeError if they are not for so many */
+export function positionsFor(where: string, list: Float64Array, rotation: Rotation, { rows, batch }: PlacedRows): Positions {
+  return placed(where, 'positions', list, { axes: axesOf(rotation), rows, batch, shift: rotation.offset ?? 0 });
+}
+
 /** The keys that a window with sinks shows, beside what else hides them. */
 function sinkWindow(left: number, sinks: number): Mask {
   return defineMask({
@@ -65,17 +78,20 @@ export class CacheUse implements CachedKeys {
   readonly lengths: Int32Array;
   readonly masks: readonly Mask[];
   readonly left: number | undefined;
+  readonly slides: boolean;
   readonly storesRotated: boolean;
   readonly encodings: CachedKeys['encodings'];
+  readonly rotation: Rotation | undefined;
   readonly #core: CacheCore;
   readonly #operands: Operands;
   readonly #layout: Layout;
   readonly #counts: readonly number[];
+  /** Of the new keys. */
   readonly #rotation: Rotation | undefined;
   #pending: PendingGrowth | undefined;
   #end: (() => void) | undefined;
 
-  constructor(core: CacheCore, where: string, operands: Operands, { layout, keyLengths, queryOffset }: UseOptions) {
+  constructor(core: CacheCore, where: string, operands: Operands, { layout, keyLengths, queryOffset, positions }: UseOptions) {
     const { q, k, v } = operands;
     const { B, G, D, E } = core.spec.shape;
     const { left, sinks } = core.spec.bounds;
@@ -113,10 +129,23 @@ export class CacheUse implements CachedKeys {
       throw wrongValue(where, 'q', `queries whose window begins at ${kept}, the first key held, or later`, shown(q), because);
     });
     this.left = sinks ? undefined : left;
+    this.slides = left !== undefined;
     this.masks = left !== undefined && sinks ? [sinkWindow(left, sinks)] : [];
     this.encodings = core.spec.encoding ? [core.spec.encoding] : [];
     this.storesRotated = core.spec.rotatesOnAppend;
-    this.#rotation = k && n ? core.rotationFor(where, n, S) : undefined;
+    if (positions && !this.storesRotated) {
+      throw wrongValue(where, 'positions', "none beside a cache with rotate: 'on-read'", 'some', 'it does not store them');
+    }
+    const rotation = positions || (k && n) ? core.rotationFor(where, Math.max(n, L), S, positions !== undefined) : undefined;
+    if (!rotation || !positions) {
+      this.#rotation = rotation;
+      return;
+    }
+    // The keys are the last n of the rows, the queries the last L.
+    const rows = Math.max(n, L);
+    const all = positionsFor(where, positions, rotation, { rows, batch: B });
+    this.rotation = { ...rotation, queryPositions: part(all, rows, rows - L, L) };
+    this.#rotation = { ...rotation, keyPositions: part(all, rows, rows - n, n) };
   }
 
   checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void {

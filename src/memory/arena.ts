@@ -52,6 +52,8 @@ export class Arena {
   /** Holes in address order. */
   #holes: Hole[];
   #used = 0;
+  /** Gives back something that can be done without, if there is such; asked again and again when memory runs out. */
+  reclaim: (() => boolean) | undefined;
 
   constructor(memory: WebAssembly.Memory, limit: number) {
     this.memory = memory;
@@ -67,7 +69,7 @@ export class Arena {
   allocate(bytes: number): number {
     const size = Math.ceil(bytes / ALIGN) * ALIGN + GUARD;
     let index = this.#holes.findIndex((hole) => hole.size >= size);
-    if (index < 0) index = this.#grow(bytes, size);
+    if (index < 0) index = this.#makeRoom(bytes, size);
     const hole = this.#holes[index] as Hole;
     const at = hole.at;
     hole.at += size;
@@ -100,8 +102,23 @@ export class Arena {
     this.#holes.splice(index + 1, 1);
   }
 
-  /** Grows until the last hole has `size` bytes; returns its index. */
-  #grow(bytes: number, size: number): number {
+  /** The index of a hole of `size` bytes, by growing or, at the limit, at the expense of what can be done without. */
+  #makeRoom(bytes: number, size: number): number {
+    let index = this.#grow(size);
+    while (index < 0 && size <= this.#limit && this.reclaim?.()) {
+      index = this.#holes.findIndex((hole) => hole.size >= size);
+      if (index < 0) index = this.#grow(size);
+    }
+    if (index >= 0) return index;
+    throw new RelposError(
+      'out-of-memory',
+      `out of memory: asked for ${bytes} bytes with ${this.#used} in use; the limit is ${this.#limit} bytes ("maxMemory" raises it)`,
+      { asked: bytes, limit: this.#limit },
+    );
+  }
+
+  /** Grows until the last hole has `size` bytes; returns its index, or −1 at the limit. */
+  #grow(size: number): number {
     const reserved = this.memory.buffer.byteLength;
     const last = this.#holes.at(-1);
     const tail = last && last.at + last.size === reserved ? last.size : 0;
@@ -110,13 +127,7 @@ export class Arena {
     const most = Math.floor((this.#limit - reserved) / PAGE);
     const least = Math.ceil(needed / PAGE);
     const grown = least <= most && (this.#tryGrow(Math.min(wanted, most)) || this.#tryGrow(least));
-    if (!grown) {
-      throw new RelposError(
-        'out-of-memory',
-        `out of memory: asked for ${bytes} bytes with ${this.#used} in use; the limit is ${this.#limit} bytes ("maxMemory" raises it)`,
-        { asked: bytes, limit: this.#limit },
-      );
-    }
+    if (!grown) return -1;
     const added = this.memory.buffer.byteLength - reserved;
     if (tail && last) last.size += added;
     else this.#holes.push({ at: reserved, size: added });

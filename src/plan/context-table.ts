@@ -3,7 +3,7 @@
 import { wrongValue } from '../arguments/check.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { ContextTable, Place, Shape } from './plan.ts';
-import { pack, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
+import { type Key, pack, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
 
 /** @throws RangeError if the table does not fit the call, or the call has not all keys */
 export function checkContextTable(where: string, name: string, { table, heads }: ContextTable, { H, D, S }: Shape, place: Place): void {
@@ -23,14 +23,14 @@ export interface PreparedContext {
 }
 
 /** `key` names the table for the cache. */
-export function prepareContextTable({ table, heads }: ContextTable, key: string, context: TermContext): PreparedContext {
+export function prepareContextTable({ table, heads }: ContextTable, key: Key, context: TermContext): PreparedContext {
   const { S, D } = context.shape;
   const rows = table.length / heads / D;
   // One more row than there are: interpolation reads the one after the last.
   const size = Math.ceil((rows + 1) / 8) * 8;
-  const packed = context.tables.columns(`${key} rows`, 0, size, 4 * D * heads, context.scope, (first, count) =>
-    pack({ table, heads }, D, first, count, 8, (place) => place),
-  );
+  const fill = (first: number, count: number): Float32Array => pack({ table, heads }, D, first, count, 8, (place) => place);
+  const named = key && `${key} rows ${heads} ${table.length} ${D}`;
+  const packed = context.tables.columns({ key: named, first: 0, count: size, whole: true, heads, width: 4 * D, fill }, context.scope);
   const blocks = Math.ceil(S / field.KEY_BLOCK);
   const fields: (readonly [number, number])[] = [
     [field.CONTEXT_TABLE, packed.at],

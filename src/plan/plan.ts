@@ -91,6 +91,14 @@ export interface Rotation {
   readonly keyPositions?: Positions;
 }
 
+/**
+ * Names what is computed of a part: its function of the offset, and its table. With one, the numbers are kept between calls, and those of
+ * an earlier call serve every later one in which the same encoding has a part of this variant at the same place. So if the function or the
+ * table depends on the call (its shape, place or role), the variant must tell such calls apart; if it depends on nothing, any constant
+ * will do. Without a variant they are computed in each call and kept no longer.
+ */
+export type Variant = string;
+
 /** b_h[j − i] of standard positions: T5, ALiBi and their like. */
 export interface OffsetBias {
   readonly kind: 'offset';
@@ -98,6 +106,7 @@ export interface OffsetBias {
   readonly heads: number;
   /** Writes the bias of the offsets first … first + count − 1: out[head · count + n] is that of offset first + n. */
   fill(out: Float32Array, first: number, count: number): void;
+  readonly variant?: Variant;
   /** Multiplies the bias; default 1. */
   readonly coefficient?: number;
   /** Multiplies the row: [B, H, L]. */
@@ -143,6 +152,7 @@ export interface CurveBias {
   readonly heads: number;
   /** Writes a of the offsets first … first + count − 1. */
   fill(out: Float32Array, first: number, count: number): void;
+  readonly variant?: Variant;
   /** r: [L]. */
   readonly factors: Float32Array;
   /** w and b of each unit: [U, 2]. */
@@ -188,16 +198,17 @@ export interface OffsetFactor {
   readonly heads: number;
   /** Writes the factors of the offsets first … first + count − 1, as in an offset bias. Finite. */
   fill(out: Float32Array, first: number, count: number): void;
+  readonly variant?: Variant;
 }
 
 /**
  * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
- * [L, S] or [B, L, S], or as a sum (not for value tables). A row outside the table counts as zero. The function and the table are kept between calls: if either depends on the
- * sizes of the call, `variant` must tell such calls apart.
+ * [L, S] or [B, L, S], or as a sum (not for value tables). A row outside the table counts as zero.
  */
-export type RowMap =
-  | { readonly kind: 'offset'; row(offset: number): number; readonly variant?: string }
-  | { readonly kind: 'index'; readonly index: Int32Array | SumIndex };
+export type RowMap = (
+  | { readonly kind: 'offset'; row(offset: number): number }
+  | { readonly kind: 'index'; readonly index: Int32Array | SumIndex }
+) & { readonly variant?: Variant };
 
 /** A score against a table of relative positions, before the softcap. */
 export interface Term {
@@ -221,6 +232,7 @@ export interface Term {
 export interface ContextTable {
   /** E: [heads, P, D]. */
   readonly table: Float32Array;
+  readonly variant?: Variant;
   /** H, or 1 if all heads share. */
   readonly heads: number;
 }
@@ -270,11 +282,13 @@ export interface LowerContext {
   readonly length?: number;
   /** Which of the two is rotated, where only one is: then shape.L = shape.S is the number of its rows. */
   readonly role?: 'query' | 'key';
+  /** The caller has a position on each axis for every row: rotations give frequencies for each, [axes][R/2], and no positions. */
+  readonly perAxis?: boolean;
 }
 
 /**
- * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument, and what it returns
- * is read, never kept.
+ * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument. What it returns is read
+ * and not changed. Of its numbers nothing outlives the call but those of parts that have a `variant`.
  */
 export interface Encoding {
   /** For error messages. */

@@ -4,7 +4,8 @@ import { wrongValue } from '../arguments/check.ts';
 import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkLookup, type Lookup, uploadLookup } from './pair-index.ts';
-import type { Encoding, Place, RowMap, Shape, Term, ValueTable } from './plan.ts';
+import type { Bias, ContextTable, Encoding, OffsetFactor, Place, RowMap, Shape, Term, ValueTable, Variant } from './plan.ts';
+import { offsetsOf, type Reach } from './reach.ts';
 import type { Tables } from './table-cache.ts';
 
 /** A need for room in every thread's scratch; `assign` hears where it starts. */
@@ -32,8 +33,7 @@ export interface TermContext {
   readonly unit: number;
   /** The call's scale. */
   readonly scale: number;
-  /** Queries of a tile. */
-  readonly queries: number;
+  readonly reach: Reach;
 }
 
 /** Multiply-adds that one indexed read of a score costs, about. */
@@ -101,22 +101,17 @@ export function pack(
 }
 
 /** Where the map of a table lies. */
-function uploadMap(map: RowMap, key: string, zeroRow: number, context: TermContext): Lookup {
-  const { shape, place, tables, scope } = context;
+function uploadMap(map: RowMap, key: Key, zeroRow: number, context: TermContext): Lookup {
+  const { shape, place, tables, scope, reach } = context;
   const real = (row: number): number => (row < 0 || row >= zeroRow ? zeroRow : row);
   if (map.kind === 'index')
     return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, scope);
-  const [first, count] = offsetsOf(shape, place);
-  const entry = tables.columns(`${key} map`, first, count, 4, scope, (from, n) => {
-    return Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));
-  });
+  const [first, count] = offsetsOf(shape, place, reach);
+  const fill = (from: number, n: number): Int32Array => Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));
+  const named = key && `${key} map ${zeroRow}`;
+  const entry = tables.columns({ key: named, first, count, slides: reach.slides, heads: 1, width: 4, fill }, scope);
   const index = entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
   return { index, indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0 };
-}
-
-/** First and number of the offsets that the call's queries and keys meet at. */
-function offsetsOf({ L, S }: Shape, { keyOffset, queryOffset }: Place): [number, number] {
-  return [keyOffset - queryOffset - (L - 1), Math.max(1, L + S - 1)];
 }
 
 /** Whether reading a whole table through a map is cheaper than a product with a window of the expanded one. */
@@ -126,14 +121,17 @@ function isShort(rows: number, { S, D }: Shape): boolean {
 
 type Entry = [number, number][];
 
-function queryIndexEntry(term: Term, key: string, context: TermContext): { entry: Entry; scores: number } {
+/** Names what is kept of a part; undefined: nothing is. */
+export type Key = string | undefined;
+
+function queryIndexEntry(term: Term, key: Key, context: TermContext): { entry: Entry; scores: number } {
   const { D } = context.shape;
   const rows = term.table.length / term.heads / D;
   const size = up(rows + 1, 8);
   const map = uploadMap(term.rows, key, rows, context);
-  const packed = context.tables.columns(`${key} rows`, 0, size, 4 * D * term.heads, context.scope, (from, n) =>
-    pack(term, D, from, n, 8, (place) => place),
-  );
+  const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, 8, (place) => place);
+  const wanted = { first: 0, count: size, whole: true, heads: term.heads, width: 4 * D, fill };
+  const packed = context.tables.columns({ ...wanted, key: packedKey(term, key, context, 'rows') }, context.scope);
   const entry: Entry = [
     [field.E_KIND, field.QUERY_INDEX],
     [field.E_TABLE, packed.at],
@@ -150,21 +148,25 @@ function queryIndexEntry(term: Term, key: string, context: TermContext): { entry
 }
 
 /** Rows of a tile: each head starts a new group of four. */
-export function tileRows({ shape, queries }: TermContext): number {
-  return up(queries, 4) * (shape.H / shape.G);
+export function tileRows({ shape, reach }: TermContext): number {
+  return up(reach.queries, 4) * (shape.H / shape.G);
 }
 
-function offsetEntry(term: Term, key: string, context: TermContext): { entry: Entry; scores: number } {
-  const { shape, place, tables, scope, queries } = context;
+/** Names a packed table: what depends on the sizes of the call beside the table itself. */
+const packedKey = (term: Term, key: Key, { shape }: TermContext, how: string): Key =>
+  key && `${key} ${how} ${term.heads} ${term.table.length} ${shape.D}`;
+
+function offsetEntry(term: Term, key: Key, context: TermContext): { entry: Entry; scores: number } {
+  const { shape, place, tables, scope, reach } = context;
   const { D, H, G } = shape;
   const lanes = term.kind === 'query' ? 8 : 4;
   const { row } = term.rows as { row(offset: number): number };
   // Windows start up to seven places early and end up to fifteen late.
-  const [first, count] = offsetsOf(shape, place);
-  const entry = tables.columns(`${key} ${lanes}`, first - 16, count + 32, 4 * D * term.heads, scope, (from, n) =>
-    pack(term, D, from, n, lanes, row),
-  );
-  const window = up(queries + 10, 4);
+  const [first, count] = offsetsOf(shape, place, reach);
+  const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, lanes, row);
+  const wanted = { first: first - 16, count: count + 32, slides: reach.slides, heads: term.heads, width: 4 * D, fill };
+  const entry = tables.columns({ ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
+  const window = up(reach.queries + 10, 4);
   const kind = term.kind === 'query' ? field.QUERY_OFFSET : field.KEY_OFFSET;
   const fields: Entry = [
     [field.E_KIND, kind],
@@ -178,13 +180,11 @@ function offsetEntry(term: Term, key: string, context: TermContext): { entry: En
   return { entry: fields, scores };
 }
 
-const variantOf = (key: string, map: RowMap): string => (map.kind === 'offset' && map.variant ? `${key} ${map.variant}` : key);
-
-/** Writes the entries of all terms; `keyOf` names a term for the cache. */
+/** Writes the entries of all terms; `keyOf` names those whose tables are kept. */
 export function prepareTerms(
   terms: readonly Term[],
   valueTable: ValueTable | undefined,
-  keyOf: (part: Term | ValueTable) => string,
+  keyOf: (part: Term | ValueTable) => Key,
   context: TermContext,
 ): PreparedTerms {
   const { shape, scope, unit, scale } = context;
@@ -192,9 +192,9 @@ export function prepareTerms(
     const rows = term.table.length / term.heads / shape.D;
     const indexed = term.kind === 'query' && (term.rows.kind === 'index' || isShort(rows, shape));
     const bias = term.bias ? scope.upload(term.bias) : 0;
-    return { term, bias, ...(indexed ? queryIndexEntry : offsetEntry)(term, variantOf(keyOf(term), term.rows), context) };
+    return { term, bias, ...(indexed ? queryIndexEntry : offsetEntry)(term, keyOf(term), context) };
   });
-  const values = valueTable && valueEntry(valueTable, variantOf(keyOf(valueTable), valueTable.rows), context);
+  const values = valueTable && valueEntry(valueTable, keyOf(valueTable), context);
   const needs: ScratchNeed[] = [];
   const block = built.length ? scope.block(built.length * field.E_SIZE) : 0;
   built.forEach(({ term, entry, bias, scores }, n) => {
@@ -219,7 +219,7 @@ export function prepareTerms(
   }
   const some = built.length > 0 || values !== undefined;
   return {
-    rows: some ? tileRows(context) : context.queries * (shape.H / shape.G),
+    rows: some ? tileRows(context) : context.reach.queries * (shape.H / shape.G),
     fields: () => [
       [field.TERM_COUNT, built.length],
       [field.TERMS, block],
@@ -229,12 +229,9 @@ export function prepareTerms(
   };
 }
 
-/** A value table, packed like V: [heads][rows/KEY_BLOCK][E'/8][KEY_BLOCK][8]. */
-function valueEntry({ table, heads, rows: map }: ValueTable, key: string, context: TermContext): { fields: Entry; bytes: number } {
-  const { E } = context.shape;
+/** A value table, packed like V: [heads][size/KEY_BLOCK][width/8][KEY_BLOCK][8]. */
+function packValues({ table, heads }: ValueTable, E: number, size: number, width: number): Float32Array {
   const rows = table.length / heads / E;
-  const size = up(rows + 1, field.KEY_BLOCK);
-  const width = up(E, 8);
   const packed = new Float32Array(heads * size * width);
   for (let h = 0; h < heads; h++) {
     for (let r = 0; r < rows; r++) {
@@ -244,9 +241,21 @@ function valueEntry({ table, heads, rows: map }: ValueTable, key: string, contex
       }
     }
   }
+  return packed;
+}
+
+/** The entry of a value table. */
+function valueEntry(values: ValueTable, key: Key, context: TermContext): { fields: Entry; bytes: number } {
+  const { table, heads, rows: map } = values;
+  const { E } = context.shape;
+  const rows = table.length / heads / E;
+  const size = up(rows + 1, field.KEY_BLOCK);
+  const width = up(E, 8);
+  const wanted = { first: 0, count: size, whole: true, heads, width: 4 * width, fill: () => packValues(values, E, size, width) };
+  const packed = context.tables.columns({ ...wanted, key: key && `${key} values ${heads} ${table.length} ${E}` }, context.scope);
   const index = uploadMap(map, key, rows, context);
   const fields: Entry = [
-    [field.VALUE_TABLE, context.scope.upload(packed)],
+    [field.VALUE_TABLE, packed.at],
     [field.VALUE_HEAD, heads > 1 ? 4 * size * width : 0],
     [field.VALUE_ROWS, size],
     [field.VALUE_INDEX, index.index],
@@ -256,15 +265,27 @@ function valueEntry({ table, heads, rows: map }: ValueTable, key: string, contex
   return { fields, bytes: 4 * size * tileRows(context) };
 }
 
-/** Names the parts of plans for the cache: the same encoding and place in its plan give the same name. */
+/** Names encodings, so that one that is gone is never taken for another. */
 const numbers: WeakMap<Encoding, number> = new WeakMap();
 let count = 0;
 
-export function cacheKey(encoding: Encoding, part: string): string {
+/** Parts of a plan that may have numbers to keep. */
+type Part = Bias | Term | ValueTable | ContextTable | OffsetFactor;
+
+/** What a part says of its numbers; those of parts without a function of the offset and without a table to pack are never kept. */
+function variantOf(part: Part): Variant | undefined {
+  if ('rows' in part && 'table' in part) return part.rows.variant;
+  return 'variant' in part ? part.variant : undefined;
+}
+
+/** The name of what is kept of a part, by its encoding, its place in that one's plan, its kind and its variant; undefined: nothing is. */
+export function keyOf(encoding: Encoding, place: number, part: Part): Key {
+  const variant = variantOf(part);
+  if (variant === undefined) return undefined;
   let number = numbers.get(encoding);
   if (number === undefined) {
     number = ++count;
     numbers.set(encoding, number);
   }
-  return `#${number} ${part}`;
+  return `#${number} ${place} ${'kind' in part ? part.kind : ''} ${variant}`;
 }

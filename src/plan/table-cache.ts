@@ -1,254 +1,257 @@
-// Tables that calls share: cosines and sines of a rotation, biases over the offset. Computed when first needed, extended when a longer
-// sequence comes, kept for the engine's life within a bound.
+// Tables that calls share: cosines and sines of a rotation, biases and packed rows over the offset. What a table holds is named by its key;
+// of one key there may be several ranges, which have nothing in common (shards of the keys). A range grows when a call needs more than it
+// has, copying what is there, and moves on with a window. All are kept, up to a part of the memory, and make room when it runs out.
 
 import { wrongValue } from '../arguments/check.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
-import type { Job } from '../threads/types.ts';
-import {
-  W_AXES,
-  W_CENTER,
-  W_FACTOR,
-  W_FREQUENCIES,
-  W_GROW,
-  W_GROWTH,
-  W_PAIRS,
-  W_POSITIONS,
-  W_ROWS,
-  W_SINE,
-  W_SIZE,
-  W_TABLE,
-  W_TILE,
-} from '../wasm/generated/job.ts';
-import type { Positions, Rotation } from './plan.ts';
+import { axesOf, fillJob, nameOf, type TableUse, type Turn } from './rotary-table.ts';
 
-/** Tables kept at most; beyond, those not used for longest go. */
-const KEPT = 16;
-/** Rows of a rotary table that one tile fills. */
-const TILE_ROWS = 64;
+/** Part of the memory's limit that idle tables may take; beyond, those not used for longest go. */
+const SHARE = 1 / 4;
+/** Ranges that are kept: more than the layers of a model have, and few enough that encodings made anew for every call fill no memory. */
+const MOST = 512;
+/** Ranges that are kept of one key. */
+const MOST_RANGES = 64;
+/** Ranges begin and end at multiples of this or of a larger power of two; a multiple of all groups of rows in which tables are packed. */
+const GRAIN = 64;
 
-/** A range of a cached table. */
-interface Entry {
-  at: number;
-  /** Position or offset of the first column or row. */
-  first: number;
-  count: number;
+/** A range [first, first + count) of a key's table. */
+interface Range {
+  readonly key: string;
+  readonly at: number;
+  readonly bytes: number;
+  readonly first: number;
+  readonly count: number;
+  /** What calls asked for, [low, high); the rest is slack. */
+  wanted: readonly [number, number];
   users: number;
-  /** Ranges [first, end) that hold no numbers yet. */
-  missing: [number, number][];
+  /** Parts [from, end) that hold no numbers yet. */
+  missing: readonly (readonly [number, number])[];
   /** True if some number is −Infinity, which hides a key. */
-  infinite?: boolean;
+  infinite: boolean;
   /** The scope of a call that fills what is missing. */
   filling?: Scope;
 }
 
-/** A pointer to the wanted part of a table, and what must run before it holds numbers. */
-export interface TableUse {
-  readonly at: number;
-  readonly jobs: readonly Job[];
-  /** To call once the jobs have run. */
-  done(): void;
-  /** Of a rotary table at explicit positions: bytes from batch row to batch row, from head to head, and to the rows of second channels. */
-  readonly batch?: number;
-  readonly head?: number;
-  readonly second?: number;
+/** What a call needs of a table. */
+export interface Wanted {
+  readonly first: number;
+  readonly count: number;
+  /** Later calls need what follows and nothing before: the range moves on instead of growing. */
+  readonly slides?: boolean;
+  /** A table of just these columns, which neither grows nor moves. */
+  readonly whole?: boolean;
 }
 
-/** Smallest power of two ≥ n, at least 64. */
-const capacity = (n: number): number => 2 ** Math.max(6, 32 - Math.clz32(n - 1));
+/** A table by columns: `width` bytes for each column of each head, [heads][count][width]. */
+export interface Columns extends Wanted {
+  /** Names the contents; undefined: they are of this call alone. */
+  readonly key: string | undefined;
+  readonly heads: number;
+  readonly width: number;
+  /** Computes the columns first … first + count − 1, multiples of 16 unless the table is `whole`: [heads][count][width / 4]. */
+  fill(first: number, count: number): Float32Array | Int32Array;
+}
+
+/** A table in memory that has at least the columns asked for. */
+export interface Held {
+  readonly at: number;
+  readonly first: number;
+  readonly count: number;
+  /** True if some number is −Infinity. */
+  readonly infinite: boolean;
+}
+
+const down = (n: number, multiple: number): number => Math.floor(n / multiple) * multiple;
+const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
+
+/**
+ * The range to hold for one of `count` columns. It depends on what is needed and not on what there was: the borders are rounded out to an
+ * eighth of the length, so that a range that grows by one column a time, on whichever side, is copied every eighth of its length and is
+ * never longer than 5/4 of what is needed and a little. One that slides has room for a step more and always the same length.
+ */
+function rangeFor(first: number, count: number, slides: boolean): { first: number; count: number } {
+  const grain = Math.max(GRAIN, 2 ** (28 - Math.clz32(count)));
+  const low = down(first, grain);
+  return { first: low, count: slides ? up(count, grain) + grain : up(first + count, grain) - low };
+}
+
+/** How many of the columns [first, first + count) lie in [low, high); touching ranges share none. */
+const shared = ({ first, count }: { first: number; count: number }, [low, high]: readonly [number, number]): number =>
+  Math.min(first + count, high) - Math.max(first, low);
+
+/** What is wanted together with what was, unless that makes it more than twice as long. */
+function together({ first, count, slides }: Wanted, before: Range | undefined): readonly [number, number] {
+  const [low, high] = before?.wanted ?? [first, first];
+  const both = [Math.min(first, low), Math.max(first + count, high)] as const;
+  return slides || both[1] - both[0] > 2 * count ? [first, first + count] : both;
+}
+
+const covers = (range: Range, { first, count }: Wanted): boolean => range.first <= first && first + count <= range.first + range.count;
 
 export class Tables {
   readonly #context: MemoryContext;
-  /** In order of last use, by what names the contents. */
-  readonly #entries: Map<string, Entry> = new Map();
+  /** By key. */
+  readonly #ranges: Map<string, Range[]> = new Map();
+  /** All of them, in order of last use. */
+  readonly #order: Set<Range> = new Set();
+  #bytes = 0;
 
   constructor(context: MemoryContext) {
     this.#context = context;
+    context.arena.reclaim = () => this.#dropOldest();
   }
 
-  /** Finds the entry of `key`, or makes room for one of `stride` bytes a step; it counts as used until the scope ends. */
-  #entry(key: string, first: number, count: number, stride: number, scope: Scope): Entry {
-    let entry = this.#entries.get(key);
-    if (!entry || first < entry.first || first + count > entry.first + entry.count) {
-      let low = entry ? Math.min(first, entry.first) : first;
-      let high = entry ? Math.max(first + count, entry.first + entry.count) : first + count;
-      // A range far from the kept one (a shard of the keys) takes its place: together they would be mostly gap.
-      if (entry && high - low > 2 * (entry.count + count)) [low, high] = [first, first + count];
-      const room = capacity(high - low);
-      const at = this.#context.arena.allocate(room * stride);
-      const fresh: Entry = { at, first: low, count: room, users: 0, missing: [[low, low + room]] };
-      if (entry) this.#retire(key, entry);
-      entry = fresh;
+  /** Gives back all that no call uses; returns how many bytes that were. */
+  release(): number {
+    const before = this.#bytes;
+    while (this.#dropOldest());
+    return before - this.#bytes;
+  }
+
+  #dropOldest(): boolean {
+    for (const range of this.#order) {
+      if (range.users) continue;
+      this.#drop(range);
+      return true;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    const used = entry;
+    return false;
+  }
+
+  #drop(range: Range): void {
+    this.#order.delete(range);
+    const others = (this.#ranges.get(range.key) as Range[]).filter((one) => one !== range);
+    if (others.length) this.#ranges.set(range.key, others);
+    else this.#ranges.delete(range.key);
+    this.#bytes -= range.bytes;
+    this.#context.arena.free(range.at);
+  }
+
+  /** Keeps to the bounds on bytes and on ranges of a key, as far as nobody uses what is beyond. */
+  #trim(key: string): void {
+    const beyond = (this.#ranges.get(key)?.length ?? 0) - MOST_RANGES;
+    if (beyond > 0) {
+      const idle = [...this.#order].filter((range) => range.key === key && !range.users);
+      for (const range of idle.slice(0, beyond)) this.#drop(range);
+    }
+    const most = this.#context.arena.usage().limit * SHARE;
+    while ((this.#bytes > most || this.#order.size > MOST) && this.#dropOldest());
+  }
+
+  /** A range that has what is wanted; it counts as used until the scope ends. @throws RelposError `out-of-memory`, having changed nothing */
+  #range(key: string, wanted: Wanted, heads: number, width: number, scope: Scope): Range {
+    const { first, count } = wanted;
+    let range = this.#ranges.get(key)?.find((one) => covers(one, wanted));
+    if (range) range.wanted = [Math.min(range.wanted[0], first), Math.max(range.wanted[1], first + count)];
+    else range = this.#make(key, wanted, heads, width);
+    this.#order.delete(range);
+    this.#order.add(range);
+    const used = range;
     used.users++;
     scope.defer(() => {
       used.users--;
-      if (used.users === 0 && (this.#entries.get(key) !== used || used.missing.length)) this.#drop(key, used);
+      if (used.users === 0 && used.missing.length) this.#drop(used);
+      this.#trim(key);
     });
-    this.#evict();
+    this.#trim(key);
     return used;
   }
 
-  /** Takes an entry out of the map; its memory goes when its last user is done. */
-  #retire(key: string, entry: Entry): void {
-    this.#entries.delete(key);
-    if (entry.users === 0) this.#context.arena.free(entry.at);
+  /** The idle range that the wanted one grows out of or moves on from. */
+  #before(key: string, wanted: Wanted): Range | undefined {
+    const least = ({ wanted: [low, high] }: Range): number => (wanted.slides ? 0 : Math.min(wanted.count, high - low) / 2);
+    return (this.#ranges.get(key) ?? [])
+      .filter((range) => !range.users && shared(wanted, range.wanted) >= least(range))
+      .sort((a, b) => shared(wanted, b.wanted) - shared(wanted, a.wanted))[0];
   }
 
-  #drop(key: string, entry: Entry): void {
-    if (this.#entries.get(key) === entry) this.#entries.delete(key);
-    this.#context.arena.free(entry.at);
-  }
-
-  #evict(): void {
-    for (const [key, entry] of this.#entries) {
-      if (this.#entries.size <= KEPT) return;
-      if (entry.users === 0) this.#retire(key, entry);
+  #make(key: string, wanted: Wanted, heads: number, width: number): Range {
+    const before = this.#before(key, wanted);
+    const [low, high] = together(wanted, before);
+    const place = wanted.whole ? { first: low, count: high - low } : rangeFor(low, high - low, wanted.slides ?? false);
+    const bytes = place.count * heads * width;
+    const at = this.#context.arena.allocate(bytes); // which may have taken the room of the one before
+    const range: Range = {
+      key,
+      at,
+      bytes,
+      ...place,
+      wanted: [low, high],
+      users: 0,
+      missing: [[place.first, place.first + place.count]],
+      infinite: false,
+    };
+    this.#ranges.set(key, [...(this.#ranges.get(key) ?? []), range]);
+    this.#order.add(range);
+    this.#bytes += bytes;
+    if (before && this.#order.has(before)) {
+      this.#copy(before, range, heads, width);
+      this.#drop(before);
     }
+    return range;
   }
 
-  /**
-   * A table with one column of `stride` bytes for each of first … first + count − 1. `fill` computes it whole, for a range that holds
-   * that one.
-   */
-  columns(
-    key: string,
-    first: number,
-    count: number,
-    stride: number,
-    scope: Scope,
-    fill: (first: number, count: number) => Float32Array | Int32Array,
-  ): { readonly at: number; readonly first: number; readonly count: number; readonly infinite?: boolean } {
-    const entry = this.#entry(key, first, count, stride, scope);
-    if (entry.missing.length) {
-      const data = fill(entry.first, entry.count);
+  /** Copies what two ranges have in common. */
+  #copy(from: Range, to: Range, heads: number, width: number): void {
+    const low = Math.max(from.first, to.first);
+    const high = Math.min(from.first + from.count, to.first + to.count);
+    if (low >= high) return;
+    const memory = new Uint8Array(this.#context.arena.memory.buffer);
+    for (let h = 0; h < heads; h++) {
+      const source = from.at + (h * from.count + low - from.first) * width;
+      memory.copyWithin(to.at + (h * to.count + low - to.first) * width, source, source + (high - low) * width);
+    }
+    to.infinite = from.infinite;
+    const around = [
+      [to.first, low],
+      [high, to.first + to.count],
+    ] as const;
+    to.missing = around.filter(([start, end]) => start < end);
+  }
+
+  /** A table by columns, filled. Without a key it is computed for this call, and goes with its scope. */
+  columns(wanted: Columns, scope: Scope): Held {
+    const { key, heads, width, fill } = wanted;
+    if (key === undefined) {
+      const first = wanted.whole ? wanted.first : down(wanted.first, 16);
+      const count = wanted.whole ? wanted.count : up(wanted.first + wanted.count, 16) - first;
+      const data = fill(first, count);
+      return { at: scope.upload(data), first, count, infinite: data.includes(-Infinity) };
+    }
+    const range = this.#range(key, wanted, heads, width, scope);
+    for (const [from, end] of range.missing) {
+      const data = fill(from, end - from);
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      new Uint8Array(this.#context.arena.memory.buffer, entry.at, bytes.length).set(bytes);
-      entry.missing = [];
-      entry.infinite = data.includes(-Infinity);
+      const memory = new Uint8Array(this.#context.arena.memory.buffer);
+      const row = (end - from) * width;
+      for (let h = 0; h < heads; h++) {
+        memory.set(bytes.subarray(h * row, (h + 1) * row), range.at + (h * range.count + from - range.first) * width);
+      }
+      range.infinite ||= data.includes(-Infinity);
     }
-    return entry;
+    range.missing = [];
+    return range;
   }
 
-  /** The rotary table of the standard positions first … first + count − 1 of queries or keys; points at the row of `first`. */
-  positions(rotation: Rotation, inverse: boolean, first: number, count: number, scope: Scope, keys = false): TableUse {
-    const { dim, offset = 0, factor = 1, frequencies, growth, center = 0 } = rotation;
+  /** The rotary table of standard positions, before the rotation's own offset; points at the row of `first`. */
+  positions(turn: Turn, wanted: Wanted, scope: Scope): TableUse {
+    const { rotation } = turn;
     if (axesOf(rotation) !== 1) throw wrongValue('rotation', 'positions', `positions on ${axesOf(rotation)} axes`, 'none');
-    const key = `${inverse} ${factor} ${offset} ${frequencies.join()} ${growth ? `${keys} ${center} ${growth.join()}` : ''}`;
-    const stride = 4 * dim;
-    const before = this.#entries.get(key);
-    // Holds the old table, if there is one, until its rows have been copied into a longer one.
-    if (before) before.users++;
-    const entry = this.#entry(key, first, count, stride, scope);
-    if (before) {
-      if (before !== entry) this.#extend(before, entry, stride);
-      before.users--;
-      if (before.users === 0 && before !== entry) this.#context.arena.free(before.at);
-    }
+    const { key, start, rest } = nameOf(turn);
+    const width = 4 * rotation.dim;
+    const first = wanted.first + start;
+    const range = this.#range(key, { ...wanted, first }, 1, width, scope);
     // A call of many parts has one scope, and fills a table once.
-    const missing = entry.filling === scope ? [] : entry.missing;
-    entry.filling = scope;
+    const missing = range.filling === scope ? [] : range.missing;
+    range.filling = scope;
     const jobs = missing.map(([from, end]) => {
-      const values = Float64Array.from({ length: end - from }, (_, n) => from + n + offset);
-      return fillJob(rotation, inverse, keys, values, end - from, entry.at + (from - entry.first) * stride, scope);
+      const values = Float64Array.from({ length: end - from }, (_, n) => from + n + rest);
+      return fillJob(turn, values, end - from, range.at + (from - range.first) * width, scope);
     });
     const done = (): void => {
-      entry.missing = [];
+      range.missing = [];
     };
-    return { at: entry.at + (first - entry.first) * stride, jobs, done };
+    return { at: range.at + (first - range.first) * width, jobs, done };
   }
-
-  /** Copies what a shorter table holds into the longer one that takes its place. */
-  #extend(before: Entry, entry: Entry, stride: number): void {
-    const end = before.first + before.count;
-    if (before.missing.length || before.first < entry.first || end > entry.first + entry.count) return;
-    const to = entry.at + (before.first - entry.first) * stride;
-    new Uint8Array(this.#context.arena.memory.buffer).copyWithin(to, before.at, before.at + before.count * stride);
-    const ranges: [number, number][] = [
-      [entry.first, before.first],
-      [end, entry.first + entry.count],
-    ];
-    entry.missing = ranges.filter(([from, to]) => from < to);
-  }
-
-  /**
-   * A rotary table of explicit positions of queries or keys, for this call alone: [axes][rows] or [B][axes][rows]. It is [2 if the second
-   * channels turn by themselves][B or 1][heads][rows][R].
-   */
-  explicit(rotation: Rotation, inverse: boolean, positions: Positions, rows: number, batch: number, scope: Scope, keys = false): TableUse {
-    const sets = positions.batched ? batch : 1;
-    if (positions.table) {
-      const numbers = sets * rows * rotation.dim;
-      if (positions.table.length !== numbers)
-        throw wrongValue('rotation', 'table', `${sets}×${rows}×${rotation.dim} numbers`, positions.table);
-      if (inverse) throw wrongValue('rotate', 'inverse', 'false for a given table', 'true', 'its rows need not be rotations');
-      return { at: scope.upload(positions.table), jobs: [], done: () => {}, batch: positions.batched ? 4 * rows * rotation.dim : 0 };
-    }
-    const axes = axesOf(rotation);
-    const size = positions.values.length;
-    if (size !== sets * axes * rows) throw wrongValue('rotation', 'positions', `${sets}×${axes}×${rows} positions`, `${size}`);
-    const { heads = 1, frequencies, growth, second } = rotation;
-    const stride = 4 * rotation.dim * rows;
-    const channels = second ? [frequencies, second] : [frequencies];
-    const at = scope.allocate(stride * heads * sets * channels.length);
-    let next = at;
-    const jobs: Job[] = [];
-    for (const all of channels) {
-      for (let b = 0; b < sets; b++) {
-        const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);
-        for (let h = 0; h < heads; h++, next += stride) {
-          const of = (list: Float64Array): Float64Array => list.subarray((h * list.length) / heads, ((h + 1) * list.length) / heads);
-          const own = { ...rotation, heads: 1, frequencies: of(all), ...(growth && { growth: of(growth) }) };
-          jobs.push(fillJob(own, inverse, keys, values, rows, next, scope));
-        }
-      }
-    }
-    return {
-      at,
-      jobs,
-      done: () => {},
-      batch: positions.batched ? heads * stride : 0,
-      head: heads > 1 ? stride : 0,
-      second: second ? sets * heads * stride : 0,
-    };
-  }
-}
-
-export const axesOf = ({ frequencies, dim, heads = 1 }: Rotation): number => frequencies.length / (dim / 2) / heads;
-
-/** The job that fills a rotary table at `at`, one row per position. Inverse: the angles turn back and the sizes are their reciprocals. */
-function fillJob(
-  rotation: Rotation,
-  inverse: boolean,
-  keys: boolean,
-  positions: Float64Array,
-  rows: number,
-  at: number,
-  scope: Scope,
-): Job {
-  const { dim, factor = 1, growth, center = 0 } = rotation;
-  const pairs = dim / 2;
-  const where = scope.upload(positions);
-  const frequencies = scope.upload(rotation.frequencies);
-  const growthAt = growth ? scope.upload(growth) : 0;
-  const job = scope.block(W_SIZE);
-  scope
-    .writer(job)
-    .int(W_TABLE, at)
-    .int(W_ROWS, rows)
-    .int(W_PAIRS, pairs)
-    .int(W_AXES, axesOf(rotation))
-    .int(W_POSITIONS, where)
-    .int(W_FREQUENCIES, frequencies)
-    .f64(W_FACTOR, inverse ? 1 / factor : factor)
-    .f64(W_SINE, inverse ? -1 : 1)
-    .int(W_GROWTH, growthAt)
-    .f64(W_GROW, inverse === keys ? 1 : -1)
-    .f64(W_CENTER, center)
-    .int(W_TILE, TILE_ROWS);
-  const tiles = Math.ceil(rows / TILE_ROWS);
-  return { kernel: 'rotaryTable', job, tiles, scratch: 0, scratchStride: 0, threads: rows * pairs < 16384 ? 1 : tiles };
 }

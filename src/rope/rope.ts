@@ -63,7 +63,7 @@ export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation:
   const { shape, math } = context;
   const reach = Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
   const { values, factor } = scaledFrequencies(width, theta, scaling, reach, math);
-  const explicit = keys !== undefined || queries !== undefined;
+  const explicit = keys !== undefined || queries !== undefined || context.perAxis === true;
   const signed = sense === 'forward' ? values : values.map((f) => -f);
   const { axisOf = [] } = rope;
   const second = explicit && axisOf.length > values.length ? spread(signed, axisOf.slice(values.length), rope.axes) : undefined;
