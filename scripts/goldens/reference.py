@@ -127,6 +127,13 @@ def frequencies(dim, theta):
 
 
 @scheme
+def queryScale(st, o):
+    assert o["kind"] == "steps"
+    steps = np.floor((st.qpos + o.get("start", 0)) / o["interval"])
+    st.q = st.q * (1 + o["factor"] * np.log1p(steps))[:, None]
+
+
+@scheme
 def axialRotary(st, o):
     """Learned frequencies by head, [axes, heads, r/2], on a grid after a prefix that does not turn."""
     f, prefix = f64(o["frequencies"]), o.get("prefix", 0)

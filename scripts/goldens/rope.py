@@ -320,6 +320,31 @@ def qwen_vl():
             positions=walk(2, 3, 5, 7), note="q and k are taken after the layer's q_norm and k_norm")
 
 
+def query_scale():
+    """Queries scaled by their position: Ministral 3, after the rotation, and Llama 4's layers without one."""
+    from transformers import Llama4TextConfig, Llama4TextModel, Ministral3Config, Ministral3Model
+
+    h, g, d, first, beta = 4, 2, 24, 8, 0.7
+    keys = {"model_type": "ministral3", "head_dim": d, "hidden_size": 48, "num_attention_heads": h, "max_position_embeddings": 64,
+            "rope_parameters": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0, "beta_fast": 32.0, "beta_slow": 1.0,
+                                "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": first,
+                                "llama_4_scaling_beta": beta}}
+    config = Ministral3Config(vocab_size=8, intermediate_size=16, num_hidden_layers=1, num_key_value_heads=g,
+                              attn_implementation="eager", sliding_window=None, pad_token_id=0,
+                              **json.loads(json.dumps({k: x for k, x in keys.items() if k != "model_type"})))
+    decoder("ministral3", hf("Ministral3Attention"), lambda: Ministral3Model(config), "layers.0.self_attn.", PROJECTIONS, "o_proj",
+            (1, h, g, 48), [{"name": "rotaryFromConfig", "options": keys}, encoding("queryScale", kind="steps", interval=first, factor=beta)],
+            scaled(d), 37, (3, 41))
+
+    llama4 = Llama4TextConfig(vocab_size=8, hidden_size=48, head_dim=d, intermediate_size=16, intermediate_size_mlp=16,
+                              num_hidden_layers=1, num_attention_heads=h, num_key_value_heads=g, num_local_experts=1, moe_layers=[],
+                              no_rope_layers=[0], layer_types=["full_attention"], attn_temperature_tuning=True, floor_scale=first,
+                              attn_scale=0.5, use_qk_norm=False, attn_implementation="eager", pad_token_id=0)
+    decoder("llama4_nope", hf("Llama4TextAttention"), lambda: Llama4TextModel(llama4), "layers.0.self_attn.", PROJECTIONS, "o_proj",
+            (1, h, g, 48), encoding("queryScale", kind="steps", interval=first, factor=0.5, start=1), scaled(d), 37, (3, 41),
+            note="a layer without rotation")
+
+
 def hunyuan_vl():
     """Positions on four axes; the layer's norms, which come after the rotation, are left out."""
     from transformers import HunYuanVLTextConfig
@@ -525,4 +550,4 @@ def partly(apply, q, k, cos, sin):
     return torch.cat([a, q[..., r:]], dim=-1), torch.cat([b, k[..., r:]], dim=-1)
 
 
-ALL = {f.__name__: f for f in (llama, llama_far, gptj, gpt_neox, mistral, gemma2, gpt_oss, ropes, phi, pairs, phi3, gemma3, qwen_vl, hunyuan_vl, rope_mixed, pixtral, dinov3, sam2, rotations)}
+ALL = {f.__name__: f for f in (llama, llama_far, gptj, gpt_neox, mistral, gemma2, gpt_oss, ropes, phi, pairs, phi3, gemma3, qwen_vl, query_scale, hunyuan_vl, rope_mixed, pixtral, dinov3, sam2, rotations)}
