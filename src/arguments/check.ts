@@ -91,10 +91,26 @@ function inheritedKey(value: object): string | undefined {
 /**
  * An options object as a frozen record of its own: every own enumerable property is read once, here, and what is undefined is left out. What
  * the caller does to the object later, or a getter says a second time, changes nothing. Refused: what is no plain object (arrays, maps,
- * promises, instances of classes, objects that inherit keys), and keys outside `known`, since a misspelt option must not be silently
- * without effect.
+ * promises, instances of classes, objects that inherit keys), keys outside `known`, since a misspelt option must not be silently without
+ * effect, and null but for the `nullable` keys, whose readers know what it means.
  */
-export function options<T = Record<string, unknown>>(where: string, value: unknown, known: readonly string[], name = 'options'): T {
+export function options<T = Record<string, unknown>>(
+  where: string,
+  value: unknown,
+  known: readonly string[],
+  name: string = 'options',
+  nullable: readonly string[] = [],
+): T {
+  const record = ownRecord(where, value, known, name);
+  for (const [key, own] of Object.entries(record)) {
+    const named = name === 'options' ? key : `${name}.${key}`;
+    if (own === null && !nullable.includes(key)) throw wrongType(where, named, 'a value, or to be left out', own);
+  }
+  return record as T;
+}
+
+/** `options` for readers that look at every value themselves. */
+export function ownRecord(where: string, value: unknown, known: readonly string[], name: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
   const { plain, inherited, keys } = reading(where, name, () => ({
     plain: !Array.isArray(value) && isPlain(value),
@@ -111,7 +127,7 @@ export function options<T = Record<string, unknown>>(where: string, value: unkno
     const own = reading(where, name === 'options' ? key : `${name}.${key}`, () => (value as Record<string, unknown>)[key]);
     if (own !== undefined) record[key] = own;
   }
-  return Object.freeze(record) as T;
+  return Object.freeze(record);
 }
 
 function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {

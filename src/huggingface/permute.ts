@@ -1,4 +1,4 @@
-import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { boolean, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 
 /** Options of `permuteForPairs`. */
 export interface PermuteOptions {
@@ -37,6 +37,7 @@ export function permuteForPairs<T extends Weights>(weights: T, heads: number, he
   const start = integer(where, 'start', given.start ?? 0, 0, D);
   const dim = integer(where, 'dim', given.dim ?? D - start, 2, D - start);
   if (dim % 2) throw wrongValue(where, 'dim', 'an even number', dim);
+  const inverse = boolean(where, 'inverse', given.inverse ?? false);
   const columns = weights.length / (H * D);
   if (!Number.isInteger(columns)) throw wrongValue(where, 'weights', `a multiple of heads·headDim=${H * D} numbers`, `${weights.length}`);
   const out = weights.slice() as T;
@@ -47,7 +48,7 @@ export function permuteForPairs<T extends Weights>(weights: T, heads: number, he
         [i, 2 * i],
         [i + dim / 2, 2 * i + 1],
       ] as const) {
-        const [from, to] = given.inverse ? [first + pair, first + half] : [first + half, first + pair];
+        const [from, to] = inverse ? [first + pair, first + half] : [first + half, first + pair];
         out.set(weights.subarray(from * columns, (from + 1) * columns), to * columns);
       }
     }

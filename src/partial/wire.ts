@@ -102,7 +102,7 @@ function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Re
 const STATE_KEYS = ['shape', 'out', 'lse', 'dtype', 'layout', 'shard', 'id', 'meta', 'checksum'];
 
 /** A state of plain arrays as a record of its own. */
-const stateRecord = (where: string, state: unknown): StateArrays & StateLabel => knownOptions(where, state, STATE_KEYS, 'state');
+const stateRecord = (where: string, state: unknown): StateArrays & StateLabel => knownOptions(where, state, STATE_KEYS, 'state', ['meta']);
 
 function checkArrays(where: string, state: StateArrays, layout: Layout): Required<StateArrays> {
   const { out: given, lse: givenLse } = state;
@@ -166,7 +166,7 @@ export function encodeState(
   options: StateLabel & { readonly layout?: Layout } = {},
 ): Uint8Array<ArrayBuffer> {
   const where = 'encodeState';
-  options = knownOptions(where, options, ['shard', 'id', 'meta', 'layout']);
+  options = knownOptions(where, options, ['shard', 'id', 'meta', 'layout'], 'options', ['meta']);
   if (typeof state !== 'object' || state === null) throw wrongType(where, 'state', 'an object { out, lse }', state);
   const tensors = reading(where, 'state', () => ({ out: state.out, lse: state.lse }));
   const isTensors = tensors.out instanceof Tensor && tensors.lse instanceof Tensor;

@@ -104,10 +104,10 @@ export function plainFrequencies(width: number, theta: number, math: Arithmetic)
 export function checkScaling(where: string, given: unknown, width: number, called: (key: string) => string): RopeScaling {
   if (typeof given !== 'object' || given === null) throw wrongType(where, called(''), `an object with a type`, given);
   const every = Object.values(SCALING_KEYS).flatMap(({ required, more }) => [...required, ...more]);
-  const record = options(where, given, [...new Set(['type', ...every])], called(''));
+  const record = options(where, given, [...new Set(['type', ...every])], called(''), every);
   const type = oneOf(where, called('type'), record.type, SCALING_TYPES);
   const { required, more } = SCALING_KEYS[type];
-  const values = { ...options(where, record, ['type', ...required, ...more], called('')) };
+  const values = { ...options(where, record, ['type', ...required, ...more], called(''), every) };
   for (const key of required) {
     if (values[key] === undefined || values[key] === null) throw wrongType(where, called(key), `a value: ${type} needs it`, values[key]);
   }

@@ -8,12 +8,16 @@ const [H, L, D, SIDE] = [4, 196, 40, 14] as const;
 const SIZES: Partial<Sizes> = { H, G: H, L, S: L, D, E: D };
 const WINDOW = 2 * SIDE - 1;
 
+/** The shape of each table below. */
+export const tableShapes: WeakMap<object, readonly number[]> = new WeakMap();
+
 /** Learned numbers of a scheme: a table of the product of the lengths, its own for each seed. */
-const table = (seed: number, ...shape: readonly number[]): Float32Array =>
-  numbers(
-    shape.reduce((product, n) => product * n, 1),
-    1000 + seed,
-  );
+const table = (seed: number, ...shape: readonly number[]): Float32Array => {
+  const size = shape.reduce((product, n) => product * n, 1);
+  const values = numbers(size, 1000 + seed);
+  tableShapes.set(values, shape);
+  return values;
+};
 /** Whole numbers in 0 … end − 1. */
 const integers = (seed: number, count: number, end: number): Int32Array =>
   Int32Array.from(numbers(count, 2000 + seed), (x) => Math.floor(((x + 1) / 2) * end));
