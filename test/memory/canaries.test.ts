@@ -50,7 +50,7 @@ async function expectInside(run: Run, threads = 1): Promise<void> {
   try {
     const engine = await make();
     const got = await run(engine);
-    (engine as unknown as { releaseTables?(): void }).releaseTables?.();
+    engine.releaseTables();
     expect(watching.violations).toEqual([]);
     expect(watching.parts()).toBeGreaterThan(0);
     expected.forEach((bits, n) => {

@@ -75,7 +75,7 @@ async function prepared({ setup, threads = 1 }: Operation): Promise<{ engine: En
   const engine = await engineOf(threads);
   const ready = await setup(engine);
   const used = (): number => {
-    (engine as unknown as { releaseTables?(): void }).releaseTables?.();
+    engine.releaseTables();
     return engine.memoryUsage().used;
   };
   return { engine, ready, used };
