@@ -20,9 +20,9 @@
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, QUERIES, ROWS_JOBS, ROWS_TILES,
-  R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_VALUES, TERM_COUNT,
-  VALUE_TABLE,
+  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT, P_FIRST, P_HEAD,
+  P_HIGH, P_LOW, P_ROWS, P_STEP, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS,
+  STEP_KEYS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
 import { countGates, passCounts, startContext, startCounts } from './context';
@@ -35,22 +35,34 @@ import { softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { allFinite, values, valuesMasked, valuesOfRow } from './values';
 
-export function attend(job: usize, tile: i32, scratch: usize): void {
-  const rows = visit(job, tile, scratch, 0, i32.MAX_VALUE);
-  finish(job, tile, scratch, rows);
+/**
+ * One step of a tile, so that no thread works on long rows without a pause: the keys step·STEP_KEYS … of those that its rows see. The steps
+ * of a tile run in order on one scratch, where its rows wait in between; step 0 begins the tile, the last one with keys writes it. Steps end
+ * where splits end, hence change no bit.
+ */
+export function attend(job: usize, tile: i32, scratch: usize, step: i32): void {
+  const S = load<i32>(job, DIM_S);
+  const keys = load<i32>(job, STEP_KEYS);
+  const from = step * keys;
+  if (step > 0 && from >= S) return; // One of many jobs, with fewer keys than others.
+  if (step == 0) begin(job, tile, scratch, 0, i32.MAX_VALUE);
+  const last = S - from <= keys;
+  advance(job, scratch, from, last ? i32.MAX_VALUE : from + keys);
+  if (last) finish(job, scratch);
 }
 
 /** One split of a tile: leaves the records of its rows at PARTS. */
 export function attendPart(job: usize, tile: i32, scratch: usize): void {
   const splits = load<i32>(job, SPLITS);
   const split = (tile % splits) * SPLIT;
-  const rows = visit(job, tile / splits, scratch, split, split + SPLIT);
+  const rows = begin(job, tile / splits, scratch, split, split + SPLIT);
+  advance(job, scratch, split, split + SPLIT);
   saveStates(job, scratch, rows, load<usize>(job, PARTS) + <usize>tile * load<i32>(job, PART_SIZE), outputWidth(job));
 }
 
 /** Folds the splits of a tile and finishes its rows. */
 export function attendFold(job: usize, tile: i32, scratch: usize): void {
-  const rows = visit(job, tile, scratch, 0, 0);
+  const rows = begin(job, tile, scratch, 0, 0);
   const splits = load<i32>(job, SPLITS);
   const size = load<i32>(job, PART_SIZE);
   const first = load<usize>(job, PARTS) + <usize>(tile * splits) * size;
@@ -58,11 +70,11 @@ export function attendFold(job: usize, tile: i32, scratch: usize): void {
     loadStates(job, scratch, rows, first + <usize>n * size, outputWidth(job));
     foldStates(job, scratch, rows, first, outputWidth(job), n == splits - 1);
   }
-  finish(job, tile, scratch, rows);
+  finish(job, scratch);
 }
 
-/** The states of a tile's rows over those of the keys from … to − 1 that they see; returns how many rows there are. */
-function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
+/** Sets up a tile that takes the keys from … to − 1, as far as its rows see them; returns how many rows there are. */
+function begin(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   const L = load<i32>(job, DIM_L);
   const G = load<i32>(job, DIM_G);
   const queries = load<i32>(job, QUERIES);
@@ -78,6 +90,15 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   const range = startRows(job, scratch, b, g, first, count, step, rows);
   const low = max(from, <i32>(range >> 32));
   const high = min(to, <i32>range);
+  const at = scratch + load<usize>(job, S_TILE);
+  store<i32>(at, low, P_LOW);
+  store<i32>(at, high, P_HIGH);
+  store<i32>(at, b, P_BATCH);
+  store<i32>(at, g, P_HEAD);
+  store<i32>(at, first, P_FIRST);
+  store<i32>(at, count, P_COUNT);
+  store<i32>(at, step, P_STEP);
+  store<i32>(at, rows, P_ROWS);
   if (low >= high) return rows;
   packQueries(job, scratch, b, rows);
   startTerms(job, scratch, b, rows);
@@ -85,9 +106,24 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
     startContext(job, scratch, b, rows);
     countKeys(job, scratch, b, g, first, count, step, rows, low, <i32>range);
   }
+  return rows;
+}
+
+/** Adds the keys from … to − 1, as far as they are the tile's, to the states of its rows. */
+function advance(job: usize, scratch: usize, from: i32, to: i32): void {
+  const at = scratch + load<usize>(job, S_TILE);
+  const low = load<i32>(at, P_LOW);
+  const high = load<i32>(at, P_HIGH);
+  const b = load<i32>(at, P_BATCH);
+  const g = load<i32>(at, P_HEAD);
+  const first = load<i32>(at, P_FIRST);
+  const count = load<i32>(at, P_COUNT);
+  const step = load<i32>(at, P_STEP);
+  const rows = load<i32>(at, P_ROWS);
   const width = outputWidth(job);
   const record = scratch + load<usize>(job, S_FOLD);
-  for (let key = low; key < high; ) {
+  const stop = min(high, to);
+  for (let key = max(low, from); key < stop; ) {
     const end = min(high, key - (key % SPLIT) + SPLIT);
     keyBlocks(job, scratch, b, g, first, count, step, rows, key, end);
     // The first split's states wait in the records for those of the others; the last fold leaves their sum in the rows.
@@ -96,14 +132,13 @@ function visit(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
     if (end < high) clearStates(job, scratch, rows, width);
     key = end;
   }
-  return rows;
 }
 
 /** Divides, adds sinks and writes the rows of a tile. */
-function finish(job: usize, tile: i32, scratch: usize, rows: i32): void {
-  const queries = load<i32>(job, QUERIES);
-  const blocks = (load<i32>(job, DIM_L) + queries - 1) / queries;
-  const b = tile / blocks / load<i32>(job, DIM_G);
+function finish(job: usize, scratch: usize): void {
+  const at = scratch + load<usize>(job, S_TILE);
+  const b = load<i32>(at, P_BATCH);
+  const rows = load<i32>(at, P_ROWS);
   if (load<usize>(job, VALUE_TABLE)) {
     const s = scratch + load<usize>(job, S_SCORES);
     addValueTable(job, scratch, rows, s, scratch + load<usize>(job, S_OUT), outputWidth(job));
@@ -112,9 +147,9 @@ function finish(job: usize, tile: i32, scratch: usize, rows: i32): void {
 }
 
 /** `attend` where each batch row has a job of its own, at ROWS_JOBS; all have the same tiles, ROWS_TILES a batch row. */
-export function attendRows(list: usize, tile: i32, scratch: usize): void {
+export function attendRows(list: usize, tile: i32, scratch: usize, step: i32): void {
   const b = tile / load<i32>(list, ROWS_TILES);
-  attend(load<usize>(list + (<usize>b << 2), ROWS_JOBS), tile, scratch);
+  attend(load<usize>(list + (<usize>b << 2), ROWS_JOBS), tile, scratch, step);
 }
 
 /** Takes the keys low … high − 1 block by block. */

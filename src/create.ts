@@ -3,8 +3,8 @@
 import { finite, integer, reading, wrongType } from './arguments/check.ts';
 import { RelposError } from './arguments/errors.ts';
 import { callback, choice, type Readers, readRecord } from './arguments/record.ts';
-import { type Capabilities, Engine, type Precision } from './engine.ts';
-import { CONTROL, createMemory } from './memory/arena.ts';
+import { Engine, type Precision } from './engine.ts';
+import { Arena, CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
@@ -74,39 +74,24 @@ function checkOptions(where: string, options: unknown) {
 
 interface Host {
   readonly memory: WebAssembly.Memory;
-  readonly limit: number;
+  readonly arena: Arena;
   readonly module: WebAssembly.Module;
   readonly kernels: Kernels;
 }
 
 function host(module: WebAssembly.Module, shared: boolean, maxMemory: number | undefined): Host {
   const { memory, limit } = createMemory(shared, maxMemory);
-  return { memory, limit, module, kernels: instantiate(module, memory) };
+  return { memory, arena: new Arena(memory, limit), module, kernels: instantiate(module, memory) };
 }
 
 /** Why an engine of precision `'relaxed'` runs the reproducible kernels. */
 const NOT_RELAXED = 'this host does not fuse multiply and add (relaxed SIMD): the reproducible kernels run';
 
-function engineOf(
-  { memory, limit, kernels }: Host,
-  pool: Pool,
-  precision: Precision,
-  relaxed: boolean,
-  wanted: number,
-  reason?: string,
-): Engine {
+function engineOf({ arena, kernels }: Host, pool: Pool, precision: Precision, relaxed: boolean, wanted: number): Engine {
   const { name, version } = runtime();
-  const reasons = [reason, precision === 'relaxed' && !relaxed ? NOT_RELAXED : undefined].filter((text) => text !== undefined);
-  const capabilities: Capabilities = {
-    runtime: name,
-    version,
-    simd: true,
-    relaxedSimd: relaxed,
-    threads: pool.threads,
-    requestedThreads: wanted,
-    ...(reasons.length && { reason: reasons.join('; ') }),
-  };
-  return new Engine({ memory, limit, kernels, pool, capabilities: Object.freeze(capabilities), precision });
+  const host = { runtime: name, version, simd: true, relaxedSimd: relaxed, requestedThreads: wanted };
+  const reason = precision === 'relaxed' && !relaxed ? NOT_RELAXED : undefined;
+  return new Engine({ arena, kernels, pool, host: { ...host, ...(reason && { reason }) }, precision });
 }
 
 /** An engine on several threads, or the reason why there can be none. */
@@ -121,10 +106,21 @@ async function threaded(given: EngineOptions, threads: number, relaxed: boolean,
   } catch (error) {
     return `no shared memory: ${String(error)}`;
   }
-  const { pool, reason } = await createPool({ ...shared, control: CONTROL, threads, worker: given.worker, logger: given.logger });
-  if (pool.threads > 1) return engineOf(shared, pool, given.precision ?? 'reproducible', relaxed, threads, reason);
+  const { memory, arena, kernels } = shared;
+  const { worker, logger } = given;
+  const pool = await createPool({ memory, reserve: arena, module, kernels, control: CONTROL, threads, worker, logger });
+  if (pool.threads > 1) return engineOf(shared, pool, given.precision ?? 'reproducible', relaxed, threads);
+  const { reason } = pool;
   pool.dispose();
   return reason ?? 'no worker could be started';
+}
+
+/** Says that there are fewer threads than were asked for by number. A logger that throws keeps no engine from being made. */
+function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: string | undefined): void {
+  if (typeof threads !== 'number' || found >= threads) return;
+  try {
+    (logger ?? console).warn(`relpos: ${threads} threads asked for, ${found} in use: ${reason}`);
+  } catch {}
 }
 
 /**
@@ -147,17 +143,15 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let reason: string | undefined;
   if (threads > 1) {
     const engine = await threaded(given, threads, relaxed, maxMemory);
+    const found = typeof engine === 'string' ? { threads: 1, reason: engine } : engine.capabilities;
+    warnOfFewer(given, found.threads, found.reason);
     if (typeof engine !== 'string') return engine;
     reason = engine;
-    if (given.threads !== undefined && given.threads !== 'auto') {
-      const warn = given.logger ? (text: string) => given.logger?.warn(text) : (text: string) => console.warn(text);
-      warn(`relpos: ${threads} threads asked for, 1 in use: ${reason}`);
-    }
   }
   const source = given.wasm === undefined ? kernelBytes(relaxed, false) : await fetchWasm(given.wasm);
   const module = isModule(source) ? source : await compile(source);
   const single = host(module, false, maxMemory);
-  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, threads, reason);
+  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, relaxed, threads);
 }
 
 /**
@@ -181,5 +175,5 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
   const single = host(isModule(bytes) ? bytes : compileSync(bytes), false, maxMemory);
   const wanted = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
   const reason = wanted > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
-  return engineOf(single, createSoloPool(single.kernels), precision, relaxed, wanted, reason);
+  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, relaxed, wanted);
 }

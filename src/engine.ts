@@ -6,7 +6,7 @@ import { checkRotateOptions, prepareRotation, type RotateOptions } from './atten
 import { type SelfTestReport, selfTest } from './attention/selftest.ts';
 import { checkWeightsOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
-import { Arena, type MemoryUsage } from './memory/arena.ts';
+import type { Arena, MemoryUsage } from './memory/arena.ts';
 import { makeDisposable } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData } from './memory/tensor.ts';
@@ -35,12 +35,32 @@ export interface Capabilities {
 }
 
 interface Parts {
-  readonly memory: WebAssembly.Memory;
-  readonly limit: number;
+  readonly arena: Arena;
   readonly kernels: Kernels;
   readonly pool: Pool;
-  readonly capabilities: Capabilities;
+  /** What of the capabilities never changes; `reason` of these. */
+  readonly host: Omit<Capabilities, 'threads'>;
   readonly precision: Precision;
+}
+
+/** What calls need, as long as the engine lives. */
+function contextOf({ arena, kernels, pool }: Parts, alive: () => void): Context {
+  const context = { arena, kernels, alive, tables: undefined as unknown as Tables, math: undefined as unknown as Arithmetic };
+  const live = (): Kernels => {
+    alive();
+    return context.kernels;
+  };
+  const math: Arithmetic = {
+    exp: (x) => live().exp(x),
+    log: (x) => live().log(x),
+    pow: (x, y) => live().pow(x, y),
+    sin: (x) => live().sin(x),
+    cos: (x) => live().cos(x),
+    tanh: (x) => live().tanh(x),
+  };
+  const whole = Object.defineProperty(Object.assign(context, { math }), 'threads', { enumerable: true, get: () => pool.threads });
+  context.tables = new Tables(whole as unknown as Context);
+  return whole as unknown as Context;
 }
 
 /**
@@ -49,27 +69,29 @@ interface Parts {
  */
 export class Engine {
   declare [Symbol.dispose]: () => void;
-  readonly capabilities: Capabilities;
-  readonly #parts: Parts;
+  readonly #host: Parts['host'];
+  readonly #pool: Pool;
+  readonly #exact: boolean;
   readonly #context: Context;
+  #capabilities: Capabilities | undefined;
   #disposed = false;
 
   /** @internal */
   constructor(parts: Parts) {
-    this.#parts = parts;
-    this.capabilities = parts.capabilities;
-    const { kernels, pool } = parts;
-    const math: Arithmetic = {
-      exp: (x) => kernels.exp(x),
-      log: (x) => kernels.log(x),
-      pow: (x, y) => kernels.pow(x, y),
-      sin: (x) => kernels.sin(x),
-      cos: (x) => kernels.cos(x),
-      tanh: (x) => kernels.tanh(x),
-    };
-    const context = { arena: new Arena(parts.memory, parts.limit), kernels, alive: () => this.#alive() };
-    this.#context = Object.assign(context, { tables: undefined as unknown as Tables, math, threads: pool.threads });
-    (this.#context as { tables: Tables }).tables = new Tables(this.#context);
+    this.#host = parts.host;
+    this.#pool = parts.pool;
+    this.#exact = parts.precision === 'reproducible';
+    this.#context = contextOf(parts, () => this.#alive());
+  }
+
+  /** What the host gives, and how many threads are at work: fewer from when workers were lost that could not be replaced. */
+  get capabilities(): Capabilities {
+    const { threads } = this.#pool;
+    const reason = [this.#pool.reason, this.#host.reason].filter((text) => text !== undefined).join('; ') || undefined;
+    const known = this.#capabilities;
+    if (known && (this.#disposed || (known.threads === threads && known.reason === reason))) return known;
+    this.#capabilities = Object.freeze({ ...this.#host, threads, ...(reason !== undefined && { reason }) });
+    return this.#capabilities;
   }
 
   /**
@@ -299,7 +321,7 @@ export class Engine {
    * ```
    */
   kvCache(options: KVCacheOptions): KVCache {
-    return makeCache(this.#context, (job) => this.#parts.pool.runSync(job), 'kvCache', options);
+    return makeCache(this.#context, (job) => this.#pool.runSync(job), 'kvCache', options);
   }
 
   /**
@@ -355,24 +377,29 @@ export class Engine {
    * @throws RelposError `kernel-trap` if they differ: then this host computes wrongly and should not be used
    */
   async selfTest(): Promise<SelfTestReport> {
-    return selfTest(this, this.#parts.precision === 'reproducible');
+    return selfTest(this, this.#exact);
   }
 
   /** Ends the workers and drops the memory; tensors become unusable. Pending calls reject. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
+    void this.capabilities;
     this.#disposed = true;
-    this.#parts.pool.dispose();
+    this.#pool.dispose();
+    // Tensors and caches that somebody keeps hold the context: it must not hold the memory, nor the kernels, which do.
+    this.#context.arena.dispose();
+    (this.#context as { kernels: Kernels | undefined }).kernels = undefined;
   }
 
   #alive(): void {
     if (this.#disposed) throw new RelposError('disposed', 'the engine was disposed');
   }
 
-  async #run(call: Call, { signal, onProgress }: Pick<AttentionOptions, 'signal' | 'onProgress'>): Promise<ReturnType<Call['finish']>> {
-    const { pool } = this.#parts;
-    const watch: JobOptions = { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) };
+  async #run(call: Call, options: Pick<AttentionOptions, 'signal' | 'onProgress'>): Promise<ReturnType<Call['finish']>> {
+    const pool = this.#pool;
     try {
+      const { signal, onProgress } = options;
+      const watch: JobOptions = { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) };
       for (const job of call.preparations) await pool.run(job, { signal });
       await pool.run(call.job, watch);
       const result = call.finish();
@@ -385,7 +412,7 @@ export class Engine {
   }
 
   #runSync(call: Call): ReturnType<Call['finish']> {
-    const { pool } = this.#parts;
+    const pool = this.#pool;
     try {
       for (const job of call.preparations) pool.runSync(job);
       pool.runSync(call.job);

@@ -4,11 +4,13 @@
  * - `disposed`: an engine, tensor or cache was used after its `dispose()`.
  * - `busy`: a cache was changed while a call that uses it was under way.
  * - `out-of-memory`: the engine's memory cannot grow enough; `asked` and `limit` are in bytes.
- * - `kernel-trap`: a kernel trapped, or a worker died while it held work; the next call runs on a rebuilt pool.
+ * - `kernel-trap`: a kernel trapped, or a worker died while it held work. Other calls go on, with new workers if need be.
+ * - `lost`: a worker that died or hangs while it held work may still write to this tensor or cache, since the host does not say that its
+ *   thread has ended. What the failed call used besides is kept out of use (`memoryUsage().quarantined`); all else goes on.
  * - `unsupported-runtime`: the host has no WebAssembly SIMD, or forbids compiling.
  * - `bad-wasm`: the `wasm` option is not this version's kernels.
  */
-export type RelposErrorCode = 'disposed' | 'busy' | 'out-of-memory' | 'kernel-trap' | 'unsupported-runtime' | 'bad-wasm';
+export type RelposErrorCode = 'disposed' | 'busy' | 'out-of-memory' | 'kernel-trap' | 'lost' | 'unsupported-runtime' | 'bad-wasm';
 
 /** An error of state; `code` says which. Wrong arguments give `TypeError` (wrong type) or `RangeError` (wrong value) instead. */
 export class RelposError extends Error {

@@ -103,7 +103,9 @@ export function estimate(context: Context, where: string, given: unknown, option
   const numbers = (list: readonly number[]): number => taken(4 * list.reduce((product, n) => product * n, 1));
   const before = arena.usage().used;
   const call = prepareAttention(ghost, where, q, k, v, { ...options, out }, false);
-  const during = arena.usage().used - before;
+  // Of the jobs, which run one after another, each takes its scratch when its turn comes.
+  const scratch = Math.max(...[...call.preparations, call.job].map((job) => (job.scratch ? taken(job.scratch * job.threads) : 0)));
+  const during = arena.usage().used - before + scratch;
   call.finish();
   call.release(false);
   const tables = arena.usage().used - before;

@@ -15,7 +15,7 @@ import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import { writeBiases } from './biases.ts';
 import { normalizationFields, rotationTables, writeRotation } from './rotations.ts';
-import { scratchLayout } from './tiling.ts';
+import { scratchLayout, stepping } from './tiling.ts';
 
 /** A call at one place: the whole call, or one batch row of it if rows stand at different places. */
 export interface Placed {
@@ -47,6 +47,7 @@ interface Ready {
 interface WrittenJob {
   readonly at: number;
   readonly scratch: number;
+  readonly steps: number;
   /** Bytes of the records that a split of a tile leaves. */
   readonly records: number;
   readonly tables: readonly TableUse[];
@@ -77,6 +78,7 @@ export function writeJob(
   const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable), forTerms);
   const rows = counted ? tileRows(forTerms) : parts.rows;
   const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record);
+  const { keys: stepKeys, steps } = stepping(shape, rows);
   const at = scope.block(field.JOB_SIZE);
 
   const writer = scope.writer(at);
@@ -102,6 +104,7 @@ export function writeJob(
     .int(field.KEY_LENGTHS, ready.lengthsAt)
     .int(field.SINKS, ready.sinksAt)
     .int(field.QUERIES, queries)
+    .int(field.STEP_KEYS, stepKeys)
     .int(field.BIAS_COUNT, biases.count)
     .int(field.BIASES, biases.at)
     .int(field.MARK, masks.marks || biases.marks ? 1 : 0)
@@ -119,10 +122,10 @@ export function writeJob(
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
   if (rotation && tables) writeRotation(writer, rotation, tables.q, tables.k);
-  return { at, scratch: scratch.bytes, records: rows * record, tables: tables ? [tables.q, ...(tables.k ? [tables.k] : [])] : [] };
+  return { at, scratch: scratch.bytes, steps, records: rows * record, tables: tables ? [tables.q, ...(tables.k ? [tables.k] : [])] : [] };
 }
 
-type Run = Omit<Job, 'scratch' | 'scratchStride'>;
+type Run = Omit<Job, 'scratch'>;
 
 /** The jobs that fill the output: one, or one over the splits of the keys and one that folds them. Same bits either way. */
 export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, tiles: number, threads: number, scope: Scope): Run[] {
@@ -130,11 +133,12 @@ export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, tiles: number,
   const used = (count: number): number => Math.max(1, Math.min(threads, count));
   if (jobs.length > 1) {
     const job = scope.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
-    return [{ kernel: 'attendRows', job, tiles, threads: used(tiles) }];
+    const steps = Math.max(...jobs.map((one) => one.steps));
+    return [{ kernel: 'attendRows', job, tiles, steps, threads: used(tiles) }];
   }
   const job = only.at;
   const splits = Math.ceil(S / field.SPLIT);
-  if (tiles >= threads || splits < 2) return [{ kernel: 'attend', job, tiles, threads: used(tiles) }];
+  if (tiles >= threads || splits < 2) return [{ kernel: 'attend', job, tiles, steps: only.steps, threads: used(tiles) }];
   const parts = scope.allocate(tiles * splits * only.records);
   scope.writer(job).int(field.SPLITS, splits).int(field.PARTS, parts).int(field.PART_SIZE, only.records);
   return [

@@ -170,11 +170,11 @@ export function preparePacked(
     }
     const { at, tiles } = joinJobs(parts, scope);
     const threads = threadsFor(work, SMALL_WORK, tiles, context.threads);
-    const scratch = scope.allocate(bytes * threads);
+    const steps = Math.max(...Array.from(calls.values(), (call) => call.job.steps ?? 1));
     const [result, states] = [target, lse];
     return {
       preparations: [...calls.values()].flatMap((call) => call.preparations),
-      job: { kernel: 'attendMany', job: at, tiles, scratch, scratchStride: bytes, threads },
+      job: { kernel: 'attendMany', job: at, tiles, steps, scratch: bytes, threads, outputs: lse ? [target, lse] : [target] },
       finish() {
         for (const call of calls.values()) call.finish();
         for (const part of parts) {

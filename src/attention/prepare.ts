@@ -143,11 +143,11 @@ export function prepareOne(
     const sinksAt = sinks ? scope.upload(sinks) : 0;
     const ready = { shape, layout, operands, cached, cachedFields, scale, softcap, queries, lengthsAt, sinksAt, target, lse };
     const jobs = placed.map((one) => writeJob(ready, one, context, scope));
-    const scratchStride = Math.max(...jobs.map(({ scratch }) => scratch));
-    sharing?.borrow(scratchStride);
+    const scratch = Math.max(...jobs.map((one) => one.scratch));
+    sharing?.borrow(scratch);
     const runs = runsOf(jobs, shape, tiles, sharing ? 1 : threads, scope);
-    const scratch = sharing ? 0 : scope.allocate(scratchStride * Math.max(...runs.map((run) => run.threads)));
-    const [last, ...before] = runs.map((run): Job => ({ ...run, scratch, scratchStride })).reverse() as [Job, ...Job[]];
+    const outputs = lse ? [target, lse] : [target];
+    const [last, ...before] = runs.map((run): Job => ({ ...run, scratch, outputs })).reverse() as [Job, ...Job[]];
     for (const tensor of Object.values(operands)) scope.defer(tensor.pin());
     if (out) scope.defer(out.pin());
 

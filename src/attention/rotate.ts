@@ -105,8 +105,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
     const [from, to] = inverse ? [other, one] : [one, other];
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
     const threads = threadsFor(x.size, SMALL_TRAFFIC, tiles, context.threads);
-    const { bytes: scratchStride } = layOut([8 * D]);
-    const scratch = scope.allocate(scratchStride * threads);
+    const { bytes: scratch } = layOut([8 * D]);
     const job = scope.block(field.JOB_SIZE);
     scope.defer(x.pin());
     if (out) scope.defer(out.pin());
@@ -130,7 +129,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
     const result = target;
     return {
       preparations: table.jobs,
-      job: { kernel: 'rotate', job, tiles, scratch, scratchStride, threads },
+      job: { kernel: 'rotate', job, tiles, scratch, threads, outputs: [target] },
       finish() {
         table.done();
         return { out: result };

@@ -13,9 +13,12 @@ import * as field from '../wasm/generated/job.ts';
 const FEWEST_ROWS = 192;
 const MOST_ROWS = 1024;
 
-/** Floating-point operations of a tile, between which a call hears of an abort: about 20 ms; 5 ms where the caller must not block. */
+/** Floating-point operations of a tile: about 20 ms; 5 ms where the caller must not block. Long rows make it more. */
 const TILE_WORK = 8e8;
 const PAGE_TILE_WORK = 2e8;
+
+/** Floating-point operations of a step, between which a call hears of an abort and the caller can pause: 2 to 4 ms. */
+const STEP_WORK = 8e7;
 
 /** Fewest queries of a tile when tiles are made smaller to feed all threads. */
 const FEWEST_QUERIES = 16;
@@ -52,6 +55,13 @@ export function tiling(shape: Shape, cut: Cut): { queries: number; tiles: number
   return { queries, tiles: tiles() };
 }
 
+/** How many keys a step of a tile of `rows` rows takes, whole splits, and how many steps that makes. */
+export function stepping({ S, D, E }: Shape, rows: number): { keys: number; steps: number } {
+  const splits = Math.max(1, Math.floor(STEP_WORK / (2 * (D + E) * Math.max(1, rows) * field.SPLIT)));
+  const keys = Math.min(splits, Math.max(1, Math.ceil(S / field.SPLIT))) * field.SPLIT;
+  return { keys, steps: Math.max(1, Math.ceil(S / keys)) };
+}
+
 /** Offsets of one thread's scratch; the terms' needs come last and are told theirs. */
 export function scratchLayout(
   { S, D, E }: Shape,
@@ -62,6 +72,7 @@ export function scratchLayout(
   const padded = Math.ceil(rows / 4) * 4;
   const width = Math.ceil(E / 8) * 8;
   const sizes: [number, number][] = [
+    [field.S_TILE, field.P_SIZE],
     [field.S_ROWS, (padded / 4) * field.R_SIZE],
     [field.S_QUERIES, padded * D * 4],
     [field.S_KEYS, field.KEY_BLOCK * D * 4],

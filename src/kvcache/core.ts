@@ -92,6 +92,7 @@ export class CacheCore {
   alive(): void {
     if (this.#disposed) throw new RelposError('disposed', 'the cache was disposed');
     this.context.alive();
+    if (this.#pool.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this cache');
   }
 
   /** @throws RelposError `busy` if a call is under way that would not survive a change */
@@ -161,7 +162,14 @@ export class CacheCore {
       const rows = order.map((b) => growth.rows[b] as Row);
       const first = order.map((b) => (this.#rows[b] as Row).length);
       const slides = this.spec.bounds.left !== undefined;
-      const writing = appendJobs(source, rotation, { shape, layout: this.layout, rows, first }, slides, this.context, scope);
+      const writing = appendJobs(
+        source,
+        rotation,
+        { shape, layout: this.layout, rows, first, output: this.#pool },
+        slides,
+        this.context,
+        scope,
+      );
       this.#growing = true;
       return {
         writing,
@@ -245,7 +253,7 @@ export class CacheCore {
       // Between the pages of the sinks and those of the window there may be some that are gone.
       const window = rows.map(({ pages }) => (pages.lastIndexOf(GONE) + 1) * pageSize);
       const ofSinks = rows.map((row, b) => ({ ...row, length: Math.min(Math.ceil(sinks / pageSize) * pageSize, window[b] as number) }));
-      const target = { shape: this.spec.shape, layout: this.layout };
+      const target = { shape: this.spec.shape, layout: this.layout, output: this.#pool };
       const jobs = [
         ...shiftJobs(rotation, delta, { ...target, rows, first: window }, this.context, scope),
         ...shiftJobs(rotation, delta, { ...target, rows: ofSinks, first: rows.map(() => 0) }, this.context, scope),
@@ -274,7 +282,7 @@ export class CacheCore {
       const deltas = new Set(rotation ? cuts.flatMap((cut) => (cut.from < cut.to ? [turn(cut)] : [])) : []);
       const jobs = [...deltas].flatMap((delta) => {
         const starts = cuts.map((cut, b) => (turn?.(cut) === delta ? first[b] : rows[b]?.length) as number);
-        const target = { shape, layout: this.layout, rows, first: starts };
+        const target = { shape, layout: this.layout, rows, first: starts, output: this.#pool };
         return shiftJobs(rotation as Rotation, delta, target, this.context, scope);
       });
       const run = (): void => {

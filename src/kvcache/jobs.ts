@@ -9,7 +9,7 @@ import type { Context } from '../plan/context.ts';
 import type { Positions, Rotation } from '../plan/plan.ts';
 import { byDifference, explicitTable, type TableUse } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
-import type { Job } from '../threads/types.ts';
+import type { Job, Output } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Row } from './rows.ts';
 import { type CacheShape, type PageLayout, type PageTables, storeFields, tablesFrom, uploadTables } from './store.ts';
@@ -22,6 +22,8 @@ interface Target {
   readonly rows: readonly Row[];
   /** First position that is written, per row; the end is the row's length. */
   readonly first: readonly number[];
+  /** The cache, which the job writes in place. */
+  readonly output: Output;
 }
 
 export interface NewRows {
@@ -46,13 +48,12 @@ function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables,
   const tiles = rows.length * G;
   const work = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0) * G * (D + E);
   const threads = threadsFor(work, SMALL_TRAFFIC, tiles, context.threads);
-  const { bytes: scratchStride } = layOut([8 * Math.max(D, E)]);
-  const scratch = scope.allocate(scratchStride * threads);
+  const { bytes: scratch } = layOut([8 * Math.max(D, E)]);
   const job = scope.block(field.JOB_SIZE);
   const writer = scope.writer(job);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);
   writer.int(field.DIM_G, G).int(field.DIM_D, D).int(field.DIM_E, E).int(field.KEY_STARTS, firstAt).int(field.KEY_LENGTHS, endAt);
-  return { kernel, job, tiles, scratch, scratchStride, threads };
+  return { kernel, job, tiles, scratch, threads, outputs: [target.output] };
 }
 
 /** Tells a job how its keys turn: by the rows of a table, the first of which is that of position `first`. */

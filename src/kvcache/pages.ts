@@ -14,6 +14,7 @@ export class PagePool {
   /** Who has a page, of those with more than one holder or none of the reservation: holders by address. */
   readonly #holders: Map<number, number> = new Map();
   #caches = 1;
+  #lost = 0;
 
   /** @throws RelposError `out-of-memory` */
   constructor(arena: Arena, bytes: number, count: number) {
@@ -22,6 +23,18 @@ export class PagePool {
     this.#reservation = arena.allocate(bytes * count);
     this.#free = Array.from({ length: count }, (_, n) => this.#reservation + bytes * (count - 1 - n));
     this.#reserved = new Set(this.#free);
+  }
+
+  /** A lost worker may write to a page, held or free: no cache on these pages can be used meanwhile. */
+  get lost(): boolean {
+    return this.#lost > 0;
+  }
+
+  lose(over: Promise<void>): void {
+    this.#lost++;
+    void over.then(() => {
+      this.#lost--;
+    });
   }
 
   /** A page with one holder; its contents are whatever was there. @throws RelposError `out-of-memory` */

@@ -35,6 +35,8 @@ export function createMemory(shared: boolean, maxMemory?: number): { memory: Web
 /** Bytes in use, bytes the memory has grown to, and the most it can have. */
 export interface MemoryUsage {
   readonly used: number;
+  /** Bytes of `used` that were freed, but that a lost worker may still write to; 0 as a rule. They are free when its thread has ended. */
+  readonly quarantined: number;
   readonly reserved: number;
   readonly limit: number;
 }
@@ -46,7 +48,8 @@ interface Hole {
 
 /** First-fit allocator over the memory, 64-byte aligned; neighbouring holes merge. Growth is by an eighth more than is needed. */
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  /** Unset once the engine was disposed. */
+  #memory: WebAssembly.Memory | undefined;
   readonly #limit: number;
   readonly #sizes: Map<number, number> = new Map();
   /** Holes in address order. */
@@ -54,15 +57,58 @@ export class Arena {
   #used = 0;
   /** Gives back something that can be done without, if there is such; asked again and again when memory runs out. */
   reclaim: (() => boolean) | undefined;
+  /** What may not be handed out again: for each loss, all that was allocated then. */
+  readonly #suspects: Set<ReadonlySet<number>> = new Set();
+  /** Suspects that were freed meanwhile. */
+  readonly #kept: Set<number> = new Set();
 
   constructor(memory: WebAssembly.Memory, limit: number) {
-    this.memory = memory;
+    this.#memory = memory;
     this.#limit = limit;
     this.#holes = [{ at: HEAP, size: memory.buffer.byteLength - HEAP }];
   }
 
+  /** @throws RelposError `disposed` */
+  get memory(): WebAssembly.Memory {
+    if (!this.#memory) throw new RelposError('disposed', 'the engine was disposed');
+    return this.#memory;
+  }
+
+  /** Lets go of the memory, for good. What is freed later is of no matter. */
+  dispose(): void {
+    this.#memory = undefined;
+    this.#sizes.clear();
+    this.#kept.clear();
+    this.#suspects.clear();
+    this.#holes = [];
+  }
+
+  /**
+   * From now until `over` settles nothing is handed out again that is allocated now: a lost worker writes to none but that. What is freed of
+   * it meanwhile is free after.
+   */
+  quarantine(over: Promise<void>): void {
+    const suspects = new Set(this.#sizes.keys());
+    this.#suspects.add(suspects);
+    void over.then(() => {
+      this.#suspects.delete(suspects);
+      const free = [...this.#kept].filter((at) => !this.#suspected(at));
+      for (const at of free) {
+        this.#kept.delete(at);
+        this.free(at);
+      }
+    });
+  }
+
+  #suspected(at: number): boolean {
+    for (const suspects of this.#suspects) if (suspects.has(at)) return true;
+    return false;
+  }
+
   usage(): MemoryUsage {
-    return { used: this.#used, reserved: this.memory.buffer.byteLength, limit: this.#limit };
+    let quarantined = 0;
+    for (const at of this.#kept) quarantined += this.#sizes.get(at) as number;
+    return { used: this.#used, quarantined, reserved: this.memory.buffer.byteLength, limit: this.#limit };
   }
 
   /** Reserves `bytes`; the contents are whatever was there. @throws RelposError `out-of-memory`, having changed nothing. */
@@ -80,10 +126,20 @@ export class Arena {
     return at;
   }
 
-  /** Gives back what `allocate` returned. */
+  /** Reserves scratch of a job: `bytes` for each of its threads. @throws RelposError `out-of-memory`, having changed nothing */
+  scratch(bytes: number, threads: number): number {
+    return this.allocate(bytes * threads);
+  }
+
+  /** Gives back what `allocate` or `scratch` returned. */
   free(at: number): void {
+    if (!this.#memory) return;
     const size = this.#sizes.get(at);
-    if (size === undefined) throw new Error(`relpos: freed ${at}, which is not allocated`);
+    if (size === undefined || this.#kept.has(at)) throw new Error(`relpos: freed ${at}, which is not allocated`);
+    if (this.#suspects.size > 0 && this.#suspected(at)) {
+      this.#kept.add(at);
+      return;
+    }
     this.#sizes.delete(at);
     this.#used -= size;
     let index = this.#holes.findIndex((hole) => hole.at > at);

@@ -36,11 +36,24 @@ class Storage {
   readonly at: number;
   readonly bytes: number;
   #holders = 1;
+  #lost = 0;
 
   constructor(context: MemoryContext, bytes: number) {
     this.context = context;
     this.bytes = bytes;
     this.at = context.arena.allocate(bytes);
+  }
+
+  /** A lost worker may write to it. */
+  get lost(): boolean {
+    return this.#lost > 0;
+  }
+
+  lose(over: Promise<void>): void {
+    this.#lost++;
+    void over.then(() => {
+      this.#lost--;
+    });
   }
 
   hold(): void {
@@ -116,6 +129,11 @@ export class Tensor {
     const low = sum(reach.filter((x) => x < 0));
     const high = sum(reach.filter((x) => x > 0));
     return [this.pointer + low * bytes, this.pointer + (high + 1) * bytes];
+  }
+
+  /** @internal A lost worker may write to the memory until `over` settles: using it throws until then. */
+  lose(over: Promise<void>): void {
+    this.#storage.lose(over);
   }
 
   /** @internal Keeps the memory until the returned function is called, even if the tensor is disposed meanwhile. */
@@ -321,6 +339,7 @@ export class Tensor {
   #alive(): void {
     if (this.#disposed) throw new RelposError('disposed', 'the tensor was disposed');
     this.#storage.context.alive();
+    if (this.#storage.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this tensor');
   }
 }
 

@@ -123,7 +123,6 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
     const threads = threadsFor(states.length * like.size, SMALL_TRAFFIC, tiles, context.threads);
     const scratch = scratchLayout(states, E);
-    const scratchAt = scope.allocate(scratch.bytes * threads);
     const sinksAt = sinks ? scope.upload(sinks) : 0;
     const statesAt = scope.block(field.M_STATE * states.length);
     const job = scope.block(field.M_SIZE);
@@ -156,7 +155,7 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
     const result = { out: target, lse };
     return {
       preparations: [],
-      job: { kernel: 'merge', job, tiles, scratch: scratchAt, scratchStride: scratch.bytes, threads },
+      job: { kernel: 'merge', job, tiles, scratch: scratch.bytes, threads, outputs: [target, lse] },
       finish: () => result,
       release(failed) {
         scope.release();

@@ -90,7 +90,7 @@ export function fillJob({ rotation, inverse, keys }: Turn, positions: Float64Arr
     .f64(field.W_CENTER, center)
     .int(field.W_TILE, TILE_ROWS);
   const tiles = Math.ceil(rows / TILE_ROWS);
-  return { kernel: 'rotaryTable', job, tiles, scratch: 0, scratchStride: 0, threads: rows * pairs < SMALL_WORK ? 1 : tiles };
+  return { kernel: 'rotaryTable', job, tiles, scratch: 0, threads: rows * pairs < SMALL_WORK ? 1 : tiles };
 }
 
 /**

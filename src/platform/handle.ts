@@ -1,5 +1,4 @@
 import { runtime } from './host.ts';
-import { after } from './time.ts';
 
 /** What every kind of worker has: a browser's `Worker`, and the one of `node:worker_threads` (with `on`, `ref`, `unref`). */
 export interface WorkerLike {
@@ -17,8 +16,10 @@ export type WorkerFactory = () => WorkerLike;
 /** What a started worker reports. */
 export interface WorkerEvents {
   message(data: unknown): void;
-  /** The worker failed or ended; `why` in words. Can come more than once. */
+  /** The worker failed, or was told to end; `why` in words. Its thread may still run. Can come more than once. */
   lost(why: string): void;
+  /** Its thread has ended; `why` in words. */
+  ended(why: string): void;
 }
 
 /** One running worker. */
@@ -26,8 +27,12 @@ export interface WorkerHandle {
   post(message: unknown): void;
   /** From here on the worker by itself does not keep the process alive. */
   release(): void;
-  /** Ends the worker; resolves to whether the host confirms that it runs no more. */
-  end(): Promise<boolean>;
+  /** Tells the worker to end. */
+  end(): void;
+  /** Whether this host says when a thread that was told to end, in the middle of a tile too, has ended. */
+  readonly confirms: boolean;
+  /** Asks without waiting for an event whether the worker was told to end; `false` where the host cannot say. */
+  stopped(): boolean;
 }
 
 /**
@@ -35,33 +40,41 @@ export interface WorkerHandle {
  * would hold the process again.
  */
 export function handle(worker: WorkerLike, events: WorkerEvents): WorkerHandle {
-  if (worker.on) listenNode(worker as unknown as NodeEvents, events);
+  const { name } = runtime();
+  const confirms = worker.on !== undefined && (name === 'node' || name === 'bun');
+  if (worker.on) listenNode(worker as unknown as NodeEvents, events, confirms);
   else listenWeb(worker as unknown as EventTarget, events);
   return {
     post: (message) => worker.postMessage(message),
-    release: () => worker.unref?.(),
+    release() {
+      worker.unref?.();
+      // Node remembers from the first time it is asked, which must be while the worker lives.
+      if (name === 'node') stopped(worker as NodeWorker);
+    },
     end: () => end(worker),
+    confirms,
+    stopped: () => name === 'node' && stopped(worker as NodeWorker),
   };
 }
 
-/** Milliseconds to wait for the host's word that a thread is over. */
-const END_MS = 1000;
-
 /**
- * Browsers and Deno let a tile run on after `terminate`, whatever it returns; Node interrupts it; Bun interrupts JavaScript but not
- * WebAssembly, and keeps its promise open meanwhile.
+ * Node interrupts a tile and its `exit` event says that the thread has ended. Bun interrupts JavaScript but not WebAssembly: the tile runs to
+ * its end, then the event comes. Deno says `exit` at once and lets a tile run on, as browsers do, which say nothing.
  */
-function end(worker: WorkerLike): Promise<boolean> {
+function end(worker: WorkerLike): void {
   const ended = worker.terminate();
-  if (!(ended instanceof Promise) || runtime().name === 'deno') return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const cancel = after(END_MS, () => resolve(false));
-    const settle = (over: boolean) => (): void => {
-      cancel();
-      resolve(over);
-    };
-    ended.then(settle(true), settle(false));
-  });
+  // What a failure of it would say comes as an event.
+  if (ended instanceof Promise) ended.catch(() => {});
+}
+
+interface NodeWorker extends WorkerLike {
+  readonly threadId?: number;
+  readonly performance?: { eventLoopUtilization(): { readonly idle: number } };
+}
+
+/** A Node worker that is told to end, or does so itself, has no idle time to tell: −1 until its `exit` event, no thread number after. */
+function stopped({ performance, threadId }: NodeWorker): boolean {
+  return threadId === -1 || performance?.eventLoopUtilization().idle === -1;
 }
 
 interface NodeEvents {
@@ -71,11 +84,11 @@ interface NodeEvents {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function listenNode(worker: NodeEvents, { message, lost }: WorkerEvents): void {
+function listenNode(worker: NodeEvents, { message, lost, ended }: WorkerEvents, confirms: boolean): void {
   worker.on('message', message);
   worker.on('messageerror', (error) => lost(`a message was lost: ${messageOf(error)}`));
   worker.on('error', (error) => lost(`it failed: ${messageOf(error)}`));
-  worker.on('exit', (code) => lost(`it exited with code ${code}`));
+  worker.on('exit', (code) => (confirms ? ended : lost)(`it exited with code ${code}`));
 }
 
 /** A refused `blob:` or `data:` URL shows as an `error` event without a message; nothing throws. */

@@ -34,7 +34,7 @@ function urlStarters(source: string): WorkerStarter[] {
 }
 
 /** The URL is given back as soon as the worker has been heard of, for good or ill. */
-function blobWorker(source: string, { message, lost }: WorkerEvents): WorkerHandle {
+function blobWorker(source: string, { message, lost, ended }: WorkerEvents): WorkerHandle {
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   const heard =
     <T>(event: (detail: T) => void) =>
@@ -42,5 +42,5 @@ function blobWorker(source: string, { message, lost }: WorkerEvents): WorkerHand
       URL.revokeObjectURL(url);
       event(detail);
     };
-  return handle(new Worker(url), { message: heard(message), lost: heard(lost) });
+  return handle(new Worker(url), { message: heard(message), lost: heard(lost), ended });
 }

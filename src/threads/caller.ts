@@ -1,10 +1,10 @@
 /** The caller's part in a job: its share of the tiles, and waiting for the workers that joined. */
 import { RelposError } from '../arguments/errors.ts';
 import { now } from '../platform/time.ts';
-import { DONE, readTrap } from './control.ts';
+import { readTrap, STOPPED } from './control.ts';
 import { askForMessage, blockUntilEmpty, inside, shut } from './gate.ts';
-import { stopTiles, type TileTrap, takeTiles } from './tiles.ts';
-import type { Job, TileKernel } from './types.ts';
+import { type Share, stopTiles, type TileTrap } from './tiles.ts';
+import type { Job } from './types.ts';
 import type { WorkerGroup } from './worker-group.ts';
 
 /** How a job failed: in words, and what was thrown if it was thrown on this thread. */
@@ -16,15 +16,18 @@ export interface Trap {
 /** Milliseconds that the caller spins for the last workers before it sleeps. */
 const SPIN_MS = 0.03;
 
+/** Milliseconds after which a waiting caller looks around. */
+const LOOK_MS = 500;
+
 /** The error with which a call of `job` rejects. */
 export function trapError(job: Job, { why, ...detail }: Trap): RelposError {
   return new RelposError('kernel-trap', `kernel "${job.kernel}" failed: ${why}`, detail);
 }
 
-/** Takes tiles until there are none left (`true`) or `pause()` says so (`false`); a tile that fails stops the job for everybody. */
-export function takeShare(words: Int32Array, job: Job, kernel: TileKernel, pause: () => boolean): boolean | Trap {
+/** Runs the caller's tiles until there are none left (`true`) or `pause()` says so (`false`); one that traps stops the job for everybody. */
+export function runShare(words: Int32Array, share: Share, job: Job, pause: () => boolean): boolean | Trap {
   try {
-    return takeTiles(words, { kernel, job: job.job, tiles: job.tiles, scratch: job.scratch }, pause);
+    return share.run(pause);
   } catch (error) {
     const { tile, cause } = error as TileTrap;
     stopTiles(words, job.tiles);
@@ -32,23 +35,35 @@ export function takeShare(words: Int32Array, job: Job, kernel: TileKernel, pause
   }
 }
 
-/** Shuts the gate and awaits the workers inside; how one of them failed, if one did. */
+/** Shuts the gate and awaits the workers inside, or their loss; how one of them failed, if one did. */
 export async function drain(group: WorkerGroup): Promise<Trap | undefined> {
   const { words } = group;
   shut(words);
-  if (!spinUntilEmpty(words) && askForMessage(words)) await group.untilEmpty();
+  if (!spinUntilEmpty(words) && askForMessage(words)) await group.untilEmpty(LOOK_MS, watch(group));
   return trapOf(group);
 }
 
-/** Shuts the gate and blocks until the workers inside have left; how one of them failed, if one did. */
+/** Shuts the gate and blocks until the workers inside have left or are lost; how one of them failed, if one did. */
 export function drainSync(group: WorkerGroup): Trap | undefined {
   const { words } = group;
   shut(words);
   if (!spinUntilEmpty(words)) {
-    let done = Atomics.load(words, DONE);
-    while (group.lost === undefined && !blockUntilEmpty(words, group.stallMs)) done = group.checkStall(done);
+    const look = watch(group);
+    while (group.lost === undefined && !blockUntilEmpty(words, LOOK_MS)) look();
   }
   return trapOf(group);
+}
+
+/**
+ * What a waiting caller looks for: a worker that the host says was ended; workers that do not leave a stopped job. Looks are counted, not
+ * seconds: a process that was suspended has looked no more often.
+ */
+function watch(group: WorkerGroup): () => void {
+  let stopped = 0;
+  return () => {
+    group.askHost();
+    if (Atomics.load(group.words, STOPPED) !== 0 && ++stopped === 2) group.lose('a stopped job was not left');
+  };
 }
 
 function trapOf(group: WorkerGroup): Trap | undefined {

@@ -1,7 +1,7 @@
 import type { Job } from './types.ts';
 
 /**
- * The control block: 128 words (512 bytes, 64-byte aligned) of shared memory through which the caller and its workers speak. What
+ * The control block: 384 words (1536 bytes, 64-byte aligned) of shared memory through which the caller and its workers speak. What
  * different threads write at the same time lies on lines of its own.
  *
  * ```
@@ -10,58 +10,73 @@ import type { Job } from './types.ts';
  *   64    16  NEXT        next tile to take; storing TILES here stops the job
  *          17  DONE        tiles finished
  *          18  SLOT        next free thread number, hence scratch, of this job
+ *          19  STOPPED     1: tiles are left where they are, between two steps
  *  128    32  KERNEL      index into the group's list of kernel names      ┐
  *          33  JOB         pointer of the parameter block                  │
  *          34  TILES       tiles in all                                    │ written while the gate is shut and nobody is inside
- *          35  SCRATCH     pointer of thread 0's scratch                   │
- *          36  STRIDE      bytes from one thread's scratch to the next     │
- *          37  THREADS     the most threads that may take part             ┘
+ *          35  STEPS       steps of a tile                                 │
+ *          36  SCRATCH     pointer of thread 0's scratch                   │
+ *          37  STRIDE      bytes from one thread's scratch to the next     │
+ *          38  THREADS     the most threads that may take part             ┘
  *  192    48  CALLER      the blocked caller sleeps on this word
  *          49  READY       workers that have started
  *          50  FAILED      number of the first worker whose kernel trapped, 0 for none
  *          51  TRAP_TILE   the tile it trapped in
  *          52  TRAP_LENGTH length of the trap's message
  *  256    64  TRAP_TEXT   the message, one UTF-16 unit per half word
+ *  512   128  STATES      one word for each worker: which generation it is of, and whether it may be inside (gate.ts)
  * ```
  */
 export const GATE = 0;
 export const NEXT = 16;
 export const DONE = 17;
 export const SLOT = 18;
+export const STOPPED = 19;
 export const KERNEL = 32;
 export const JOB = 33;
 export const TILES = 34;
-export const SCRATCH = 35;
-export const STRIDE = 36;
-export const THREADS = 37;
+export const STEPS = 35;
+export const SCRATCH = 36;
+export const STRIDE = 37;
+export const THREADS = 38;
 export const CALLER = 48;
 export const READY = 49;
 export const FAILED = 50;
 export const TRAP_TILE = 51;
 export const TRAP_LENGTH = 52;
 const TRAP_TEXT = 64;
+export const STATES = 128;
 
 /** Words in a control block. */
-export const CONTROL_WORDS = 128;
+export const CONTROL_WORDS = 384;
 /** Bytes that the owner of the memory reserves for a control block, 64-byte aligned. */
 export const CONTROL_BYTES: number = CONTROL_WORDS * 4;
 
-const TEXT_UNITS = (CONTROL_WORDS - TRAP_TEXT) * 2;
+const TEXT_UNITS = (STATES - TRAP_TEXT) * 2;
 
 /** The control block at byte `offset`. The view stays good when the memory grows: low addresses keep their bytes. */
 export function controlView(memory: WebAssembly.Memory, offset: number): Int32Array {
   return new Int32Array(memory.buffer, offset, CONTROL_WORDS);
 }
 
+/** What a job is given when it runs: its kernel's number, threads, and scratch for so many at `at`. */
+interface Part {
+  readonly kernel: number;
+  readonly threads: number;
+  readonly at: number;
+}
+
 /** Caller side, with the gate shut and nobody inside: sets a job down, its first tile next. */
-export function writeJob(words: Int32Array, job: Omit<Job, 'kernel'> & { readonly kernel: number }): void {
-  words[KERNEL] = job.kernel;
-  words[JOB] = job.job;
-  words[TILES] = job.tiles;
-  words[SCRATCH] = job.scratch;
-  words[STRIDE] = job.scratchStride;
-  words[THREADS] = job.threads;
+export function writeJob(words: Int32Array, { job, tiles, steps = 1, scratch }: Job, { kernel, threads, at }: Part): void {
+  words[KERNEL] = kernel;
+  words[JOB] = job;
+  words[TILES] = tiles;
+  words[STEPS] = steps;
+  words[SCRATCH] = at;
+  words[STRIDE] = scratch;
+  words[THREADS] = threads;
   words[FAILED] = 0;
+  words[STOPPED] = 0;
   words[DONE] = 0;
   words[SLOT] = 1;
   words[NEXT] = 0;

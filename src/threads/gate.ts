@@ -24,8 +24,27 @@
  *
  * *Generation.* A group that is replaced or dismissed finds a generation that is not its own, ends, and touches nothing any more, even if
  * the host lets it linger after `terminate()`.
+ *
+ * *A lost worker.* A thread that its maker ends, that ends itself, or that is not scheduled again never leaves the gate. `inside` alone does
+ * not tell who stayed there, so each worker has a word of STATES, [ generation | may be inside ]:
+ *
+ * 4. Before a worker tries to join it sets its bit by compare-exchange against its own generation; after it left, or failed to join, it
+ *    clears the bit likewise. All that it does to the memory of a job it does while its bit is set.
+ * 5. A group that loses a worker is dismissed: the gate is shut for good and the generation changes. A worker whose bit is clear by then
+ *    never gets in again: the exchange by which it would join expects the word from before.
+ * 6. A worker is *over* when its bit is clear or its host says that its thread has ended (handle.ts: which hosts do, and when). A group is
+ *    over when all its workers are; only then does another one start, so that nobody else uses the control block meanwhile.
+ * 7. From the loss until the group is over the arena is in quarantine: nothing that was allocated at the time of the loss is handed out
+ *    again, whoever frees it (arena.ts). And of what the job writes, that which outlives the failed call, an `out` or a cache, refuses its
+ *    use with the error `lost`.
+ *
+ * Why that is enough. A worker writes to the control block and to what the parameters of the job that it joined name. These name only
+ * memory that was allocated when the job was opened and is freed after its call has settled. A call settles after its worker has left, or
+ * after the loss: so all of it is allocated at the time of the loss, hence in quarantine until the worker cannot write any more; and what
+ * is allocated later lies elsewhere. Nothing here is measured in time: a tile may take hours, and a process may be stopped for days. Time
+ * enters where a loss is harmless: workers that do not leave for a while after a stop (an abort, a trap) are given up as lost.
  */
-import { CALLER, GATE } from './control.ts';
+import { CALLER, GATE, STATES } from './control.ts';
 
 const INSIDE = 0x3ff;
 const OPEN = 1 << 10;
@@ -80,23 +99,66 @@ export function blockUntilEmpty(words: Int32Array, ms: number): boolean {
   return Atomics.wait(words, CALLER, seen, ms) !== 'timed-out' || inside(words) === 0;
 }
 
+/** A worker as the gate knows it. */
+export interface Member {
+  readonly generation: number;
+  /** Its number, from 1. */
+  readonly worker: number;
+  /** Turns to spin for the next job before sleeping. */
+  readonly spins: number;
+}
+
+const outsideState = (generation: number): number => generation << 1;
+const insideState = (generation: number): number => (generation << 1) | 1;
+/** The state of a worker that may not join. */
+const BARRED = -1;
+
+/** Caller: makes the words of a group's workers theirs, before they start. */
+export function enroll(words: Int32Array, generation: number, workers: number): void {
+  for (let worker = 1; worker <= workers; worker++) Atomics.store(words, STATES + worker, outsideState(generation));
+}
+
+/** Caller, with the gate shut since it enrolled the worker: it will never join. */
+export function bar(words: Int32Array, worker: number): void {
+  Atomics.store(words, STATES + worker, BARRED);
+}
+
+/** Caller: whether a worker may be inside; once its group is dismissed, `false` is for good. */
+export function maybeInside(words: Int32Array, worker: number, generation: number): boolean {
+  return Atomics.load(words, STATES + worker) === insideState(generation);
+}
+
+/** Worker: sets or clears its own bit; `false` if the word is not its own any more. */
+function mark(words: Int32Array, { worker, generation }: Member, inside: boolean): boolean {
+  const [from, to] = inside ? [outsideState(generation), insideState(generation)] : [insideState(generation), outsideState(generation)];
+  return Atomics.compareExchange(words, STATES + worker, from, to) === from;
+}
+
 /**
- * Worker: waits for an open gate whose epoch is not `joined`, first turning `spins` times, then asleep, and goes in. Returns the epoch
- * joined, or `undefined` when this generation is dismissed.
+ * Worker: waits for an open gate whose epoch is not `joined`, first turning, then asleep, and goes in. Returns the epoch joined, or
+ * `undefined` when it is dismissed.
  */
-export function join(words: Int32Array, generation: number, joined: number, spins: number): number | undefined {
+export function join(words: Int32Array, member: Member, joined: number): number | undefined {
   for (let spun = 0; ; ) {
     const gate = Atomics.load(words, GATE);
-    if (generationOf(gate) !== generation) return undefined;
+    if (generationOf(gate) !== member.generation) return undefined;
     if ((gate & OPEN) !== 0 && epochOf(gate) !== joined) {
+      if (!mark(words, member, true)) return undefined;
       if (Atomics.compareExchange(words, GATE, gate, gate + 1) === gate) return epochOf(gate);
-    } else if (spun < spins) spun++;
+      mark(words, member, false);
+    } else if (spun < member.spins) spun++;
     else Atomics.wait(words, GATE, gate);
   }
 }
 
 /** Worker: goes out and, if it is the last and the caller sleeps, wakes it. Whether the caller awaits a message instead. */
-export function leave(words: Int32Array, generation: number): boolean {
+export function leave(words: Int32Array, member: Member): boolean {
+  const message = goOut(words, member.generation);
+  mark(words, member, false);
+  return message;
+}
+
+function goOut(words: Int32Array, generation: number): boolean {
   for (;;) {
     const gate = Atomics.load(words, GATE);
     if (generationOf(gate) !== generation) return false;

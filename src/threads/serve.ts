@@ -1,8 +1,8 @@
 import type { OwnerPort } from '../platform/inside.ts';
-import { controlView, JOB, KERNEL, noteTrap, READY, SCRATCH, SLOT, STRIDE, THREADS, TILES } from './control.ts';
+import { controlView, JOB, KERNEL, noteTrap, READY, SCRATCH, SLOT, STEPS, STRIDE, THREADS, TILES } from './control.ts';
 import { join, leave } from './gate.ts';
 import { isStart, type Report, type Start } from './messages.ts';
-import { stopTiles, type TileTrap, takeTiles } from './tiles.ts';
+import { Share, stopTiles, type TileTrap } from './tiles.ts';
 import type { TileKernel } from './types.ts';
 
 /** The life of a worker: one `start` message, then jobs until its group is dismissed. */
@@ -25,10 +25,10 @@ function work(start: Start, report: (report: Report) => void): void {
   report({ relpos: 'ready' });
   let joined: number | undefined = -1;
   for (;;) {
-    joined = join(words, start.generation, joined, start.spins);
+    joined = join(words, start, joined);
     if (joined === undefined) return;
     takePart(words, kernels, start.worker);
-    if (leave(words, start.generation)) report({ relpos: 'empty' });
+    if (leave(words, start)) report({ relpos: 'empty' });
   }
 }
 
@@ -50,7 +50,7 @@ function takePart(words: Int32Array, kernels: readonly TileKernel[], worker: num
   const tiles = word(words, TILES);
   const scratch = word(words, SCRATCH) + slot * word(words, STRIDE);
   try {
-    takeTiles(words, { kernel, job: word(words, JOB), tiles, scratch }, () => false);
+    new Share(words, { kernel, job: word(words, JOB), tiles, steps: word(words, STEPS), scratch }).run(() => false);
   } catch (trap) {
     stopTiles(words, tiles);
     noteTrap(words, worker, (trap as TileTrap).tile, (trap as TileTrap).cause);

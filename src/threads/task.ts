@@ -18,7 +18,13 @@ export class Task {
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
   readonly #options: JobOptions;
-  readonly #abort: () => void = () => this.fail(this.#options.signal?.reason);
+  readonly #abort: () => void = () => {
+    try {
+      this.fail(this.#options.signal?.reason);
+    } catch (error) {
+      this.fail(error);
+    }
+  };
 
   constructor(job: Job, options: JobOptions) {
     this.job = job;
@@ -32,6 +38,11 @@ export class Task {
 
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Whether the call has failed, though threads may still work on it. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Whether the job is under way on these words. */
@@ -75,7 +86,11 @@ export class Task {
   #settle(): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    try {
+      this.#options.signal?.removeEventListener('abort', this.#abort);
+    } catch {
+      // Whatever a signal of the user's own making does, the call settles.
+    }
     if (this.#failure) this.#reject(this.#failure.error);
     else this.#resolve();
   }

@@ -1,54 +1,83 @@
 import { RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
-import { nextTask, now } from '../platform/time.ts';
-import { drain, drainSync, type Trap, takeShare, trapError } from './caller.ts';
+import { after, nextTask, now } from '../platform/time.ts';
+import { drain, drainSync, runShare, type Trap, trapError } from './caller.ts';
 import { CONTROL_WORDS, writeJob } from './control.ts';
 import { open } from './gate.ts';
 import { Task } from './task.ts';
-import type { Job, JobOptions, Logger, Pool, TileKernel } from './types.ts';
+import { Share } from './tiles.ts';
+import type { Job, JobOptions, Logger, Pool, Reserve, TileKernel } from './types.ts';
 import { startWorkerGroup, type WorkerGroup, type WorkerGroupPlan } from './worker-group.ts';
 
-/** Milliseconds of tiles that the caller runs between two turns of the event loop. */
+/** Milliseconds of steps that the caller runs between two turns of the event loop. */
 const SLICE_MS = 8;
+/** Milliseconds that a call which lost a worker waits for the end of its thread before it rejects. */
+const SETTLE_MS = 1200;
+
+const IN_DOUBT = 'a thread of the last workers may still run';
+
+/** What a pool has beside the caller's thread. */
+interface TilePoolOptions {
+  /** How to start workers, if there are to be any. */
+  readonly plan?: WorkerGroupPlan;
+  /** Why there are none. */
+  readonly reason?: string | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+/** A job under way: its threads, its control block and its scratch. */
+interface Opened {
+  readonly words: Int32Array;
+  readonly share: Share;
+  readonly group: WorkerGroup | undefined;
+  readonly scratch: number;
+}
 
 /** A queue of calls, and a group of workers that is started anew after it was lost. How threads share a job: gate.ts. */
 export class TilePool implements Pool {
-  readonly #kernels: ReadonlyMap<string, TileKernel>;
+  #kernels: ReadonlyMap<string, TileKernel>;
   readonly #names: readonly string[];
+  readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
   #plan: WorkerGroupPlan | undefined;
   #group: WorkerGroup | undefined;
-  /** Settles when the last group is gone, to whether none of its threads can still run. */
-  #dismissal: Promise<boolean> = Promise.resolve(true);
+  /** A group that was dismissed and is not over: no other one may start. */
+  #ending: WorkerGroup | undefined;
+  #reason: string | undefined;
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
   #disposed = false;
 
-  constructor(kernels: ReadonlyMap<string, TileKernel>, plan?: WorkerGroupPlan, logger?: Logger) {
+  constructor(kernels: ReadonlyMap<string, TileKernel>, reserve: Reserve, { plan, reason, logger }: TilePoolOptions) {
     this.#kernels = kernels;
     this.#names = [...kernels.keys()];
+    this.#reserve = reserve;
     this.#plan = plan;
+    this.#reason = reason;
     this.#logger = logger;
   }
 
   get threads(): number {
-    return (this.#plan?.size ?? 0) + 1;
+    if (!this.#plan || this.#ending) return 1;
+    return (this.#group?.size ?? this.#plan.size) + 1;
   }
 
-  /** Starts the workers. If that fails the pool is the caller's thread alone from here on; resolves to the reason in words. */
-  async start(): Promise<string | undefined> {
-    if (!this.#plan) return undefined;
+  get reason(): string | undefined {
+    return this.#ending ? IN_DOUBT : (this.#group?.shortage ?? this.#reason);
+  }
+
+  /** Starts the workers. If that fails the pool is the caller's thread alone from here on, and `reason` says why. */
+  async start(): Promise<void> {
+    if (!this.#plan || this.#disposed) return;
     try {
-      if (!(await this.#dismissal)) throw new Error('a thread of the last workers may still run');
       const group = await startWorkerGroup(this.#plan);
       group.onLost((why) => this.#lose(group, why));
       this.#group = group;
-      if (this.#disposed) this.#dismiss(group);
-      return undefined;
+      if (this.#disposed) group.abandon();
     } catch (error) {
       this.#plan = undefined;
-      return (error as Error).message;
+      this.#reason = (error as Error).message;
     }
   }
 
@@ -61,56 +90,89 @@ export class TilePool implements Pool {
     return task.promise;
   }
 
-  /** Performs the waiting calls in turn. */
+  /** Performs the waiting calls in turn. Whatever goes wrong in one fails that one alone. */
   async #serve(): Promise<void> {
     this.#current = this.#waiting.shift();
     await undefined; // `run` returns before anything is called back.
-    for (; this.#current; this.#current = this.#waiting.shift()) await this.#perform(this.#current);
+    for (; this.#current; this.#current = this.#waiting.shift()) {
+      const task = this.#current;
+      try {
+        await this.#perform(task);
+      } catch (error) {
+        task.fail(error);
+      }
+      task.finish();
+    }
   }
 
   async #perform(task: Task): Promise<void> {
-    const group = task.settled ? undefined : await this.#crewFor(task.job);
+    const { job } = task;
+    const group = task.settled ? undefined : await this.#workersFor(job);
     if (task.settled) return;
-    const words = this.#open(task.job, group);
-    task.begin(words);
-    const own = await this.#slices(task, words);
-    const theirs = group && (await drain(group));
-    const trap = own ?? theirs;
-    if (trap) task.fail(trapError(task.job, trap));
-    if (trap && group) await this.#dismiss(group);
-    task.finish();
-    if (trap) for (const later of this.#waiting.splice(0)) later.fail(trapError(task.job, trap));
+    const opened = this.#open(job, group);
+    try {
+      task.begin(opened.words);
+      const own = await this.#slices(task, opened);
+      const theirs = group && (await drain(group));
+      const trap = own ?? theirs;
+      if (trap) task.fail(trapError(job, trap));
+      if (group?.lost !== undefined || group?.worn) await this.#dismiss(group);
+    } catch (error) {
+      // Nothing here throws that is known of. Whatever it is, nobody may be left at work on what is given back.
+      task.fail(error);
+      if (group) await this.#dismiss(group);
+    } finally {
+      this.#close(job, opened);
+    }
   }
 
-  /** The workers, started anew if they were lost; none for a job that one thread does. */
-  async #crewFor(job: Job): Promise<WorkerGroup | undefined> {
+  /** The workers, started anew if they were lost; none for a job that one thread does, or as long as some of the last ones may run. */
+  async #workersFor(job: Job): Promise<WorkerGroup | undefined> {
     if (this.#sharers(job) < 2) return undefined;
     if (!this.#group) {
-      const reason = await this.start();
-      if (reason !== undefined) this.#logger?.warn(`relpos: one thread from here on: ${reason}`);
+      await this.start();
+      if (!this.#group && !this.#disposed) this.#warn(`relpos: one thread from here on: ${this.#reason}`);
     }
     return this.#group;
+  }
+
+  /** A logger that throws says nothing about the call. */
+  #warn(message: string): void {
+    try {
+      this.#logger?.warn(message);
+    } catch {}
   }
 
   #sharers(job: Job): number {
     return Math.min(job.threads, job.tiles, this.threads);
   }
 
-  /** Writes the job down and lets the group in; without a group the job has words of its own. */
-  #open(job: Job, group: WorkerGroup | undefined): Int32Array {
-    const words = group?.words ?? new Int32Array(CONTROL_WORDS);
+  /**
+   * Takes scratch, writes the job down and lets the group in; without a group the job has words of its own.
+   * @throws RelposError `out-of-memory`
+   */
+  #open(job: Job, group: WorkerGroup | undefined): Opened {
+    const { steps = 1 } = job;
     const threads = group ? this.#sharers(job) : 1;
-    writeJob(words, { ...job, kernel: this.#names.indexOf(job.kernel), threads });
+    const scratch = job.scratch ? this.#reserve.scratch(job.scratch, threads) : 0;
+    const words = group?.words ?? new Int32Array(CONTROL_WORDS);
+    writeJob(words, job, { kernel: this.#names.indexOf(job.kernel), threads, at: scratch });
     if (group) open(words, threads - 1);
-    return words;
+    const kernel = this.#kernels.get(job.kernel) as TileKernel;
+    return { words, group, scratch, share: new Share(words, { kernel, job: job.job, tiles: job.tiles, steps, scratch }) };
+  }
+
+  /** Gives the scratch back. What the job wrote is said to be lost if a thread may still write to it. */
+  #close(job: Job, { group, scratch }: Opened): void {
+    if (group && group === this.#ending) for (const output of job.outputs ?? []) output.lose(group.over);
+    if (scratch) this.#reserve.free(scratch);
   }
 
   /** The caller's share, with a turn of the event loop between slices. */
-  async #slices(task: Task, words: Int32Array): Promise<Trap | undefined> {
-    const kernel = this.#kernel(task.job);
+  async #slices(task: Task, { words, share }: Opened): Promise<Trap | undefined> {
     for (;;) {
       const end = now() + SLICE_MS;
-      const done = takeShare(words, task.job, kernel, () => now() >= end);
+      const done = runShare(words, share, task.job, () => now() >= end);
       if (typeof done === 'object') return done;
       if (done) return undefined;
       await nextTask();
@@ -118,45 +180,65 @@ export class TilePool implements Pool {
     }
   }
 
-  #kernel(job: Job): TileKernel {
-    return this.#kernels.get(job.kernel) as TileKernel;
-  }
-
   runSync(job: Job): void {
     if (this.#disposed) throw disposedError();
-    const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeCrew() : undefined;
-    const words = this.#open(job, group);
-    const own = takeShare(words, job, this.#kernel(job), () => false);
-    const theirs = group && drainSync(group);
-    const trap = typeof own === 'object' ? own : theirs;
-    if (!trap) return;
-    if (group) void this.#dismiss(group);
-    throw trapError(job, trap);
+    const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeGroup() : undefined;
+    const opened = this.#open(job, group);
+    try {
+      const own = runShare(opened.words, opened.share, job, () => false);
+      const theirs = group && drainSync(group);
+      const trap = typeof own === 'object' ? own : theirs;
+      if (group?.lost !== undefined) void this.#dismiss(group);
+      if (trap) throw trapError(job, trap);
+    } finally {
+      this.#close(job, opened);
+    }
   }
 
   /** The group, unless it works on an asynchronous call. */
-  #freeCrew(): WorkerGroup | undefined {
+  #freeGroup(): WorkerGroup | undefined {
     return this.#group && !this.#current?.runsOn(this.#group.words) ? this.#group : undefined;
   }
 
-  /** The group lost a worker: the call that it works on stops, and the next one starts a new group. */
+  /** The group lost a worker: the call that it had a part in stops, and the next one starts a new group. */
   #lose(group: WorkerGroup, why: string): void {
-    const task = this.#current;
-    if (task?.runsOn(group.words)) task.fail(trapError(task.job, { why }));
-    else void this.#dismiss(group);
+    const task = this.#current?.runsOn(group.words) ? this.#current : undefined;
+    if (!task) void this.#dismiss(group);
+    else if (group.lost !== undefined) task.fail(trapError(task.job, { why }));
   }
 
-  #dismiss(group: WorkerGroup): Promise<boolean> {
+  /** Dismisses a group, its memory in quarantine until it is over; resolves when it is, or after a while. */
+  #dismiss(group: WorkerGroup): Promise<void> {
     if (this.#group === group) this.#group = undefined;
-    this.#dismissal = group.dismiss();
-    return this.#dismissal;
+    group.dismiss();
+    if (group.isOver) return Promise.resolve();
+    if (this.#ending !== group) {
+      this.#ending = group;
+      this.#reserve.quarantine(group.over);
+      void group.over.then(() => {
+        this.#ending = undefined;
+      });
+    }
+    return new Promise((resolve) => {
+      const cancel = after(SETTLE_MS, resolve);
+      void group.over.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.fail(disposedError());
-    if (this.#group) void this.#dismiss(this.#group);
+    this.#group?.abandon();
+    this.#ending?.abandon();
+    // Nothing of a pool that somebody keeps shall keep the memory.
+    this.#group = undefined;
+    this.#ending = undefined;
+    this.#plan = undefined;
+    this.#kernels = new Map();
   }
 }
 

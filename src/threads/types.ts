@@ -1,5 +1,8 @@
-/** A kernel the pool can spread over threads: `kernel(job, tile, scratch)`, pointers and a tile number in, nothing out. */
-export type TileKernel = (job: number, tile: number, scratch: number) => void;
+/**
+ * A kernel the pool can spread over threads: pointers, a tile's number and the number of one of its steps in, nothing out. Most tiles have
+ * one step; a kernel of such takes no fourth argument.
+ */
+export type TileKernel = (job: number, tile: number, scratch: number, step: number) => void;
 
 /** One job: `tiles` independent calls of one kernel. Which thread runs which tile never changes a bit of the result. */
 export interface Job {
@@ -8,11 +11,29 @@ export interface Job {
   /** Pointer of the parameter block. */
   readonly job: number;
   readonly tiles: number;
-  /** Pointer of the first thread's scratch; thread t has `scratch + t * scratchStride`. */
+  /** Steps of a tile, 1 unless given. They run in order, on one thread and one scratch, which holds the tile in between. */
+  readonly steps?: number;
+  /** Bytes of scratch that each thread needs. They are taken when the job runs, not while it waits. */
   readonly scratch: number;
-  readonly scratchStride: number;
-  /** The most threads that may take part (scratch exists for that many); 1 keeps the job on the caller. */
+  /** The most threads that may take part; 1 keeps the job on the caller. */
   readonly threads: number;
+  /** What the job writes, besides memory of its call alone. */
+  readonly outputs?: readonly Output[];
+}
+
+/** The memory that jobs run on, as its pool uses it. */
+export interface Reserve {
+  /** Takes `bytes` for each of so many threads, one after another. @throws RelposError `out-of-memory`, having changed nothing */
+  scratch(bytes: number, threads: number): number;
+  free(at: number): void;
+  /** Hands out nothing again that is allocated now, until `over` settles. */
+  quarantine(over: Promise<void>): void;
+}
+
+/** What a job writes that may be used after its call has failed: an `out`, a cache. */
+export interface Output {
+  /** A thread may go on writing to it until `over` settles. */
+  lose(over: Promise<void>): void;
 }
 
 /** How an asynchronous job is watched and stopped. */
@@ -24,11 +45,17 @@ export interface JobOptions {
 
 /** Runs jobs on the caller's thread and, where there are any, on workers. */
 export interface Pool {
-  /** Threads that take tiles, the caller included. */
+  /** Threads that take tiles, the caller included: fewer once workers were lost and could not be replaced. */
   readonly threads: number;
+  /** Why there are fewer threads than were asked for, in words. */
+  readonly reason: string | undefined;
   /** Runs a job without blocking the event loop for longer than a slice; jobs run one after another in call order. */
   run(job: Job, options?: JobOptions): Promise<void>;
-  /** Runs a job before returning. Uses the workers only where the calling thread may block and no asynchronous job is running. */
+  /**
+   * Runs a job before returning. Uses the workers only where the calling thread may block and no asynchronous job is running. A blocked
+   * thread hears no event: that a worker ended meanwhile shows on Node alone. Elsewhere the call waits for it for ever, which takes a worker
+   * of the user's own making that was ended in the moment before.
+   */
   runSync(job: Job): void;
   /** Ends the workers; a pending job rejects with a `disposed` RelposError. */
   dispose(): void;

@@ -2,8 +2,8 @@ import type { WorkerFactory, WorkerHandle } from '../platform/handle.ts';
 import { after, nextTask, now } from '../platform/time.ts';
 import { type WorkerStarter, workerStarters } from '../platform/workers.ts';
 import { workerSource } from '../wasm/generated/worker-source.ts';
-import { controlView, DONE, READY } from './control.ts';
-import { inside, nextGeneration, shut } from './gate.ts';
+import { controlView, READY } from './control.ts';
+import { bar, enroll, maybeInside, nextGeneration, shut } from './gate.ts';
 import { isReport, type Start } from './messages.ts';
 
 /** What a group is made from. */
@@ -13,14 +13,15 @@ export interface WorkerGroupPlan {
   /** What each worker is told, besides its number and generation. */
   readonly start: Omit<Start, 'relpos' | 'generation' | 'worker'>;
   readonly factory: WorkerFactory | undefined;
-  /** Milliseconds within which every worker must have answered. */
+  /** Milliseconds after which the group is of the workers that have answered by then. */
   readonly deadlineMs: number;
-  /** Milliseconds without a finished tile after which a worker is taken for dead. */
-  readonly stallMs: number;
 }
 
 /** Milliseconds that `dismiss` gives running tiles before it ends their threads. */
 const GRACE_MS = 200;
+/** Milliseconds between two looks whether a lost worker is over after all: twice as many each time. */
+const POLL_MS = 10;
+const MOST_POLL_MS = 2000;
 
 /** Starts a group by the first way that works on this host; rejects with an `Error` that says what was tried and how it failed. */
 export async function startWorkerGroup(plan: WorkerGroupPlan): Promise<WorkerGroup> {
@@ -32,71 +33,180 @@ export async function startWorkerGroup(plan: WorkerGroupPlan): Promise<WorkerGro
       return group;
     } catch (error) {
       failures.push(`${starter.name}: ${error instanceof Error ? error.message : String(error)}`);
-      await group.dismiss();
+      group.dismiss();
+      await group.over;
     }
   }
   throw new Error(failures.join('; ') || 'this host has no workers');
+}
+
+/** A worker of a group. */
+interface Member {
+  readonly worker: number;
+  readonly handle: WorkerHandle;
+  ready: boolean;
+  /** The host says that its thread has ended. */
+  ended: boolean;
+  /** How it failed, in words. */
+  failed?: string;
 }
 
 /** The workers of a pool: started together and, as soon as one is lost, dismissed together. */
 export class WorkerGroup {
   /** The control block. */
   readonly words: Int32Array;
-  readonly stallMs: number;
+  /** Settles when no thread of the group can write to memory any more; gate.ts says how that is known. */
+  readonly over: Promise<void>;
   readonly #plan: WorkerGroupPlan;
-  readonly #workers: WorkerHandle[] = [];
+  #generation = -1;
+  #members: Member[] = [];
   #lost: string | undefined;
-  #ready = 0;
-  /** Called at each event that somebody may be waiting for: a worker ready, the gate empty, the group lost. */
+  #worn = false;
+  #started = false;
+  #shortage: string | undefined;
+  #dismissed = false;
+  #abandoned = false;
+  #isOver = false;
+  #settleOver!: () => void;
+  /** Called at each event that somebody may be waiting for: a worker ready, ended or lost, the gate empty, the group lost. */
   #event: () => void = () => {};
   #onLost: (why: string) => void = () => {};
-  #dismissal: Promise<boolean> | undefined;
 
   constructor(plan: WorkerGroupPlan) {
     this.words = controlView(plan.start.memory, plan.start.control);
-    this.stallMs = plan.stallMs;
     this.#plan = plan;
+    this.over = new Promise((resolve) => {
+      this.#settleOver = resolve;
+    });
   }
 
-  /** Why the group can take no more jobs, in words. */
+  /** Workers that answered. */
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** Why the job that the group works on cannot be finished, in words. */
   get lost(): string | undefined {
     return this.#lost;
   }
 
-  /** Starts all workers at once and resolves when each has answered. From then on they do not keep the process alive; waiting does. */
-  async begin(starter: WorkerStarter): Promise<void> {
-    const { size, start, deadlineMs } = this.#plan;
-    const generation = nextGeneration(this.words);
-    Atomics.store(this.words, READY, 0);
-    for (let worker = 1; worker <= size; worker++) {
-      const handle = starter.start({ message: (data) => this.#hear(data, worker), lost: (why) => this.lose(`worker ${worker}: ${why}`) });
-      this.#workers.push(handle);
-      handle.post({ ...start, relpos: 'start', generation, worker } satisfies Start);
-    }
-    await this.#allReady(size, deadlineMs);
-    if (Atomics.load(this.words, READY) !== size) throw new Error('the host gave the workers a copy of the memory');
-    for (const worker of this.#workers) worker.release();
+  /** A worker ended that had no part in a job: the group can finish the one it works on, but should be replaced. */
+  get worn(): boolean {
+    return this.#worn;
   }
 
-  #allReady(size: number, deadlineMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = (): void => this.lose(`${size - this.#ready} of ${size} workers were not ready within ${deadlineMs} ms`);
-      const cancel = after(deadlineMs, late);
-      this.#event = () => {
-        if (this.#lost === undefined && this.#ready < size) return;
+  /** Why there are fewer workers than planned, in words. */
+  get shortage(): string | undefined {
+    return this.#shortage;
+  }
+
+  /** Whether `over` has settled. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /**
+   * Starts all workers at once and resolves when each has answered or failed, or at the deadline if some have answered. From then on they
+   * do not keep the process alive; waiting does. Rejects if none can be had.
+   */
+  async begin(starter: WorkerStarter): Promise<void> {
+    const { size, deadlineMs } = this.#plan;
+    this.#generation = nextGeneration(this.words);
+    Atomics.store(this.words, READY, 0);
+    enroll(this.words, this.#generation, size);
+    for (let worker = 1; worker <= size && this.#start(starter, worker); worker++);
+    const failure = await this.#answers(deadlineMs);
+    const ready = this.#members.filter((member) => member.ready && member.failed === undefined);
+    this.#letGo(this.#members.filter((member) => !ready.includes(member)));
+    this.#members = ready;
+    if (this.#lost !== undefined) throw new Error(this.#lost);
+    if (!ready.length) throw new Error(failure);
+    if (Atomics.load(this.words, READY) < ready.length) throw new Error('the host gave the workers a copy of the memory');
+    if (ready.length < size) this.#shortage = failure;
+    this.#started = true;
+    for (const { handle } of ready) handle.release();
+  }
+
+  /** Starts one worker. If the host starts no more, the first one throws; a later one makes the group smaller. */
+  #start(starter: WorkerStarter, worker: number): boolean {
+    const events = {
+      message: (data: unknown) => this.#hear(data, member),
+      lost: (why: string) => this.#losing(member, why),
+      ended: (why: string) => {
+        member.ended = true;
+        this.#losing(member, why);
+      },
+    };
+    let handle: WorkerHandle;
+    try {
+      handle = starter.start(events);
+    } catch (error) {
+      if (worker === 1) throw error;
+      this.#shortage = `worker ${worker}: ${error instanceof Error ? error.message : String(error)}`;
+      return false;
+    }
+    const member: Member = { worker, handle, ready: false, ended: false };
+    this.#members.push(member);
+    handle.post({ ...this.#plan.start, relpos: 'start', generation: this.#generation, worker } satisfies Start);
+    return true;
+  }
+
+  /** Waits for the workers' answers; resolves to why some are missing, if they are. */
+  #answers(deadlineMs: number): Promise<string> {
+    const { size } = this.#plan;
+    const missing = (): string => {
+      const failed = this.#members.find((member) => member.failed !== undefined);
+      if (failed) return `worker ${failed.worker}: ${failed.failed}`;
+      const ready = this.#members.filter((member) => member.ready).length;
+      return this.#shortage ?? `${size - ready} of ${size} workers were not ready within ${deadlineMs} ms`;
+    };
+    return new Promise((resolve) => {
+      const settle = (): void => {
         cancel();
-        if (this.#lost === undefined) resolve();
-        else reject(new Error(this.#lost));
+        this.#event = () => {};
+        resolve(missing());
+      };
+      const cancel = after(deadlineMs, settle);
+      this.#event = () => {
+        if (this.#lost !== undefined || this.#members.every((member) => member.ready || member.failed !== undefined)) settle();
       };
       this.#event();
     });
   }
 
-  #hear(data: unknown, worker: number): void {
+  /** Workers that answered too late or not at all: barred from joining, and ended. */
+  #letGo(members: readonly Member[]): void {
+    for (const { worker, handle } of members) {
+      bar(this.words, worker);
+      handle.end();
+    }
+  }
+
+  #hear(data: unknown, member: Member): void {
     if (!isReport(data)) return;
-    if (data.relpos === 'ready') this.#ready++;
-    if (data.relpos === 'failed') this.lose(`worker ${worker}: ${data.why}`);
-    else this.#event();
+    if (data.relpos === 'ready') member.ready = true;
+    if (data.relpos === 'failed') member.failed ??= data.why;
+    this.#event();
+  }
+
+  /** A worker failed or ended. While the group starts, the others go on without it; later it is missed. */
+  #losing(member: Member, why: string): void {
+    member.failed ??= why;
+    if (this.#dismissed) this.#settle();
+    else if (!this.#started) this.#event();
+    else if (!this.#members.includes(member)) return;
+    else if (member.ended && !this.#inside(member)) this.#wear(why, member);
+    else this.lose(`worker ${member.worker}: ${why}`);
+  }
+
+  #wear(why: string, { worker }: Member): void {
+    if (this.#worn) return;
+    this.#worn = true;
+    if (this.#lost === undefined) this.#onLost(`worker ${worker}: ${why}`);
+  }
+
+  #inside({ worker }: Member): boolean {
+    return maybeInside(this.words, worker, this.#generation);
   }
 
   /** Declares the group lost; whoever waits for it goes on. The first reason stands. */
@@ -107,57 +217,93 @@ export class WorkerGroup {
     this.#onLost(why);
   }
 
-  /** Calls `listener` when the group is lost, unless it was dismissed before. */
+  /** Calls `listener` when the group is lost or worn, unless it was dismissed before. */
   onLost(listener: (why: string) => void): void {
     this.#onLost = listener;
   }
 
+  /** Asks the host, where it can be asked, whether a worker that may be inside was ended; the group is lost then. */
+  askHost(): void {
+    const ended = this.#members.find((member) => this.#inside(member) && member.handle.stopped());
+    if (ended) this.lose(`worker ${ended.worker}: it was ended`);
+  }
+
   /**
-   * Resolves when the gate's message comes or the group is lost, which it is when it finishes no tile for too long. The timer that sees to
-   * that is also what keeps the process alive: on all runtimes alike, and for exactly as long as somebody waits.
+   * Resolves when the gate's message comes or the group is lost; calls `look` every `ms` milliseconds meanwhile. That timer is also what
+   * keeps the process alive: on all runtimes alike, and for exactly as long as somebody waits.
    */
-  untilEmpty(): Promise<void> {
+  untilEmpty(ms: number, look: () => void): Promise<void> {
     if (this.#lost !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
       let cancel = (): void => {};
-      const watch = (done: number): void => {
-        cancel = after(this.stallMs, () => {
-          const now = this.checkStall(done);
-          if (this.#lost === undefined) watch(now);
+      const rearm = (): void => {
+        cancel = after(ms, () => {
+          rearm();
+          look();
         });
       };
-      watch(Atomics.load(this.words, DONE));
+      rearm();
       this.#event = () => {
         cancel();
+        this.#event = () => {};
         resolve();
       };
     });
   }
 
-  /** After `stallMs`: the group is lost if the number of finished tiles is `done` still. Returns the number. */
-  checkStall(done: number): number {
-    const now = Atomics.load(this.words, DONE);
-    if (now === done) this.lose(`no tile was finished in ${this.stallMs} ms`);
-    return now;
+  /** Dismisses the workers; `over` settles when they are over. Those that have ended count as such at once. */
+  dismiss(): void {
+    if (!this.#shutDown()) return;
+    if (this.#settle()) this.#endAll(this.#members);
+    else void this.#end();
   }
 
-  /**
-   * Ends the workers, after a grace for tiles that still run. Resolves, always to the same, to whether none can write to memory any
-   * more: all were outside the gate, or the host confirms that their threads are over.
-   */
-  dismiss(): Promise<boolean> {
-    this.#dismissal ??= this.#end();
-    return this.#dismissal;
+  /** Dismisses the workers without another thought, since nobody uses the memory any more. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#shutDown();
+    this.#endAll(this.#members);
+    this.#members = [];
+    this.#settle();
   }
 
-  async #end(): Promise<boolean> {
+  #shutDown(): boolean {
+    if (this.#dismissed) return false;
+    this.#dismissed = true;
     this.#onLost = () => {};
     this.lose('dismissed');
     shut(this.words);
-    for (const end = now() + GRACE_MS; inside(this.words) > 0 && now() < end; ) await nextTask();
-    const empty = inside(this.words) === 0;
+    return true;
+  }
+
+  /** Settles `over` if no worker can write any more. With the gate shut for good, a bit that is clear stays clear. */
+  #settle(): boolean {
+    if (!this.#isOver && this.#members.every((member) => member.ended || !this.#inside(member))) {
+      this.#isOver = true;
+      this.#settleOver();
+    }
+    return this.#isOver;
+  }
+
+  #endAll(members: readonly Member[]): void {
     nextGeneration(this.words);
-    const confirmed = await Promise.all(this.#workers.map((worker) => worker.end()));
-    return empty || confirmed.every(Boolean);
+    for (const { handle } of members) handle.end();
+  }
+
+  /**
+   * Ends workers that may be inside: after a grace where the host says when a thread has ended; elsewhere each when it has come out, since
+   * a thread that was ended in the middle of a tile would be in doubt for ever.
+   */
+  async #end(): Promise<void> {
+    for (const end = now() + GRACE_MS; !this.#settle() && now() < end; ) await nextTask();
+    let left = this.#members.filter((member) => this.#inside(member) && !member.handle.confirms);
+    this.#endAll(this.#members.filter((member) => !left.includes(member)));
+    for (let wait = POLL_MS; !this.#abandoned && (!this.#settle() || left.length); wait = Math.min(2 * wait, MOST_POLL_MS)) {
+      await new Promise<void>((resolve) => {
+        after(wait, resolve, false);
+      });
+      for (const member of left) if (!this.#inside(member)) member.handle.end();
+      left = left.filter((member) => this.#inside(member));
+    }
   }
 }

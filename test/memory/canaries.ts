@@ -1,8 +1,6 @@
 /** Canaries in an engine's memory: what lies behind every block, and behind every part of a thread's scratch, may be read but not written. */
 import { Arena } from '../../src/memory/arena.ts';
 import type { ScratchLayout } from '../../src/memory/scratch.ts';
-import { TilePool } from '../../src/threads/tile-pool.ts';
-import type { Job } from '../../src/threads/types.ts';
 
 /** Bytes between two parts of scratch. */
 const GAP = 192;
@@ -36,8 +34,7 @@ function fill(memory: WebAssembly.Memory, from: number, to: number): void {
 
 /** Watches every arena until `end`. */
 export function watch(): Watch {
-  const { allocate, free } = Arena.prototype;
-  const { run, runSync } = TilePool.prototype;
+  const { allocate, free, scratch } = Arena.prototype;
   const blocks = new Map<number, { bytes: number; size: number }>();
   /** Bytes of each thread's scratch, by where the first one's begins. */
   const strides = new Map<number, number>();
@@ -62,13 +59,13 @@ export function watch(): Watch {
     const block = blocks.get(at);
     if (block) {
       const { bytes, size } = block;
-      const scratch = layouts.findLast(({ stride }) => stride === strides.get(at));
+      const layout = layouts.findLast(({ stride }) => stride === strides.get(at));
       strides.delete(at);
       check(this.memory, at + bytes, at + size, `a block of ${bytes} bytes`);
-      for (let thread = 0; scratch && thread < bytes / scratch.stride; thread++) {
-        scratch.gaps.forEach(([from, to], n) => {
+      for (let thread = 0; layout && thread < bytes / layout.stride; thread++) {
+        layout.gaps.forEach(([from, to], n) => {
           parts++;
-          const start = at + thread * scratch.stride;
+          const start = at + thread * layout.stride;
           check(this.memory, start + from, start + to, `part ${n} of the scratch of thread ${thread}`);
         });
       }
@@ -77,13 +74,10 @@ export function watch(): Watch {
     free.call(this, at);
   };
 
-  TilePool.prototype.run = function (this: TilePool, job: Job, ...rest: [never?]) {
-    strides.set(job.scratch, job.scratchStride);
-    return run.call(this, job, ...rest);
-  };
-  TilePool.prototype.runSync = function (this: TilePool, job: Job) {
-    strides.set(job.scratch, job.scratchStride);
-    return runSync.call(this, job);
+  Arena.prototype.scratch = function (this: Arena, bytes: number, threads: number): number {
+    const at = scratch.call(this, bytes, threads);
+    strides.set(at, bytes);
+    return at;
   };
 
   return {
@@ -103,8 +97,7 @@ export function watch(): Watch {
       return { at, bytes };
     },
     end() {
-      Object.assign(Arena.prototype, { allocate, free });
-      Object.assign(TilePool.prototype, { run, runSync });
+      Object.assign(Arena.prototype, { allocate, free, scratch });
     },
   };
 }

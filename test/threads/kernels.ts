@@ -50,8 +50,34 @@ export function hangOnWorker(job: usize, tile: u32, scratch: usize): void {
   for (;;) store<u32>(scratch, load<u32>(scratch) + 1);
 }
 
+// On a worker LOOPS steps that write to scratch; on the caller it turns until a worker has come.
+export function slowOnWorker(job: usize, tile: i32, scratch: usize): void {
+  const flag: usize = load<u32>(job, FLAG);
+  if (scratch == load<u32>(job, SCRATCH)) return untilSet(flag);
+  store<u32>(flag, 1);
+  for (let i: u32 = 0, n = load<u32>(job, LOOPS); i < n; i++) store<u32>(scratch, load<u32>(scratch) + 1);
+}
+
+// The caller's tiles wait until a worker has done one.
+export function untilWorker(job: usize, tile: i32, scratch: usize): void {
+  const flag: usize = load<u32>(job, FLAG);
+  if (scratch == load<u32>(job, SCRATCH)) return untilSet(flag);
+  store<u32>(flag, 1);
+}
+
+// A tile of many steps, which must come in order and find in scratch what the step before left; counts them.
+export function countSteps(job: usize, tile: i32, scratch: usize, step: i32): void {
+  if (step > 0 && load<i32>(scratch, 4) != tile * 65536 + step - 1) unreachable();
+  store<i32>(scratch, tile * 65536 + step, 4);
+  const at = cell(job, tile);
+  store<u32>(at, load<u32>(at) + 1);
+  let x: u32 = 1;
+  for (let i: u32 = 0, n = load<u32>(job, LOOPS); i < n; i++) x = x * 1664525 + 1013904223;
+  store<u32>(scratch, x);
+}
+
 function untilSet(flag: usize): void {
-  for (let i: u32 = 0; i < 2000000000 && load<u32>(flag) == 0; i++) {}
+  for (let i: u32 = 0; i < 2000000000 && atomic.load<u32>(flag) == 0; i++) {}
 }
 `;
 

@@ -5,9 +5,9 @@ import { compileKernels } from './kernels.ts';
 import { cases } from './suite.ts';
 
 const module = await WebAssembly.compile(await compileKernels());
-const spawn = (): Worker => new Worker(workerSource, { eval: true });
+const spawn = (prelude: string): Worker => new Worker(`${prelude}\n${workerSource}`, { eval: true });
 
 describe('pool', () => {
-  const lab = { module, jobs: 2000, blocks: true, interrupts: true, spawn };
+  const lab = { module, jobs: 2000, blocks: true, interrupts: true, confirms: true, tellsBlocked: true, spawn };
   for (const [name, run] of Object.entries(cases)) test(name, { timeout: 60_000 }, () => run(lab));
 });

@@ -1,6 +1,6 @@
 import { CONTROL_BYTES } from '../../src/threads/control.ts';
 import { createPool, type PoolOptions } from '../../src/threads/pool.ts';
-import type { Job, Pool } from '../../src/threads/types.ts';
+import type { Job, Pool, Reserve } from '../../src/threads/types.ts';
 
 /** Where a rig keeps things: the control block, then job blocks and cells of up to 8 jobs, then scratch. */
 const CONTROL = 64;
@@ -17,6 +17,7 @@ export interface Ask {
   readonly threads?: number;
   readonly loops?: number;
   readonly trapTile?: number;
+  readonly steps?: number;
   readonly slot?: number;
 }
 
@@ -24,23 +25,27 @@ export interface Ask {
 export class Rig {
   readonly memory: WebAssembly.Memory;
   readonly pool: Pool;
-  readonly reason: string | undefined;
+  readonly reserve: RigReserve;
   #nonce = 0;
 
-  constructor(memory: WebAssembly.Memory, pool: Pool, reason: string | undefined) {
+  constructor(memory: WebAssembly.Memory, pool: Pool, reserve: RigReserve) {
     this.memory = memory;
     this.pool = pool;
-    this.reason = reason;
+    this.reserve = reserve;
+  }
+
+  get reason(): string | undefined {
+    return this.pool.reason;
   }
 
   /** A job whose cells and flag are cleared. */
-  job({ kernel, tiles, threads = 64, loops = 0, trapTile = -1, slot = 0 }: Ask): Job {
+  job({ kernel, tiles, threads = 64, loops = 0, trapTile = -1, steps = 1, slot = 0 }: Ask): Job {
     const job = BLOCKS + slot * 32;
     const cells = CELLS + slot * MAX_TILES * 8;
     const words = new Int32Array(this.memory.buffer);
     words.fill(0, cells / 4, cells / 4 + tiles * 2);
     words.set([cells, ++this.#nonce, loops, trapTile, SCRATCH, job + 24, 0], job / 4);
-    return { kernel, job, tiles, scratch: SCRATCH, scratchStride: STRIDE, threads };
+    return { kernel, job, tiles, steps, scratch: STRIDE, threads };
   }
 
   /** How often each tile of the slot's job ran, and under which nonce. */
@@ -58,12 +63,37 @@ export class Rig {
   }
 }
 
+/** Scratch as a rig has it: at its own place, or where a test says; and what the pool told it. */
+export class RigReserve implements Reserve {
+  at: number = SCRATCH;
+  taken = 0;
+  readonly quarantines: Promise<void>[] = [];
+  /** What `scratch` throws, if anything. */
+  error: Error | undefined;
+
+  scratch(): number {
+    if (this.error) throw this.error;
+    this.taken++;
+    return this.at;
+  }
+
+  free(): void {
+    this.taken--;
+  }
+
+  quarantine(over: Promise<void>): void {
+    this.quarantines.push(over);
+  }
+}
+
 /** A rig with a pool of up to 64 threads. */
 export async function createRig(module: WebAssembly.Module, threads: number, options: Partial<PoolOptions> = {}): Promise<Rig> {
   const memory = new WebAssembly.Memory({ initial: 8, maximum: 1024, shared: true });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const { pool, reason } = await createPool({
+  const reserve = new RigReserve();
+  const pool = await createPool({
     memory,
+    reserve,
     module,
     control: CONTROL,
     threads,
@@ -71,5 +101,5 @@ export async function createRig(module: WebAssembly.Module, threads: number, opt
     deadlineMs: 20_000,
     ...options,
   });
-  return new Rig(memory, pool, reason);
+  return new Rig(memory, pool, reserve);
 }

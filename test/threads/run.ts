@@ -8,21 +8,27 @@ import { cases } from './suite.ts';
 
 type NodeWorker = new (source: string, options: { eval: true }) => WorkerLike;
 
-function spawn(): WorkerLike {
+function spawn(prelude: string): WorkerLike {
+  const source = `${prelude}\n${workerSource}`;
   const NodeWorker = builtinModule<{ Worker: NodeWorker }>('node:worker_threads')?.Worker;
-  return NodeWorker ? new NodeWorker(workerSource, { eval: true }) : new Worker(URL.createObjectURL(new Blob([workerSource])));
+  return NodeWorker ? new NodeWorker(source, { eval: true }) : new Worker(URL.createObjectURL(new Blob([source])));
 }
 
 const compile = (base64: string): Promise<WebAssembly.Module> =>
   WebAssembly.compile(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
 
-/** Runs all cases; the first line says where. Lines that begin with `FAILED` are failures. */
-async function run(base64: string, jobs: number): Promise<string[]> {
+/** Runs all cases, or those whose name has `only` in it; the first line says where. Lines that begin with `FAILED` are failures. */
+async function run(base64: string, jobs: number, only = ''): Promise<string[]> {
   const sharing = canShareMemory();
   const lines = [`${runtime().name} ${runtime().version}, ${sharing.ok ? 'shares memory' : sharing.reason}`];
   if (!sharing.ok) return lines;
-  const lab = { module: await compile(base64), jobs, blocks: mayBlock(), interrupts: runtime().name === 'node', spawn };
-  for (const [name, test] of Object.entries(cases)) {
+  const { name: host } = runtime();
+  const node = host === 'node';
+  const confirms = node || host === 'bun';
+  const lab = { module: await compile(base64), jobs, blocks: mayBlock(), interrupts: node, confirms, tellsBlocked: node, spawn };
+  for (const [name, test] of Object.entries(cases).filter(([name]) => name.includes(only))) {
+    // A browser does not say that a worker was ended by others.
+    if (host === 'browser' && (test === cases['a worker that is killed'] || test === cases['a worker that ends itself'])) continue;
     const began = performance.now();
     const failure = await test(lab).then(
       () => '',

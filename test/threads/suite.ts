@@ -10,10 +10,14 @@ export interface Lab {
   readonly jobs: number;
   /** Whether this thread may block, so that synchronous calls use workers. */
   readonly blocks: boolean;
-  /** Whether the host interrupts a worker in the middle of a tile, and says so; a pool that lost one there can start others. */
+  /** Whether the host interrupts a worker in the middle of a tile, and says so. */
   readonly interrupts: boolean;
-  /** Starts a worker as a user's own factory would. */
-  readonly spawn: () => WorkerLike;
+  /** Whether the host says when the thread of a worker has ended: a pool that lost one can start others. */
+  readonly confirms: boolean;
+  /** Whether a blocked thread can ask the host if a worker was ended. */
+  readonly tellsBlocked: boolean;
+  /** Starts a worker as a user's own factory would, after some code of the user's. */
+  readonly spawn: (prelude: string) => WorkerLike;
 }
 
 const LOOPS = 400_000; // A tenth of a millisecond or so.
@@ -158,12 +162,12 @@ async function traps({ module, blocks }: Lab): Promise<void> {
     const ask = { kernel: 'trap', tiles: 60, trapTile: 30, loops: 5000 };
     const call = rig.pool.run(rig.job(ask));
     const behind = rig.pool.run(rig.job({ kernel: 'count', tiles: 5, slot: 1 }));
-    const both = await Promise.all([rejection(call), rejection(behind)]);
-    for (const error of both) assertTrap(error, '"trap"', 'tile 30');
+    assertTrap(await rejection(call), '"trap"', 'tile 30');
+    await behind;
+    rig.assertOnce(5, 1);
     assertTrap(
       thrown(() => rig.pool.runSync(rig.job(ask))),
       'tile 30',
-      "caller's thread",
     );
     rig.pool.runSync(rig.job({ kernel: 'count', tiles: 20 }));
     rig.assertOnce(20);
@@ -181,41 +185,269 @@ async function traps({ module, blocks }: Lab): Promise<void> {
   }
 }
 
-/** A worker that finishes nothing is taken for dead; nobody waits for it for ever. */
-async function stall({ module, interrupts }: Lab): Promise<void> {
-  const rig = await createRig(module, 2, { stallMs: 150 });
-  assertTrap(await rejection(rig.pool.run(rig.job({ kernel: 'hangOnWorker', tiles: 2 }))), 'no tile was finished in 150 ms');
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function settled(promise: Promise<unknown>): Promise<boolean> {
+  const no = {};
+  return (
+    (await Promise.race([
+      promise.then(
+        () => 0,
+        () => 0,
+      ),
+      sleep(0).then(() => no),
+    ])) !== no
+  );
+}
+
+/** Nobody is taken for dead because a tile takes long; who has no more patience aborts, and the rest goes on. */
+async function hang({ module, interrupts }: Lab): Promise<void> {
+  const rig = await createRig(module, 2);
+  const controller = new AbortController();
+  const call = rig.pool.run(rig.job({ kernel: 'hangOnWorker', tiles: 2 }), { signal: controller.signal });
+  const behind = rig.pool.run(rig.job({ kernel: 'count', tiles: 40, slot: 1 }));
+  const failure = rejection(call);
+  await sleep(1500);
+  assert(!(await settled(failure)) && rig.reserve.quarantines.length === 0, 'a worker that works was given up');
+  controller.abort('enough');
+  assert((await failure) === 'enough', 'the reason of the abort');
+  await behind;
+  rig.assertOnce(40, 1);
+  assertNothingTaken(rig);
+  const { quarantines } = rig.reserve;
+  assert([1].includes(quarantines.length), `${quarantines.length} quarantines`);
+  assert((await settled(quarantines[0] as Promise<void>)) === interrupts, 'whether the worker is over');
   await good(rig);
   assert(rig.pool.threads === (interrupts ? 2 : 1), `${rig.pool.threads} threads`);
-  if (interrupts)
-    assertTrap(
-      thrown(() => rig.pool.runSync(rig.job({ kernel: 'hangOnWorker', tiles: 2 }))),
-      'no tile was finished',
-    );
-  await good(rig);
+  assert(interrupts || /may still run/.test(rig.reason ?? ''), `reason ${rig.reason}`);
   rig.pool.dispose();
 }
 
-/** Workers of the user's making; one ended behind the pool's back, in the middle of a job, between jobs, is missed and replaced. */
-async function killed({ module, spawn, interrupts }: Lab): Promise<void> {
+/** A user's factory whose workers the test can end behind the pool's back. */
+function factory(spawn: (prelude: string) => WorkerLike, prelude = ''): { workers: WorkerLike[]; worker: () => WorkerLike } {
   const workers: WorkerLike[] = [];
   const worker = (): WorkerLike => {
-    workers.push(spawn());
+    workers.push(spawn(prelude));
     return workers.at(-1) as WorkerLike;
   };
-  const rig = await createRig(module, 2, { stallMs: 400, worker });
+  return { workers, worker };
+}
+
+/** A worker ended in the middle of a job costs that job alone; one ended between jobs costs nothing. Both are replaced. */
+async function killed({ module, spawn, confirms }: Lab): Promise<void> {
+  const { workers, worker } = factory(spawn);
+  const rig = await createRig(module, 2, { worker });
   await good(rig);
-  const call = rejection(rig.pool.run(rig.job({ kernel: 'hangOnWorker', tiles: 2 })));
+  const call = rejection(rig.pool.run(rig.job({ kernel: 'slowOnWorker', tiles: 2, loops: LOOPS * 5000 })));
+  const behind = rig.pool.run(rig.job({ kernel: 'count', tiles: 40, slot: 1 }));
   setTimeout(() => workers[0]?.terminate(), 50);
-  assertTrap(await call);
-  await good(rig);
-  assert(workers.length === (interrupts ? 2 : 1), `${workers.length} workers were made`);
-  assert(rig.pool.threads === workers.length, `${rig.pool.threads} threads`);
+  assertTrap(await call, 'exited with code');
+  await behind;
+  rig.assertOnce(40, 1);
+  if (!confirms) {
+    assert(rig.reserve.quarantines.length === 1 && !(await settled(rig.reserve.quarantines[0] as Promise<void>)), 'memory is handed out');
+    assert(rig.pool.threads === 1, `${rig.pool.threads} threads`);
+    await good(rig);
+    rig.pool.dispose();
+    return;
+  }
+  for (const over of rig.reserve.quarantines) assert(await settled(over), 'the worker is over');
+  assertThreads(rig, 2);
+  assert(workers.length === 2, `${workers.length} workers were made`);
   workers.at(-1)?.terminate();
   await good(rig);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(100);
   await good(rig);
+  assertThreads(rig, 2);
+  assert([3].includes(workers.length), `${workers.length} workers were made`);
   rig.pool.dispose();
+}
+
+/** A worker that ends itself in the middle of a job: `process.exit` when it draws its second tile while word 60 is set. */
+async function suicide({ module, spawn, confirms, tellsBlocked }: Lab): Promise<void> {
+  const prelude = `{
+    const { add } = Atomics;
+    let draws = 0;
+    Atomics.add = (words, index, value) => {
+      if (index === 16 && words[60] && ++draws === 2) process.exit(7);
+      return add.call(Atomics, words, index, value);
+    };
+  }`;
+  const { worker } = factory(spawn, prelude);
+  const rig = await createRig(module, 2, { worker });
+  assert(rig.pool.threads === 2, `${rig.reason}`);
+  const arm = (on: number): void => {
+    new Int32Array(rig.memory.buffer)[64 / 4 + 60] = on;
+  };
+  const alone = async (): Promise<void> => {
+    await rig.pool.run(rig.job({ kernel: 'count', tiles: 20, threads: 1 }));
+    rig.assertOnce(20);
+  };
+  const ask = { kernel: 'untilWorker', tiles: 50, loops: LOOPS };
+  arm(1);
+  assertTrap(await rejection(rig.pool.run(rig.job(ask))), 'exited with code 7');
+  arm(0);
+  await alone();
+  assertNothingTaken(rig);
+  if (confirms) await Promise.all(rig.reserve.quarantines);
+  else assert([1].includes(rig.pool.threads) && rig.reserve.quarantines.length === 1, 'memory is handed out');
+  if (tellsBlocked) {
+    // Replaced, then lost while this thread is blocked.
+    await good(rig);
+    arm(1);
+    assertTrap(
+      thrown(() => rig.pool.runSync(rig.job(ask))),
+      'it was ended',
+    );
+    assert(rig.reserve.quarantines.length >= 1, 'nothing in quarantine while the thread may run');
+    arm(0);
+    await rig.reserve.quarantines.at(-1);
+    await good(rig);
+    assert(rig.pool.threads === 2, 'the worker was not replaced');
+  }
+  rig.pool.dispose();
+}
+
+function assertThreads({ pool }: Rig, threads: number): void {
+  assert(pool.threads === threads, `${pool.threads} threads for ${threads}: ${pool.reason}`);
+}
+
+function assertNothingTaken({ reserve }: Rig): void {
+  assert(reserve.taken === 0, `${reserve.taken} scratches are taken`);
+}
+
+/** Scratch is taken when a job runs; if there is none then, that call alone fails. */
+async function scratch({ module }: Lab): Promise<void> {
+  const rig = await createRig(module, 2);
+  const oops = new Error('no memory');
+  const calls = [0, 1, 2].map((slot) => rig.pool.run(rig.job({ kernel: 'count', tiles: 20, slot, loops: LOOPS })));
+  assertNothingTaken(rig);
+  await calls[0];
+  assert(rig.reserve.taken <= 1, `${rig.reserve.taken} scratches are taken`);
+  await Promise.all(calls);
+  rig.reserve.error = oops;
+  const failing = rejection(rig.pool.run(rig.job({ kernel: 'count', tiles: 20 })));
+  assert((await failing) === oops, 'no scratch');
+  assert(thrown(() => rig.pool.runSync(rig.job({ kernel: 'count', tiles: 20 }))) === oops, 'no scratch for a synchronous call');
+  assert(
+    rig.cells(20).counts.every((count) => count === 0),
+    'a tile ran without scratch',
+  );
+  rig.reserve.error = undefined;
+  await good(rig);
+  assertNothingTaken(rig);
+  rig.pool.dispose();
+}
+
+/** A tile in steps: the caller pauses and hears of an abort between two of them, in the middle of a tile. */
+async function steps({ module }: Lab): Promise<void> {
+  for (const threads of [1, 3]) {
+    const rig = await createRig(module, threads);
+    const ask = { kernel: 'countSteps', tiles: 4, steps: 12, loops: LOOPS * 4 };
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await rig.pool.run(rig.job(ask));
+    assert(
+      rig.cells(4).counts.every((count) => count === 12),
+      `steps ${rig.cells(4).counts}`,
+    );
+    assert(turns >= 2, `${turns} turns of the event loop`);
+    clearInterval(timer);
+    rig.pool.runSync(rig.job(ask));
+    assert(
+      rig.cells(4).counts.every((count) => count === 12),
+      `steps ${rig.cells(4).counts}`,
+    );
+    const controller = new AbortController();
+    const call = rejection(rig.pool.run(rig.job({ ...ask, tiles: threads, steps: 4000 }), { signal: controller.signal }));
+    setTimeout(() => controller.abort('now'), 20);
+    assert((await call) === 'now', 'aborted in the middle of a tile');
+    assert(
+      rig.cells(threads).counts.every((count) => count < 4000),
+      'an aborted tile ran to its end',
+    );
+    const before = rig.cells(threads).counts.join();
+    await sleep(20);
+    assert(rig.cells(threads).counts.join() === before, 'a step ran after the rejection');
+    await good(rig);
+    rig.pool.dispose();
+  }
+}
+
+/** Whatever a user's callbacks and the host do, every call settles. */
+async function contained({ module, spawn }: Lab): Promise<void> {
+  const rig = await createRig(module, 2);
+  const oops = new Error('oops');
+  const throwing = (name: string): AbortSignal => {
+    const signal = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() {} };
+    Object.defineProperty(signal, name, {
+      get() {
+        throw oops;
+      },
+    });
+    return signal as unknown as AbortSignal;
+  };
+  for (const name of ['aborted', 'addEventListener']) {
+    const error = await (async () => rig.pool.run(rig.job({ kernel: 'count', tiles: 5 }), { signal: throwing(name) }))().catch((e) => e);
+    assert(error === oops, `${name}: ${error}`);
+  }
+  await rig.pool.run(rig.job({ kernel: 'count', tiles: 5 }), { signal: throwing('removeEventListener') });
+  rig.assertOnce(5);
+  await good(rig);
+  const { setImmediate } = globalThis;
+  if (setImmediate) {
+    globalThis.setImmediate = (() => {
+      throw new Error('not here');
+    }) as unknown as typeof setImmediate;
+    try {
+      await rig.pool.run(rig.job({ kernel: 'count', tiles: 400, loops: LOOPS }));
+      rig.assertOnce(400);
+    } finally {
+      globalThis.setImmediate = setImmediate;
+    }
+  }
+  rig.pool.dispose();
+  // The workers cannot be replaced, and the logger that is to say so throws.
+  const { workers, worker } = factory(spawn);
+  const logger = {
+    warn() {
+      throw oops;
+    },
+  };
+  let allowed = true;
+  const once = (): WorkerLike => {
+    if (!allowed) throw new Error('no more workers');
+    allowed = false;
+    return worker();
+  };
+  const loud = await createRig(module, 2, { worker: once, logger });
+  await good(loud);
+  workers[0]?.terminate();
+  await sleep(50);
+  await good(loud);
+  loud.pool.dispose();
+}
+
+/** The pool is of as many workers as start. */
+async function fewer({ module, spawn }: Lab): Promise<void> {
+  const silent = { postMessage() {}, terminate() {}, addEventListener() {} };
+  let made = 0;
+  const worker = (): WorkerLike => (++made % 2 ? spawn('') : silent);
+  const rig = await createRig(module, 6, { worker, deadlineMs: 3000 });
+  assert(rig.pool.threads === 4, `${rig.pool.threads} threads: ${rig.reason}`);
+  assert(rig.reason === '2 of 5 workers were not ready within 3000 ms', `reason ${rig.reason}`);
+  await good(rig, 200);
+  rig.pool.dispose();
+  made = 0;
+  const limited = (): WorkerLike => {
+    if (++made > 2) throw new Error('the host starts no more');
+    return spawn('');
+  };
+  const small = await createRig(module, 9, { worker: limited });
+  assert(small.pool.threads === 3, `${small.pool.threads} threads: ${small.reason}`);
+  assert(/the host starts no more/.test(small.reason ?? ''), `reason ${small.reason}`);
+  await good(small, 200);
+  small.pool.dispose();
 }
 
 async function dispose({ module }: Lab): Promise<void> {
@@ -243,7 +475,10 @@ async function mixed({ module }: Lab): Promise<void> {
   const rig = await createRig(module, 3);
   let inner = 0;
   const onProgress = (): void => {
-    rig.pool.runSync({ ...rig.job({ kernel: 'count', tiles: 30, slot: 1 }), scratch: 400_000 });
+    const { at } = rig.reserve;
+    rig.reserve.at = 400_000;
+    rig.pool.runSync(rig.job({ kernel: 'count', tiles: 30, slot: 1 }));
+    rig.reserve.at = at;
     rig.assertOnce(30, 1);
     inner++;
   };
@@ -269,7 +504,8 @@ async function growth({ module }: Lab): Promise<void> {
   const rig = await createRig(module, 2);
   for (let i = 0; i < 60; i++) {
     const far = rig.memory.grow(1) * 65536;
-    const job = { ...rig.job({ kernel: 'count', tiles: 30, loops: 1000 }), scratch: far };
+    rig.reserve.at = far;
+    const job = rig.job({ kernel: 'count', tiles: 30, loops: 1000 });
     if (i % 2) rig.pool.runSync(job);
     else await rig.pool.run(job);
     rig.assertOnce(30);
@@ -307,9 +543,14 @@ export const cases: Readonly<Record<string, (lab: Lab) => Promise<void>>> = {
   'queued calls end in call order': order,
   'abort before, in the middle and in the queue': abort,
   'progress, and progress that throws': progress,
-  'traps reject what is pending and the next call works': traps,
-  'a worker that hangs': stall,
+  'a trap rejects its own call alone': traps,
+  'a worker that hangs': hang,
   'a worker that is killed': killed,
+  'a worker that ends itself': suicide,
+  'scratch is taken by who runs': scratch,
+  'a tile in steps': steps,
+  'callbacks that throw': contained,
+  'as many workers as start': fewer,
   'dispose with calls pending': dispose,
   'synchronous calls during an asynchronous one': mixed,
   'memory that grows between jobs': growth,
