@@ -27,7 +27,7 @@ Options:
   --record          write bench/results/<date>-<topic>.json for each topic; scripts/docs.mjs takes its numbers from there
   --help            print this
 
-All topics run if none is named. Exit code 1 if an output is wrong. Schemes without a recipe in bench/schemes.mjs are named.
+All topics run if none is named. Exit code 1 if an output is wrong. Schemes whose file has no recipe are named.
 `;
 
 const OPTIONS = Object.fromEntries(
@@ -119,7 +119,7 @@ async function encodings(relpos, registry, { budget, precision, only }) {
       const recipe = RECIPES[name];
       if (!recipe) {
         results.push({ name, missing: true });
-        console.log(`  ${name}: no recipe in bench/schemes.mjs`);
+        console.log(`  ${name}: no recipe`);
         continue;
       }
       // An engine for each, so that its memory is this scheme's alone.

@@ -78,6 +78,17 @@ async function bundlePackage() {
   });
 }
 
+/** For the benchmark and the pictures, which run without TypeScript. */
+async function bundleRecipes() {
+  await bundle({
+    entryPoints: ['src/encodings/generated/recipes.ts'],
+    outfile: 'build/recipes.mjs',
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+  });
+}
+
 mkdirSync(generated, { recursive: true });
 writeSources();
 compileKernels();
@@ -87,6 +98,7 @@ if (process.argv[2] !== 'kernels') {
   run('tsc', '-p', 'tsconfig.build.json');
   rmSync('dist/chunks', { recursive: true, force: true });
   await bundlePackage();
+  await bundleRecipes();
   mkdirSync('dist/wasm', { recursive: true });
   for (const target of ['baseline', 'relaxed']) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);
 }

@@ -324,4 +324,4 @@ if (process.argv.includes('--check')) {
   console.log(old.length + stale.length ? [...old, ...stale].join('\n') : 'nothing to do');
 }
 const undrawn = registry.filter(({ name }) => !RECIPES[name]).map(({ name }) => name);
-if (undrawn.length) console.error(`no recipe in bench/schemes.mjs: ${undrawn.join(', ')}`);
+if (undrawn.length) console.error(`no recipe: ${undrawn.join(', ')}`);

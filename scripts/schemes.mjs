@@ -11,7 +11,7 @@ function publicNames(source) {
   return [...types, ...functions].sort((a, b) => a.replace('type ', '').localeCompare(b.replace('type ', '')));
 }
 
-/** Writes src/encodings/generated: the public names of all schemes, and the registry. */
+/** Writes src/encodings/generated: the public names of all schemes, the registry, and the recipes (bench/schemes.mjs). */
 export function writeSchemes(banner) {
   const files = ['src/encodings', 'src/huggingface']
     .flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
@@ -26,4 +26,11 @@ export function writeSchemes(banner) {
   const write = (name, lines) => writeFileSync(`src/encodings/generated/${name}.ts`, `${banner}${lines.join('\n')}\n`);
   write('schemes', names);
   write('registry', ["import type { Scheme } from '../scheme.ts';", ...imports, '', list]);
+  const cooked = files.filter(({ source }) => source.includes('export const recipes:'));
+  write('recipes', [
+    "import type { Recipes } from '../recipe.ts';",
+    ...cooked.map(({ path }, n) => `import { recipes as r${n} } from ${from(path)};`),
+    "\nexport { lengthOf } from '../recipe.ts';",
+    `export const recipes: Recipes = { ${cooked.map((_, n) => `...r${n}`).join(', ')} };`,
+  ]);
 }

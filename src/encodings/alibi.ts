@@ -2,6 +2,7 @@ import { finite, integer, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { powerOfTwo } from '../plan/power-of-two.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `alibi`. */
@@ -93,3 +94,8 @@ export const schemes: readonly Scheme[] = [
     make: alibi,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  alibi: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
+};

@@ -6,6 +6,7 @@ import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
 import { plainFrequencies } from '../rope/rope-scaling.ts';
+import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `axialRotary`. n is the number of axes. */
@@ -237,3 +238,8 @@ export const schemes: readonly Scheme[] = [
     make: axialRotary,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  axialRotary: { kind: 'rotation', form: 'square', options: ({ L, D }) => ({ dim: D, theta: 100, layout: 'halves', grid: squareOf(L) }) },
+};

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyGrid, type HeadTable } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from '../plan/grid.ts';
 import type { Encoding, SumIndex } from '../plan/plan.ts';
+import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `beit`. */
@@ -87,3 +88,12 @@ export const schemes: readonly Scheme[] = [
     make: beit,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  beit: {
+    kind: 'index bias',
+    form: 'class',
+    options: ({ H, L }, { table }) => ({ windowSize: squareOf(L - 1), table: table([differencesOf(squareOf(L - 1)) + 3, H]) }),
+  },
+};

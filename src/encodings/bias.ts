@@ -1,6 +1,7 @@
 import { wrongType } from '../arguments/check.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /**
@@ -30,3 +31,8 @@ export const schemes: readonly Scheme[] = [
     make: bias,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  bias: { kind: 'dense', options: ({ H, L }, { table, engine }) => engine.tensor([1, H, L, L], table([H * L * L])), picture: false },
+};

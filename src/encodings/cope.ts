@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `cope`. */
@@ -57,3 +58,12 @@ export const schemes: readonly Scheme[] = [
     make: cope,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  cope: {
+    kind: 'gated positions',
+    options: ({ D }, { table }) => ({ maxPositions: 64, table: table([64, D]) }),
+    attention: { causal: true },
+  },
+};

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyWhole, type HeadTable, type Integers, placeOf, type Standing, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT } from '../plan/differences.ts';
 import type { Bias, Encoding, LowerContext } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { type Buckets, copyBuckets, t5Bucket } from './t5.ts';
 
@@ -112,3 +113,18 @@ export const schemes: readonly Scheme[] = [
     make: cpmAnt,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  cpmAnt: {
+    kind: 'index bias',
+    options: ({ H, L }, { table }) => ({
+      heads: H,
+      positionBiasNumBuckets: 512,
+      positionBiasMaxDistance: 2048,
+      segmentTypes: 2,
+      table: table([516, H]),
+      segments: Array.from({ length: L }, (_, j) => Number(j >= L / 4)),
+    }),
+  },
+};

@@ -4,6 +4,7 @@ import { placeOf } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, RowMap, Shape, Term } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 const TYPES = ['c2p', 'p2c'] as const;
@@ -110,3 +111,17 @@ export const schemes: readonly Scheme[] = [
     make: deberta,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  deberta: {
+    kind: 'two tables',
+    options: ({ H, D }, { table }) => ({
+      maxRelativePositions: 512,
+      positionBuckets: 256,
+      posAttType: ['c2p', 'p2c'],
+      posKey: table([512, H, D]),
+      posQuery: table([512, H, D]),
+    }),
+  },
+};

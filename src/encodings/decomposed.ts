@@ -3,6 +3,7 @@ import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts
 import { copySizes, placeOf } from '../arguments/lists.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap, SumIndex, Term } from '../plan/plan.ts';
+import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `decomposed`. */
@@ -152,3 +153,15 @@ export const schemes: readonly Scheme[] = [
     make: decomposed,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  decomposed: {
+    kind: 'two short tables',
+    form: 'square',
+    options: ({ L, D }, { table }) => {
+      const rows = 2 * Math.sqrt(L) - 1;
+      return { querySize: squareOf(L), relPosH: table([rows, D]), relPosW: table([rows, D]) };
+    },
+  },
+};

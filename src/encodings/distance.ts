@@ -2,6 +2,7 @@ import { integer, options } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap } from '../plan/plan.ts';
+import { firstColumn, type Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `distance` and `direction`. */
@@ -108,3 +109,10 @@ export const schemes: readonly Scheme[] = [
     make: direction,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  // The first column of the weights only, so that the picture shows the cosine, or the step.
+  distance: { kind: 'table', options: ({ D }) => ({ window: 16, ...firstColumn(D) }) },
+  direction: { kind: 'table', options: ({ D }) => ({ window: 16, ...firstColumn(D) }) },
+};

@@ -2,6 +2,7 @@ import { boolean, integer, options, wrongType, wrongValue } from '../arguments/c
 import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
 import { readList } from '../arguments/numbers.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** A linear layer of `dynamicPositionBias`, as PyTorch stores it. */
@@ -100,3 +101,18 @@ export const schemes: readonly Scheme[] = [
     make: dynamicPositionBias,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  dynamicPositionBias: {
+    kind: 'offset bias',
+    // −|x| through two hidden units, as far as SiLU is the positive part.
+    options: ({ H }) => ({
+      heads: H,
+      layers: [
+        { weight: [1, -1], bias: [0, 0] },
+        { weight: new Float32Array(2 * H).fill(-1), bias: new Float32Array(H) },
+      ],
+    }),
+  },
+};

@@ -2,6 +2,7 @@ import { finite, options } from '../arguments/check.ts';
 import { copyTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { copyHeads, copyNumbers, placeOf } from '../arguments/lists.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `fire`. */
@@ -126,3 +127,19 @@ export const schemes: readonly Scheme[] = [
     make: fire,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  fire: {
+    kind: 'offset bias',
+    // −|x|, x the scaled distance.
+    options: ({ H }) => ({
+      weight1: new Float32Array(32).fill(1),
+      bias1: new Float32Array(32),
+      weight2: new Float32Array(32 * H).fill(-1 / 32),
+      bias2: new Float32Array(H),
+      c: 0.1,
+      threshold: 2048,
+    }),
+  },
+};

@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers, placeOf } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `forgetting`. */
@@ -84,3 +85,13 @@ export const schemes: readonly Scheme[] = [
     make: forgetting,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  forgetting: {
+    kind: 'sum bias',
+    // A gate of 0.9 everywhere.
+    options: ({ H, L }) => ({ heads: H, logGates: new Float32Array(H * L).fill(-0.105) }),
+    attention: { causal: true },
+  },
+};

@@ -1,6 +1,7 @@
 import { integer, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers } from '../arguments/lists.ts';
 import type { Arithmetic, Encoding, OffsetFactor } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `kerple`: a bias, a weight, or both. */
@@ -95,3 +96,11 @@ export const schemes: readonly Scheme[] = [
     make: kerple,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  kerple: {
+    kind: 'offset bias',
+    options: ({ H }) => ({ heads: H, kind: 'log', biasP: Array(H).fill(1.2), biasA: Array(H).fill(0.5) }),
+  },
+};

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyIntegers, copyWhole, type HeadTable, type Integers } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import type { Bias, Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
 
@@ -128,3 +129,25 @@ export const schemes: readonly Scheme[] = [
     make: layoutLMv3,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  layoutLMv3: {
+    kind: 'three biases',
+    options: ({ H, L }, { table }) => ({
+      heads: H,
+      relPosBins: 32,
+      maxRelPos: 128,
+      rel2dPosBins: 64,
+      maxRel2dPos: 256,
+      relPosBias: table([32, H]),
+      relPosXBias: table([64, H]),
+      relPosYBias: table([64, H]),
+      // A page of lines of eight words.
+      bbox: Array.from(
+        { length: 4 * L },
+        (_, n) => (n % 2 ? 20 * Math.floor(n / 32) + 5 * (n % 4) : 120 * ((n >> 2) % 8) + 50 * (n % 4)) % 1000,
+      ),
+    }),
+  },
+};

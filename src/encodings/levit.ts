@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyGrid, copyHeads } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Encoding, SumIndex } from '../plan/plan.ts';
+import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `levit`. */
@@ -62,3 +63,12 @@ export const schemes: readonly Scheme[] = [
     make: levit,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  levit: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ resolution: squareOf(L), attentionBiases: table([H, L], 1) }),
+  },
+};

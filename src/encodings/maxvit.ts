@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyGrid, copyHeads } from '../arguments/lists.ts';
 import { differences, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `maxvit`. */
@@ -50,3 +51,12 @@ export const schemes: readonly Scheme[] = [
     make: maxvit,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  maxvit: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ windowSize: squareOf(L), table: table([H, differencesOf(squareOf(L))], 1) }),
+  },
+};

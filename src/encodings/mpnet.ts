@@ -2,6 +2,7 @@ import { integer, options } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { offsetBuckets } from './t5.ts';
 
@@ -46,3 +47,8 @@ export const schemes: readonly Scheme[] = [
     make: mpnet,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  mpnet: { kind: 'offset bias', options: ({ H }, { table }) => ({ heads: H, table: table([32, H]) }) },
+};

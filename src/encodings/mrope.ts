@@ -4,6 +4,7 @@ import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
+import { pageOfWords, type Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How the pairs are dealt out to the axes. */
@@ -137,3 +138,17 @@ export const schemes: readonly Scheme[] = [
     make: mrope,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  mrope: {
+    kind: 'rotation',
+    options: ({ L, D }) => ({
+      dim: D,
+      theta: 100,
+      layout: 'halves',
+      sections: [D / 8, (3 * D) / 16, (3 * D) / 16],
+      positions: pageOfWords(L),
+    }),
+  },
+};

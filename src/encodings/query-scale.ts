@@ -1,6 +1,7 @@
 import { finite, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers, placeOf, standing } from '../arguments/lists.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `queryScale`, with the keys of configs in brackets. */
@@ -81,3 +82,8 @@ export const schemes: readonly Scheme[] = [
     make: queryScale,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  queryScale: { kind: 'query scale', options: () => ({ kind: 'steps', interval: 16, factor: 1 }), picture: false },
+};

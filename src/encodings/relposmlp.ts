@@ -6,6 +6,7 @@ import { expectShape, readList } from '../arguments/numbers.ts';
 import { type CoordinateMlp, coordinateTable, differences, signedLog, windowIndex } from '../plan/grid.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import { manhattanMlp, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { swinIndex } from './swin.ts';
 
@@ -143,3 +144,12 @@ export const schemes: readonly Scheme[] = [
     make: relPosMlp,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  relPosMlp: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { weights }) => ({ windowSize: squareOf(L), ...manhattanMlp(H), bias2: weights([H]) }),
+  },
+};

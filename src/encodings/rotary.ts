@@ -3,6 +3,7 @@ import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `rotary`. */
@@ -88,3 +89,8 @@ export const schemes: readonly Scheme[] = [
     make: rotary,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  rotary: { kind: 'rotation', options: ({ D }) => ({ dim: D, theta: 10000, layout: 'halves' }) },
+};

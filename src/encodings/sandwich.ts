@@ -1,5 +1,6 @@
 import { finite, integer, options, wrongValue } from '../arguments/check.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `sandwich`. */
@@ -62,3 +63,8 @@ export const schemes: readonly Scheme[] = [
     make: sandwich,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  sandwich: { kind: 'offset bias', options: ({ H }) => ({ heads: H }) },
+};

@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { copyTable, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import type { Encoding, RowMap, Term } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `shaw`. Tables are shared by all heads; at least one must be given. */
@@ -107,3 +108,9 @@ export const schemes: readonly Scheme[] = [
     make: musicTransformer,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  shaw: { kind: 'table', options: ({ D }, { table }) => ({ left: 16, right: 16, keys: table([33, D]) }) },
+  musicTransformer: { kind: 'table', options: ({ L, D }, { table }) => ({ table: table([L, D]) }), attention: { causal: true } },
+};

@@ -1,6 +1,7 @@
 import { finite, integer, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** How sines and cosines share the channels: `'interleaved'` (sin, cos, sin, cos …: the paper) or `'halves'` (all sines, then all cosines). */
@@ -129,3 +130,8 @@ export const schemes: readonly Scheme[] = [
     make: sinusoidal,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  sinusoidal: { kind: 'table', options: () => ({ maxDistance: 16 }) },
+};

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyGrid, placeOf } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Bias, Encoding, LowerContext, SumIndex } from '../plan/plan.ts';
+import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** A shifted image: which windows mix regions that were apart. */
@@ -114,3 +115,12 @@ export const schemes: readonly Scheme[] = [
     make: swin,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  swin: {
+    kind: 'index bias',
+    form: 'square',
+    options: ({ H, L }, { table }) => ({ windowSize: squareOf(L), table: table([differencesOf(squareOf(L)), H]) }),
+  },
+};

@@ -4,6 +4,7 @@ import { copyGrid, copyNumbers } from '../arguments/lists.ts';
 import { coordinateTable, windowIndex } from '../plan/grid.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
+import { manhattanMlp, type Recipes, squareOf } from './recipe.ts';
 import { type CoordinateMlpOptions, copyMlp, copyTrained, swinCoordinate, swinHeight } from './relposmlp.ts';
 import type { Scheme } from './scheme.ts';
 import { copyShifted, type ShiftedWindows, shiftedBias, swinIndex } from './swin.ts';
@@ -82,3 +83,13 @@ export const schemes: readonly Scheme[] = [
     make: swinV2,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  swinV2: {
+    kind: 'cosine',
+    form: 'square',
+    options: ({ H, L }, { weights }) => ({ windowSize: squareOf(L), logitScale: weights([H]), ...manhattanMlp(H) }),
+    attention: { scale: 1 },
+  },
+};

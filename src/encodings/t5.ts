@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from '../plan/differences.ts';
 import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `t5`, with the checkpoint's keys in brackets. */
@@ -132,3 +133,11 @@ export const schemes: readonly Scheme[] = [
     make: t5,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  t5: {
+    kind: 'offset bias',
+    options: ({ H }, { table }) => ({ heads: H, buckets: 32, maxDistance: 128, bidirectional: true, table: table([32, H]) }),
+  },
+};

@@ -4,6 +4,7 @@ import { copyWhole, type Integers, standing } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, Plan, RowMap, Shape, Term } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** s = scale · [ (qᵢ + u_h)·kⱼ + (qᵢ + w_h)·r_h[ρ(j − i)] ], the form that this family shares. r is [rows, H, D]. */
@@ -234,3 +235,25 @@ export const schemes: readonly Scheme[] = [
     make: conformer,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  transformerXL: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({ u: weights([H, D]), v: weights([H, D]), r: table([L, H, D]) }),
+    attention: { causal: true },
+  },
+  xlnet: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({
+      rWBias: weights([H, D]),
+      rRBias: weights([H, D]),
+      r: table([2 * L, H, D]),
+      attnType: 'bi',
+    }),
+  },
+  conformer: {
+    kind: 'table',
+    options: ({ H, L, D }, { table, weights }) => ({ posBiasU: weights([H, D]), posBiasV: weights([H, D]), r: table([2 * L - 1, H, D]) }),
+  },
+};

@@ -4,6 +4,7 @@ import { copyByHead } from '../arguments/lists.ts';
 import { expectShape, ownArray } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan/plan.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, offsetBuckets } from './t5.ts';
 
@@ -123,3 +124,20 @@ export const schemes: readonly Scheme[] = [
     make: wavlm,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  wavlm: {
+    kind: 'gated bias',
+    options: ({ H, L }, { table, weights }) => ({
+      heads: H,
+      numBuckets: 320,
+      maxDistance: 800,
+      table: table([320, H]),
+      input: weights([L, H * 8]),
+      gateWeight: weights([8, 8]),
+      gateBias: weights([8]),
+      gateConst: weights([H]),
+    }),
+  },
+};

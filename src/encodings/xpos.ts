@@ -3,6 +3,7 @@ import { placeOf } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /** Options of `xpos`. */
@@ -81,3 +82,8 @@ export const schemes: readonly Scheme[] = [
     make: xpos,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  xpos: { kind: 'rotation', options: ({ D }) => ({ dim: D, theta: 10000, layout: 'pairs' }) },
+};

@@ -3,6 +3,7 @@ import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { axialRotary } from '../encodings/axial-rotary.ts';
 import { mropeAxes } from '../encodings/mrope.ts';
+import type { Recipes } from '../encodings/recipe.ts';
 import type { Scheme } from '../encodings/scheme.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkLayout, lowerRope, type Rope, type RotaryLayout } from '../rope/rope.ts';
@@ -217,3 +218,12 @@ export const schemes: readonly Scheme[] = [
     make: rotaryFromConfig,
   },
 ];
+
+/** For timing and pictures; no part of the package. */
+export const recipes: Recipes = {
+  rotaryFromConfig: {
+    kind: 'rotation',
+    options: ({ H, D }) => ({ model_type: 'llama', hidden_size: H * D, num_attention_heads: H, head_dim: D, rope_theta: 500000 }),
+    picture: false,
+  },
+};
