@@ -39,7 +39,8 @@ export type Recipes = Readonly<Record<string, Recipe>>;
 /** The length nearest below `L` that the form of a recipe allows. */
 export function lengthOf({ form }: Recipe, L: number): number {
   if (form === undefined) return L;
-  const cells = Math.floor(Math.sqrt(L)) ** 2;
+  const side = Math.floor(Math.sqrt(L));
+  const cells = side * side;
   return form === 'class' ? cells + 1 : cells;
 }
 
