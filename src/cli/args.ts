@@ -131,6 +131,11 @@ function editDistance(a: string, b: string): number {
   return row[b.length] as number;
 }
 
+/** Whole numbers from 0, such as lengths. */
+export function parseNaturals(rawName: string, items: readonly string[]): number[] {
+  return items.map((item) => parseNumber(rawName, { kind: 'natural', help: '' }, item));
+}
+
 /** A number of bytes: `1048576`, `512M`, `1.5GiB`. K, M, G and T are powers of 1024. */
 export function parseBytes(rawName: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text);

@@ -1,4 +1,4 @@
-import type { ParsedArgs } from './args.ts';
+import { type ParsedArgs, parseNaturals } from './args.ts';
 import { InputError } from './io.ts';
 import { quote } from './text.ts';
 
@@ -13,7 +13,10 @@ export interface EncodingRequest {
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
-/** What to compute: the encodings and the options of `attention`, tensors still as `"@name"`. */
+/**
+ * What to compute: the encodings and the options of `attention`, tensors still as `"@name"`; and `keyPadding`, the `"@name"` of a mask
+ * [B, S] of keys, among these options.
+ */
 export interface Case {
   readonly encodings: readonly EncodingRequest[];
   readonly attention: Readonly<Record<string, unknown>>;
@@ -125,6 +128,10 @@ function applyAttentionFlags(base: Readonly<Record<string, unknown>>, args: Pars
   const attention: Record<string, unknown> = Object.fromEntries(Object.entries(base));
   if (args.flags.has('causal')) attention.causal = true;
   if (args.flags.has('no-causal')) attention.causal = false;
+  const offset = args.numbers.get('causal-offset');
+  if (offset !== undefined) attention.causal = { offset };
+  const window = args.lists.get('window');
+  if (window !== undefined) attention.window = windowOf(window);
   for (const side of ['left', 'right']) {
     const value = args.numbers.get(`window-${side}`);
     if (value !== undefined) attention.window = { ...(isObject(attention.window) ? attention.window : {}), [side]: value };
@@ -135,9 +142,28 @@ function applyAttentionFlags(base: Readonly<Record<string, unknown>>, args: Pars
   }
   const sinks = args.texts.get('sinks');
   if (sinks !== undefined) attention.sinks = `@${sinks}`;
+  const lengths = args.lists.get('key-lengths');
+  if (lengths !== undefined) attention.keyLengths = lengthsOf(lengths);
+  const masks = args.lists.get('mask');
+  if (masks !== undefined) attention.mask = masks.map((name) => `@${name}`);
+  const padding = args.texts.get('key-padding');
+  if (padding !== undefined) attention.keyPadding = `@${padding}`;
   const layout = args.texts.get('tensor-layout');
   if (layout !== undefined) attention.layout = layout;
   return attention;
+}
+
+/** `--window 4095` or `--window 4095,0`. */
+function windowOf(items: readonly string[]): object {
+  if (items.length > 2) throw new InputError(`--window expected <left> or <left>,<right>, got ${quote(items.join(','))}`);
+  const [left, right] = parseNaturals('--window', items);
+  return right === undefined ? { left } : { left, right };
+}
+
+/** `--key-lengths 9,16`, or the name of a tensor. */
+function lengthsOf(items: readonly string[]): number[] | string {
+  const isName = items.length === 1 && !/^[\d.+-]/.test(items[0] as string);
+  return isName ? `@${items[0]}` : parseNaturals('--key-lengths', items);
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Command } from './command.ts';
 import { type CliIo, EXIT, InputError, progressLine, SILENT } from './io.ts';
 import { digits, median, rows, showBytes, showTime } from './report.ts';
 import { oneLine } from './text.ts';
+import { timed } from './timing.ts';
 import { version } from './version.ts';
 
 /** `relpos doctor`: what this host gives, and why not more. */
@@ -21,7 +22,7 @@ Exit code 1 if the host cannot run the kernels or the self-test fails.`,
   examples: `  relpos doctor
   relpos doctor --threads 1 --json
   npx relpos doctor            node
-  deno run -A npm:relpos doctor
+  deno run -A npm:relpos doctor         (or --allow-read --allow-sys)
   bunx --bun relpos doctor`,
   options: {
     threads: { kind: 'text', value: '<n>|auto', help: 'threads to ask for (auto)' },
@@ -130,21 +131,6 @@ function inputs(engine: Engine, query: readonly number[], key: readonly number[]
     return engine.tensor(shape, values);
   };
   return [tensor(query), tensor(key), tensor(key)];
-}
-
-/** Milliseconds of each call within a budget of milliseconds, after a warm-up of a quarter of it. */
-async function timed(budget: number, signal: AbortSignal, call: () => void | Promise<void>): Promise<number[]> {
-  const times: number[] = [];
-  const started = performance.now();
-  let now = started;
-  while (now - started < 1.25 * budget || times.length === 0) {
-    signal.throwIfAborted();
-    const before = performance.now();
-    await call();
-    now = performance.now();
-    if (before - started > 0.25 * budget) times.push(now - before);
-  }
-  return times;
 }
 
 function textReport({ relpos, host, capabilities, hostRelaxedSimd, memoryLimit, kernels, selfTest, speed }: Findings): string {

@@ -8,6 +8,7 @@ import { attend } from './attend.ts';
 import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
 import { encodings } from './encodings.ts';
+import { permissionWanted, reason } from './files.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
@@ -20,7 +21,7 @@ const HELP_OPTION = { help: { kind: 'flag', short: 'h', help: 'print this' } } a
 /**
  * Runs one command line, without the program's own name.
  *
- * @returns the exit code: 0 done, 1 something failed that the user cannot mend, 2 a wrong command line or input, 130 interrupted.
+ * @returns the exit code: 0 done, 1 something failed that the user cannot mend or a result is not as expected, 2 a wrong command line or input, 130 interrupted.
  */
 export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   try {
@@ -70,7 +71,7 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`).join(
 
   relpos <command> --help teaches a command; relpos --version prints the version.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line or input, 130 interrupted.
+Exit codes: 0 done, 1 failed or not as expected, 2 wrong command line or input, 130 interrupted.
 `;
 }
 
@@ -93,6 +94,8 @@ function explain(error: unknown): { message: string; code: number } {
   if (error instanceof RelposError) return { message: error.message, code: error.code === 'out-of-memory' ? EXIT.usage : EXIT.failure };
   const isArgument = (error instanceof TypeError || error instanceof RangeError) && /^[\w.]+: "/.test(error.message);
   if (isArgument) return { message: error.message, code: EXIT.usage };
+  const denied = permissionWanted(error);
+  if (denied !== undefined) return { message: `${(error as Error).message.split(', run again')[0]}: ${denied}`, code: EXIT.usage };
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { message: `unexpected ${text}`, code: EXIT.failure };
 }
@@ -108,19 +111,32 @@ async function main(): Promise<void> {
   const [onInterrupt, onTerminate] = [stop(130), stop(143)];
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onTerminate);
-  // A reader that closes its end early, such as head, is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  let unwritten = false;
+  const onUnwritten = (error: NodeJS.ErrnoException): void => {
+    // A reader that closes its end early, such as head, is no failure.
+    if (unwritten || error.code === 'EPIPE') return;
+    unwritten = true;
+    process.exitCode ||= EXIT.failure;
+    process.stderr.write(`relpos: cannot write the output: ${oneLine(reason(error))}\n`);
+  };
+  process.stdout.on('error', onUnwritten);
+  process.stderr.on('error', () => {}); // There is no other place to say it.
   const result = await run(process.argv.slice(2), {
-    stdout: (text) => void process.stdout.write(text),
+    stdout: (text) => {
+      try {
+        process.stdout.write(text);
+      } catch (error) {
+        onUnwritten(error as NodeJS.ErrnoException); // Deno throws at once.
+      }
+    },
     stderr: (text) => void process.stderr.write(text),
     isTTY: process.stderr.isTTY === true,
     signal: interrupt.signal,
   });
   process.off('SIGINT', onInterrupt);
   process.off('SIGTERM', onTerminate);
-  process.exitCode = result === EXIT.interrupted && code !== undefined ? code : result;
+  const ended = result === EXIT.interrupted && code !== undefined ? code : result;
+  process.exitCode = ended || (unwritten ? EXIT.failure : EXIT.ok);
 }
 
 /** Whether this file is the program, not a module of one: npm starts it through a link. */

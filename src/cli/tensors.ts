@@ -1,5 +1,5 @@
 import type { Engine } from '../engine.ts';
-import { DTYPES, type DType, dtypeOfFile, FLOAT_DTYPES, isFloat } from '../memory/dtypes.ts';
+import { DTYPES, type DType, dtypeOfFile, FLOAT_DTYPES } from '../memory/dtypes.ts';
 import type { Tensor, TensorData } from '../memory/tensor.ts';
 import type { SafeTensor, SafetensorsDtype } from '../safetensors/index.ts';
 import { InputError } from './io.ts';
@@ -15,9 +15,6 @@ interface ArrayType<T> {
 
 /** The types of q, k, v. */
 export const FLOAT_TYPES: readonly SafetensorsDtype[] = FLOAT_DTYPES.map((dtype) => DTYPES[dtype].safetensors);
-
-/** All types that the engine stores bit for bit. */
-const STORED_TYPES: readonly SafetensorsDtype[] = Object.values(DTYPES).map(({ safetensors }) => safetensors);
 
 /**
  * A tensor of the file that must be there.
@@ -43,6 +40,16 @@ export function upload(engine: Engine, { dtype, shape, data }: SafeTensor): Tens
   return engine.tensor(shape, elements(data, DTYPES[type].view as ArrayType<TensorData>), type);
 }
 
+/** Types of whole numbers that may be positions, lengths, indices or flags. */
+const INTEGER_TYPES: readonly SafetensorsDtype[] = ['I32', 'I64', 'I8', 'U8', 'BOOL'];
+
+/** The whole numbers of a tensor of one of `INTEGER_TYPES`. */
+function integers(name: string, { dtype, data }: SafeTensor): Int32Array {
+  if (dtype === 'I32') return elements(data, Int32Array).slice();
+  if (dtype === 'I64') return narrow(name, elements(data, BigInt64Array));
+  return Int32Array.from(dtype === 'I8' ? elements(data, Int8Array) : data);
+}
+
 /**
  * A tensor that an option names by `"@name"`: floats as the engine's tensor, which knows its shape; integers (positions, lengths,
  * indices) as an array.
@@ -50,11 +57,24 @@ export function upload(engine: Engine, { dtype, shape, data }: SafeTensor): Tens
  * @throws {InputError} if there is none of this name, or it holds 64-bit integers that do not fit 32 bits.
  */
 export function table(engine: Engine, tensors: FileTensors, name: string): Tensor | Int32Array {
-  const tensor = named(tensors, name, `"@${name}"`, [...STORED_TYPES, 'I64']);
-  if (tensor.dtype === 'I64') return narrow(name, elements(tensor.data, BigInt64Array));
-  const dtype = dtypeOfFile(tensor.dtype) as DType;
-  if (isFloat(dtype)) return upload(engine, tensor);
-  return Int32Array.from(elements(tensor.data, DTYPES[dtype].view as ArrayType<Int8Array | Int32Array>));
+  const tensor = named(tensors, name, `"@${name}"`, [...FLOAT_TYPES, ...INTEGER_TYPES]);
+  return INTEGER_TYPES.includes(tensor.dtype) ? integers(name, tensor) : upload(engine, tensor);
+}
+
+/**
+ * A tensor that is a mask: floats, which are added to the scores, or whole numbers and truth values, where not 0 is a visible key.
+ *
+ * @param padding the tensor is [B, S], and spreads over heads and queries.
+ * @throws {InputError} if there is none of this name or type
+ */
+export function maskTensor(engine: Engine, tensors: FileTensors, name: string, padding: boolean): Tensor {
+  const tensor = named(tensors, name, `"@${name}"`, [...INTEGER_TYPES, ...FLOAT_TYPES]);
+  const { shape } = tensor;
+  if (padding && shape.length !== 2) throw new InputError(`"@${name}": a key padding expected shape [B, S], got [${shape.join(', ')}]`);
+  const dims = padding ? [shape[0] as number, 1, 1, shape[1] as number] : shape;
+  if (!INTEGER_TYPES.includes(tensor.dtype)) return upload(engine, { ...tensor, shape: dims });
+  const visible = Int8Array.from(integers(name, tensor), (x) => (x ? 1 : 0));
+  return engine.tensor(dims, visible, 'i8');
 }
 
 /** Frameworks store indices with 64 bits; the kernels take 32. */

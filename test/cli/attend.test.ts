@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { RelposError } from '../../src/arguments/errors.ts';
 import { Engine } from '../../src/engine.ts';
@@ -192,9 +192,11 @@ describe('attend takes the case from the metadata', () => {
   const relative = async (bytes: Uint8Array, ...flags: string[]): Promise<number> => {
     const { path } = folder();
     writeFileSync(path('in'), bytes);
-    const ran = await relpos(['attend', path('in'), '--from-metadata', '--json', ...flags]);
-    expect(ran).toMatchObject({ code: 0, stderr: '' });
-    return JSON.parse(ran.stdout).difference.relative;
+    const ran = await relpos(['attend', path('in'), '--from-metadata', '--json', '--repeat', '1', ...flags]);
+    const { relative, within } = JSON.parse(ran.stdout).difference;
+    expect(within).toBe(relative <= 1e-5);
+    expect(ran.code).toBe(within ? 0 : 1);
+    return relative;
   };
 
   it('one encoding', async () => {
@@ -263,9 +265,22 @@ describe('the report', () => {
         runtime: 'node',
         version: process.versions.node,
       }),
-      milliseconds: { median: expect.any(Number), least: expect.any(Number), most: expect.any(Number), runs: 3 },
+      milliseconds: {
+        first: expect.any(Number),
+        median: expect.any(Number),
+        least: expect.any(Number),
+        most: expect.any(Number),
+        runs: 3,
+      },
       gflops: expect.any(Number),
-      difference: { from: 'expected', largest: expect.any(Number), relative: expect.any(Number), at: expect.any(Array) },
+      difference: {
+        from: 'expected',
+        largest: expect.any(Number),
+        relative: expect.any(Number),
+        at: expect.any(Array),
+        tolerance: 1e-5,
+        within: false,
+      },
       output: null,
     });
     const { least, median, most } = report.milliseconds;
@@ -275,7 +290,7 @@ describe('the report', () => {
   });
 
   it('as text', async () => {
-    const { code, stdout, stderr } = await attend('--threads', '1', '--softcap', '2');
+    const { code, stdout, stderr } = await attend('--threads', '1', '--softcap', '1e6');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n');
     expect(lines.map((line) => line.split(/\s+/)[0])).toEqual([
@@ -291,10 +306,28 @@ describe('the report', () => {
       'difference',
     ]);
     expect(lines[0]).toBe('q           [2, 4, 9, 16] f32');
-    expect(lines[5]).toBe('attention   softcap 2');
+    expect(lines[5]).toBe('attention   softcap 1000000');
     expect(lines[6]).toMatch(/^threads {5}1 \(asked: 1/);
-    expect(lines[7]).toMatch(/^time {8}[\d.]+ (us|ms|s), reproducible$/);
+    expect(lines[7]).toMatch(/^time {8}[\d.]+ (us|ms|s), median of \d+ warm runs \(the first: [\d.]+ (us|ms)\), reproducible$/);
     expect(lines[8]).toMatch(/^rate {8}[\d.e-]+ GFLOP\/s$/);
+    expect(lines[9]).toMatch(/^difference {2}.*; within 0\.00001$/);
+  });
+
+  it('calls a run of more than a tenth of a second cold, as it is the only one', async () => {
+    const { path } = folder();
+    const shape = [1, 8, 2048, 64];
+    const data = f32(shape, noise(8 * 2048 * 64, 1));
+    writeFileSync(path('in'), writeSafetensors({ q: data, k: data, v: data }));
+    const { stdout } = await relpos(['attend', path('in'), '--threads', '1']);
+    expect(stdout).toMatch(/^time +[\d.]+ (ms|s), one cold run, reproducible\nrate +[\d.]+ GFLOP\/s \(cold\)$/m);
+    const { milliseconds } = JSON.parse((await relpos(['attend', path('in'), '--threads', '1', '--json'])).stdout);
+    expect(milliseconds).toEqual({
+      first: milliseconds.first,
+      median: milliseconds.first,
+      least: milliseconds.first,
+      most: milliseconds.first,
+      runs: 0,
+    });
   });
 
   it('is nothing with --quiet', async () => {
@@ -319,6 +352,147 @@ describe('the report', () => {
     );
     const { difference } = JSON.parse((await relpos(['attend', path('in'), '--json'])).stdout);
     expect(difference).toMatchObject({ largest: 'NaN', relative: 'NaN', at: [0, 0, 0, 0] });
+  });
+});
+
+describe('what differs from "expected"', () => {
+  const off = naive(q, k, v, SIZES).out.map((x, n) => (n === 5 ? x + 0.01 : x));
+  const largest = off.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const fileWith = (expected: SafeTensor, metadata: Record<string, string> = {}): Uint8Array =>
+    writeSafetensors({ q: f32(shapes.q, q), k: f32(shapes.k, k), v: f32(shapes.v, v), expected }, metadata);
+  const attend = async (bytes: Uint8Array, ...flags: string[]): Promise<Ran & { names: string[] }> => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), bytes);
+    const ran = await relpos(['attend', path('in'), '-o', path('out'), '--quiet', ...flags]);
+    return { ...ran, names: names() };
+  };
+
+  it('beyond the tolerance gives exit code 1 and a line, and the output all the same', async () => {
+    const ran = await attend(fileWith(f64(shapes.out, off)));
+    expect(ran).toMatchObject({ code: 1, stdout: '', names: ['in', 'out'] });
+    expect(ran.stderr).toBe(
+      `relpos: out is ${(0.01 / largest).toPrecision(3)} of the largest value away from "expected", more than the tolerance of 0.00001\n`,
+    );
+    expect((await attend(fileWith(f64(shapes.out, off)), '--json')).stdout).toContain('"within":false');
+  });
+
+  it('within the tolerance given gives 0', async () => {
+    const bytes = fileWith(f64(shapes.out, off));
+    expect((await attend(bytes, '--tolerance', String((0.01 / largest) * 1.001))).code).toBe(0);
+    expect((await attend(bytes, '--tolerance', String((0.01 / largest) * 0.999))).code).toBe(1);
+    expect((await attend(fileOf({}), '--tolerance', '0')).code).toBe(1);
+  });
+
+  it('within twice the error that the file states gives 0', async () => {
+    expect((await attend(fileWith(f64(shapes.out, off), { naive_error: '0.00501' }))).code).toBe(0);
+    expect((await attend(fileWith(f64(shapes.out, off), { naive_error: '0.00499' }))).code).toBe(1);
+    expect((await attend(fileWith(f64(shapes.out, off), { naive_error: 'none' }))).code).toBe(1);
+  });
+
+  it('may be off by two units of a 16-bit type', async () => {
+    const bits = (values: Float64Array): SafeTensor => {
+      const wide = new Uint32Array(Float32Array.from(values).buffer);
+      return { dtype: 'BF16', shape: shapes.out, data: new Uint8Array(Uint16Array.from(wide, (x) => x >>> 16).buffer) };
+    };
+    expect((await attend(fileWith(bits(naive(q, k, v, SIZES).out)))).code).toBe(0);
+    expect((await attend(fileWith(bits(off.map((x) => x * 1.1))))).code).toBe(1);
+  });
+
+  it('NaN differs, whatever the tolerance', async () => {
+    const none = off.map((x, n) => (n === 5 ? Number.NaN : x));
+    const ran = await attend(fileWith(f64(shapes.out, none)), '--tolerance', '9');
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toMatch(/^relpos: out is NaN of the largest value away from "expected"/);
+  });
+
+  it('--tolerance needs something to compare with, and is not negative', async () => {
+    const bytes = writeSafetensors({ q: f32(shapes.q, q), k: f32(shapes.k, k), v: f32(shapes.v, v) });
+    expect(await attend(bytes, '--tolerance', '1')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--tolerance needs --expected'),
+    });
+    expect(await attend(fileOf({}), '--tolerance=-1')).toMatchObject({ code: 2, stderr: expect.stringContaining('--tolerance expected') });
+  });
+});
+
+describe('keys that do not count', () => {
+  const lengths = [13, 4];
+  const flags = [1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1];
+  const tree = Uint8Array.from({ length: 9 * 13 }, (_, n) => (n % 3 || n % 13 === 0 ? 1 : 0));
+  const added = noise(4 * 9 * 13, 7);
+  const extra: Record<string, SafeTensor> = {
+    lengths: { dtype: 'I64', shape: [2], data: new Uint8Array(BigInt64Array.from(lengths, BigInt).buffer) },
+    attention_mask: { dtype: 'I64', shape: [2, 13], data: new Uint8Array(BigInt64Array.from(flags, BigInt).buffer) },
+    padding: { dtype: 'BOOL', shape: [2, 13], data: Uint8Array.from(flags) },
+    tree: { dtype: 'BOOL', shape: [9, 13], data: tree },
+    added: f32([1, 4, 9, 13], added),
+  };
+  /** out of the formula, where `hidden` says what a pair has: batch row, head, query, key. */
+  function expected(bias: (b: number, h: number, i: number, j: number) => number): Float64Array {
+    const out = new Float64Array(2 * 4 * 9 * 8);
+    for (let b = 0; b < 2; b++) {
+      const of = (x: Float32Array, size: number): Float32Array => x.subarray((b * x.length) / size, ((b + 1) * x.length) / size);
+      const one = naive(of(q, 2), of(k, 2), of(v, 2), { ...SIZES, B: 1 }, { bias: (h, _, j, i) => bias(b, h, i, j) });
+      out.set(one.out, (b * out.length) / 2);
+    }
+    return out;
+  }
+  const CALLS: [string[], (b: number, h: number, i: number, j: number) => boolean | number][] = [
+    [['--key-lengths', '13,4'], (b, _, __, j) => j < (lengths[b] as number)],
+    [['--key-lengths', 'lengths'], (b, _, __, j) => j < (lengths[b] as number)],
+    [['--key-padding', 'attention_mask'], (b, _, __, j) => flags[b * 13 + j] === 1],
+    [['--key-padding', 'padding', '--mask', 'tree'], (b, _, i, j) => flags[b * 13 + j] === 1 && tree[i * 13 + j] === 1],
+    [['--mask', 'tree,added'], (_, h, i, j) => (tree[i * 13 + j] ? (added[(h * 9 + i) * 13 + j] as number) : false)],
+    [['--window', '2'], (_, __, i, j) => j >= i + 4 - 2],
+    [['--window', '2,1'], (_, __, i, j) => j >= i + 4 - 2 && j <= i + 4 + 1],
+    [['--causal-offset', '0'], (_, __, i, j) => j <= i],
+  ];
+
+  it.each(CALLS)('%j', async (argv, visible) => {
+    const { path } = folder();
+    const bias = (b: number, h: number, i: number, j: number): number => {
+      const sees = visible(b, h, i, j);
+      return typeof sees === 'number' ? sees : sees ? 0 : -Infinity;
+    };
+    const { tensors } = readSafetensors(fileOf({}));
+    const all = { ...Object.fromEntries(tensors), ...extra, expected: f64(shapes.out, expected(bias)) };
+    writeFileSync(path('in'), writeSafetensors(all));
+    const ran = await relpos(['attend', path('in'), '--json', '--repeat', '1', ...argv]);
+    expect(ran.stderr).toBe('');
+    expect(JSON.parse(ran.stdout).difference.relative).toBeLessThan(TOLERANCE);
+  });
+
+  it('and from the metadata', async () => {
+    const { path } = folder();
+    const attention = { keyLengths: '@lengths', mask: ['@tree'], keyPadding: '@padding' };
+    const sees = (b: number, i: number, j: number): boolean =>
+      j < (lengths[b] as number) && tree[i * 13 + j] === 1 && flags[b * 13 + j] === 1;
+    const wanted = f64(
+      shapes.out,
+      expected((b, _, i, j) => (sees(b, i, j) ? 0 : -Infinity)),
+    );
+    const all = { q: f32(shapes.q, q), k: f32(shapes.k, k), v: f32(shapes.v, v), ...extra, expected: wanted };
+    writeFileSync(path('in'), writeSafetensors(all, { case: JSON.stringify({ attention }) }));
+    expect(await relpos(['attend', path('in'), '--from-metadata', '--quiet'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it.each([
+    [['--key-lengths', '13'], /^attention\w*: "keyLengths" expected/],
+    [['--key-lengths', '13,x'], /^--key-lengths expected a whole number from 0, got "x"$/],
+    [['--key-lengths', 'nope'], /^"@nope": the file has no tensor "nope"/],
+    [['--key-padding', 'tree'], /^attention\w*: "mask\[0\]" expected shape/],
+    [['--key-padding', 'added'], /^"@added": a key padding expected shape \[B, S\], got \[1, 4, 9, 13\]$/],
+    [['--mask', 'lengths'], /^attention\w*: "mask\[0\]" expected shape/],
+    [['--mask', 'expected'], /^"@expected": tensor "expected" expected I32, I64, I8, U8, BOOL, F32, F16, BF16, got F64$/],
+    [['--window', '1,2,3'], /^--window expected <left> or <left>,<right>, got "1,2,3"$/],
+    [['--window=-1'], /^--window expected a whole number from 0, got "-1"$/],
+  ] as [string[], RegExp][])('%j', async (argv, message) => {
+    const { path } = folder();
+    const { tensors } = readSafetensors(fileOf({}));
+    writeFileSync(path('in'), writeSafetensors({ ...Object.fromEntries(tensors), ...extra }));
+    const ran = await relpos(['attend', path('in'), ...argv]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr.slice('relpos: '.length, -1)).toMatch(message);
   });
 });
 
@@ -358,6 +532,49 @@ describe('the output file', () => {
     expect((await relpos(['attend', path('in'), '-o', path('in'), '--quiet'])).code).toBe(0);
     expect(readFileSync(path('in'))).toEqual(readFileSync(path('link')));
     expect(names()).toEqual(['in', 'link', 'target']);
+  });
+
+  it('keeps the permissions of the file it replaces', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    for (const mode of [0o600, 0o640, 0o755]) {
+      writeFileSync(path('out'), 'old');
+      chmodSync(path('out'), mode);
+      expect((await relpos(['attend', path('in'), '-o', path('out'), '--quiet'])).code).toBe(0);
+      expect(statSync(path('out')).mode & 0o7777).toBe(mode);
+    }
+    expect(names()).toEqual(['in', 'out']);
+  });
+
+  it('may have a name as long as a name can be', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    const name = 'o'.repeat(255);
+    expect((await relpos(['attend', path('in'), '-o', path(name), '--quiet'])).code).toBe(0);
+    expect(names()).toEqual(['in', name]);
+  });
+
+  it('is refused where it may not be written, before any work', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('in'), small());
+    writeFileSync(path('closed'), 'old');
+    chmodSync(path('closed'), 0o444);
+    symlinkSync(path('gone'), path('dangling'));
+    symlinkSync(path('circle'), path('circle'));
+    const watched = vi.spyOn(Engine.prototype, 'attentionPartial');
+    const write = async (name: string): Promise<string> => {
+      const ran = await relpos(['attend', path('in'), '-o', path(name)]);
+      expect(ran).toMatchObject({ code: 2, stdout: '' });
+      return ran.stderr.replaceAll(`${path('')}/`, '$');
+    };
+    expect(await write('closed')).toBe('relpos: cannot write $closed: it is read-only\n');
+    expect(await write('dangling')).toBe('relpos: cannot write $dangling: a link to a file that is not there\n');
+    expect(await write('circle')).toBe('relpos: cannot write $circle: links that lead in a circle\n');
+    expect(await write('o'.repeat(256))).toMatch(/: the name is too long\n$/);
+    expect(watched).not.toHaveBeenCalled();
+    watched.mockRestore();
+    expect(readFileSync(path('closed'), 'utf8')).toBe('old');
+    expect(names()).toEqual(['circle', 'closed', 'dangling', 'in']);
   });
 
   it('has the same bytes on any number of threads', async () => {
@@ -508,7 +725,7 @@ describe('a wrong command line or input gives one line and exit code 2', () => {
     ],
     [
       '{"encoding":{"name":"rotary","options":{"theta":"@expected","layout":"halves"}}}',
-      '"@expected": tensor "expected" expected F32, F16, BF16, I32, I8, I64, got F64',
+      '"@expected": tensor "expected" expected F32, F16, BF16, I32, I64, I8, U8, BOOL, got F64',
     ],
   ])('metadata %s', async (text, message) => {
     expect(await line(['$in', '--from-metadata'], withCase(text))).toBe(message);

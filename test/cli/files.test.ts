@@ -1,5 +1,7 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import crypto from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, watch, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { describe, expect, it, vi } from 'vitest';
 import { outputTarget, readWhole, writeWhole } from '../../src/cli/files.ts';
 import { folder } from './process.ts';
 
@@ -30,6 +32,40 @@ describe('writeWhole', () => {
     await expect(writeWhole(path('folder'), new Uint8Array(9), never)).rejects.toThrow();
     expect(readFileSync(path('x'), 'utf8')).toBe('old');
     expect(names()).toEqual(['folder', 'x']);
+  });
+
+  it('never writes through a link that stands where the temporary file goes', async () => {
+    const { path } = folder();
+    writeFileSync(path('victim'), 'kept');
+    const opened: string[] = [];
+    // A name that can be foreseen would be the same twice; and an existing one is not opened.
+    for (const name of ['x', 'y']) {
+      const seen = new Set<string>();
+      const watcher = watch(path(''), (_, found) => void (found && seen.add(found)));
+      await writeWhole(path(name), Uint8Array.of(1), never);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      watcher.close();
+      opened.push(...[...seen].filter((found) => found.endsWith('.tmp')));
+    }
+    expect(new Set(opened).size).toBe(2);
+    for (const name of opened) expect(name).toMatch(/^\.relpos-[0-9a-f]{24}\.tmp$/);
+    expect(readFileSync(path('victim'), 'utf8')).toBe('kept');
+  });
+
+  it('opens its temporary file only if there is none of that name', async () => {
+    const { path, names } = folder();
+    writeFileSync(path('victim'), 'kept');
+    vi.spyOn(crypto, 'randomBytes').mockImplementation(() => Buffer.alloc(12));
+    syncBuiltinESMExports();
+    symlinkSync(path('victim'), path(`.relpos-${'0'.repeat(24)}.tmp`));
+    try {
+      await expect(writeWhole(path('x'), Uint8Array.of(1), never)).rejects.toThrow(`cannot write ${path('x')}: EEXIST`);
+    } finally {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    }
+    expect(readFileSync(path('victim'), 'utf8')).toBe('kept');
+    expect(names()).toEqual([`.relpos-${'0'.repeat(24)}.tmp`, 'victim']);
   });
 
   it('names the file that it cannot write', async () => {

@@ -24,7 +24,7 @@ describe('the golden files', () => {
   });
 
   it.each(files)('$name', async ({ name }) => {
-    const ran = await relpos(['attend', folder + name, '--from-metadata', '--json', '--threads', '1']);
+    const ran = await relpos(['attend', folder + name, '--from-metadata', '--json', '--threads', '1', '--repeat', '1']);
     expect(ran).toMatchObject({ code: 0, stderr: '' });
     const { difference } = JSON.parse(ran.stdout);
     expect(difference.largest).toBeLessThanOrEqual(goldenTolerance(name));

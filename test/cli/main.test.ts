@@ -84,6 +84,24 @@ it('an unexpected failure gives one line and exit code 1', async () => {
   expect(stderr).toEqual(['relpos: unexpected Error: the disk is on fire\n']);
 });
 
+it('what Deno denies is told with the flag that is wanted', async () => {
+  const denied = new Error('Requires sys access to "systemMemoryInfo", run again with the --allow-sys flag');
+  denied.name = 'NotCapable';
+  const failing = vi.spyOn(Engine.prototype, 'memoryUsage').mockImplementation(() => {
+    throw denied;
+  });
+  try {
+    expect(await relpos(['doctor', '--threads', '1'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'relpos: Requires sys access to "systemMemoryInfo": Deno wants --allow-sys for that (deno run -A gives all that relpos asks for)\n',
+    });
+  } finally {
+    failing.mockRestore();
+  }
+}, 20_000);
+
 describe('doctor', () => {
   it('as JSON', async () => {
     const { code, stdout, stderr } = await relpos(['doctor', '--json', '--threads', '1']);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,9 +37,9 @@ interface Ended {
 }
 
 /** Starts the program in the work folder; `during` may act on the process. */
-function start(argv: string[], during: (child: ChildProcess) => void = () => {}): Promise<Ended> {
+function start(argv: string[], during: (child: ChildProcess) => void = () => {}, stdout: 'pipe' | number = 'pipe'): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...argv], { cwd: join(root, 'work'), stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [program, ...argv], { cwd: join(root, 'work'), stdio: ['ignore', stdout, 'pipe'] });
     const out: string[] = [];
     const err: string[] = [];
     child.stdout?.on('data', (data) => out.push(String(data)));
@@ -78,6 +78,23 @@ describe('the program', () => {
     });
     expect(ended).toEqual({ code, signal: null, stdout: '', stderr: 'relpos: interrupted\n' });
     expect(names()).toEqual(['large', 'small']);
+  });
+
+  it.each([
+    ['--json', ['attend', 'small', '--json']],
+    ['text', ['encodings']],
+  ])('says in one line that its output does not fit: %s', async (_, argv) => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      expect(await start(argv, () => {}, full)).toEqual({
+        code: 1,
+        signal: null,
+        stdout: '',
+        stderr: 'relpos: cannot write the output: no space left\n',
+      });
+    } finally {
+      closeSync(full);
+    }
   });
 
   it('does not mind a reader that closes early', async () => {
