@@ -1,10 +1,10 @@
 // Attention of ONNX, opsets 23, 24 and 25.
 
-import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { checkEngine, flag, inNamesOf, softcapOf } from './attributes.ts';
+import { checkEngine, flag, inNamesOf, named, softcapOf } from './attributes.ts';
 import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
 import { type Bounds, boundsMask, fullMask } from './masks.ts';
 import { biasScores, rawScores } from './scores.ts';
@@ -102,8 +102,8 @@ export async function onnxAttention<T extends OnnxInput>(
   const where = 'onnxAttention';
   checkEngine(where, engine);
   integer(where, 'opset', opset, 23, 25);
-  const given = options<OnnxAttentionInputs<T>>(where, inputs, INPUTS, 'inputs');
-  const how = options<OnnxAttentionAttributes>(where, attributes, opset < 25 ? ATTRIBUTES : [...ATTRIBUTES, ...WINDOWS], 'attributes');
+  const given = named<OnnxAttentionInputs<T>>(where, 'inputs', inputs, INPUTS);
+  const how = named<OnnxAttentionAttributes>(where, 'attributes', attributes, opset < 25 ? ATTRIBUTES : [...ATTRIBUTES, ...WINDOWS]);
   const wanted = outputs ?? (isGiven(given.past_key) ? OUTPUTS.slice(0, 3) : OUTPUTS.slice(0, 1));
   if (!Array.isArray(wanted)) throw wrongType(where, 'outputs', 'an array of names', wanted);
   for (const name of wanted) if (!OUTPUTS.includes(name)) throw wrongValue(where, 'outputs', OUTPUTS.join(', '), name);

@@ -1,12 +1,21 @@
 // Checks of what an operator is given beside its tensors: the engine, the names of inputs and attributes, the attributes' values.
 
-import { describe, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 
 /** @throws TypeError unless it is an engine */
 export function checkEngine(where: string, engine: unknown): void {
   const methods = ['tensor', 'attention', 'rotate'] as const;
   const given = engine as Partial<Record<string, unknown>> | null | undefined;
   if (methods.some((name) => typeof given?.[name] !== 'function')) throw wrongType(where, 'engine', 'an engine of createEngine', engine);
+}
+
+/**
+ * An operator's `inputs` or `attributes`, read once; null is what is left out, as runtimes write it.
+ *
+ * @throws TypeError unless it is a plain object with names of `known` only
+ */
+export function named<T>(where: string, what: 'inputs' | 'attributes', given: unknown, known: readonly string[]): T {
+  return options<T>(where, given, known, what, known);
 }
 
 /** An attribute that is 0 or 1. */

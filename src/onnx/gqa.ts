@@ -1,9 +1,9 @@
 // GroupQueryAttention of com.microsoft.
 
-import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { checkEngine, flag, headCount, inNamesOf, scaleOf, softcapOf, unsupported } from './attributes.ts';
+import { checkEngine, flag, headCount, inNamesOf, named, scaleOf, softcapOf, unsupported } from './attributes.ts';
 import { byHeads, PAST, pastOf, resultByHeads } from './heads.ts';
 import { attentionBias, boundsMask } from './masks.ts';
 import { presentOf } from './present.ts';
@@ -270,8 +270,8 @@ export async function groupQueryAttention<T extends OnnxInput>(
 ): Promise<GroupQueryAttentionOutputs<T>> {
   const where = 'groupQueryAttention';
   checkEngine(where, engine);
-  const given = options<GroupQueryAttentionInputs<T>>(where, inputs, [...INPUTS, ...FOREIGN_INPUTS], 'inputs');
-  const how = options<GroupQueryAttentionAttributes>(where, attributes, [...ATTRIBUTES, ...FOREIGN_ATTRIBUTES], 'attributes');
+  const given = named<GroupQueryAttentionInputs<T>>(where, 'inputs', inputs, [...INPUTS, ...FOREIGN_INPUTS]);
+  const how = named<GroupQueryAttentionAttributes>(where, 'attributes', attributes, [...ATTRIBUTES, ...FOREIGN_ATTRIBUTES]);
   refuseForeign(where, given, how);
   const work = new Workspace(engine, where);
   try {

@@ -1,9 +1,9 @@
 // MultiHeadAttention of com.microsoft.
 
-import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { checkEngine, flag, headCount, inNamesOf, scaleOf, unsupported } from './attributes.ts';
+import { checkEngine, flag, headCount, inNamesOf, named, scaleOf, unsupported } from './attributes.ts';
 import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
 import { attentionBias, boundsMask } from './masks.ts';
 import { checkOperands, checkPair, checkShape, fits } from './shapes.ts';
@@ -134,8 +134,8 @@ export async function multiHeadAttention<T extends OnnxInput>(
 ): Promise<MultiHeadAttentionOutputs<T>> {
   const where = 'multiHeadAttention';
   checkEngine(where, engine);
-  const given = options<MultiHeadAttentionInputs<T>>(where, inputs, [...INPUTS, ...FOREIGN_INPUTS], 'inputs');
-  const how = options<MultiHeadAttentionAttributes>(where, attributes, ATTRIBUTES, 'attributes');
+  const given = named<MultiHeadAttentionInputs<T>>(where, 'inputs', inputs, [...INPUTS, ...FOREIGN_INPUTS]);
+  const how = named<MultiHeadAttentionAttributes>(where, 'attributes', attributes, ATTRIBUTES);
   for (const name of FOREIGN_INPUTS) {
     if (isGiven((given as unknown as Record<string, unknown>)[name]))
       throw unsupported(where, name, 'a tensor', 'beams and shared buffers are not');

@@ -1,10 +1,10 @@
 // RotaryEmbedding, of ONNX and of com.microsoft: rotations by tables that are given.
 
-import { finite, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { checkEngine, flag, inNamesOf, unsupported } from './attributes.ts';
+import { checkEngine, flag, inNamesOf, named, unsupported } from './attributes.ts';
 import { byHeads, resultByHeads } from './heads.ts';
 import { checkShape, fits } from './shapes.ts';
 import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
@@ -167,8 +167,8 @@ export async function onnxRotaryEmbedding<T extends OnnxInput>(
 ): Promise<OnnxOutput<T>> {
   const where = 'onnxRotaryEmbedding';
   checkEngine(where, engine);
-  const given = options<OnnxRotaryInputs<T>>(where, inputs, ['X', ...CACHES, 'position_ids'], 'inputs');
-  const how = options<OnnxRotaryAttributes>(where, attributes, ATTRIBUTES, 'attributes');
+  const given = named<OnnxRotaryInputs<T>>(where, 'inputs', inputs, ['X', ...CACHES, 'position_ids']);
+  const how = named<OnnxRotaryAttributes>(where, 'attributes', attributes, ATTRIBUTES);
   const { X, cos_cache, sin_cache, position_ids } = given;
   return rotary(new Workspace(engine, where), { name: 'X', x: X }, [cos_cache, sin_cache], how, (work, cos, B, L) => {
     const half = cos.shape.at(-1) as number;
@@ -210,15 +210,15 @@ export async function rotaryEmbedding<T extends OnnxInput>(
 ): Promise<OnnxOutput<T>> {
   const where = 'rotaryEmbedding';
   checkEngine(where, engine);
-  const named = options<MicrosoftRotaryInputs<T>>(where, inputs, ['input', 'position_ids', ...CACHES], 'inputs');
-  const stated = options<MicrosoftRotaryAttributes>(where, attributes, [...ATTRIBUTES, 'scale', 'is_packed_batching'], 'attributes');
+  const whole = named<MicrosoftRotaryInputs<T>>(where, 'inputs', inputs, ['input', 'position_ids', ...CACHES]);
+  const stated = named<MicrosoftRotaryAttributes>(where, 'attributes', attributes, [...ATTRIBUTES, 'scale', 'is_packed_batching']);
   if (flag(where, 'is_packed_batching', stated.is_packed_batching))
     throw unsupported(where, 'is_packed_batching', 1, 'use queryOffsets of attention');
   finite(where, 'scale', stated.scale ?? 1);
-  const { input, position_ids, cos_cache, sin_cache } = named;
+  const { input, position_ids, cos_cache, sin_cache } = whole;
   const { dims } = describeInput(where, 'position_ids', position_ids, ['int64', 'int32']);
   const isOffset = !dims.length || fits(dims, [1]);
-  const how = { ...stated, num_heads: headsOf(where, named, stated) };
+  const how = { ...stated, num_heads: headsOf(where, whole, stated) };
   return rotary(new Workspace(engine, where), { name: 'input', x: input }, [cos_cache, sin_cache], how, (work, cos, B, L) => {
     if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shown(cos.shape));
     if (!isOffset) checkShape(where, 'position_ids', dims, [B, L], `[1] or [B=${B}, L=${L}]`);

@@ -343,6 +343,12 @@ describe.each([
   });
 });
 
+test('null is left out, among inputs and attributes', async () => {
+  const left = { attention_bias: null, past_key: null, past_value: null, head_sink: null, position_ids: null };
+  await expect(gqa(left, { scale: null, softcap: null, local_window_size: null, causal: null })).resolves.toBeDefined();
+  await expect(attention({ attn_mask: null, nonpad_kv_seqlen: null }, { is_causal: null, scale: null })).resolves.toBeDefined();
+});
+
 test('an engine that is none is named', async () => {
   const calls = [onnxAttention, groupQueryAttention, multiHeadAttention, onnxRotaryEmbedding, rotaryEmbedding] as readonly ((
     ...args: unknown[]
