@@ -1,5 +1,5 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
-import { copyTable, expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
+import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import type { Encoding, RowMap, Term } from '../plan/plan.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
@@ -84,7 +84,7 @@ export function musicTransformer(given: MusicTransformerOptions): Encoding {
     name: where,
     lower({ shape: { D } }) {
       const height = table.length / heads / D;
-      if (!Number.isInteger(height)) copyTable(where, 'table', table, [heads, Math.floor(height), D]);
+      expectSize(where, 'table', table, [heads, Math.floor(height), D]);
       const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset, variant: String(height) };
       return { terms: [{ kind: 'query', table, heads, rows }] };
     },

@@ -1,6 +1,8 @@
 /** A storm of wrong types: every option and argument, every kind of value. A call either works or throws TypeError or RangeError. */
 import { afterAll, describe, expect, test } from 'vitest';
+import { OPTION_NAMES } from '../../src/attention/options.ts';
 import { createEngineSync, rotary } from '../../src/index.ts';
+import { optionNames, SUBJECTS, type Subject } from './calls.ts';
 
 const engine = createEngineSync();
 afterAll(() => engine.dispose());
@@ -35,20 +37,9 @@ const STORM: readonly (() => unknown)[] = [
   () => Promise.resolve(1),
 ];
 
-const OPTIONS = [
-  'encoding',
-  'causal',
-  'window',
-  'scale',
-  'softcap',
-  'sinks',
-  'keyLengths',
-  'layout',
-  'out',
-  'keyOffset',
-  'totalKeys',
-  'queryOffset',
-];
+/** All of them, whatever they are today. */
+const OPTIONS = OPTION_NAMES;
+
 const q = engine.tensor(
   [1, 2, 3, 4],
   Float32Array.from({ length: 24 }, (_, n) => n / 24),
@@ -86,7 +77,7 @@ describe('every kind of value as', () => {
     }
   });
 
-  test.each(['positions', 'offset', 'inverse', 'layout', 'out'])('option %s of rotate', (name) => {
+  test.each(optionNames(SUBJECTS.rotateSync as Subject))('option %s of rotate', (name) => {
     const outcomes = STORM.map((make) => outcome(() => engine.rotateSync(q, halves, { [name]: make() } as Any)));
     expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
     expect(outcomes.filter((each) => each !== 'works').length).toBeGreaterThan(10);
@@ -102,7 +93,7 @@ describe('every kind of value as', () => {
   });
 
   test('an option of rotary', () => {
-    const outcomes = ['dim', 'theta', 'layout', 'offset', 'positions', 'queryPositions'].flatMap((name) =>
+    const outcomes = optionNames(SUBJECTS.rotary as Subject).flatMap((name) =>
       STORM.map((make) => outcome(() => rotary({ dim: 4, theta: 10000, layout: 'halves', [name]: make() } as Any))),
     );
     expect(outcomes.filter((each) => !FINE.includes(each))).toEqual([]);
