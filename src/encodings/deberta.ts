@@ -74,7 +74,8 @@ export function deberta(given: DebertaOptions): Encoding {
     const table = readTable(where, name, given[name]);
     const turned = once(
       ({ H, D }: Shape) => byHead(table, H, D),
-      ({ H }) => H,
+      // Heads are of at most 1024 channels.
+      ({ H, D }) => 2048 * H + D,
     );
     return (context) => {
       const { H, D } = context.shape;

@@ -40,8 +40,8 @@ function linear(
       }
       return table;
     },
-    // D is at most 512; the side of the square changes with the keys.
-    (context) => context.shape.D + (where === 'direction' ? 1024 * totalOf(context) : 0),
+    // D is at most 1024; the side of the square changes with the keys.
+    (context) => context.shape.D + (where === 'direction' ? 2048 * totalOf(context) : 0),
   );
   return {
     name: where,

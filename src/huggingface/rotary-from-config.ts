@@ -155,9 +155,6 @@ function ropeOf(config: HfConfig, model: string, parameters: RopeParameters, giv
 
 /** Sections of M-RoPE, if the model has them. */
 function sectionsOf(config: HfConfig, model: string, parameters: RopeParameters): Required<MropeKind> | undefined {
-  if (model.startsWith('hunyuan_vl')) {
-    throw wrongValue(where, 'positions', 'none: the axes of hunyuan_vl cut its pairs in two, only text can be turned', 'positions');
-  }
   const older = isRecord(config.rope_scaling) ? config.rope_scaling.mrope_section : undefined;
   const said = parameters.mrope_section ?? older ?? config.mrope_section;
   const kind = Object.hasOwn(MROPE, model) ? (MROPE[model] as MropeKind) : undefined;
@@ -165,6 +162,8 @@ function sectionsOf(config: HfConfig, model: string, parameters: RopeParameters)
   if (sections === undefined || sections === null) return undefined;
   if (!Array.isArray(sections) || sections.length < 2) throw wrongType(where, 'mrope_section', 'an array of integers', sections);
   const checked = sections.map((n: unknown, i) => integer(where, `mrope_section[${i}]`, n, 0, 256));
+  // As many axes as sections, and a cut that goes through the pairs.
+  if (model.startsWith('hunyuan_vl')) return { sections: checked, arrangement: 'channels', order: checked.map((_, i) => i) };
   const arrangement = kind?.arrangement ?? (parameters.mrope_interleaved === true ? 'interleaved' : 'chunked');
   // Sections beyond the third start over with the first axis.
   return { sections: checked, arrangement, order: kind?.order.length === checked.length ? kind.order : checked.map((_, i) => i % 3) };

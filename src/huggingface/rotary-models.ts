@@ -1,5 +1,7 @@
 // What a config does not say but its model's code does: pairing, whether a plain rope may be partial, defaults. From transformers 5.18.
 
+import type { MropeArrangement } from '../encodings/mrope.ts';
+
 const list = (names: string): ReadonlySet<string> => new Set(names.split(/\s+/).filter(Boolean));
 
 /** Channels (i, i + R/2). */
@@ -146,7 +148,7 @@ export const SOME_LAYERS: ReadonlySet<string> = list('llama4 llama4_text smollm3
 
 /** How `mrope_section` is dealt out. */
 export interface MropeKind {
-  readonly arrangement: 'chunked' | 'interleaved' | 'alternating';
+  readonly arrangement: MropeArrangement;
   /** The axis each section reads. */
   readonly order: readonly number[];
   /** Sections where the config has none. */

@@ -120,6 +120,33 @@ describe('mrope', () => {
   });
 });
 
+describe('mrope by channels', () => {
+  it('deals twice the sections out to the first channels of all pairs, then to the second', () => {
+    expect(mropeAxes('', 5, [2, 1, 2], 'channels', [0, 1, 2])).toEqual([0, 0, 0, 0, 1, 1, 2, 2, 2, 2]);
+    expect(() => mropeAxes('mrope', 5, [2, 1, 1], 'channels', [0, 1, 2])).toThrow('"sections" expected 5 pairs in all');
+  });
+
+  it('is a plain rotation where all axes stand at one position, and without positions', () => {
+    const options = { dim: 12, theta: 1e4, layout: 'halves', sections: [2, 1, 3], arrangement: 'channels' } as const;
+    const x = engine.tensor([1, 1, 4, 12], noise(48, 6));
+    const text = [0, 1, 2, 3];
+    const plain = engine.rotateSync(x, rotary({ dim: 12, theta: 1e4, layout: 'halves' })).toArray();
+    expect(engine.rotateSync(x, mrope(options)).toArray()).toEqual(plain);
+    expect(engine.rotateSync(x, mrope({ ...options, positions: [...text, ...text, ...text] })).toArray()).toEqual(plain);
+    x.dispose();
+  });
+
+  it('is what a config of HunYuan-VL says', () => {
+    const positions = [0, 1, 2, 0, 0, 1, 0, 3, 5, 1, 1, 1];
+    const rope_parameters = { rope_type: 'default', rope_theta: 1e4, mrope_section: [2, 1, 2, 1] };
+    const config = { model_type: 'hunyuan_vl_text', head_dim: 12, hidden_size: 24, num_attention_heads: 2, rope_parameters };
+    const x = engine.tensor([1, 1, 3, 12], noise(36, 7));
+    const by = mrope({ dim: 12, theta: 1e4, layout: 'halves', sections: [2, 1, 2, 1], arrangement: 'channels', positions });
+    expect(engine.rotateSync(x, rotaryFromConfig(config, { positions })).toArray()).toEqual(engine.rotateSync(x, by).toArray());
+    x.dispose();
+  });
+});
+
 describe('axialRotary', () => {
   const cells = [0, 1, 2].flatMap((y) => [0, 1].map((x) => [y, x] as const));
   const base = { dim: 12, theta: 100, layout: 'halves', grid: [3, 2] } as const;
