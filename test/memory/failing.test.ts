@@ -395,7 +395,7 @@ every('weights and rotations', [
   },
 ]);
 
-const CACHE = { batch: B, heads: G, headDim: D, valueDim: E, capacity: 64, pageSize: 8 } as const;
+const CACHE = { batch: B, heads: G, headDim: D, valueDim: E, capacity: 16, pageSize: 8 } as const;
 interface Cached {
   readonly name: string;
   readonly options?: Partial<KVCacheOptions>;
