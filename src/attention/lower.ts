@@ -4,6 +4,7 @@ import { finite, wrongValue } from '../arguments/check.ts';
 import type { Named } from '../arguments/record.ts';
 import type { Context } from '../plan/context.ts';
 import { checkContextTable } from '../plan/context-table.ts';
+import { withOwnArrays } from '../plan/own-arrays.ts';
 import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
 import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
@@ -18,7 +19,7 @@ export function lower(
 ): { plan: Plan; keys: Map<unknown, Key> } {
   const keys = new Map<unknown, Key>();
   const plans = encodings.map(({ name, value: encoding }) => {
-    const plan = encoding.lower({ shape, place, math: context.math });
+    const plan = withOwnArrays(encoding.lower({ shape, place, math: context.math }), context.arena.memory);
     for (const bias of plan.biases ?? []) {
       checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);
     }

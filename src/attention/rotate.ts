@@ -11,6 +11,7 @@ import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
 import { makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
+import { withOwnArrays } from '../plan/own-arrays.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { axesOf, explicitTable, isOwn, standardPositions } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
@@ -77,7 +78,8 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   if (!reading(where, 'encoding', () => typeof encoding?.lower === 'function'))
     throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
   const length = list ? lengthOf(list) : L + offset;
-  const { rotation } = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
+  const lowered = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
+  const { rotation } = withOwnArrays(lowered, context.arena.memory);
   if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
   const { heads = H } = rotation;
   if (H % heads) throw wrongValue(where, 'x', `a multiple of ${heads} heads, which have frequencies of their own`, H);

@@ -6,6 +6,7 @@ import type { CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
+import { withOwnArrays } from '../plan/own-arrays.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
 import { byDifference, isOwn } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
@@ -132,7 +133,7 @@ export class CacheCore {
       role: 'key' as const,
       perAxis,
     };
-    const plan = encoding.lower(given);
+    const plan = withOwnArrays(encoding.lower(given), this.context.arena.memory);
     checkOnlyRotates(where, encoding, plan);
     const rotation = plan.rotation as Rotation;
     this.checkRotation(where, rotation);

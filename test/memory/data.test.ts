@@ -1,6 +1,6 @@
 /** What tensors are filled from: views of the engine's own memory, and data that are refused, which change nothing. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { createEngine, type DType, type Engine, type Tensor } from '../../src/index.ts';
+import { createEngine, type DType, defineEncoding, type Encoding, type Engine, type Tensor } from '../../src/index.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 
@@ -88,6 +88,40 @@ describe.each([1, 2])('on %d thread(s), a view of the memory', (threads) => {
       expect(got.pointer).toBe(pointer);
       expectSameBits(got.toArray(), engine.tensor([500, 3], numbers(1500, 1), dtype).toArray());
     }
+  });
+});
+
+describe('a plan of views of the memory', () => {
+  const [H, L, D] = [2, 12, 8] as const;
+  const index = Int32Array.from({ length: L * L }, (_, n) => n % 5);
+
+  test('gives the numbers of one of plain arrays, though the call makes the memory grow', async () => {
+    const engine = await engineOf(1);
+    const [q, table, gate, terms, frequencies] = [
+      engine.tensor([1, H, L, D], numbers(H * L * D, 1)),
+      engine.tensor([5], numbers(5, 2)),
+      engine.tensor([H * L], numbers(H * L, 3)),
+      engine.tensor([5 * D], numbers(5 * D, 4)),
+      engine.tensor([D], numbers(D, 5)),
+    ];
+    const arrays = (view: (tensor: Tensor) => Float32Array): Encoding =>
+      defineEncoding({
+        name: 'views',
+        lower: () => ({
+          biases: [{ kind: 'index', heads: 1, table: view(table), index, gate: view(gate) }],
+          terms: [{ kind: 'query', heads: 1, table: view(terms), rows: { kind: 'index', index } }],
+          rotation: { dim: D, layout: 'halves', frequencies: Float64Array.from(view(frequencies)).subarray(0, D / 2) },
+        }),
+      });
+    const expected = await engine.attention(q, q, q, { encoding: arrays((tensor) => tensor.toArray()) });
+    const values = expected.toArray();
+    expected.dispose();
+    engine.releaseTables();
+    fillUp(engine);
+    const { reserved } = engine.memoryUsage();
+    const got = await engine.attention(q, q, q, { encoding: arrays((tensor) => tensor.view() as Float32Array) });
+    expect(engine.memoryUsage().reserved).toBeGreaterThan(reserved);
+    expectSameBits(got.toArray(), values);
   });
 });
 
