@@ -1,22 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { registry } from '../../src/encodings/registry.ts';
-import { readSafetensors } from '../../src/safetensors/index.ts';
-import { goldenTolerance } from '../reference/golden-tolerance.ts';
+import { encodingNames, isRotation } from '../conformance/golden.ts';
+import { goldenPath, goldens, goldenTolerance, make } from '../goldens.ts';
 import { relpos } from './process.ts';
 
-/** The golden files: outputs of the original models, with the case that gives them in their metadata. */
-const folder = new URL('../golden/', import.meta.url).pathname;
-const known = new Set(registry.map(({ name }) => name));
-
-/** Golden files whose encodings all have an entry in the registry. */
-const files = readdirSync(folder)
-  .filter((name) => name.endsWith('.safetensors'))
-  .map((name) => ({ name, ...readSafetensors(readFileSync(folder + name)) }))
-  .filter(({ metadata, tensors }) => {
-    const { encoding } = JSON.parse(metadata.case ?? '{}');
-    return tensors.has('q') && [encoding ?? []].flat().every(({ name }: { name: string }) => known.has(name));
-  });
+/** Those of attention, whose encodings all have an entry in the registry. */
+const files = goldens.filter(({ file }) => !isRotation(file) && encodingNames(file).every(make));
 
 describe('the golden files', () => {
   it('are there', () => {
@@ -24,9 +12,9 @@ describe('the golden files', () => {
   });
 
   it.each(files)('$name', async ({ name }) => {
-    const ran = await relpos(['attend', folder + name, '--from-metadata', '--json', '--threads', '1', '--repeat', '1']);
-    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const ran = await relpos(['attend', goldenPath(name), '--from-metadata', '--json', '--threads', '1', '--repeat', '1']);
     const { difference } = JSON.parse(ran.stdout);
     expect(difference.largest).toBeLessThanOrEqual(goldenTolerance(name));
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
   });
 });

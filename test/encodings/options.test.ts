@@ -1,5 +1,3 @@
-/** What the constructors take and refuse: every kind of table, and messages that name the option. */
-import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { registry } from '../../src/encodings/registry.ts';
 import {
@@ -25,8 +23,8 @@ import {
   xlnet,
 } from '../../src/index.ts';
 import { Tensor } from '../../src/memory/tensor.ts';
-import { readSafetensors } from '../../src/safetensors/index.ts';
 import { type Make, numbersOf, runGolden } from '../conformance/golden.ts';
+import { golden } from '../goldens.ts';
 import { distance } from '../reference/tolerance.ts';
 
 const engine = createEngineSync();
@@ -44,7 +42,7 @@ describe.each(Object.keys(FORMS))('tables as %s', (form) => {
   const files = ['t5_encoder', 'mpnet', 'layoutlmv3', 'cpmant', 'wavlm', 'swin', 'swinv2', 'beit', 'levit', 'maxvit', 'falcon'];
 
   test.each(files)('%s', async (name) => {
-    const file = readSafetensors(readFileSync(new URL(`../golden/${name}.safetensors`, import.meta.url)));
+    const file = golden(name);
     const make: Make = (scheme) => (options) => {
       const entries = Object.entries(options).map(([key, value]) => [key, (FORMS[form] as (value: unknown) => unknown)(value)]);
       return registry.find((entry) => entry.name === scheme)?.make(Object.fromEntries(entries)) as ReturnType<(typeof registry)[0]['make']>;
