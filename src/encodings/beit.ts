@@ -69,10 +69,11 @@ export function beit(given: BeitOptions): Encoding {
   const own = copyByHead(where, 'table', given.table, differences(trained) + EXTRA);
   const same = trained[0] === window[0] && trained[1] === window[1];
   const { heads, values } = same ? own : resized(own, trained, window);
+  const whole = beitIndex(window);
   return {
     name: where,
     lower(context) {
-      const index = windowIndex(where, 'windowSize', beitIndex(window), context);
+      const index = windowIndex(where, 'windowSize', whole, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },
   };

@@ -44,10 +44,11 @@ export function levit(given: LevitOptions): Encoding {
   const grid = copyGrid(where, 'resolution', given.resolution);
   const stride = integer(where, 'stride', given.stride ?? 1, 1, 4096);
   const { heads, values } = copyHeads(where, 'attentionBiases', given.attentionBiases, grid[0] * grid[1]);
+  const whole = levitIndex(grid, stride);
   return {
     name: where,
     lower(context) {
-      const index = windowIndex(where, 'resolution', levitIndex(grid, stride), context);
+      const index = windowIndex(where, 'resolution', whole, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },
   };

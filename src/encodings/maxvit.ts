@@ -31,10 +31,10 @@ export function maxvit(given: MaxvitOptions): Encoding {
   given = options(where, given, ['windowSize', 'table']);
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const { heads, values } = copyHeads(where, 'table', given.table, differences(window));
+  const { codes, complements } = gridCodes(window);
   return {
     name: where,
     lower(context) {
-      const { codes, complements } = gridCodes(window);
       const index = windowIndex(where, 'windowSize', { rows: complements, columns: codes }, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },

@@ -95,10 +95,11 @@ export function swin(given: SwinOptions): Encoding {
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const { heads, values } = copyByHead(where, 'table', given.table, differences(window));
   const shifted = copyShifted(where, given.shifted, window);
+  const whole = swinIndex(window);
   return {
     name: where,
     lower(context) {
-      const index = windowIndex(where, 'windowSize', swinIndex(window), context);
+      const index = windowIndex(where, 'windowSize', whole, context);
       const bias: Bias = { kind: 'index', heads, table: values, index };
       return { biases: shifted ? [bias, shiftedBias(where, window, shifted, context)] : [bias] };
     },
