@@ -90,7 +90,7 @@ const PLANS: Readonly<Record<string, (sizes: Sizes & { H: number }, engine: Engi
   'offset biases': ({ H }) => ({ encoding: [alibi({ heads: H }), mpnet({ heads: H, table: numbers(32 * H, 7) })] }),
   'a dense bias and masks': ({ L, S }, engine) => ({
     encoding: bias(made(engine, [1, 1, L, S], 6)),
-    mask: [engine.tensor([S], new Int8Array(S).fill(1), 'i8'), made(engine, [L, S], 5)],
+    mask: [engine.tensor([S], new Int8Array(S).fill(1), 'i8'), made(engine, [1, 1, L, S], 5)],
   }),
   'a short table and one of values': ({ D, E }) => ({
     encoding: shaw({ left: 3, right: 2, keys: numbers(6 * D, 4), ...(D === E && { values: numbers(6 * E, 3) }) }),

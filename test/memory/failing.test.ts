@@ -495,6 +495,15 @@ every(
       }),
       ...(kind.options?.encoding && kind.options.rotate === undefined
         ? [
+            caching(kind, 'remove from a fork', async (engine, cache) => {
+              const fork = cache.fork();
+              try {
+                fork.remove(3, 5);
+                return await contents(engine, fork);
+              } finally {
+                fork.dispose();
+              }
+            }),
             caching(kind, 'shift of a fork', async (engine, cache) => {
               const fork = cache.fork();
               try {
