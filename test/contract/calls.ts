@@ -80,6 +80,7 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
 
 /** Public functions that take no options, or have tests of their own for them. */
 export const WITHOUT_OPTIONS: readonly string[] = [
+  'capabilities',
   ...['RelposError', 'and', 'or', 'not', 'bias', 'decodeState', 'loadState', 'lowRank', 'alibiSlopes'],
   ...['attentionScale', 'rotaryFromConfig'],
   ...['constructor', 'math', 'tensor', 'memoryUsage', 'selfTest', 'dispose'],

@@ -58,6 +58,14 @@ export function slowOnWorker(job: usize, tile: i32, scratch: usize): void {
   for (let i: u32 = 0, n = load<u32>(job, LOOPS); i < n; i++) store<u32>(scratch, load<u32>(scratch) + 1);
 }
 
+// On a worker a tile that takes until somebody stores 2 in the flag; on the caller it turns until a worker has come.
+export function holdOnWorker(job: usize, tile: i32, scratch: usize): void {
+  const flag: usize = load<u32>(job, FLAG);
+  if (scratch == load<u32>(job, SCRATCH)) return untilSet(flag);
+  atomic.store<u32>(flag, 1);
+  while (atomic.load<u32>(flag) != 2) {}
+}
+
 // The caller's tiles wait until a worker has done one.
 export function untilWorker(job: usize, tile: i32, scratch: usize): void {
   const flag: usize = load<u32>(job, FLAG);
