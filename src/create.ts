@@ -63,7 +63,7 @@ const READERS: Readers<EngineOptions> = {
 };
 
 /** The options as a record of their own, and what they come to. */
-function checkOptions(where: string, options: unknown) {
+function checkEngineOptions(where: string, options: unknown) {
   const given = readRecord<EngineOptions>(where, options, READERS);
   if (!hasSimd()) throw new RelposError('unsupported-runtime', 'this host has no 128-bit WebAssembly SIMD, which relpos needs');
   const { threads: named = 'auto', precision = 'reproducible', maxMemory } = given;
@@ -138,7 +138,7 @@ function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: 
  * ```
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { given, threads, precision, maxMemory } = checkOptions('createEngine', options);
+  const { given, threads, precision, maxMemory } = checkEngineOptions('createEngine', options);
   const relaxed = precision === 'relaxed' && hasRelaxedSimd();
   let reason: string | undefined;
   if (threads > 1) {
@@ -167,7 +167,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
  */
 export function createEngineSync(options: EngineOptions = {}): Engine {
   const where = 'createEngineSync';
-  const { given, threads, precision, maxMemory } = checkOptions(where, options);
+  const { given, threads, precision, maxMemory } = checkEngineOptions(where, options);
   const relaxed = precision === 'relaxed' && hasRelaxedSimd();
   const { wasm } = given;
   const bytes = wasm === undefined ? kernelBytes(relaxed, false) : wasm;

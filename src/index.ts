@@ -3,6 +3,7 @@
 export type { Table } from './arguments/checkpoint-tables.ts';
 export { RelposError, type RelposErrorCode } from './arguments/errors.ts';
 export type { Integers, Numbers } from './arguments/lists.ts';
+export type { SafeTensorLike } from './arguments/numbers.ts';
 export type { PositionList } from './arguments/positions.ts';
 export type { EstimateRequest, MemoryEstimate } from './attention/estimate.ts';
 export type { AttentionOptions } from './attention/options.ts';

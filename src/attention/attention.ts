@@ -15,6 +15,6 @@ export function prepareAttention(
   given: CheckedOptions,
   withLse: boolean,
 ): Call {
-  const packed = given.queryOffsets !== undefined || given.keyOffsets !== undefined;
-  return (packed ? preparePacked : prepareOne)(context, where, q, k, v, given, withLse);
+  if (given.queryOffsets !== undefined || given.keyOffsets !== undefined) return preparePacked(context, where, q, k, v, given, withLse);
+  return prepareOne(context, where, q, k, v, given, withLse);
 }

@@ -87,7 +87,7 @@ const MOST_KEYS = 2 ** 30;
 /** Addresses have 32 bits. */
 const MOST_BYTES = 2 ** 32;
 
-function checkOptions(where: string, options: unknown): CacheSpec {
+function checkSpec(where: string, options: unknown): CacheSpec {
   const known = ['batch', 'heads', 'headDim', 'valueDim', 'capacity', 'dtype', 'pageSize', 'window', 'encoding', 'rotate', 'layout'];
   const given = knownOptions<KVCacheOptions>(where, options, known);
   const B = integer(where, 'batch', given.batch, 1, 65536);
@@ -133,7 +133,7 @@ function perRow(where: string, name: string, given: PerRow, low: readonly number
 
 /** @throws TypeError, RangeError; bytes that a cache of these options reserves */
 export function cacheBytes(where: string, given: unknown): number {
-  return bytesOf(checkOptions(where, given));
+  return bytesOf(checkSpec(where, given));
 }
 
 /**
@@ -384,7 +384,7 @@ makeDisposable(KVCache.prototype);
 /** @throws TypeError, RangeError, RelposError `out-of-memory` */
 export function makeCache(context: Context, runSync: (job: Job) => void, where: string, given: KVCacheOptions): KVCache {
   context.alive();
-  const spec = checkOptions(where, given);
+  const spec = checkSpec(where, given);
   const bytes = bytesOf(spec);
   if (bytes > MOST_BYTES) throw wrongValue(where, 'capacity', 'a cache of at most 4 GiB', `${spec.bounds.capacity}, ${bytes} bytes`);
   return new KVCache(new CacheCore(context, runSync, spec));

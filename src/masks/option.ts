@@ -18,7 +18,8 @@ import { checkMaskTensor, maskEntry } from './tensors.ts';
  * - a tensor of f32, f16 or bf16, added to the scores; −Infinity hides.
  *
  * A tensor spreads over [B, H, L, S] as in NumPy: its shape is the last dimensions of that, so rank 1 is [S], 2 is [L, S], 3 is [H, L, S]
- * (heads, as in ONNX, not batch), and any dimension may be 1. i8 and f32 with contiguous keys are read in place.
+ * (heads, as in ONNX, not batch), and any dimension may be 1. i8 and f32 with contiguous keys are read in place. Two dimensions that may as
+ * well be [B, S], since B = L, are refused: that is padding, for `keyPadding`, or a mask to be given as [1, 1, L, S].
  */
 export type MaskOption = Mask | Tensor | readonly (Mask | Tensor)[];
 
