@@ -2,7 +2,7 @@
 
 import { Tensor } from '../memory/tensor.ts';
 import type { LowerContext, Place } from '../plan/plan.ts';
-import { integer, wrongType, wrongValue } from './check.ts';
+import { integer, reading, wrongType, wrongValue } from './check.ts';
 import {
   arrayType,
   expectEach,
@@ -83,13 +83,12 @@ export function copyIntegers(where: string, name: string, given: unknown, min: n
   return withShape(Int32Array.from(values), shapeOf(values));
 }
 
-/** A short list of whole numbers in min … max, such as sizes: at least one, or as many as `count`. */
-export function copySizes(where: string, name: string, given: unknown, min: number, max: number, count?: number): number[] {
-  const expected = count === undefined ? 'an array of integers' : `an array of ${count} integers`;
-  if (!Array.isArray(given)) throw wrongType(where, name, expected, given);
-  const list = readList(where, name, given, (n, i) => integer(where, `${name}[${i}]`, n, min, max));
-  if (list.length !== (count ?? Math.max(1, list.length))) throw wrongValue(where, name, expected, list);
-  return list;
+/** A short list of whole numbers in min … max, such as sizes: at least one, or as many as there are names. */
+export function copySizes(where: string, name: string, given: unknown, min: number, max: number, names: readonly string[] = []): number[] {
+  const expected = names.length ? `[${names.join(', ')}]` : 'an array of integers';
+  const count = Array.isArray(given) ? reading(where, name, () => given.length) : 0;
+  if (!Array.isArray(given) || count !== (names.length || Math.max(1, count))) throw wrongType(where, name, expected, given);
+  return readList(where, name, given, (n, i) => integer(where, `${name}[${i}]`, n, min, max));
 }
 
 /** The numbers of a table of P entries a head, and its heads: as many as expected, or by its size. */

@@ -1,6 +1,6 @@
 // The probabilities themselves, for pictures and debugging: attention whose values are the columns of the identity, by the same kernels.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { wrongValue } from '../arguments/check.ts';
 import { copySizes } from '../arguments/lists.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Mask } from '../masks/mask.ts';
@@ -36,8 +36,7 @@ export interface CheckedWeights extends Omit<CheckedOptions, 'out' | 'onProgress
 }
 
 const range: Reader<readonly number[]> = (where, name, value) => {
-  if (!Array.isArray(value)) throw wrongType(where, name, '[start, end]', value);
-  return copySizes(where, name, value, 0, 2 ** 31 - 1, 2);
+  return copySizes(where, name, value, 0, 2 ** 31 - 1, ['start', 'end']);
 };
 
 const { out: _, onProgress: __, queryOffsets: ___, keyOffsets: ____, cache: _____, ...SHARED } = OPTIONS;

@@ -1,6 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
-import { copyIntegers, type Integers } from '../arguments/lists.ts';
+import { copyIntegers, copySizes, type Integers } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
 
 /** Channels that tell where a token stands: a table of rows, and which row each token reads. */
 export interface PositionChannels {
@@ -53,15 +54,12 @@ export function concatPositions(given: ConcatPositionsOptions): Float32Array {
   const where = 'concatPositions';
   given = options(where, given, ['input', 'shape', 'positions']);
   const { shape, positions } = given;
-  if (!Array.isArray(shape) || shape.length !== 3) throw wrongType(where, 'shape', '[B, L, C]', shape);
-  const [B, L, C] = shape.map((n, axis) => integer(where, `shape[${axis}]`, n, 0)) as [number, number, number];
+  const [B, L, C] = copySizes(where, 'shape', shape, 0, 2 ** 31 - 1, ['B', 'L', 'C']) as [number, number, number];
   const input = readTable(where, 'input', given.input);
   if (input.length !== B * L * C) throw wrongValue(where, 'input', `[B=${B}, L=${L}, C=${C}] numbers`, `${input.length}`);
   if (!Array.isArray(positions)) throw wrongType(where, 'positions', 'a list of tables', positions);
   const parts = [{ values: input, width: C, row: (token: number): number => token }];
-  positions.forEach((part: unknown, n) => {
-    parts.push(channelsOf(where, `positions[${n}]`, part, B, L));
-  });
+  parts.push(...readList(where, 'positions', positions, (part, n) => channelsOf(where, `positions[${n}]`, part, B, L)));
   const width = parts.reduce((sum, part) => sum + part.width, 0);
   const out = new Float32Array(B * L * width);
   let at = 0;

@@ -38,7 +38,7 @@ function resize(table: Float32Array, width: number, rows: number): Float32Array 
 }
 
 const grid = (name: string, given: unknown): readonly [number, number] =>
-  copySizes('decomposed', name, given, 1, 65536, 2) as [number, number];
+  copySizes('decomposed', name, given, 1, 65536, ['height', 'width']) as [number, number];
 
 /**
  * Decomposed relative positions of image transformers: s = scale · q·k + q·Rh[y_q − y_k] + q·Rw[x_q − x_k], the query unscaled in the

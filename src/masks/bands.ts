@@ -202,5 +202,8 @@ export function neighbourhood(given: NeighbourhoodOptions): Mask {
 
 function radii(where: string, given: unknown): [number, number] {
   if (typeof given !== 'number' && !Array.isArray(given)) throw wrongType(where, 'radius', 'a number or [vertical, horizontal]', given);
-  return copySizes(where, 'radius', typeof given === 'number' ? [given, given] : given, 0, 4096, 2) as [number, number];
+  return copySizes(where, 'radius', typeof given === 'number' ? [given, given] : given, 0, 4096, ['vertical', 'horizontal']) as [
+    number,
+    number,
+  ];
 }

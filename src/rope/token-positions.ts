@@ -1,6 +1,8 @@
 // Positions of tokens that are words, images and videos: the lists that rotary schemes of several axes take.
 
 import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { copySizes } from '../arguments/lists.ts';
+import { readList } from '../arguments/numbers.ts';
 
 /** Frames, rows and columns of patches, as an image processor counts them (`image_grid_thw`, `video_grid_thw`). */
 export type VisionGrid = readonly [frames: number, rows: number, columns: number];
@@ -52,8 +54,7 @@ export interface TokenPositions {
 const LONGEST = 2 ** 24;
 
 function gridOf(where: string, name: string, given: unknown): VisionGrid {
-  if (!Array.isArray(given) || given.length !== 3) throw wrongType(where, name, '[frames, rows, columns]', given);
-  return given.map((n, axis) => integer(where, `${name}[${axis}]`, n, 1, 65536)) as unknown as VisionGrid;
+  return copySizes(where, name, given, 1, 65536, ['frames', 'rows', 'columns']) as unknown as VisionGrid;
 }
 
 interface TextRun {
@@ -89,12 +90,10 @@ function build(where: string, given: TokenPositionsOptions, axes: number, place:
   const merge = integer(where, 'spatialMerge', given.spatialMerge ?? 1, 1, 64);
   const side = oneOf(where, 'padding', given.padding ?? 'right', ['left', 'right']);
   if (!Array.isArray(given.rows) || !given.rows.length) throw wrongType(where, 'rows', 'a list of runs for each batch row', given.rows);
-  const rows = given.rows.map((runs: unknown, b): Row => {
+  const rows = readList(where, 'rows', given.rows, (runs, b): Row => {
     if (!Array.isArray(runs)) throw wrongType(where, `rows[${b}]`, 'a list of runs such as { text: 5 } and { grid: [1, 16, 24] }', runs);
     const row: Row = { axes: Array.from({ length: axes }, () => []), next: 0 };
-    runs.forEach((run, n) => {
-      place(row, runOf(where, `rows[${b}][${n}]`, run, merge));
-    });
+    for (const run of readList(where, `rows[${b}]`, runs, (run, n) => runOf(where, `rows[${b}][${n}]`, run, merge))) place(row, run);
     return row;
   });
   const lengths = rows.map((row) => row.axes[0]?.length ?? 0);
@@ -224,7 +223,7 @@ export function visionPositions(given: VisionPositionsOptions): Int32Array {
   const { grids } = given;
   if (!Array.isArray(grids)) throw wrongType(where, 'grids', 'a list of [frames, rows, columns]', grids);
   const axes: number[][] = temporal ? [[], [], []] : [[], []];
-  grids.forEach((grid: unknown, n) => {
+  readList(where, 'grids', grids, (grid, n) => {
     const [frames, rows, columns] = gridOf(where, `grids[${n}]`, grid);
     if (rows % merge || columns % merge) throw wrongValue(where, `grids[${n}]`, `multiples of spatialMerge=${merge}`, [rows, columns]);
     const [down, across] = axes.slice(-2) as [number[], number[]];

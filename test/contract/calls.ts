@@ -72,6 +72,10 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
   permuteForPairs: { call: (options) => relpos.permuteForPairs(Float32Array.of(0, 1, 2, 3), 1, 4, options), base: {} },
   defineMask: { call: (options) => relpos.defineMask(options), base: { name: 'mine', intervals: () => [] } },
   defineEncoding: { call: (options) => relpos.defineEncoding(options), base: { name: 'mine', lower: () => ({}) } },
+  concatPositions: { call: (options) => relpos.concatPositions(options), base: { input: [1, 2], shape: [1, 1, 2], positions: [] } },
+  mropePositions: { call: (options) => relpos.mropePositions(options), base: { rows: [[{ text: 2 }]] } },
+  hunyuanPositions: { call: (options) => relpos.hunyuanPositions(options), base: { rows: [[{ text: 2 }]], axes: 4 } },
+  visionPositions: { call: (options) => relpos.visionPositions(options), base: { grids: [[1, 2, 2]] } },
   neighbourhood: { call: (options) => relpos.neighbourhood(options), base: { grid: 4, radius: 1 } },
   keyPadding: { call: (options) => relpos.keyPadding(options), base: { lengths: 1 } },
   ...Object.fromEntries(Object.entries(masks).map(([name, base]) => [name, { call: (relpos as Any)[name], base }])),
@@ -83,7 +87,7 @@ export const WITHOUT_OPTIONS: readonly string[] = [
   'capabilities',
   ...['RelposError', 'and', 'or', 'not', 'bias', 'decodeState', 'loadState', 'lowRank', 'alibiSlopes'],
   ...['attentionScale', 'rotaryFromConfig'],
-  ...['constructor', 'math', 'tensor', 'memoryUsage', 'selfTest', 'dispose'],
+  ...['constructor', 'math', 'tensor', 'memoryUsage', 'selfTest', 'dispose', 'capabilities', 'releaseTables'],
 ];
 
 /** Names of the options of a call, from its own refusal of one that it does not have. */

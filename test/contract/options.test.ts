@@ -109,14 +109,14 @@ const ROWS: Readonly<Record<string, string>> = Object.fromEntries(
       maxMemory threads factor interval length queryScale.start`,
     integer: `keyOffset totalKeys queryOffset causalMask.offset left right dim headDim valueDim heads batch capacity pageSize size shards shardSize
       buckets maxDistance numBuckets maxRelativePositions positionBuckets positionBiasNumBuckets positionBiasMaxDistance segmentTypes relPosBins maxRelPos
-      rel2dPosBins maxRel2dPos prefix exclude prefixTokens stride width start maxPositions distance.window direction.window`,
-    flag: 'inverse batched repeatKeys bidirectional logDistance divided',
-    choice: 'layout layoutOut role rotate border side kind attnType arrangement dtype precision coordinates mode sense',
+      rel2dPosBins maxRel2dPos prefix exclude spatialMerge axes prefixTokens stride width start maxPositions distance.window direction.window`,
+    flag: 'inverse batched repeatKeys temporal bidirectional logDistance divided',
+    choice: 'layout layoutOut role rotate border side kind attnType arrangement dtype precision coordinates mode sense padding',
     text: 'name id',
     list: `keyLengths queryOffsets keyOffsets positions queryPositions queries keys values table weight bias weight1 bias1 weight2 bias2 weightP weightA
       posKey posQuery posAttType relPosH relPosW biasP biasA slopes segments relPosBias relPosXBias relPosYBias bbox attentionBiases logitScale u v r
       posBiasU posBiasV rWBias rRBias rSBias segEmbed gateWeight gateBias gateConst sections axisOrder referenceGrid querySize keySize layers rows
-      append.lengths empty sinks axialRotary.grid logGates`,
+      append.lengths shape grids empty sinks axialRotary.grid logGates`,
     'list or number': 'windowSize pretrainedWindowSize resolution grid radius lengths queryLengths starts leftContext',
     values: 'input',
     tensor: 'out',
