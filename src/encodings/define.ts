@@ -3,7 +3,7 @@ import type { Encoding } from '../plan/plan.ts';
 
 /**
  * Your own position scheme: say what it lowers to, and every kernel, thread and cache works with it. The built-in schemes use the same
- * door. `lower` is called once per attention call.
+ * door. `lower` is called once per attention call; what it returns is computed anew each time unless it has a `variant`.
  *
  * @throws TypeError if `name` or `lower` is missing
  * @example
@@ -15,6 +15,7 @@ import type { Encoding } from '../plan/plan.ts';
  *     biases: [{
  *       kind: 'offset',
  *       heads: 1,
+ *       variant: '', // depends on nothing: kept between calls
  *       fill: (out, first, count) => {
  *         for (let n = 0; n < count; n++) out[n] = math.pow(2, -Math.abs(first + n) / 8);
  *       },

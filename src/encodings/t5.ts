@@ -2,7 +2,7 @@ import { boolean, finite, integer, options, wrongType, wrongValue } from '../arg
 import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from '../plan/differences.ts';
-import type { Arithmetic, Bias, Encoding, LowerContext } from '../plan/plan.ts';
+import type { Arithmetic, Bias, Encoding, LowerContext, OffsetBias } from '../plan/plan.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -59,7 +59,11 @@ export function copyBuckets(
 }
 
 /** The bias of bucketed offsets j − i. */
-export function offsetBuckets({ heads, values }: HeadTable, { buckets, maxDistance, bidirectional }: Buckets, math: Arithmetic): Bias {
+export function offsetBuckets(
+  { heads, values }: HeadTable,
+  { buckets, maxDistance, bidirectional }: Buckets,
+  math: Arithmetic,
+): OffsetBias {
   return {
     kind: 'offset',
     heads,
