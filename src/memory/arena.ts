@@ -50,7 +50,8 @@ interface Hole {
 export class Arena {
   /** Unset once the engine was disposed. */
   #memory: WebAssembly.Memory | undefined;
-  readonly #limit: number;
+  /** Bytes that the memory can grow to. */
+  readonly limit: number;
   readonly #sizes: Map<number, number> = new Map();
   /** Holes in address order. */
   #holes: Hole[];
@@ -64,7 +65,7 @@ export class Arena {
 
   constructor(memory: WebAssembly.Memory, limit: number) {
     this.#memory = memory;
-    this.#limit = limit;
+    this.limit = limit;
     this.#holes = [{ at: HEAP, size: memory.buffer.byteLength - HEAP }];
   }
 
@@ -108,7 +109,7 @@ export class Arena {
   usage(): MemoryUsage {
     let quarantined = 0;
     for (const at of this.#kept) quarantined += this.#sizes.get(at) as number;
-    return { used: this.#used, quarantined, reserved: this.memory.buffer.byteLength, limit: this.#limit };
+    return { used: this.#used, quarantined, reserved: this.memory.buffer.byteLength, limit: this.limit };
   }
 
   /** Reserves `bytes`; the contents are whatever was there. @throws RelposError `out-of-memory`, having changed nothing. */
@@ -161,15 +162,15 @@ export class Arena {
   /** The index of a hole of `size` bytes, by growing or, at the limit, at the expense of what can be done without. */
   #makeRoom(bytes: number, size: number): number {
     let index = this.#grow(size);
-    while (index < 0 && size <= this.#limit && this.reclaim?.()) {
+    while (index < 0 && size <= this.limit && this.reclaim?.()) {
       index = this.#holes.findIndex((hole) => hole.size >= size);
       if (index < 0) index = this.#grow(size);
     }
     if (index >= 0) return index;
     throw new RelposError(
       'out-of-memory',
-      `out of memory: asked for ${bytes} bytes with ${this.#used} in use; the limit is ${this.#limit} bytes ("maxMemory" raises it)`,
-      { asked: bytes, limit: this.#limit },
+      `out of memory: asked for ${bytes} bytes with ${this.#used} in use; the limit is ${this.limit} bytes ("maxMemory" raises it)`,
+      { asked: bytes, limit: this.limit },
     );
   }
 
@@ -180,7 +181,7 @@ export class Arena {
     const tail = last && last.at + last.size === reserved ? last.size : 0;
     const needed = size - tail;
     const wanted = Math.ceil((needed + reserved / 8) / PAGE);
-    const most = Math.floor((this.#limit - reserved) / PAGE);
+    const most = Math.floor((this.limit - reserved) / PAGE);
     const least = Math.ceil(needed / PAGE);
     const grown = least <= most && (this.#tryGrow(Math.min(wanted, most)) || this.#tryGrow(least));
     if (!grown) return -1;

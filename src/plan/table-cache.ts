@@ -135,7 +135,7 @@ export class Tables {
       const idle = [...this.#order].filter((range) => range.key === key && !range.users);
       for (const range of idle.slice(0, beyond)) this.#drop(range);
     }
-    const most = this.#context.arena.usage().limit * SHARE;
+    const most = this.#context.arena.limit * SHARE;
     while ((this.#bytes > most || this.#order.size > MOST) && this.#dropOldest());
   }
 
