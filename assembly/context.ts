@@ -3,9 +3,10 @@
 //   g(i, t) = σ(s(i, t))    p(i, j) = min(Σ g(i, t) over the visible keys t ≥ j, LAST)    s(i, j) += (1 − w)·e(⌊p⌋) + w·e(⌊p⌋ + 1)
 //
 // with w = p − ⌊p⌋ and e = q·Eᵀ, the logits of all rows of the table. The sum runs from the last visible key to the first, one gate after
-// another in f64, and ends where it has reached LAST: from there on the keys share the last row. So a first pass takes the key blocks from the
-// last to the first, as far as some row of the tile still counts, and leaves the sum that each block begins with at COUNTS; the blocks are
-// then taken in their order as ever, and each goes on from its sum. Hidden keys have a gate of exactly 0, so that neither tiles nor splits show in a bit.
+// another in f64, and ends where it has reached LAST: from there on the keys share the last row. So a first pass takes the key blocks from
+// the last to the first, as far as some row of the tile still counts, and leaves the sum that each block begins with at COUNTS; the blocks
+// are then taken in their order as ever, and each goes on from its sum. Hidden keys have a gate of exactly 0, so that neither tiles nor
+// splits show in a bit.
 
 import {
   BIAS_COUNT, CAP, CONTEXT_BLOCKS, CONTEXT_HEAD, CONTEXT_LAST, CONTEXT_ROWS, CONTEXT_TABLE, KEY_BLOCK, MARK, MASK_ROWS, R_HIGH, R_LOW, R_QUERY,

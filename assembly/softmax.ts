@@ -35,9 +35,9 @@ export function multiplyRow(s: usize, row: usize, n: i32): void {
 /**
  * s ← s + coefficient·(x + y[j]), where x and y are sums over a long sequence and their difference, as often as not, is small: forgetting
  * attention adds c_i − c_j, c a running sum. A number comes as f32 and what that leaves of it, x = X + x', |x'| ≤ 2^−24·|x|. Then X + Y is
- * rounded at its own size, not at that of x and y, and is exact where they are within a factor of two of each other's negative; x' + y' is off by at most
- * 2^−24·(|x'| + |y'|). In all the sum is off by 2^−23·|x + y| + 2^−47·(|x| + |y|): half a unit of the result a step, whatever the length. One
- * f32 for each of x and y would cost 2^−24·(|x| + |y|): 3e-5 of a logit at a sum of 1000.
+ * rounded at its own size, not at that of x and y, and is exact where they nearly cancel (by less than a factor of two); x' + y' is off by
+ * at most 2^−24·(|x'| + |y'|). In all the sum is off by 2^−23·|x + y| + 2^−47·(|x| + |y|): half a unit of the result a step, whatever the
+ * length. One f32 for each of x and y would cost 2^−24·(|x| + |y|): 6e-5 of a logit at sums of 1000.
  * own: X, x'; row: Y; rest: y'.
  */
 export function addSum(s: usize, row: usize, rest: usize, own: usize, n: i32, coefficient: f32): void {

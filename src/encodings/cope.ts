@@ -19,8 +19,8 @@ export interface CopeOptions {
  * counts by a gate made of its own score (after scale, tables of relative positions and softcap; before biases), so that a position may
  * count words, or sentences. E meets q as it is: neither scaled nor rotated.
  *
- * Keys are counted from the last visible one back, so the call takes the last keys twice: as many as it needs to count to P − 1. In a shard of the keys
- * (`totalKeys`) it is refused: it would have to count those of others.
+ * Keys are counted from the last visible one back, so the call takes the last keys twice: as many as it needs to count to P − 1. In a shard
+ * of the keys (`totalKeys`) it is refused: it would have to count those of others.
  *
  * Golovneva et al. 2024, arXiv 2405.18719.
  *

@@ -85,7 +85,8 @@ export function fire(given: FireOptions): Encoding {
       const { math, shape } = context;
       const { queryOffset } = placeOf(context);
       const unit = (i: number): number => psi(Math.max(threshold, i), math) + epsilon;
-      // Queries up to the threshold have the bias of the offset, wherever the others of their call stand: the bits of a row depend on its position alone.
+      // Queries up to the threshold have the bias of the offset, wherever the others of their call stand: the bits of a row depend on its
+      // position alone.
       const near = Math.min(shape.L, Math.max(0, Math.floor(threshold) + 1 - queryOffset));
       const offset: Bias = {
         kind: 'offset',
