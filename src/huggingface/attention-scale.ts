@@ -1,9 +1,9 @@
 import { integer, options, wrongType } from '../arguments/check.ts';
-import { count, type HfConfig, headDim, isRecord, layerTypeAt, number, textConfig } from './config.ts';
+import { type HfConfig, headDim, headDimOf, isRecord, number, textConfig } from './config.ts';
+import { type Facts, factsOf } from './facts.ts';
+import { type Layer, layerOf, needed, turns } from './layers.ts';
 import { logarithm } from './logarithm.ts';
 import { ropeParameters } from './rope-parameters.ts';
-import { turns } from './rotary-from-config.ts';
-import { TRAILING } from './rotary-models.ts';
 
 /** What `attentionScale` gives. */
 export interface AttentionScale {
@@ -13,31 +13,20 @@ export interface AttentionScale {
   readonly queryScale?: (position: number) => number;
 }
 
-/** Models that leave q·k as it is. */
-const UNSCALED = new Set(
-  [
-    'diffusion_gemma diffusion_gemma_text gemma3n gemma3n_text gemma4 gemma4_text gemma4_unified gemma4_unified_text dia dia_decoder',
-    'dia_encoder longt5 mt5 pix2struct_text_model pop2piano switch_transformers t5 udop umt5',
-  ].flatMap((names) => names.split(' ')),
-);
-/** Models whose scale is `query_pre_attn_scalar`^(−1/2), by default 256. */
-const PRE_SCALAR = new Set(
-  'gemma2 gemma3 gemma3_text t5gemma t5_gemma_module t5gemma2_text t5gemma2_encoder t5gemma2_decoder vaultgemma'.split(' '),
-);
-
 const where = 'attentionScale';
 
 /**
- * How a checkpoint scales its scores: 1/√D, or what its config says instead.
+ * How a checkpoint scales its scores: 1/√D, or what its config or its model's code says instead.
  *
- * - `query_pre_attn_scalar`^(−1/2) (Gemma 2 and 3), `attention_multiplier` (Granite), 1 (T5, Gemma 3n and 4)
+ * - `query_pre_attn_scalar`^(−1/2) (Gemma 2 and 3), `attention_multiplier` (Granite), 1 (T5, GPT-Neo, Gemma 3n and 4), `softmax_scale` (MPT)
+ * - GPT-2 with `scale_attn_by_inverse_layer_idx`: 1/√D/(layer + 1)
  * - DeepSeek-V2/V3 and its relatives with `mscale_all_dim`: m²/√D, m = 0.1·mscale_all_dim·ln(factor) + 1, beside the attention factor of
  *   the rotation
  * - Llama 4, layers without rotation: q at position p times 1 + attn_scale·ln(1 + ⌊(p+1)/floor_scale⌋)
  * - Ministral 3, Mistral 4: q at position p times 1 + llama_4_scaling_beta·ln(1 + ⌊p/M0⌋)
  *
- * @param given `layerType` and `layer` as for `rotaryFromConfig`
- * @throws TypeError, RangeError if a key is missing or wrong
+ * @param given `layerType` and `layer` as for `rotaryFromConfig`, where the scale depends on the layer
+ * @throws TypeError, RangeError if the model type is unknown, or a key is missing or wrong
  * @example
  * ```ts
  * const { scale } = attentionScale({ model_type: 'gemma2', head_dim: 128, query_pre_attn_scalar: 144 });
@@ -48,53 +37,76 @@ export function attentionScale(
   given: { readonly layerType?: string; readonly layer?: number } = {},
 ): AttentionScale {
   given = options(where, given, ['layerType', 'layer']);
-  const own = textConfig(where, config);
-  const model = typeof own.model_type === 'string' ? own.model_type : '';
-  const layer = given.layer === undefined ? undefined : integer(where, 'layer', given.layer, 0, 65535);
-  const layerType = given.layerType ?? layerTypeAt(where, own, layer);
-  const queryScale = queryScaleOf(own, model, layerType, layer);
-  return { scale: scaleOf(own, model, layerType), ...(queryScale && { queryScale }) };
+  const { own, model } = textConfig(where, config);
+  const facts = factsOf(where, model, 'the scale of any other is in its own code');
+  if (given.layer !== undefined) integer(where, 'layer', given.layer, 0, 65535);
+  const layer = (): Layer => layerOf(where, own, facts, given);
+  const queryScale = queryScaleOf(own, facts, layer);
+  return { scale: scaleOf(own, facts, layer), ...(queryScale && { queryScale }) };
 }
 
-function scaleOf(config: HfConfig, model: string, layerType: string | undefined): number {
-  if (UNSCALED.has(model)) return 1;
-  const multiplier = number(where, config, 'attention_multiplier');
-  if (multiplier !== undefined) return multiplier;
-  const scalar = number(where, config, 'query_pre_attn_scalar') ?? (PRE_SCALAR.has(model) ? 256 : undefined);
-  if (scalar !== undefined) return 1 / Math.sqrt(scalar);
-  const turning = count(where, config, 'qk_rope_head_dim');
-  if (!TRAILING.has(model) || model === 'deepseek_v4' || turning === undefined) return 1 / Math.sqrt(headDim(where, config));
-  const passing = count(where, config, 'qk_nope_head_dim');
-  if (passing === undefined) throw wrongType(where, 'qk_nope_head_dim', 'a number beside qk_rope_head_dim', passing);
-  const m = mscale(config, model, layerType);
-  return (m * m) / Math.sqrt(passing + turning);
+function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
+  const [rule = 'head', key = '', fallback = ''] = facts.scale?.split(':') ?? [];
+  const plain = (): number =>
+    1 / Math.sqrt(facts.wide === undefined ? headDim(where, config, facts) : headDimOf(where, config, facts, layer().type));
+  switch (rule) {
+    case 'one':
+      return 1;
+    case 'key': {
+      const value = number(where, config, key);
+      return value ?? (fallback ? Number(fallback) : plain());
+    }
+    case 'scalar': {
+      const value = number(where, config, key) ?? (fallback ? Number(fallback) : undefined);
+      return value === undefined ? plain() : 1 / Math.sqrt(value);
+    }
+    case 'switch':
+      // 1/√D unless a key is false; GPT-2 divides by the layer's number too.
+      return (
+        (config[key] === false ? 1 : plain()) / (config.scale_attn_by_inverse_layer_idx === true && fallback ? layerNumber(layer()) + 1 : 1)
+      );
+    case 'nested': {
+      const inner = isRecord(config.attn_config) ? config.attn_config : {};
+      return number(where, inner, key) ?? plain();
+    }
+    case 'times':
+      // A multiple of 1/√D.
+      return Number(key) * plain();
+    case 'inverse':
+      return 1 / headDim(where, config, facts);
+    case 'latent': {
+      const m = mscale(config, facts, layer());
+      return m * m * plain();
+    }
+    default:
+      return plain();
+  }
+}
+
+function layerNumber({ number: layer }: Layer): number {
+  if (layer === undefined) throw needed(where, 'scale_attn_by_inverse_layer_idx divides by it');
+  return layer;
 }
 
 /** DeepSeek's m. */
-function mscale(config: HfConfig, model: string, layerType: string | undefined): number {
-  const parameters = ropeParameters(where, config, model, layerType);
+function mscale(config: HfConfig, facts: Facts, layer: Layer): number {
+  const parameters = ropeParameters(where, config, facts, layer);
   if (!parameters || parameters.rope_type === 'default') return 1;
   const all = number(where, parameters, 'mscale_all_dim');
   const factor = number(where, parameters, 'factor') ?? 1;
   return all && factor > 1 ? 0.1 * all * logarithm(factor) + 1 : 1;
 }
 
-function queryScaleOf(
-  config: HfConfig,
-  model: string,
-  layerType: string | undefined,
-  layer: number | undefined,
-): ((position: number) => number) | undefined {
-  if (model === 'llama4' || model === 'llama4_text') {
+function queryScaleOf(config: HfConfig, facts: Facts, layer: () => Layer): ((position: number) => number) | undefined {
+  if (facts.query === 'tempered') {
     if (config.attn_temperature_tuning === false || config.attn_temperature_tuning === 0) return undefined;
-    if (layer === undefined) throw wrongType(where, 'layer', "the layer's number: only some layers of Llama 4 scale their queries", layer);
-    if (turns(config, model, layerType, layer)) return undefined;
+    if (turns(where, config, facts, layer())) return undefined;
     const step = number(where, config, 'floor_scale') ?? 8192;
     const slope = number(where, config, 'attn_scale') ?? 0.1;
     return (position) => 1 + slope * logarithm(1 + Math.floor((position + 1) / step));
   }
-  if (!isRecord(config.rope_parameters) && !isRecord(config.rope_scaling)) return undefined;
-  const parameters = ropeParameters(where, config, model, layerType);
+  if (facts.query !== 'beta') return undefined;
+  const parameters = ropeParameters(where, config, facts, layer());
   const beta = parameters && number(where, parameters, 'llama_4_scaling_beta');
   if (!parameters || !beta) return undefined;
   const trained = number(where, parameters, 'original_max_position_embeddings');

@@ -1,6 +1,7 @@
-// Reading the keys of a checkpoint's config.json.
+// Reading the keys of a checkpoint's config.json, with the defaults of the model's class.
 
 import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { type Facts, findFacts } from './facts.ts';
 
 /** A checkpoint's `config.json`, parsed. */
 export type HfConfig = Readonly<Record<string, unknown>>;
@@ -9,10 +10,21 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The config of the text model, if the checkpoint's is one of several models. */
-export function textConfig(where: string, config: unknown): HfConfig {
+/** The config of the language model and its type: the config itself, or what it holds if the checkpoint is several models. */
+export function textConfig(where: string, config: unknown): { own: HfConfig; model: string } {
   if (!isRecord(config)) throw wrongType(where, 'config', 'the object of a config.json', config);
-  return isRecord(config.text_config) ? config.text_config : config;
+  const outer = typed(where, config.model_type);
+  const facts = findFacts(outer);
+  const inner = isRecord(config.text_config) ? config.text_config : undefined;
+  if (facts?.text === undefined) return inner ? { own: inner, model: typed(where, inner.model_type) } : { own: config, model: outer };
+  // A text_config that leaves out its type has that of the model's class; keys of first configs stand beside the outer model's.
+  const model = inner ? typed(where, inner.model_type) || facts.text : facts.text;
+  return { own: inner ?? config, model: model === outer && facts.text !== outer ? facts.text : model };
+}
+
+function typed(where: string, type: unknown): string {
+  if (type !== undefined && type !== null && typeof type !== 'string') throw wrongType(where, 'model_type', 'a string', type);
+  return type ?? '';
 }
 
 /** A whole number ≥ 1, or undefined if the key is missing or null. */
@@ -27,42 +39,51 @@ export function number(where: string, config: HfConfig, key: string): number | u
   return value === undefined || value === null ? undefined : finite(where, key, value);
 }
 
-/** The first of the keys that is there, as a whole number ≥ 1. */
-export function firstCount(where: string, config: HfConfig, ...keys: readonly string[]): number | undefined {
-  for (const key of keys) {
-    const value = count(where, config, key);
+/** A key's number under any of its names, `a/b:default`. */
+function named(where: string, config: HfConfig, said: string | undefined): number | undefined {
+  if (said === undefined) return undefined;
+  const [names = '', fallback] = said.split(':');
+  for (const name of names.split('/')) {
+    const value = count(where, config, name);
     if (value !== undefined) return value;
   }
-  return undefined;
+  return fallback ? Number(fallback) : undefined;
 }
 
-/** Width of a query head. */
-export function headDim(where: string, config: HfConfig): number {
-  const own = firstCount(where, config, 'head_dim', 'attention_head_dim', 'kv_channels');
-  if (own !== undefined) return own;
-  const width = firstCount(where, config, 'embed_dim', 'hidden_size', 'n_embd', 'd_model');
-  const heads = firstCount(where, config, 'num_attention_heads', 'num_heads', 'n_head', 'n_heads', 'encoder_num_attention_heads');
-  if (width === undefined || heads === undefined) {
-    throw wrongType(where, 'head_dim', 'a number, or hidden_size and num_attention_heads instead', config.head_dim);
+/** Width of a query head, D. */
+export function headDim(where: string, config: HfConfig, facts: Facts): number {
+  if (facts.latent !== undefined) {
+    const [passing, turning] = latentDims(where, config, facts);
+    return passing + turning;
   }
-  if (width < heads) throw wrongValue(where, 'hidden_size', `at least num_attention_heads=${heads}`, width);
-  return Math.floor(width / heads);
+  const own = named(where, config, facts.head);
+  if (own !== undefined) return own;
+  const width = named(where, config, facts.hidden);
+  const heads = named(where, config, facts.heads);
+  if (width === undefined || heads === undefined) {
+    const names = [facts.head, facts.hidden, facts.heads].map((said) => said?.split(':')[0]).filter(Boolean);
+    throw wrongType(where, names[0] ?? 'head_dim', `a number (${names.join(', ')})`, undefined);
+  }
+  const of = (said: string | undefined): string => (said ?? '').split(/[:/]/)[0] as string;
+  if (width < heads) throw wrongValue(where, of(facts.hidden), `at least ${of(facts.heads)}=${heads}`, width);
+  return Math.floor((width * Number(facts.times ?? 1)) / heads);
+}
+
+/** Channels of a latent head that pass and that turn. */
+export function latentDims(where: string, config: HfConfig, facts: Facts): readonly [number, number] {
+  const [passing, turning, alias] = (facts.latent ?? '').split(/[+,]/);
+  const other = alias ? count(where, config, alias) : undefined;
+  return [
+    count(where, config, 'qk_nope_head_dim') ?? Number(passing),
+    count(where, config, 'qk_rope_head_dim') ?? other ?? Number(turning),
+  ];
 }
 
 /** Width of a query head in layers of a type: Gemma 4's are wider where attention is full. */
-export function headDimOf(where: string, config: HfConfig, layerType: string | undefined): number {
-  if (layerType !== 'full_attention') return headDim(where, config);
+export function headDimOf(where: string, config: HfConfig, facts: Facts, layerType: string | undefined): number {
+  if (facts.wide === undefined || layerType !== 'full_attention') return headDim(where, config, facts);
   const { per_layer_config: layers, layer_types: types } = config;
   const own =
     isRecord(layers) && Array.isArray(types) ? Object.entries(layers).find(([n]) => types[Number(n)] === layerType)?.[1] : undefined;
-  const wide = /^(gemma4(_unified)?|diffusion_gemma)_text$/.test(String(config.model_type)) ? 512 : undefined;
-  return count(where, config, 'global_head_dim') ?? (isRecord(own) ? count(where, own, 'head_dim') : wide) ?? headDim(where, config);
-}
-
-/** The type of layer `layer`, if the config lists types; else undefined. */
-export function layerTypeAt(where: string, config: HfConfig, layer: number | undefined): string | undefined {
-  if (layer === undefined || !Array.isArray(config.layer_types)) return undefined;
-  const type: unknown = config.layer_types[layer];
-  if (typeof type !== 'string') throw wrongValue(where, 'layer', `a layer of the ${config.layer_types.length} in layer_types`, layer);
-  return type;
+  return count(where, config, 'global_head_dim') ?? (isRecord(own) ? count(where, own, 'head_dim') : undefined) ?? Number(facts.wide);
 }

@@ -1,10 +1,11 @@
 // The rotary keys of a config, both generations: `rope_parameters`, or `rope_scaling` with `rope_theta` and a key for partial rotation
-// beside it.
+// beside it. What is not there is as the model's class has it.
 
-import { describe, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, finite, wrongType, wrongValue } from '../arguments/check.ts';
 import { SCALING_KEYS, SCALING_TYPES } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, isRecord, number } from './config.ts';
-import { LOCAL_THETA, PART, THETA } from './rotary-models.ts';
+import type { Facts } from './facts.ts';
+import { type Layer, needed } from './layers.ts';
 
 /** Rotary parameters of one layer, with the keys of `rope_parameters`; undefined: the layer does not turn. */
 export type RopeParameters = HfConfig & { readonly rope_theta: number };
@@ -15,7 +16,22 @@ export const camelCase = (key: string): string => key.replace(/_([a-z])/g, (_, l
 export const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Types of older configs under their present names; `mrope` says nothing of the frequencies. */
-const OLDER_TYPES: Readonly<Record<string, string>> = { su: 'longrope', mrope: 'default' };
+const OLDER_TYPES: Readonly<Record<string, string>> = { su: 'longrope', mrope: 'default', axial: 'default', xdrope: 'dynamic' };
+
+/** Keys that every model may have in its parameters: those of all types, which the others do not read, and what is no frequency. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  ...[
+    'rope_type',
+    'type',
+    'rope_theta',
+    'partial_rotary_factor',
+    'mrope_section',
+    'mrope_interleaved',
+    'llama_4_scaling_beta',
+    'finetuned',
+  ],
+  ...Object.values(SCALING_KEYS).flatMap(({ required, more }) => [...required, ...more].map(snakeCase)),
+]);
 
 /** True for parameters that are nested by layer type. */
 function nested(given: HfConfig): boolean {
@@ -23,55 +39,130 @@ function nested(given: HfConfig): boolean {
   return values.length > 0 && values.every((value) => value === null || isRecord(value));
 }
 
-/** The parameters of one layer. @throws TypeError, RangeError if they cannot be told */
-export function ropeParameters(where: string, config: HfConfig, model: string, layerType: string | undefined): RopeParameters | undefined {
-  const { rope_parameters: current, rope_scaling: older } = config;
-  for (const [key, value] of Object.entries({ rope_parameters: current, rope_scaling: older })) {
-    if (value !== undefined && value !== null && !isRecord(value)) throw wrongType(where, key, 'an object or null', value);
+/** `rope_scaling` or `rope_parameters`, and which; `rope_scaling` goes first, as in the config's class. */
+function givenParameters(where: string, config: HfConfig, facts: Facts): { key: string; given: HfConfig } | undefined {
+  let found: { key: string; given: HfConfig } | undefined;
+  for (const key of ['rope_parameters', 'rope_scaling']) {
+    const value = config[key];
+    if (value === undefined || value === null || facts.ignores === key) continue;
+    if (!isRecord(value)) throw wrongType(where, key, 'an object or null', value);
+    if (Object.keys(value).length) found = { key, given: value };
   }
-  const given = isRecord(current) ? current : isRecord(older) ? older : {};
-  const local = Object.hasOwn(LOCAL_THETA, model) || ['rope_local_base_freq', 'local_rope_theta'].some((key) => number(where, config, key));
-  const all = !nested(given) && local ? byLayerType(where, config, model, given) : given;
-  if (!nested(all)) return complete(where, config, model, all);
-  const known = Object.keys(all).join(', ');
-  if (layerType === undefined) throw wrongType(where, 'layerType', `one of ${known}: the rope parameters differ by layer`, layerType);
-  if (!Object.hasOwn(all, layerType)) throw wrongValue(where, 'layerType', `one of ${known}`, describe(layerType));
-  const own = all[layerType];
-  return isRecord(own) ? complete(where, config, model, own) : undefined;
+  return found;
 }
 
-/** Parameters of the first generation, in which only full attention is scaled and sliding layers have a base of their own. */
-function byLayerType(where: string, config: HfConfig, model: string, given: HfConfig): HfConfig {
-  const full = number(where, given, 'rope_theta') ?? number(where, config, 'rope_theta') ?? number(where, config, 'global_rope_theta');
-  const own = number(where, config, 'rope_local_base_freq') ?? number(where, config, 'local_rope_theta') ?? LOCAL_THETA[model];
-  return {
-    full_attention: { ...given, ...(full !== undefined && { rope_theta: full }) },
-    sliding_attention: { rope_type: 'default', ...((own ?? full) !== undefined && { rope_theta: own ?? full }) },
-  };
+/** The parameters of one layer. @throws TypeError, RangeError if they cannot be told */
+export function ropeParameters(where: string, config: HfConfig, facts: Facts, layer: Layer): RopeParameters | undefined {
+  const said = givenParameters(where, config, facts);
+  const standard: HfConfig = facts.rope === undefined ? {} : JSON.parse(facts.rope);
+  const labels = nested(standard) ? Object.keys(standard) : undefined;
+  if (!labels && !(said && nested(said.given))) return complete(where, config, facts, layer, said ?? { key: '', given: standard });
+  const known = labels ?? Object.keys(said?.given ?? {});
+  const label = labelOf(layer.type, known);
+  if (label === undefined) {
+    if (layer.type !== undefined) throw wrongValue(where, 'layerType', `one of ${known.join(', ')}`, describe(layer.type));
+    throw needed(where, `the rope parameters differ by layer (${known.join(', ')})`);
+  }
+  if (labels && said && !nested(said.given))
+    return complete(where, config, facts, layer, firstGeneration(where, facts, said, label, standard), label);
+  const given = said?.given[label];
+  if (given === null) return undefined;
+  const own = isRecord(given) ? given : (standard[label] as HfConfig);
+  return complete(where, config, facts, layer, { key: said ? `${said.key}.${label}` : '', given: own }, label);
+}
+
+/** Under which label the parameters of a layer stand: its type, but for DeepSeek-V4. */
+function labelOf(type: string | undefined, labels: readonly string[]): string | undefined {
+  if (labels.includes('compress') && type !== undefined) return type === 'sliding_attention' || type === 'main' ? 'main' : 'compress';
+  return type !== undefined && labels.includes(type) ? type : undefined;
+}
+
+/** Parameters of the first generation in a model whose layers differ: `rope_scaling` is an object for some labels only. */
+function firstGeneration(where: string, facts: Facts, said: { key: string; given: HfConfig }, label: string, standard: HfConfig) {
+  if (facts.scaled === undefined || said.key === 'rope_parameters') {
+    if (!(label === 'compress' || label === 'main')) throw wrongType(where, said.key, 'an object for each layer type', said.given);
+  }
+  const scaled = facts.scaled?.split(',').includes(label);
+  return { key: scaled ? said.key : '', given: { ...(standard[label] as HfConfig), ...(scaled && said.given) } };
 }
 
 /** Adds what stands beside the parameters, and defaults. */
-function complete(where: string, config: HfConfig, model: string, given: HfConfig): RopeParameters {
+function complete(
+  where: string,
+  config: HfConfig,
+  facts: Facts,
+  layer: Layer,
+  { key, given }: { key: string; given: HfConfig },
+  label = '',
+): RopeParameters {
+  const extra = facts.extra?.split(',') ?? [];
+  for (const name of Object.keys(given)) {
+    if (!HARMLESS.has(name) && !extra.includes(name)) {
+      throw new TypeError(`${where}: "${key}.${name}" is unknown, and might change the rotation; leave it out if it does not`);
+    }
+  }
   const said = given.rope_type ?? given.type ?? 'default';
-  const type = typeof said === 'string' && Object.hasOwn(OLDER_TYPES, said) ? OLDER_TYPES[said] : said;
+  const older = typeof said === 'string' && Object.hasOwn(OLDER_TYPES, said) ? OLDER_TYPES[said] : said;
   // Phi-3 once said "yarn" for what is LongRoPE.
-  const longrope = type === 'yarn' && /^phi(3|4_multimodal)/.test(model) && Array.isArray(given.short_factor);
-  const beside = (key: string): number | undefined => number(where, given, key) ?? number(where, config, key);
-  const theta = beside('rope_theta') ?? beside('rotary_emb_base') ?? THETA[model] ?? 10000;
+  const type = older === 'yarn' && facts.su !== undefined ? 'longrope' : older;
+  const theta = thetaOf(where, config, facts, given, label, layer);
   if (theta <= 0) throw wrongValue(where, 'rope_theta', 'a number > 0', theta);
-  const part = beside('partial_rotary_factor') ?? beside('rotary_pct') ?? (type === 'proportional' ? undefined : PART[model]);
-  const longest = count(where, config, 'max_position_embeddings');
-  // Where it stands beside the parameters it goes first (Phi-3); where it stands nowhere, the model was trained on all its positions.
+  const part = partOf(where, config, facts, given, label, layer);
+  const longest = count(where, given, 'max_position_embeddings') ?? count(where, config, 'max_position_embeddings') ?? optional(facts.max);
   const own = 'original_max_position_embeddings';
-  const trained = count(where, config, own) ?? count(where, given, own) ?? longest;
+  const beside = count(where, config, own) ?? optional(facts.trained);
+  const trained = (label ? undefined : beside) ?? count(where, given, own) ?? longest;
   return {
     ...given,
-    rope_type: longrope ? 'longrope' : type,
+    // A norm after the rotation takes the attention factor away again.
+    ...(facts.normed !== undefined && config[facts.normed] !== false && { attention_factor: 1 }),
+    ...(label === 'compress' && type === 'yarn' && given.attention_factor === undefined && { attention_factor: 1 }),
+    rope_type: type,
     rope_theta: theta,
     ...(part !== undefined && { partial_rotary_factor: part }),
     ...(trained !== undefined && { [own]: trained }),
     ...(longest !== undefined && { max_position_embeddings: longest }),
   };
+}
+
+const optional = (said: string | undefined): number | undefined => (said ? Number(said) : undefined);
+
+/** A fact that may differ by label: `1000` or `full_attention:1000,sliding_attention:500`. */
+function byLabel(said: string | undefined, label: string): string | undefined {
+  if (said === undefined || !said.includes(':')) return said;
+  return said
+    .split(',')
+    .find((entry) => entry.startsWith(`${label}:`))
+    ?.slice(label.length + 1);
+}
+
+/** A key's number; of a list by layer, that layer's. */
+function ofLayer(where: string, config: HfConfig, key: string, { number: layer }: Layer): number | undefined {
+  const value = config[key];
+  if (!Array.isArray(value)) return number(where, config, key);
+  if (layer === undefined) throw needed(where, `${key} has a number for each`);
+  if (layer >= value.length) throw wrongValue(where, 'layer', `a layer of the ${value.length} in ${key}`, layer);
+  return finite(where, `${key}[${layer}]`, value[layer]);
+}
+
+function thetaOf(where: string, config: HfConfig, facts: Facts, given: HfConfig, label: string, layer: Layer): number {
+  if (facts.perLayer !== undefined && Array.isArray(config.layer_rope_theta)) {
+    return ofLayer(where, config, 'layer_rope_theta', layer) as number;
+  }
+  const own = number(where, given, 'rope_theta');
+  if (own !== undefined) return own;
+  const inner = facts.inner === undefined ? undefined : config[facts.inner];
+  if (isRecord(inner)) return number(where, inner, 'rope_theta') ?? Number(facts.theta ?? 10000);
+  const key = byLabel(facts.thetaKey ?? 'rope_theta', label);
+  return (key ? ofLayer(where, config, key, layer) : undefined) ?? Number(byLabel(facts.theta, label) ?? 10000);
+}
+
+function partOf(where: string, config: HfConfig, facts: Facts, given: HfConfig, label: string, layer: Layer): number | undefined {
+  const own = number(where, given, 'partial_rotary_factor');
+  if (own !== undefined) return own;
+  if (Array.isArray(config.partial_rotary_factors)) return ofLayer(where, config, 'partial_rotary_factors', layer);
+  const key = facts.partKey ?? 'partial_rotary_factor';
+  return (key ? number(where, config, key) : undefined) ?? optional(byLabel(facts.part, label));
 }
 
 /** The scaling that parameters mean, with keys in camelCase. @throws TypeError, RangeError if the type is unknown or keys are missing */

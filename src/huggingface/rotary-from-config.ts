@@ -1,38 +1,35 @@
 import { describe, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
-import { axialRotary } from '../encodings/axial-rotary.ts';
-import { mropeAxes } from '../encodings/mrope.ts';
+import { type MropeArrangement, mropeAxes } from '../encodings/mrope.ts';
+import { rotary } from '../encodings/rotary.ts';
 import type { Recipes } from '../encodings/recipe.ts';
 import type { Scheme } from '../encodings/scheme.ts';
-import type { Encoding } from '../plan/plan.ts';
-import { checkLayout, lowerRope, type Rope, type RotaryLayout } from '../rope/rope.ts';
-import { checkScaling } from '../rope/rope-scaling.ts';
-import { count, firstCount, type HfConfig, headDim, headDimOf, isRecord, layerTypeAt, number, textConfig } from './config.ts';
+import type { Encoding, LowerContext } from '../plan/plan.ts';
+import { checkLayout, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
+import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
+import { count, type HfConfig, headDimOf, isRecord, latentDims, number, textConfig } from './config.ts';
+import { type Facts, factsOf, findFacts } from './facts.ts';
+import { type Layer, layerOf, turns } from './layers.ts';
 import { type RopeParameters, ropeParameters, scalingOf, snakeCase } from './rope-parameters.ts';
-import {
-  AXIAL,
-  BACKWARDS,
-  CENTRED,
-  HALVES,
-  MROPE,
-  type MropeKind,
-  PAIRS,
-  PAIRS_TO_HALVES,
-  PARTIAL,
-  SLIDING_ONLY,
-  SOME_LAYERS,
-  TRAILING,
-} from './rotary-models.ts';
+import { vision } from './vision.ts';
 
 /** What a config does not say. */
 export interface RotaryFromConfigOptions {
   /** The layer's type, where layers differ: `'full_attention'`, `'sliding_attention'` … */
   readonly layerType?: string;
-  /** The layer's number, from which the type follows if the config has `layer_types`, and whether the layer turns at all. */
+  /** The layer's number: its type and whether it turns follow from the config, or from the model's class. */
   readonly layer?: number;
-  /** Which channels form a pair; needed only if the model type is unknown. */
+  /** Which channels form a pair, if the weights were permuted (`permuteForPairs`); or, with `dim` and `theta`, for an unknown model type. */
   readonly layout?: RotaryLayout;
+  /** For an unknown model type: channels that turn. */
+  readonly dim?: number;
+  /** For an unknown model type: base of the frequencies. */
+  readonly theta?: number;
+  /** For an unknown model type: first channel that turns; default 0. */
+  readonly start?: number | 'end';
+  /** For an unknown model type: how frequencies are scaled; needed if the config has `rope_scaling` or `rope_parameters`. */
+  readonly scaling?: RopeScaling;
   /** Added to the standard positions; default 0. */
   readonly offset?: number;
   /** [S] or [B][S]; [3][S] or [3][B][S] of time, rows and columns for M-RoPE; [2][S] or [2][B][S] of rows and columns for vision models. */
@@ -45,13 +42,17 @@ export interface RotaryFromConfigOptions {
 }
 
 const where = 'rotaryFromConfig';
+const UNKNOWN = ['dim', 'theta', 'start', 'scaling'] as const;
 
 /**
  * The rotary embedding of a checkpoint, from its `config.json`. Reads `rope_parameters` (also nested by layer type; null there means that
- * the layer does not turn) and the older `rope_scaling` with `rope_theta`, `partial_rotary_factor`, `rotary_pct`, `rotary_dim`,
- * `rope_local_base_freq`; the types default, linear, dynamic, yarn, longrope (`su`), llama3, proportional. Which channels form a pair, the
- * sections of M-RoPE and the axes of vision models follow from `model_type`. If the config is one of several models, `text_config` counts;
- * for the vision tower pass `config.vision_config`.
+ * the layer does not turn) and the older `rope_scaling` with `rope_theta` and the like beside it; the types default, linear, dynamic, yarn,
+ * longrope (`su`), llama3, proportional. What the config leaves out is as in the model's class of transformers 5.18: widths, bases, which
+ * channels form a pair, which layers turn, the sections of M-RoPE, the axes of vision models. If the config is one of several models,
+ * `text_config` counts; for the vision tower pass `config.vision_config`.
+ *
+ * Where layers differ, `layer` or `layerType` must say which is meant. A model type that the table does not have needs all of
+ * `{ layout, dim, theta }`, and `scaling` if its config scales.
  *
  * What a model does to the scale of its scores is not here: see `attentionScale`.
  *
@@ -66,60 +67,82 @@ const where = 'rotaryFromConfig';
  * ```
  */
 export function rotaryFromConfig(config: Readonly<Record<string, unknown>>, given: RotaryFromConfigOptions = {}): Encoding {
-  given = options(where, given, ['layerType', 'layer', 'layout', 'offset', 'positions', 'queryPositions', 'grid', 'exclude']);
-  const own = textConfig(where, config);
-  const type = own.model_type;
-  if (type !== undefined && typeof type !== 'string') throw wrongType(where, 'model_type', 'a string', type);
-  const model = modelName(own, type ?? '');
-  if (model in AXIAL || CENTRED.has(model)) return vision(own, model, given);
+  given = options(where, given, ['layerType', 'layer', 'layout', 'offset', 'positions', 'queryPositions', 'grid', 'exclude', ...UNKNOWN]);
+  const text = textConfig(where, config);
+  const model = towerName(text.own, text.model);
+  if (findFacts(model) === undefined && UNKNOWN.some((key) => given[key] !== undefined)) return unknown(text.own, given);
+  const facts = factsOf(where, model, 'or { layout, dim, theta } in the second argument say it all');
+  const more = UNKNOWN.find((key) => given[key] !== undefined);
+  if (more) throw wrongValue(where, more, `none: the config of ${model} says it`, given[more]);
+  if (facts.axes !== undefined) return vision(where, text.own, facts, given);
+  if (facts.layout === undefined) throw wrongValue(where, 'model_type', 'a model that turns q and k', describe(model));
   if (given.grid !== undefined || given.exclude !== undefined) {
     throw wrongValue(where, 'grid', 'a vision model in config.model_type', describe(model));
   }
+  return textRotation(text.own, model, facts, given);
+}
+
+function textRotation(own: HfConfig, model: string, facts: Facts, given: RotaryFromConfigOptions): Encoding {
   if (own.alibi === true) throw wrongValue(where, 'alibi', 'a model with rotary embedding', 'true: use alibi({ heads })');
-  const layer = given.layer === undefined ? undefined : integer(where, 'layer', given.layer, 0, 65535);
-  const layerType = given.layerType ?? layerTypeAt(where, own, layer);
-  if (layerType !== undefined && typeof layerType !== 'string') throw wrongType(where, 'layerType', 'a string', layerType);
-  const parameters = ropeParameters(where, own, model, layerType);
-  if (!parameters || !turns(own, model, layerType, layer)) return { name: where, lower: () => ({}) };
-  const rope = ropeOf(own, model, parameters, { ...given, ...(layerType !== undefined && { layerType }) });
-  return { name: where, lower: (context) => lowerRope(rope, context) };
+  if (given.layer !== undefined) integer(where, 'layer', given.layer, 0, 65535);
+  const layer = layerOf(where, own, facts, given);
+  if (!turns(where, own, facts, layer)) return STILL;
+  const parameters = ropeParameters(where, own, facts, layer);
+  if (!parameters) return STILL;
+  const rope = ropeOf(own, model, facts, parameters, layer, given);
+  return { name: where, lower: (context) => lowerRope(specially(rope, parameters, context), context) };
+}
+
+/** A layer that does not turn: nothing in attention; asked for the rotation itself, one by nothing. */
+const STILL: Encoding = {
+  name: where,
+  lower: ({ role }) =>
+    role ? { rotation: { dim: 2, start: 0, layout: 'pairs', frequencies: Float64Array.of(0), factor: 1, offset: 0 } } : {},
+};
+
+/** A model type that the table does not have: the options must say everything. */
+function unknown(config: HfConfig, given: RotaryFromConfigOptions): Encoding {
+  const missing = (['layout', 'dim', 'theta'] as const).filter((key) => given[key] === undefined);
+  if (missing.length)
+    throw wrongType(where, missing[0] as string, `a value: the model type is unknown, so that layout, dim and theta are needed`, undefined);
+  const scales = ['rope_scaling', 'rope_parameters'].find((key) => isRecord(config[key]));
+  if (scales && given.scaling === undefined)
+    throw wrongType(where, 'scaling', `a value: the config has ${scales}, and the model type is unknown`, undefined);
+  const { layerType: _type, layer: _layer, grid, exclude, ...rest } = given;
+  if (grid !== undefined || exclude !== undefined)
+    throw wrongValue(where, 'grid', 'a vision model in config.model_type', describe(config.model_type));
+  return {
+    ...rotary({ ...rest, layout: given.layout as RotaryLayout, dim: given.dim as number, theta: given.theta as number }),
+    name: where,
+  };
 }
 
 /** The model type; a vision tower of Qwen2-VL's first configs has the type of the whole. */
-function modelName(config: HfConfig, type: string): string {
-  const tower = `${type}_vision`;
-  return tower in AXIAL && config.patch_size !== undefined ? tower : type;
+function towerName(config: HfConfig, type: string): string {
+  if (config.patch_size === undefined) return type;
+  const tower = [`${type}_vision`, `${type.replace(/_text$/, '')}_vision`].find((name) => findFacts(name)?.axes !== undefined);
+  return tower ?? type;
 }
 
-/** Whether the layer turns at all. */
-export function turns(config: HfConfig, model: string, layerType: string | undefined, layer: number | undefined): boolean {
-  if (SLIDING_ONLY.has(model) && layerType === 'full_attention') return model.startsWith('exaone') && config.sliding_window === null;
-  if (!SOME_LAYERS.has(model) || layer === undefined) return true;
-  if (Array.isArray(config.no_rope_layers) && config.no_rope_layers.length) return config.no_rope_layers[layer] !== 0;
-  return (layer + 1) % (count(where, config, 'no_rope_layer_interval') ?? 4) !== 0;
-}
-
-function layoutOf(model: string, given: RotaryFromConfigOptions, config: HfConfig): { layout: RotaryLayout; layoutOut?: RotaryLayout } {
+function layoutOf(config: HfConfig, facts: Facts, given: RotaryFromConfigOptions): { layout: RotaryLayout; layoutOut?: RotaryLayout } {
   if (given.layout !== undefined) return { layout: oneOf(where, 'layout', given.layout, ['halves', 'pairs']) };
-  if (PAIRS_TO_HALVES.has(model)) return config.rope_interleave === false ? { layout: 'halves' } : { layout: 'pairs', layoutOut: 'halves' };
-  if (PAIRS.has(model)) return { layout: 'pairs' };
-  if (HALVES.has(model)) return { layout: 'halves' };
-  const known = [...HALVES, ...PAIRS, ...PAIRS_TO_HALVES, ...Object.keys(AXIAL), ...CENTRED].sort().join(', ');
-  throw wrongValue(where, 'model_type', `one of ${known}; or a layout in the second argument`, describe(model));
+  if (facts.layout !== 'mixed') return { layout: facts.layout as RotaryLayout };
+  // Pairs are read and halves written, unless the key says otherwise.
+  return config.rope_interleave === false ? { layout: 'halves' } : { layout: 'pairs', layoutOut: 'halves' };
 }
 
 /** Channels by which exponents are divided: all that turn. */
-function widthOf(config: HfConfig, model: string, parameters: RopeParameters, layerType: string | undefined): number {
-  if (TRAILING.has(model)) {
-    const own = count(where, config, 'qk_rope_head_dim');
-    if (own !== undefined) return own;
-  }
-  const head = headDimOf(where, config, layerType);
+function widthOf(config: HfConfig, facts: Facts, parameters: RopeParameters, layer: Layer): number {
+  if (facts.latent !== undefined) return latentDims(where, config, facts)[1];
+  const head = headDimOf(where, config, facts, layer.type);
   if (parameters.rope_type === 'proportional') return head;
-  const exact = ['gptj', 'codegen', 'minimax_m2'].includes(model) ? firstCount(where, config, 'rotary_dim') : undefined;
-  if (exact !== undefined) return exact;
-  if (model === 'gptj' || model === 'codegen') return 64;
-  const honoured = PARTIAL.has(model) || parameters.rope_type !== 'default' || !isKnown(model);
+  const [key, fallback] = facts.rot?.split(':') ?? [];
+  const exact = key ? (count(where, config, key) ?? (fallback ? Number(fallback) : undefined)) : undefined;
+  if (exact !== undefined) {
+    if (exact > head) throw wrongValue(where, key as string, `at most the ${head} channels of a head`, exact);
+    return exact;
+  }
+  const honoured = facts.partly !== undefined || parameters.rope_type !== 'default';
   const part = honoured ? (number(where, parameters, 'partial_rotary_factor') ?? 1) : 1;
   const width = Math.floor(head * part);
   if (width < 1 || width > head)
@@ -127,23 +150,28 @@ function widthOf(config: HfConfig, model: string, parameters: RopeParameters, la
   return width;
 }
 
-const isKnown = (model: string): boolean => HALVES.has(model) || PAIRS.has(model) || PAIRS_TO_HALVES.has(model);
-
-function ropeOf(config: HfConfig, model: string, parameters: RopeParameters, given: RotaryFromConfigOptions): Rope {
-  const layouts = layoutOf(model, given, config);
-  const width = widthOf(config, model, parameters, given.layerType);
+function ropeOf(
+  config: HfConfig,
+  model: string,
+  facts: Facts,
+  parameters: RopeParameters,
+  layer: Layer,
+  given: RotaryFromConfigOptions,
+): Rope {
+  const width = widthOf(config, facts, parameters, layer);
   if (width > WIDEST_HEAD) throw wrongValue(where, 'head_dim', `at most ${WIDEST_HEAD} channels that turn`, width);
-  const called = (key: string): string => (key ? `rope_parameters.${snakeCase(key)}` : 'rope_parameters');
+  const key = isRecord(config.rope_scaling) ? 'rope_scaling' : 'rope_parameters';
+  const called = (name: string): string => (name ? `${key}.${snakeCase(name)}` : key);
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);
-  const axes = keys && sectionsOf(config, model, parameters);
+  const axes = keys && sectionsOf(config, model, facts, parameters);
   return {
     where,
     width,
     theta: parameters.rope_theta,
     scaling: checkScaling(where, scalingOf(where, parameters), width, called),
-    ...checkLayout(where, { ...layouts, start: TRAILING.has(model) ? 'end' : 0, offset: given.offset }),
-    sense: BACKWARDS.has(model) ? 'backward' : 'forward',
+    ...checkLayout(where, { ...layoutOf(config, facts, given), start: facts.start ?? 0, offset: given.offset }),
+    sense: facts.sense === '-' ? 'backward' : 'forward',
     ...(axes && {
       axisOf: mropeAxes(where, Math.ceil(width / 2), axes.sections, axes.arrangement, axes.order),
       axes: Math.max(...axes.order) + 1,
@@ -153,58 +181,46 @@ function ropeOf(config: HfConfig, model: string, parameters: RopeParameters, giv
   };
 }
 
+/** What single models do: HunYuan's `alpha` raises the base, PhiMoE has an attention factor for each table. */
+function specially(rope: Rope, parameters: RopeParameters, context: LowerContext): Rope {
+  const { scaling, theta, width } = rope;
+  const alpha = number(where, parameters, 'alpha');
+  if (alpha && scaling.type === 'dynamic') {
+    return { ...rope, theta: theta * context.math.pow(alpha, width / (width - 2)), scaling: { type: 'default' } };
+  }
+  if (scaling.type === 'longrope') {
+    const mscale = number(
+      where,
+      parameters,
+      reachOf(rope, context) > scaling.originalMaxPositionEmbeddings ? 'long_mscale' : 'short_mscale',
+    );
+    if (mscale !== undefined) return { ...rope, scaling: { ...scaling, attentionFactor: mscale } };
+  }
+  return rope;
+}
+
+/** How `mrope_section` is dealt out. */
+interface Sections {
+  readonly sections: readonly number[];
+  readonly arrangement: MropeArrangement;
+  /** The axis each section reads. */
+  readonly order: readonly number[];
+}
+
 /** Sections of M-RoPE, if the model has them. */
-function sectionsOf(config: HfConfig, model: string, parameters: RopeParameters): Required<MropeKind> | undefined {
+function sectionsOf(config: HfConfig, model: string, facts: Facts, parameters: RopeParameters): Sections | undefined {
+  const [kind, ...numbers] = facts.mrope?.split(/[:,]/) ?? [];
   const older = isRecord(config.rope_scaling) ? config.rope_scaling.mrope_section : undefined;
-  const said = parameters.mrope_section ?? older ?? config.mrope_section;
-  const kind = Object.hasOwn(MROPE, model) ? (MROPE[model] as MropeKind) : undefined;
-  const sections = said ?? kind?.sections;
+  const sections = parameters.mrope_section ?? parameters.xdrope_section ?? older ?? config.mrope_section ?? (kind ? numbers.map(Number) : undefined);
   if (sections === undefined || sections === null) return undefined;
   if (!Array.isArray(sections) || sections.length < 2) throw wrongType(where, 'mrope_section', 'an array of integers', sections);
   const checked = sections.map((n: unknown, i) => integer(where, `mrope_section[${i}]`, n, 0, 256));
   // As many axes as sections, and a cut that goes through the pairs.
   if (model.startsWith('hunyuan_vl')) return { sections: checked, arrangement: 'channels', order: checked.map((_, i) => i) };
-  const arrangement = kind?.arrangement ?? (parameters.mrope_interleaved === true ? 'interleaved' : 'chunked');
-  // Sections beyond the third start over with the first axis.
-  return { sections: checked, arrangement, order: kind?.order.length === checked.length ? kind.order : checked.map((_, i) => i % 3) };
-}
-
-/** Vision models: rows and columns of a grid, or positions on two axes. */
-function vision(config: HfConfig, model: string, given: RotaryFromConfigOptions): Encoding {
-  const theta = ropeParameters(where, config, model, given.layerType)?.rope_theta ?? 10000;
-  const { grid, positions, queryPositions, exclude } = given;
-  if ((grid === undefined) === (positions === undefined)) {
-    throw wrongType(where, 'grid', 'the rows and columns of the image, or positions', grid && positions ? 'both' : undefined);
-  }
-  const head = visionWidth(config, model);
-  const axes = AXIAL[model]?.axisOrder?.length ?? 2;
-  // Three axes need not fill the head: the rest passes.
-  const dim = axes === 3 ? 6 * Math.floor(Math.floor(head / 3) / 2) : head;
-  if (grid && grid.length !== axes) throw wrongValue(where, 'grid', `${axes} sizes`, grid);
-  const rows = {
-    ...(grid && { grid }),
-    ...(positions !== undefined && { positions }),
-    ...(queryPositions !== undefined && { queryPositions }),
-  };
-  if (CENTRED.has(model)) {
-    if (!grid) throw wrongType(where, 'grid', 'the rows and columns of the image', grid);
-    const registers = number(where, config, 'num_register_tokens') ?? 0;
-    return renamed(
-      axialRotary({ dim, theta, layout: 'halves', coordinates: 'centers', scale: 2 * Math.PI, prefix: 1 + registers, ...rows }),
-    );
-  }
-  const kind = AXIAL[model] as (typeof AXIAL)[string];
-  const memory = grid && ['sam2_video', 'sam3_tracker_video', 'edgetam_video'].includes(model);
-  return renamed(axialRotary({ dim, theta, ...kind, ...rows, ...(memory && { repeatKeys: true, exclude: exclude ?? 0 }) }));
-}
-
-const renamed = (encoding: Encoding): Encoding => ({ ...encoding, name: where });
-
-function visionWidth(config: HfConfig, model: string): number {
-  const memory = count(where, config, 'memory_attention_hidden_size');
-  if (memory === undefined || model === 'sam3_vit_model') return headDim(where, config);
-  const rate = count(where, config, 'memory_attention_downsample_rate') ?? 1;
-  return Math.floor(memory / (rate * (count(where, config, 'memory_attention_num_attention_heads') ?? 1)));
+  const arrangement = (kind as Sections['arrangement'] | undefined) ?? (parameters.mrope_interleaved === true ? 'interleaved' : 'chunked');
+  // Sections beyond the third start over with the first axis. ERNIE's are rows, columns, time.
+  const order = checked.map((_, i) => (i + (arrangement === 'alternating' ? 1 : 0)) % 3);
+  return { sections: checked, arrangement, order };
 }
 
 /** For the registry. */
@@ -212,8 +228,9 @@ export const schemes: readonly Scheme[] = [
   {
     name: 'rotaryFromConfig',
     formula: 'q, k turned as the model of a config.json does',
-    options: 'keys of the config; arguments: layerType, layer, layout, offset, positions, queryPositions, grid, exclude',
-    models: 'some 200 model types of transformers, default to LongRoPE, M-RoPE and vision towers',
+    options:
+      'keys of the config; arguments: layerType, layer, layout, offset, positions, queryPositions, grid, exclude; dim, theta, start, scaling for unknown types',
+    models: 'all model types of transformers 5.18 that turn, default to LongRoPE, M-RoPE and vision towers',
     make: rotaryFromConfig,
   },
 ];

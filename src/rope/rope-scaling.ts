@@ -131,11 +131,11 @@ function checkTogether(where: string, scaling: RopeScaling, width: number, calle
   if ((scaling.type === 'yarn' || scaling.type === 'longrope') && !scaling.factor && !scaling.maxPositionEmbeddings) {
     throw wrongType(where, called('factor'), `a number, or ${called('maxPositionEmbeddings')} instead`, scaling.factor);
   }
-  if (scaling.type === 'llama3' && scaling.highFreqFactor <= scaling.lowFreqFactor) {
+  if (scaling.type === 'llama3' && scaling.highFreqFactor < scaling.lowFreqFactor) {
     throw wrongValue(
       where,
       called('highFreqFactor'),
-      `more than ${called('lowFreqFactor')} ${scaling.lowFreqFactor}`,
+      `at least ${called('lowFreqFactor')} ${scaling.lowFreqFactor}`,
       scaling.highFreqFactor,
     );
   }
@@ -184,7 +184,7 @@ export function scaledFrequencies(width: number, theta: number, scaling: RopeSca
       const { factor, lowFreqFactor: low, highFreqFactor: high, originalMaxPositionEmbeddings: trained } = scaling;
       const values = plain.map((f) => {
         const turns = (trained * f) / (2 * Math.PI);
-        if (turns > high) return f;
+        if (turns >= high) return f;
         if (turns < low) return f / factor;
         const kept = (turns - low) / (high - low);
         return ((1 - kept) * f) / factor + kept * f;

@@ -57,12 +57,16 @@ export function startOf(where: string, start: number | 'end', dim: number, D: nu
   return D - dim;
 }
 
+/** How many positions the sequence has, on which the frequencies of dynamic and LongRoPE scaling depend. */
+export function reachOf({ offset, keys, queries }: Rope, context: LowerContext): number {
+  return Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
+}
+
 /** The rotation of a scheme for one shape. */
 export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
   const { where, width, theta, scaling, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
   const { shape, math } = context;
-  const reach = Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
-  const { values, factor } = scaledFrequencies(width, theta, scaling, reach, math);
+  const { values, factor } = scaledFrequencies(width, theta, scaling, reachOf(rope, context), math);
   const explicit = keys !== undefined || queries !== undefined || context.perAxis === true;
   const signed = sense === 'forward' ? values : values.map((f) => -f);
   const { axisOf = [] } = rope;

@@ -58,7 +58,7 @@ describe('both generations of keys', () => {
     expect(lowered({ model_type: 'llama', ...config })?.dim).toBe(16);
     expect(lowered({ model_type: 'llama', ...config, rope_scaling: { type: 'linear', factor: 2 } })?.dim).toBe(8);
     expect(lowered({ model_type: 'phi', ...config })?.dim).toBe(8);
-    expect(lowered({ model_type: 'mine', ...config }, { layout: 'pairs' })?.dim).toBe(8);
+    expect(lowered({ model_type: 'mine', ...config }, { layout: 'pairs', dim: 8, theta: 500 })?.dim).toBe(8);
   });
 
   it('original_max_position_embeddings: beside the parameters first, then within, then all positions', () => {
@@ -72,7 +72,7 @@ describe('both generations of keys', () => {
   it('older names of types', () => {
     const factors = { short_factor: Array(8).fill(2), long_factor: Array(8).fill(4), original_max_position_embeddings: 8 };
     const of = (model_type: string, type: string, S: number) =>
-      lowered({ model_type, ...SMALL, rope_scaling: { type, ...factors } }, {}, { S })?.frequencies;
+      lowered({ model_type, ...SMALL, original_max_position_embeddings: 8, rope_scaling: { type, ...factors } }, {}, { S })?.frequencies;
     expectFrequencies(
       of('phi3', 'su', 8),
       plain(16, 10000).map((f) => f / 2),
@@ -92,6 +92,7 @@ describe('layers', () => {
   const nested = {
     model_type: 'gemma3_text',
     ...SMALL,
+    head_dim: 16,
     layer_types: ['sliding_attention', 'full_attention'],
     rope_parameters: {
       full_attention: { rope_type: 'linear', factor: 8, rope_theta: 1e6 },
@@ -101,6 +102,7 @@ describe('layers', () => {
   const first = {
     model_type: 'gemma3_text',
     ...SMALL,
+    head_dim: 16,
     rope_theta: 1e6,
     rope_local_base_freq: 1e4,
     rope_scaling: { type: 'linear', factor: 8 },
@@ -112,7 +114,7 @@ describe('layers', () => {
       plain(16, 1e6).map((f) => f / 8),
     );
     expectFrequencies(lowered(config, { layerType: 'sliding_attention' })?.frequencies, plain(16, 1e4));
-    expect(() => rotaryFromConfig(config)).toThrow('"layerType" expected one of full_attention, sliding_attention');
+    expect(() => rotaryFromConfig(config)).toThrow('"layer" expected the layer\'s number, or layerType: the rope parameters differ');
     expect(() => rotaryFromConfig(config, { layerType: 'other' })).toThrow('got "other"');
   });
 
@@ -178,8 +180,8 @@ describe('layouts', () => {
 describe('what is refused', () => {
   const llama = { model_type: 'llama', ...SMALL };
   it.each<[Config, RotaryFromConfigOptions, string]>([
-    [{ ...SMALL }, {}, 'rotaryFromConfig: "model_type" expected one of afmoe, apertus'],
-    [{ model_type: 'mine', ...SMALL }, {}, 'or a layout in the second argument, got "mine"'],
+    [{ ...SMALL }, {}, 'rotaryFromConfig: "model_type" expected a type of transformers 5.18; or { layout, dim, theta }'],
+    [{ model_type: 'mine', ...SMALL }, {}, 'in the second argument say it all, got "mine"'],
     [{ model_type: 7 }, {}, '"model_type" expected a string, got 7'],
     [
       { ...llama, rope_scaling: { type: 'ntk' } },
@@ -187,16 +189,27 @@ describe('what is refused', () => {
       '"rope_type" expected one of default, linear, dynamic, yarn, longrope, llama3, proportional, got "ntk"',
     ],
     [{ ...llama, rope_scaling: { type: 'linear' } }, {}, '"rope_type" linear needs factor; missing: factor'],
-    [{ model_type: 'llama', head_dim: 16, rope_scaling: { type: 'yarn', factor: 2 } }, {}, 'yarn needs original_max_position_embeddings'],
+    [{ model_type: 'lama', ...SMALL }, {}, 'Near it: '],
+    [{ model_type: 'mine', ...SMALL }, { layout: 'halves', dim: 16 }, '"theta" expected a value: the model type is unknown'],
+    [
+      { model_type: 'mine', rope_scaling: { type: 'linear', factor: 2 } },
+      { layout: 'halves', dim: 16, theta: 100 },
+      '"scaling" expected a value: the config has rope_scaling',
+    ],
+    [llama, { dim: 16 }, '"dim" expected none: the config of llama says it'],
+    [{ ...llama, rope_scaling: { type: 'linear', factor: 2, strange: 1 } }, {}, '"rope_scaling.strange" is unknown'],
+    [{ model_type: 'smollm3' }, {}, '"layer" expected the layer\'s number, or layerType: some layers do not turn'],
+    [{ model_type: 'cohere2' }, {}, '"layer" expected the layer\'s number, or layerType: only sliding layers turn'],
+    [{ model_type: 'llama4_text' }, {}, '"layer" expected'],
+    [{ model_type: 't5' }, {}, '"model_type" expected a model that turns q and k'],
     [{ ...llama, rope_scaling: { type: 'llama3', factor: 8 } }, {}, 'missing: low_freq_factor, high_freq_factor'],
-    [{ ...llama, rope_scaling: { type: 'linear', factor: '4' } }, {}, '"rope_parameters.factor" expected a number, got "4"'],
+    [{ ...llama, rope_scaling: { type: 'linear', factor: '4' } }, {}, '"rope_scaling.factor" expected a number, got "4"'],
     [
       { ...llama, rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1] } },
       {},
-      '"rope_parameters.short_factor" expected 8 numbers',
+      '"rope_scaling.short_factor" expected 8 numbers',
     ],
     [{ ...llama, rope_scaling: 'linear' }, {}, '"rope_scaling" expected an object or null'],
-    [{ model_type: 'llama' }, {}, '"head_dim" expected a number, or hidden_size and num_attention_heads instead, got undefined'],
     [{ ...llama, head_dim: 2048 }, {}, '"head_dim" expected at most 1024 channels that turn, got 2048'],
     [{ ...llama, rope_theta: 0 }, {}, '"rope_theta" expected a number > 0, got 0'],
     [{ model_type: 'falcon', ...SMALL, alibi: true }, {}, '"alibi" expected a model with rotary embedding, got true: use alibi({ heads })'],
@@ -235,6 +248,7 @@ describe('attentionScale', () => {
     expect([0, 8190, 8191, 20000].map((p) => queryScale?.(p))).toEqual([1, 1, 1 + 0.1 * logarithm(2), 1 + 0.1 * logarithm(3)]);
     expect(attentionScale({ ...config, attn_temperature_tuning: false }, { layer: 3 }).queryScale).toBeUndefined();
     expect(() => attentionScale(config)).toThrow('"layer" expected the layer\'s number');
+    expect(() => attentionScale({ model_type: 'mine', head_dim: 16 })).toThrow('"model_type" expected a type of transformers 5.18');
   });
 
   it('Ministral 3 scales the queries of all layers', () => {

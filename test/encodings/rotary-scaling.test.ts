@@ -151,8 +151,8 @@ describe('what is refused', () => {
       'rotary: "scaling.longFactor" expected 4 numbers, one for each pair, got 1',
     ],
     [
-      { type: 'llama3', factor: 2, lowFreqFactor: 4, highFreqFactor: 4, originalMaxPositionEmbeddings: 64 },
-      'rotary: "scaling.highFreqFactor" expected more than scaling.lowFreqFactor 4, got 4',
+      { type: 'llama3', factor: 2, lowFreqFactor: 4, highFreqFactor: 3, originalMaxPositionEmbeddings: 64 },
+      'rotary: "scaling.highFreqFactor" expected at least scaling.lowFreqFactor 4, got 3',
     ],
     [{ type: 'proportional', partialRotaryFactor: 1.5 }, 'rotary: "scaling.partialRotaryFactor" expected a number in 0 … 1, got 1.5'],
   ])('%j', (scaling, message) => {

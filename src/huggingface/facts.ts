@@ -1,0 +1,50 @@
+// What transformers' code knows of a model type, from the generated table.
+
+import { describe, wrongValue } from '../arguments/check.ts';
+import { MODELS } from './models.ts';
+
+/** What a line of the table says; see the head of `models.ts`. */
+export type Facts = Readonly<Record<string, string | undefined>>;
+
+/** The facts of a model type, or undefined if the table has none. */
+export function findFacts(model: string): Facts | undefined {
+  for (const line of MODELS.split('\n')) {
+    const [said = '', names = ''] = line.split('|');
+    if (names.split(' ').includes(model)) {
+      return Object.fromEntries(
+        said.split(' ').map((token) => {
+          const at = token.indexOf('=');
+          return at < 0 ? [token, ''] : [token.slice(0, at), token.slice(at + 1)];
+        }),
+      );
+    }
+  }
+  return undefined;
+}
+
+/** The facts of a model type. @throws RangeError that names what is near */
+export function factsOf(where: string, model: string, instead: string): Facts {
+  const facts = model === '' ? undefined : findFacts(model);
+  if (facts) return facts;
+  const near = nearNames(model);
+  const question = near.length ? `\nNear it: ${near.join(', ')}.` : '';
+  throw wrongValue(where, 'model_type', `a type of transformers 5.18; ${instead}`, `${describe(model || undefined)}.${question}`);
+}
+
+/** Up to six known names that are like this one. */
+function nearNames(model: string): string[] {
+  const names = MODELS.split('\n').flatMap((line) => line.split('|')[1]?.split(' ') ?? []);
+  const pairs = (name: string): Set<string> =>
+    new Set(Array.from({ length: name.length - 1 }, (_, i) => name.slice(i, i + 2).toLowerCase()));
+  const own = pairs(model);
+  const alike = (name: string): number => {
+    const other = pairs(name);
+    return (2 * [...own].filter((pair) => other.has(pair)).length) / (own.size + other.size);
+  };
+  return names
+    .map((name) => [alike(name), name] as const)
+    .filter(([score]) => score > 0.5)
+    .sort(([a], [b]) => b - a)
+    .slice(0, 6)
+    .map(([, name]) => name);
+}
