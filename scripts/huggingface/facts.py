@@ -313,7 +313,7 @@ MORE = {
     **dict.fromkeys(("gemma4_text", "gemma4_unified_text", "diffusion_gemma_text"), {"wide": "512"}),
     "gpt2": {"scale": "switch:scale_attn_weights:layers"}, "gpt_bigcode": {"scale": "switch:scale_attn_weights"},
     "decision_transformer": {"scale": "switch:scale_attn_weights:layers"}, "imagegpt": {"scale": "switch:scale_attn_weights:layers"},
-    "mpt": {"scale": "nested:softmax_scale"}, "dbrx": {"inner": "attn_config", "thetaKey": ""},
+    "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels:128"}, "dbrx": {"inner": "attn_config", "thetaKey": ""},
 }
 
 
@@ -533,7 +533,7 @@ def meaningless(entry, case, rows):
 
 # What the probe cannot tell: a layer norm after the projection takes a direction away from the queries (Persimmon), one after the rotation
 # takes the attention factor away again (nanochat); queries are multiplied between two projections (LongCat).
-UNFIT = {"persimmon": "hidden_size,rope_scaling", "nanochat": "rope_scaling", "llama4_text": "rope_scaling", "paddleocr_vl": "", "longcat_flash": "", **dict.fromkeys(("hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan_vl_text"), "rope_scaling"), "t5gemma2": "", "muse_glimmer_text": "", "muse_glimmer": ""}
+UNFIT = {"jetmoe": "", "persimmon": "hidden_size,rope_scaling", "nanochat": "rope_scaling", "llama4_text": "rope_scaling", "paddleocr_vl": "", "longcat_flash": "", **dict.fromkeys(("hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan_vl_text"), "rope_scaling"), "t5gemma2": "", "muse_glimmer_text": "", "muse_glimmer": ""}
 OWN_POSITIONS = {"csm_depth_decoder_model"}
 
 

@@ -101,7 +101,7 @@ layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=head_dim
 layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=head_dim max=750|kyutai_speech_to_text
 layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=head_dim theta=1e+06 max=128000|lfm2_moe
 layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=head_dim theta=500000 max=2048|csm
-layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=kv_channels max=4096|jetmoe
+layout=halves hidden=hidden_size:2048 heads=num_attention_heads:32 head=kv_channels:128 max=4096|jetmoe
 layout=halves hidden=hidden_size:2048 heads=num_attention_heads:8 head=head_dim rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=32768 layers=last,full_attention,sliding_attention,5 scale=one|gemma3n_text
 layout=halves hidden=hidden_size:2304 heads=num_attention_heads:8 head=head_dim max=8192 scale=scalar:query_pre_attn_scalar:256|t5_gemma_module
 layout=halves hidden=hidden_size:2304 heads=num_attention_heads:8 head=head_dim rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=131072 scale=scalar:query_pre_attn_scalar:256 layers=last,full_attention,sliding_attention,6,sliding_window_pattern|t5gemma2_decoder t5gemma2_text

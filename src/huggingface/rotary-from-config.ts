@@ -2,8 +2,8 @@ import { describe, integer, oneOf, options, wrongType, wrongValue } from '../arg
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { type MropeArrangement, mropeAxes } from '../encodings/mrope.ts';
-import { rotary } from '../encodings/rotary.ts';
 import type { Recipes } from '../encodings/recipe.ts';
+import { rotary } from '../encodings/rotary.ts';
 import type { Scheme } from '../encodings/scheme.ts';
 import type { Encoding, LowerContext } from '../plan/plan.ts';
 import { checkLayout, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
@@ -211,7 +211,8 @@ interface Sections {
 function sectionsOf(config: HfConfig, model: string, facts: Facts, parameters: RopeParameters): Sections | undefined {
   const [kind, ...numbers] = facts.mrope?.split(/[:,]/) ?? [];
   const older = isRecord(config.rope_scaling) ? config.rope_scaling.mrope_section : undefined;
-  const sections = parameters.mrope_section ?? parameters.xdrope_section ?? older ?? config.mrope_section ?? (kind ? numbers.map(Number) : undefined);
+  const sections =
+    parameters.mrope_section ?? parameters.xdrope_section ?? older ?? config.mrope_section ?? (kind ? numbers.map(Number) : undefined);
   if (sections === undefined || sections === null) return undefined;
   if (!Array.isArray(sections) || sections.length < 2) throw wrongType(where, 'mrope_section', 'an array of integers', sections);
   const checked = sections.map((n: unknown, i) => integer(where, `mrope_section[${i}]`, n, 0, 256));
