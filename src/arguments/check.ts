@@ -14,10 +14,15 @@ function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? `[${value.join(', ')}]` : 'an array';
+  if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? shapeText(value) : 'an array';
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
   const maker = typeof value === 'object' ? value.constructor?.name : undefined;
   return typeof value === 'object' ? (typeof maker === 'string' && maker ? maker : 'an object') : typeof value;
+}
+
+/** A shape, or a list of what its dimensions are called, as messages show it: `[2, 3]`. */
+export function shapeText(shape: readonly unknown[]): string {
+  return `[${shape.join(', ')}]`;
 }
 
 export function wrongType(where: string, name: string, expected: string, got: unknown): TypeError {

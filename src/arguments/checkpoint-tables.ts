@@ -1,7 +1,7 @@
 // Reading the tables of checkpoints: copies, layouts, sizes.
 
 import type { Tensor } from '../memory/tensor.ts';
-import { describe, wrongType, wrongValue } from './check.ts';
+import { describe, shapeText, wrongType, wrongValue } from './check.ts';
 import { numbersOf } from './lists.ts';
 import { expectShape, narrow, type SafeTensorLike, withShape } from './numbers.ts';
 
@@ -25,7 +25,7 @@ export function copyTable(where: string, name: string, given: unknown, shape: re
 /** @throws RangeError unless the table has as many numbers as the shape, and this shape if it came with one */
 export function expectSize(where: string, name: string, values: Float32Array, shape: readonly number[]): void {
   const size = shape.reduce((product, n) => product * n, 1);
-  if (values.length !== size) throw wrongValue(where, name, `[${shape.join(', ')}], ${size} numbers`, `${values.length}`);
+  if (values.length !== size) throw wrongValue(where, name, `${shapeText(shape)}, ${size} numbers`, `${values.length}`);
   expectShape(where, name, values, shape);
 }
 

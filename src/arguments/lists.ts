@@ -2,7 +2,7 @@
 
 import { Tensor } from '../memory/tensor.ts';
 import type { LowerContext, Place } from '../plan/plan.ts';
-import { integer, reading, wrongType, wrongValue } from './check.ts';
+import { integer, reading, shapeText, wrongType, wrongValue } from './check.ts';
 import {
   arrayType,
   expectEach,
@@ -85,7 +85,7 @@ export function copyIntegers(where: string, name: string, given: unknown, min: n
 
 /** A short list of whole numbers in min … max, such as sizes: at least one, or as many as there are names. */
 export function copySizes(where: string, name: string, given: unknown, min: number, max: number, names: readonly string[] = []): number[] {
-  const expected = names.length ? `[${names.join(', ')}]` : 'an array of integers';
+  const expected = names.length ? shapeText(names) : 'an array of integers';
   const count = Array.isArray(given) ? reading(where, name, () => given.length) : 0;
   if (!Array.isArray(given) || count !== (names.length || Math.max(1, count))) throw wrongType(where, name, expected, given);
   return readList(where, name, given, (n, i) => integer(where, `${name}[${i}]`, n, min, max));

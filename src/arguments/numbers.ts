@@ -1,7 +1,7 @@
 // Numbers as callers give them: typed arrays of any realm, arrays, tensors of safetensors files. The one place that reads their elements, each
 // of them once.
 
-import { describe, reading, unreadable, wrongType, wrongValue } from './check.ts';
+import { describe, reading, shapeText, unreadable, wrongType, wrongValue } from './check.ts';
 
 /**
  * A tensor as `relpos/safetensors` reads it from a file: its elements in C order, little endian. Taken wherever numbers are; its shape must
@@ -202,7 +202,7 @@ export function safeTensor(where: string, name: string, given: unknown): Checked
   const size = shape.reduce((product, n) => product * n, 1);
   const bytes = ownArray(data) as Uint8Array;
   if (bytes.length !== size * type.bytes) {
-    throw wrongValue(where, `${name}.data`, `${size * type.bytes} bytes for ${dtype} [${shape.join(', ')}]`, `${bytes.length}`);
+    throw wrongValue(where, `${name}.data`, `${size * type.bytes} bytes for ${dtype} ${shapeText(shape)}`, `${bytes.length}`);
   }
   return { dtype, shape, data: bytes, size };
 }
@@ -297,5 +297,5 @@ export function sameOrder(given: readonly number[], expected: readonly number[])
 /** @throws RangeError if the list came with a shape that is another one than expected, even if it has as many numbers */
 export function expectShape(where: string, name: string, values: object, expected: readonly number[]): void {
   const shape = SHAPES.get(values);
-  if (shape && !sameOrder(shape, expected)) throw wrongValue(where, name, `shape [${expected.join(', ')}]`, `[${shape.join(', ')}]`);
+  if (shape && !sameOrder(shape, expected)) throw wrongValue(where, name, `shape ${shapeText(expected)}`, shapeText(shape));
 }

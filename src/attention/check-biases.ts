@@ -1,6 +1,6 @@
 // Checks of a plan's biases and factors against the call.
 
-import { finite, wrongValue } from '../arguments/check.ts';
+import { finite, shapeText, wrongValue } from '../arguments/check.ts';
 import { checkTensor } from '../memory/operands.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
 import { checkLookup } from '../plan/pair-index.ts';
@@ -20,7 +20,7 @@ export function checkBias(where: string, name: string, bias: Bias, shape: Shape,
     ];
     if (tensor.shape.length !== 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
       const width = totalKeys === S ? `S=${S}` : `S=${S}|${totalKeys}`;
-      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, `[${tensor.shape.join(', ')}]`);
+      throw wrongValue(where, name, `shape [1|B=${B}, 1|H=${H}, 1|L=${L}, ${width}]`, shapeText(tensor.shape));
     }
     return;
   }

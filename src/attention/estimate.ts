@@ -4,7 +4,7 @@ import { options as knownOptions, wrongType, wrongValue } from '../arguments/che
 import { readShape } from '../arguments/numbers.ts';
 import { flag, type Readers, readRecord } from '../arguments/record.ts';
 import { cacheBytes, type KVCacheOptions } from '../kvcache/kvcache.ts';
-import { Arena } from '../memory/arena.ts';
+import { Arena, takenBytes } from '../memory/arena.ts';
 import { shapeOnly } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { Tables } from '../plan/table-cache.ts';
@@ -71,9 +71,6 @@ class Promised {
   }
 }
 
-/** Bytes that an arena takes for a request. */
-const taken = (bytes: number): number => Math.ceil(bytes / 64) * 64 + 64;
-
 function sum(parts: Omit<MemoryEstimate, 'total'>): MemoryEstimate {
   return { ...parts, total: parts.out + parts.scratch + parts.tables + parts.cache };
 }
@@ -84,7 +81,7 @@ export function estimate(context: Context, where: string, given: unknown, option
   const request = readRecord<CheckedRequest>(where, given, READERS, 'request');
   if (request.cache !== undefined) {
     knownOptions(where, request, ['cache'], 'request');
-    return sum({ out: 0, scratch: 0, tables: 0, cache: taken(request.cache) });
+    return sum({ out: 0, scratch: 0, tables: 0, cache: takenBytes(request.cache) });
   }
   if (options.cache !== undefined) {
     throw wrongValue(where, 'cache', 'no cache beside shapes', 'one', 'give k and v the length that the cache will have');
@@ -100,11 +97,11 @@ export function estimate(context: Context, where: string, given: unknown, option
   const rows = q.shape.slice(0, -1);
   const shape = [...rows, v.shape.at(-1) ?? 0];
   const out = shapeOnly(ghost, where, shape);
-  const numbers = (list: readonly number[]): number => taken(4 * list.reduce((product, n) => product * n, 1));
+  const numbers = (list: readonly number[]): number => takenBytes(4 * list.reduce((product, n) => product * n, 1));
   const before = arena.usage().used;
   const call = prepareAttention(ghost, where, q, k, v, { ...options, out }, false);
   // Of the jobs, which run one after another, each takes its scratch when its turn comes.
-  const scratch = Math.max(...[...call.preparations, call.job].map((job) => (job.scratch ? taken(job.scratch * job.threads) : 0)));
+  const scratch = Math.max(...[...call.preparations, call.job].map((job) => (job.scratch ? takenBytes(job.scratch * job.threads) : 0)));
   const during = arena.usage().used - before + scratch;
   call.finish();
   call.release(false);

@@ -4,6 +4,7 @@ import type { CachedKeys } from '../kvcache/cached-keys.ts';
 import { type LoweredMasks, writeMasks } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Operands, writeTensor } from '../memory/operands.ts';
+import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
@@ -73,7 +74,7 @@ export function writeJob(
   const rowScale = plan.rowScale ? scope.upload(plan.rowScale) : 0;
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
-  const record = field.RECORD_HEADER + 4 * (Math.ceil(E / 8) * 8 + valueRows);
+  const record = field.RECORD_HEADER + 4 * (roundUp(E, 8) + valueRows);
   const { contextTable } = plan;
   const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable), forTerms);
   const rows = counted ? tileRows(forTerms) : parts.rows;

@@ -1,6 +1,6 @@
 // What a call is given beside its tensors, and whether the tensors fit one another.
 
-import { integer, wrongValue } from '../arguments/check.ts';
+import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { Logits } from '../arguments/lists.ts';
 import { axes, type Layout } from '../memory/layout.ts';
@@ -12,25 +12,25 @@ export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layo
   const { head, row } = axes(layout);
   const letters = (names: readonly string[]): string => {
     const [batch, h, r, width] = names as [string, string, string, string];
-    return `[${(layout === 'bhld' ? [batch, h, r, width] : [batch, r, h, width]).join(', ')}]`;
+    return shapeText(layout === 'bhld' ? [batch, h, r, width] : [batch, r, h, width]);
   };
-  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
-  if (q.shape.length !== 4) throw wrongValue(where, 'q', `shape ${letters(['B', 'H', 'L', 'D'])}`, shown(q));
+  if (q.shape.length !== 4) throw wrongValue(where, 'q', `shape ${letters(['B', 'H', 'L', 'D'])}`, shapeText(q.shape));
   const B = q.shape[0] as number;
   const D = q.shape[3] as number;
   const H = q.shape[head] as number;
   const L = q.shape[row] as number;
   if (H < 1 || D < 1 || D > WIDEST_HEAD)
-    throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', `1 ≤ D ≤ ${WIDEST_HEAD}`])}`, shown(q));
+    throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', `1 ≤ D ≤ ${WIDEST_HEAD}`])}`, shapeText(q.shape));
   const expectedK = `shape ${letters([`B=${B}`, 'G', 'S', `D=${D}`])}`;
-  if (k.shape.length !== 4 || k.shape[0] !== B || k.shape[3] !== D || !k.shape[head]) throw wrongValue(where, 'k', expectedK, shown(k));
+  if (k.shape.length !== 4 || k.shape[0] !== B || k.shape[3] !== D || !k.shape[head])
+    throw wrongValue(where, 'k', expectedK, shapeText(k.shape));
   const G = k.shape[head] as number;
   const S = k.shape[row] as number;
-  if (H % G) throw wrongValue(where, 'k', expectedK, shown(k), `H=${H} is not divisible by G=${G}`);
+  if (H % G) throw wrongValue(where, 'k', expectedK, shapeText(k.shape), `H=${H} is not divisible by G=${G}`);
   const fits = v.shape.length === 4 && v.shape[0] === B && v.shape[head] === G && v.shape[row] === S;
   const E = v.shape[3] as number;
   if (!fits || E < 1 || E > WIDEST_HEAD)
-    throw wrongValue(where, 'v', `shape ${letters([`B=${B}`, `G=${G}`, `S=${S}`, `1 ≤ E ≤ ${WIDEST_HEAD}`])}`, shown(v));
+    throw wrongValue(where, 'v', `shape ${letters([`B=${B}`, `G=${G}`, `S=${S}`, `1 ≤ E ≤ ${WIDEST_HEAD}`])}`, shapeText(v.shape));
   return { B, H, G, L, S, D, E };
 }
 

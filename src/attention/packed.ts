@@ -1,6 +1,6 @@
 // Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { DTYPES } from '../memory/dtypes.ts';
 import { checkApart, checkOut, checkTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
@@ -56,11 +56,10 @@ function rowsOf(tensor: Tensor, [from, to]: readonly [number, number], scope: Sc
 }
 
 function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Tensor>): { T: number; U: number; H: number; E: number } {
-  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
-  if (q.shape.length !== 3) throw wrongValue(where, 'q', 'shape [T, H, D], beside "queryOffsets"', shown(q));
-  if (k.shape.length !== 3 || k.shape[2] !== q.shape[2]) throw wrongValue(where, 'k', `shape [U, G, D=${q.shape[2]}]`, shown(k));
+  if (q.shape.length !== 3) throw wrongValue(where, 'q', 'shape [T, H, D], beside "queryOffsets"', shapeText(q.shape));
+  if (k.shape.length !== 3 || k.shape[2] !== q.shape[2]) throw wrongValue(where, 'k', `shape [U, G, D=${q.shape[2]}]`, shapeText(k.shape));
   if (v.shape.length !== 3 || v.shape[0] !== k.shape[0] || v.shape[1] !== k.shape[1]) {
-    throw wrongValue(where, 'v', `shape [U=${k.shape[0]}, G=${k.shape[1]}, E]`, shown(v));
+    throw wrongValue(where, 'v', `shape [U=${k.shape[0]}, G=${k.shape[1]}, E]`, shapeText(v.shape));
   }
   const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
   return { T: size(q, 0), U: size(k, 0), H: size(q, 1), E: size(v, 2) };

@@ -1,6 +1,6 @@
 // Rotation on its own: from a user's call to a job.
 
-import { finite, reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
 import { choice, flag, type Readers, readRecord } from '../arguments/record.ts';
@@ -71,7 +71,7 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   const { positions: list, offset = 0, inverse = false, role = 'query', layout = 'bhld' } = given;
   if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
   if (x.context !== context) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
-  if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', `[${x.shape.join(', ')}]`);
+  if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', shapeText(x.shape));
   if (!isFloat(x.dtype)) throw wrongType(where, 'x', A_FLOAT_TENSOR, x.dtype);
   const [B, second, third, D] = x.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];

@@ -1,5 +1,6 @@
 // How a call is cut into tiles, and what each thread needs to work on one.
 
+import { roundUp } from '../memory/round.ts';
 import { layOut } from '../memory/scratch.ts';
 import type { Shape } from '../plan/plan.ts';
 import type { ScratchNeed } from '../plan/relative-terms.ts';
@@ -41,7 +42,7 @@ function rowsOf({ S, D, E }: Shape, { relative, patient }: Cut): number {
 /** L in as few parts of at most `most` as there can be, all alike and of whole groups. */
 function parts(L: number, most: number): number {
   const even = Math.ceil(L / Math.ceil(L / most));
-  return most < 4 ? even : Math.min(most, Math.ceil(even / 4) * 4);
+  return most < 4 ? even : Math.min(most, roundUp(even, 4));
 }
 
 /** How a call is cut into tiles. The cut shows in no bit of the result. */
@@ -69,8 +70,8 @@ export function scratchLayout(
   needs: readonly ScratchNeed[],
   record: number,
 ): { fields: [number, number][]; bytes: number } {
-  const padded = Math.ceil(rows / 4) * 4;
-  const width = Math.ceil(E / 8) * 8;
+  const padded = roundUp(rows, 4);
+  const width = roundUp(E, 8);
   const sizes: [number, number][] = [
     [field.S_TILE, field.P_SIZE],
     [field.S_ROWS, (padded / 4) * field.R_SIZE],

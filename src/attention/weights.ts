@@ -1,6 +1,6 @@
 // The probabilities themselves, for pictures and debugging: attention whose values are the columns of the identity, by the same kernels.
 
-import { wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import { copySizes } from '../arguments/lists.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Mask } from '../masks/mask.ts';
@@ -92,7 +92,7 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
   const blhd = options.layout === 'blhd';
   const [head, row] = blhd ? [2, 1] : [1, 2];
   for (const [name, tensor] of Object.entries({ q: queries, k: keys })) {
-    if (tensor.shape.length !== 4) throw wrongValue(where, name, 'a shape of 4 dimensions', `[${tensor.shape.join(', ')}]`);
+    if (tensor.shape.length !== 4) throw wrongValue(where, name, 'a shape of 4 dimensions', shapeText(tensor.shape));
   }
   const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
   const [B, H, L, G, S] = [size(queries, 0), size(queries, head), size(queries, row), size(keys, head), size(keys, row)];
@@ -101,12 +101,7 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
   const wanted = [B, H, rows[1] - rows[0], columns[1] - columns[0]];
   const total = wanted.reduce((a, n) => a * n, 1);
   if (total > MOST) {
-    throw wrongValue(
-      where,
-      'queries, keys',
-      `a window of at most 2^24 = ${MOST} probabilities`,
-      `[${wanted.join(', ')}], ${total} of them`,
-    );
+    throw wrongValue(where, 'queries, keys', `a window of at most 2^24 = ${MOST} probabilities`, `${shapeText(wanted)}, ${total} of them`);
   }
   const most = Math.min(WIDEST, columns[1] - columns[0], Math.floor(MOST / Math.max(1, B * H * L)));
   const width = Math.max(1, most);

@@ -1,5 +1,6 @@
 // What `relpos attend` prints.
 
+import { shapeText } from '../arguments/check.ts';
 import type { SafeTensor } from '../safetensors/index.ts';
 import type { Outcome } from './attend-run.ts';
 import type { Task } from './attend-task.ts';
@@ -19,7 +20,7 @@ const timesOf = ({ first, times }: Outcome): readonly number[] => (times.length 
 
 /** As lines for a reader. */
 export function textReport(task: Task, outcome: Outcome, output: string | undefined): string {
-  const shape = ({ dtype, shape }: SafeTensor): string => `[${shape.join(', ')}] ${dtype.toLowerCase()}`;
+  const shape = ({ dtype, shape }: SafeTensor): string => `${shapeText(shape)} ${dtype.toLowerCase()}`;
   const { threads, requestedThreads, reason } = outcome.capabilities;
   const { encodings, attention } = task.job;
   const lines: [string, string][] = [

@@ -1,5 +1,6 @@
 // Runs the task of `relpos attend`, times it and compares what comes.
 
+import { shapeText } from '../arguments/check.ts';
 import { createEngine } from '../create.ts';
 import { registry } from '../encodings/registry.ts';
 import type { Engine } from '../engine.ts';
@@ -116,7 +117,7 @@ const TOLERANCES: Readonly<Record<string, number>> = { F16: 2 ** -9, BF16: 2 ** 
 function differenceFrom(engine: Engine, file: SafetensorsFile, expected: Expected, out: ReturnType<typeof download>): Judged {
   const { name, tensor } = expected;
   if (String(tensor.shape) !== String(out.tensor.shape)) {
-    const shapes = [out.tensor.shape, tensor.shape].map((shape) => `[${shape.join(', ')}]`);
+    const shapes = [out.tensor.shape, tensor.shape].map((shape) => shapeText(shape));
     throw new InputError(`--expected: tensor ${quote(name)} expected the shape of out, ${shapes[0]}, got ${shapes[1]}`);
   }
   const difference = compare(out.values, floats(engine, tensor));

@@ -1,5 +1,6 @@
 // What `relpos attend` is to do: the command line and the file, checked before an engine exists.
 
+import { shapeText } from '../arguments/check.ts';
 import { readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile } from '../safetensors/index.ts';
 import { type ParsedArgs, parseBytes, parseThreads } from './args.ts';
 import { applyFlags, type Case, complete, parseCase } from './case.ts';
@@ -41,7 +42,7 @@ export function prepare(path: string, bytes: Uint8Array, args: ParsedArgs): Task
     const name = args.texts.get(role) ?? role;
     const tensor = named(file.tensors, name, `--${role}`, FLOAT_TYPES);
     if (tensor.shape.length !== 4)
-      throw new InputError(`--${role}: tensor ${quote(name)} expected 4 dimensions, got [${tensor.shape.join(', ')}]`);
+      throw new InputError(`--${role}: tensor ${quote(name)} expected 4 dimensions, got ${shapeText(tensor.shape)}`);
     return tensor;
   }) as [SafeTensor, SafeTensor, SafeTensor];
   const [head, row] = asked.attention.layout === 'blhd' ? [2, 1] : [1, 2];

@@ -1,3 +1,4 @@
+import { shapeText } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import { DTYPES, type DType, dtypeOfFile, FLOAT_DTYPES } from '../memory/dtypes.ts';
 import type { Tensor, TensorData } from '../memory/tensor.ts';
@@ -70,7 +71,7 @@ export function table(engine: Engine, tensors: FileTensors, name: string): Tenso
 export function maskTensor(engine: Engine, tensors: FileTensors, name: string, padding: boolean): Tensor {
   const tensor = named(tensors, name, `"@${name}"`, [...INTEGER_TYPES, ...FLOAT_TYPES]);
   const { shape } = tensor;
-  if (padding && shape.length !== 2) throw new InputError(`"@${name}": a key padding expected shape [B, S], got [${shape.join(', ')}]`);
+  if (padding && shape.length !== 2) throw new InputError(`"@${name}": a key padding expected shape [B, S], got ${shapeText(shape)}`);
   const dims = padding ? [shape[0] as number, 1, 1, shape[1] as number] : shape;
   if (!INTEGER_TYPES.includes(tensor.dtype)) return upload(engine, { ...tensor, shape: dims });
   const visible = Int8Array.from(integers(name, tensor), (x) => (x ? 1 : 0));

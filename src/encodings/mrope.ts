@@ -1,4 +1,4 @@
-import { finite, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, oneOf, options, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copySizes } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
@@ -57,7 +57,7 @@ export function mropeAxes(
     });
   }
   const sum = sections.reduce((total, n) => total + n, 0);
-  if (sum !== pairs) throw wrongValue(where, 'sections', `${pairs} pairs in all`, `[${sections.join(', ')}], ${sum} pairs`);
+  if (sum !== pairs) throw wrongValue(where, 'sections', `${pairs} pairs in all`, `${shapeText(sections)}, ${sum} pairs`);
   const width = arrangement === 'channels' ? 2 : 1;
   const chunks = sections.flatMap((n, section) => Array.from({ length: n * width }, () => section));
   if (arrangement === 'alternating') {

@@ -1,4 +1,4 @@
-import { options, wrongValue } from '../arguments/check.ts';
+import { options, shapeText, wrongValue } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyGrid, placeOf } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
@@ -35,7 +35,7 @@ export function shiftedBias(where: string, window: Grid, { image, shift }: { ima
   const across = image[1] / w;
   const windows = (image[0] / h) * across;
   if (B % windows) {
-    const because = `imageSize [${image.join(', ')}] holds ${windows}`;
+    const because = `imageSize ${shapeText(image)} holds ${windows}`;
     throw wrongValue(where, 'batch', `a multiple of ${windows} windows`, `B=${B}`, because);
   }
   const band = (at: number, axis: 0 | 1): number => Number(at >= image[axis] - window[axis]) + Number(at >= image[axis] - shift[axis]);
@@ -62,12 +62,12 @@ export function copyShifted(where: string, given: ShiftedWindows | undefined, wi
   const { imageSize, shiftSize } = options<ShiftedWindows>(where, given, ['imageSize', 'shiftSize'], 'shifted');
   const image = copyGrid(where, 'shifted.imageSize', imageSize);
   if (image[0] % window[0] || image[1] % window[1]) {
-    throw wrongValue(where, 'shifted.imageSize', `multiples of the window [${window.join(', ')}]`, [...image]);
+    throw wrongValue(where, 'shifted.imageSize', `multiples of the window ${shapeText(window)}`, [...image]);
   }
   const half = window.map((n) => Math.max(1, Math.floor(n / 2)));
   const shift = copyGrid(where, 'shifted.shiftSize', shiftSize ?? half);
   if (shift[0] > window[0] || shift[1] > window[1])
-    throw wrongValue(where, 'shifted.shiftSize', `at most [${window.join(', ')}]`, [...shift]);
+    throw wrongValue(where, 'shifted.shiftSize', `at most ${shapeText(window)}`, [...shift]);
   return { image, shift };
 }
 

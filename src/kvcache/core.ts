@@ -4,6 +4,7 @@ import { wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
+import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import { withOwnArrays } from '../plan/own-arrays.ts';
@@ -253,7 +254,7 @@ export class CacheCore {
       const rows = this.#rows.map((row) => ({ ...row, pages: row.pages.map(own) }));
       // Between the pages of the sinks and those of the window there may be some that are gone.
       const window = rows.map(({ pages }) => (pages.lastIndexOf(GONE) + 1) * pageSize);
-      const ofSinks = rows.map((row, b) => ({ ...row, length: Math.min(Math.ceil(sinks / pageSize) * pageSize, window[b] as number) }));
+      const ofSinks = rows.map((row, b) => ({ ...row, length: Math.min(roundUp(sinks, pageSize), window[b] as number) }));
       const target = { shape: this.spec.shape, layout: this.layout, output: this.#pool };
       const jobs = [
         ...shiftJobs(rotation, delta, { ...target, rows, first: window }, this.context, scope),

@@ -1,6 +1,7 @@
 // Where the rows of a cache lie: the layout of its pages, and what the kernels are told of it.
 
 import { type CacheDType, cacheRow } from '../memory/dtypes.ts';
+import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
 import { GONE, type Row } from './rows.ts';
@@ -12,8 +13,6 @@ export interface CacheShape {
   readonly D: number;
   readonly E: number;
 }
-
-const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 /** A page: the keys of pageSize positions, [G][pageSize][D], then their values, [G][pageSize][E]. */
 export interface PageLayout {
@@ -29,8 +28,8 @@ export interface PageLayout {
 
 export function layoutPages({ G, D, E }: CacheShape, dtype: CacheDType, pageSize: number): PageLayout {
   const [keyRow, valueRow] = [cacheRow(dtype).bytes(D), cacheRow(dtype).bytes(E)];
-  const values = up(G * keyRow * pageSize, 64);
-  return { dtype, pageSize, keyRow, valueRow, values, bytes: values + up(G * valueRow * pageSize, 64) };
+  const values = roundUp(G * keyRow * pageSize, 64);
+  return { dtype, pageSize, keyRow, valueRow, values, bytes: values + roundUp(G * valueRow * pageSize, 64) };
 }
 
 /** Block tables of some rows, in memory. */

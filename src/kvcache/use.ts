@@ -1,6 +1,6 @@
 // A cache as `attention` uses it: what the call's sizes and places are, and what happens to the cache before and after.
 
-import { integer, wrongValue } from '../arguments/check.ts';
+import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { part, placed } from '../arguments/positions.ts';
 import { defineMask, type Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -22,8 +22,6 @@ export interface UseOptions {
   readonly positions: Float64Array | undefined;
 }
 
-const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
-
 /** New keys per batch row of k and v. @throws RangeError if they do not fit the cache */
 export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Tensor, v: Tensor, layout: Layout, B: number): number {
   const { G, D, E } = shape;
@@ -31,8 +29,8 @@ export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Ten
   const n = k.shape[layout === 'bhld' ? 2 : 1];
   const fits = (tensor: Tensor, width: number): boolean =>
     tensor.shape.length === 4 && order([B, G, n, width]).every((size, axis) => size === tensor.shape[axis]);
-  if (!fits(k, D)) throw wrongValue(where, 'k', `shape [${order([`B=${B}`, `G=${G}`, 'n', `D=${D}`]).join(', ')}]`, shown(k));
-  if (!fits(v, E)) throw wrongValue(where, 'v', `shape [${order([`B=${B}`, `G=${G}`, `n=${n}`, `E=${E}`]).join(', ')}]`, shown(v));
+  if (!fits(k, D)) throw wrongValue(where, 'k', `shape ${shapeText(order([`B=${B}`, `G=${G}`, 'n', `D=${D}`]))}`, shapeText(k.shape));
+  if (!fits(v, E)) throw wrongValue(where, 'v', `shape ${shapeText(order([`B=${B}`, `G=${G}`, `n=${n}`, `E=${E}`]))}`, shapeText(v.shape));
   return n as number;
 }
 
@@ -103,7 +101,7 @@ export class CacheUse implements CachedKeys {
     if (q.shape.length !== 4 || q.shape[0] !== B || q.shape[3] !== D || !H || H % G) {
       const sizes = [`B=${B}`, `H divisible by G=${G}`, 'L', `D=${D}`];
       const order = layout === 'bhld' ? sizes : [sizes[0], sizes[2], sizes[1], sizes[3]];
-      throw wrongValue(where, 'q', `shape [${order.join(', ')}]`, shown(q));
+      throw wrongValue(where, 'q', `shape ${shapeText(order)}`, shapeText(q.shape));
     }
     const L = q.shape[row] as number;
     const before = core.rows.map(({ length }) => length);
@@ -126,7 +124,7 @@ export class CacheUse implements CachedKeys {
       const first = (this.queryOffsets[b] as number) - (left ?? 0);
       if (!kept || Math.max(0, first) >= kept || !L) return;
       const because = `a query in batch row ${b} sees keys from ${Math.max(0, first)} on`;
-      throw wrongValue(where, 'q', `queries whose window begins at ${kept}, the first key held, or later`, shown(q), because);
+      throw wrongValue(where, 'q', `queries whose window begins at ${kept}, the first key held, or later`, shapeText(q.shape), because);
     });
     this.left = sinks ? undefined : left;
     this.slides = left !== undefined;

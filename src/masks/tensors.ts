@@ -1,6 +1,6 @@
 // Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { A_MASK_TENSOR, arrayOf, DTYPES } from '../memory/dtypes.ts';
 import type { Scope } from '../memory/scope.ts';
 import { type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
@@ -30,11 +30,11 @@ export function checkMaskTensor(
   if (rank === 2 && rows === B && B > 1 && [S, totalKeys].includes(tensor.shape[1] as number)) {
     const because = 'for padding take keyPadding({ lengths }); a mask [L, S] of as many rows is given as [1, 1, L, S]';
     const expected = rows === L ? `shape [1, 1, L=${L}, S=${S}] spelt out since B=L=${B}` : `shape [1|L=${L}, S=${S}]`;
-    throw wrongValue(where, name, expected, `[${tensor.shape.join(', ')}], which may be [B, S]`, because);
+    throw wrongValue(where, name, expected, `${shapeText(tensor.shape)}, which may be [B, S]`, because);
   }
   if (rank < 1 || rank > 4 || tensor.shape.some((n, axis) => !allowed[axis]?.includes(n))) {
     const names = [`1|B=${B}`, `1|H=${H}`, `1|L=${L}`, totalKeys === S ? `1|S=${S}` : `1|S=${S}|${totalKeys}`];
-    throw wrongValue(where, name, `shape [${names.join(', ')}] or the last of these`, `[${tensor.shape.join(', ')}]`);
+    throw wrongValue(where, name, `shape ${shapeText(names)} or the last of these`, shapeText(tensor.shape));
   }
 }
 

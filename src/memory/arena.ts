@@ -1,6 +1,7 @@
 // The one memory: how large it may become, and who has which part of it.
 
 import { RelposError } from '../arguments/errors.ts';
+import { roundUp } from './round.ts';
 
 const PAGE = 65536;
 /** Lowest byte handed out; below lie the threads' control block and nothing else (the kernels have no static data). */
@@ -11,6 +12,8 @@ export const CONTROL = 1024;
 const ALIGN = 64;
 /** … and followed by one that belongs to nobody: kernels may read (never write) a vector past the end of a bias row. */
 const GUARD = 64;
+/** Bytes that an allocation takes. */
+export const takenBytes = (bytes: number): number => roundUp(bytes, ALIGN) + GUARD;
 /** Maxima tried, in pages, when the caller names none: some hosts refuse a large one, and iOS refuses all but small ones. */
 const LADDER = [65536, 32768, 16384, 8192, 4096];
 
@@ -114,7 +117,7 @@ export class Arena {
 
   /** Reserves `bytes`; the contents are whatever was there. @throws RelposError `out-of-memory`, having changed nothing. */
   allocate(bytes: number): number {
-    const size = Math.ceil(bytes / ALIGN) * ALIGN + GUARD;
+    const size = takenBytes(bytes);
     let index = this.#holes.findIndex((hole) => hole.size >= size);
     if (index < 0) index = this.#makeRoom(bytes, size);
     const hole = this.#holes[index] as Hole;

@@ -1,6 +1,6 @@
 // What tensors are filled from: checked, in a form that cannot fail half way, and safe where it is a view of the engine's own memory.
 
-import { describe, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { decoded, type FlatNumbers, isWhole, type NumberArray, rawBits, readFlat, safeTensor } from '../arguments/numbers.ts';
 import { arrayOf, DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
 
@@ -20,7 +20,7 @@ export function ownNumbers(where: string, data: unknown, dtype: DType, shape: re
   const file = safeTensor(where, 'data', data);
   if (file) {
     if (file.shape.join() !== shape.join()) {
-      throw wrongValue(where, 'data', `a tensor of shape [${shape.join(', ')}]`, `[${file.shape.join(', ')}]`);
+      throw wrongValue(where, 'data', `a tensor of shape ${shapeText(shape)}`, shapeText(file.shape));
     }
     if (bits && file.dtype === safetensors) return rawBits(file);
     if (float ? file.dtype === 'BOOL' : !isWhole(file)) throw wrongType(where, 'data', `numbers for ${dtype}`, file.dtype);

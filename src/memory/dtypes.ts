@@ -2,6 +2,7 @@
 
 import type { SafetensorsDtype } from '../safetensors/index.ts';
 import { BF16, F16, F32, I8, I32, Q8 } from '../wasm/generated/job.ts';
+import { roundUp } from './round.ts';
 
 /** Element types that may be operands and outputs. f16 and bf16 are storage: arithmetic is f32. */
 export type FloatDType = 'f32' | 'f16' | 'bf16';
@@ -64,7 +65,7 @@ export interface ElementType {
 const plainRow = (code: number, bytes: number): CacheRow => ({ code, channel: bytes, bytes: (n) => bytes * n });
 
 /** A scale as f32, then the channels as i8, up to a whole word. */
-const scaledRow: CacheRow = { code: Q8, channel: 1, bytes: (n) => 4 + 4 * Math.ceil(n / 4) };
+const scaledRow: CacheRow = { code: Q8, channel: 1, bytes: (n) => 4 + roundUp(n, 4) };
 
 export const DTYPES: Readonly<Record<DType, ElementType>> = {
   f32: {

@@ -1,6 +1,6 @@
 // Tensors as operands of a call: their checks, and their descriptions in a parameter block.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import * as field from '../wasm/generated/job.ts';
 import { A_FLOAT_TENSOR, DTYPES, isFloat } from './dtypes.ts';
 import { axes, type Layout } from './layout.ts';
@@ -29,7 +29,7 @@ export type Read = readonly [name: string, tensor: Tensor];
 export function checkOut(where: string, out: unknown, shape: readonly number[], context: MemoryContext): Tensor {
   const tensor = checkTensor(where, 'out', out, context);
   if (tensor.shape.length !== shape.length || tensor.shape.some((n, axis) => n !== shape[axis])) {
-    throw wrongValue(where, 'out', `shape [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
+    throw wrongValue(where, 'out', `shape ${shapeText(shape)}`, shapeText(tensor.shape));
   }
   return tensor;
 }

@@ -1,3 +1,5 @@
+import { roundUp } from './round.ts';
+
 /** Cache lines, so that no two parts share one. */
 const LINE = 64;
 
@@ -12,7 +14,7 @@ export function layOut(sizes: readonly number[]): ScratchLayout {
   let bytes = 0;
   const at = sizes.map((size) => {
     const start = bytes;
-    bytes += Math.ceil(size / LINE) * LINE;
+    bytes += roundUp(size, LINE);
     return start;
   });
   return { at, bytes };

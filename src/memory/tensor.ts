@@ -1,4 +1,4 @@
-import { describe, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import { readShape, type SafeTensorLike } from '../arguments/numbers.ts';
 import type { Kernels } from '../wasm/kernels.ts';
@@ -197,8 +197,7 @@ export class Tensor {
    */
   view(): ElementView {
     this.#alive();
-    if (!this.contiguous)
-      throw wrongValue('view', 'tensor', 'contiguous elements', `strides [${this.strides.join(', ')}]`, 'use toArray()');
+    if (!this.contiguous) throw wrongValue('view', 'tensor', 'contiguous elements', `strides ${shapeText(this.strides)}`, 'use toArray()');
     return viewOf(this.dtype, this.context.arena.memory.buffer, this.pointer, this.size);
   }
 
@@ -280,7 +279,7 @@ export class Tensor {
   permute(...axes: readonly number[]): Tensor {
     this.#alive();
     if ([...axes].sort((a, b) => a - b).some((axis, n) => axis !== n) || axes.length !== this.shape.length) {
-      throw wrongValue('permute', 'axes', `an order of 0 … ${this.shape.length - 1}`, `[${axes.join(', ')}]`);
+      throw wrongValue('permute', 'axes', `an order of 0 … ${this.shape.length - 1}`, shapeText(axes));
     }
     this.#storage.hold();
     const pick = (list: readonly number[]): number[] => axes.map((axis) => list[axis] as number);
@@ -355,14 +354,14 @@ function resolveRange(range: readonly [number, number] | number, n: number, axis
   if (!Array.isArray(range) || range.length !== 2) throw wrongType('slice', name, '[start, end], an index or null', range);
   const start = fromEnd(integer('slice', name, range[0], -n, n));
   const end = fromEnd(integer('slice', name, range[1], -n, n));
-  if (start > end) throw wrongValue('slice', name, `start ≤ end within ${n}`, `[${range.join(', ')}]`);
+  if (start > end) throw wrongValue('slice', name, `start ≤ end within ${n}`, shapeText(range));
   return [start, end];
 }
 
 function checkShape(where: string, given: unknown, bytes: number): readonly number[] {
   const shape = readShape(where, 'shape', given);
   const size = shape.reduce((product, n) => product * n, 1);
-  if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `[${shape.join(', ')}], ${size * bytes} bytes`);
+  if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `${shapeText(shape)}, ${size * bytes} bytes`);
   return shape;
 }
 

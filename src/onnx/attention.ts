@@ -1,6 +1,6 @@
 // Attention of ONNX, opsets 23, 24 and 25.
 
-import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
@@ -9,7 +9,7 @@ import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
 import { type Bounds, boundsMask, fullMask } from './masks.ts';
 import { biasScores, rawScores } from './scores.ts';
 import { checkOperands, checkPair, checkShape } from './shapes.ts';
-import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, Workspace } from './values.ts';
 
 /** Inputs of `Attention`, by their names. */
 export interface OnnxAttentionInputs<T extends OnnxInput = OnnxInput> {
@@ -180,7 +180,7 @@ function operands(work: Workspace, inputs: OnnxAttentionInputs, attributes: Onnx
   const rank = describeInput(where, 'Q', inputs.Q, FLOATS).dims.length;
   const tensor = (name: 'Q' | 'K' | 'V'): Tensor => {
     const { dims } = describeInput(where, name, inputs[name], FLOATS);
-    if (name !== 'Q' && dims.length !== rank) throw wrongValue(where, name, `${rank} dimensions, as Q has`, shown(dims));
+    if (name !== 'Q' && dims.length !== rank) throw wrongValue(where, name, `${rank} dimensions, as Q has`, shapeText(dims));
     const attribute = name === 'Q' ? 'q_num_heads' : 'kv_num_heads';
     return byHeads(work, name, work.tensor(name, inputs[name]), attribute, attributes[attribute]);
   };

@@ -1,6 +1,6 @@
 // GroupQueryAttention of com.microsoft.
 
-import { integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { checkEngine, flag, headCount, inNamesOf, named, scaleOf, softcapOf, unsupported } from './attributes.ts';
@@ -9,7 +9,7 @@ import { attentionBias, boundsMask } from './masks.ts';
 import { presentOf } from './present.ts';
 import { caches, gatherRows, turn } from './rotary.ts';
 import { checkOperands, checkPair, checkShape, fits } from './shapes.ts';
-import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, Workspace } from './values.ts';
 
 /** Inputs of `GroupQueryAttention`, by their names. */
 export interface GroupQueryAttentionInputs<T extends OnnxInput = OnnxInput> {
@@ -111,7 +111,7 @@ function operands(work: Workspace, inputs: GroupQueryAttentionInputs, H: number,
   const { where } = work;
   const { query, key, value } = inputs;
   const whole = work.tensor('query', query);
-  if (whole.shape.length !== 3) throw wrongValue(where, 'query', 'shape [B, L, hidden]', shown(whole.shape));
+  if (whole.shape.length !== 3) throw wrongValue(where, 'query', 'shape [B, L, hidden]', shapeText(whole.shape));
   checkPair(where, inputs, ['key', 'value']);
   const [B, L] = whole.shape as [number, number];
   if (!isGiven(key)) {
@@ -198,7 +198,7 @@ async function rotated(
   const dim = 2 * (columns ?? 0);
   const { cos, sin } = caches(work, inputs.cos_cache, inputs.sin_cache, dim);
   if (cos.shape.length !== 2 || !dim || dim > D || (rows as number) < lengths.total) {
-    throw wrongValue(where, 'cos_cache', `shape [T=${lengths.total} or more rows, R/2] with R ≤ D=${D}`, shown(cos.shape));
+    throw wrongValue(where, 'cos_cache', `shape [T=${lengths.total} or more rows, R/2] with R ≤ D=${D}`, shapeText(cos.shape));
   }
   const positions = positionsOf(work, inputs.position_ids, lengths, [B, L, rows as number]);
   const table = { table: gatherRows(where, 'position_ids', cos, sin, positions), batched: true, dim, interleaved };

@@ -1,10 +1,10 @@
 // Q, K and V of an operator as [B, heads, rows, width], whichever way they come, and the present keys and values.
 
-import { wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { headCount } from './attributes.ts';
-import { isGiven, type OnnxInput, shown, type Workspace } from './values.ts';
+import { isGiven, type OnnxInput, type Workspace } from './values.ts';
 
 /**
  * A view [B, heads, rows, width]: of the same shape as it is, or of [B, rows, heads · width].
@@ -15,13 +15,14 @@ export function byHeads(work: Workspace, name: string, tensor: Tensor, attribute
   const { where } = work;
   const { shape, strides } = tensor;
   if (shape.length === 4) {
-    if (isGiven(heads) && heads !== shape[1]) throw wrongValue(where, attribute, `the ${shape[1]} heads of ${name} ${shown(shape)}`, heads);
+    if (isGiven(heads) && heads !== shape[1])
+      throw wrongValue(where, attribute, `the ${shape[1]} heads of ${name} ${shapeText(shape)}`, heads);
     return tensor;
   }
-  if (shape.length !== 3) throw wrongValue(where, name, 'a shape of 3 or 4 dimensions', shown(shape));
+  if (shape.length !== 3) throw wrongValue(where, name, 'a shape of 3 or 4 dimensions', shapeText(shape));
   const count = headCount(where, attribute, heads);
   const [B, rows, hidden] = shape as [number, number, number];
-  if (hidden % count) throw wrongValue(where, name, `a last dimension that ${attribute}=${count} divides`, shown(shape));
+  if (hidden % count) throw wrongValue(where, name, `a last dimension that ${attribute}=${count} divides`, shapeText(shape));
   const width = hidden / count;
   const [batch, row, channel] = strides as [number, number, number];
   return work.own(tensor.restride([B, count, rows, width], [batch, width * channel, row, channel]));
@@ -73,11 +74,12 @@ export function pastOf(
     const [B, heads, , width] = shape as [number, number, number, number];
     const alike = past.dtype === dtype && past.shape.length === 4;
     if (!alike || past.shape[0] !== B || past.shape[1] !== heads || past.shape[3] !== width) {
-      throw wrongValue(where, name, `${dtype} of [${B}, ${heads}, P, ${width}]`, `${past.dtype} of ${shown(past.shape)}`);
+      throw wrongValue(where, name, `${dtype} of [${B}, ${heads}, P, ${width}]`, `${past.dtype} of ${shapeText(past.shape)}`);
     }
     return past;
   }) as [Tensor, Tensor];
-  if (key.shape[2] !== value.shape[2]) throw wrongValue(where, 'past_value', `the P=${key.shape[2]} rows of past_key`, shown(value.shape));
+  if (key.shape[2] !== value.shape[2])
+    throw wrongValue(where, 'past_value', `the P=${key.shape[2]} rows of past_key`, shapeText(value.shape));
   return [key, value];
 }
 

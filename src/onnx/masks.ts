@@ -1,11 +1,11 @@
 // The masks of ONNX Attention as masks of a call: attn_mask with its padding, causal, windows and key lengths per batch row.
 
-import { wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import type { Mask } from '../masks/mask.ts';
 import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { checkShape, fits } from './shapes.ts';
-import { describeInput, FLOATS, isGiven, type OnnxInput, shown, type Workspace } from './values.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type Workspace } from './values.ts';
 
 /** Where queries stand and what bounds them; sides of the window −1 are open. */
 export interface Bounds {
@@ -70,7 +70,7 @@ export function fullMask(
   if (shape.length > 4 || !wide || !fits(shape.slice(0, -1), leading)) {
     const last = opset < 24 ? `1|S=${S}` : `${Math.max(1, least)} … S=${S}`;
     const all = [`1|B=${B}`, `1|H=${H}`, `1|L=${L}`, last].slice(4 - Math.min(4, Math.max(1, shape.length)));
-    throw wrongValue(work.where, 'attn_mask', `shape [${all.join(', ')}]`, shown(shape));
+    throw wrongValue(work.where, 'attn_mask', `shape ${shapeText(all)}`, shapeText(shape));
   }
   if (width === S || opset < 24) return ofRankFour(work, mask);
   const dims = [...shape.slice(0, -1), S];

@@ -1,13 +1,13 @@
 // MultiHeadAttention of com.microsoft.
 
-import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { checkEngine, flag, headCount, inNamesOf, named, scaleOf, unsupported } from './attributes.ts';
 import { byHeads, concatenated, PAST, pastOf, resultByHeads } from './heads.ts';
 import { attentionBias, boundsMask } from './masks.ts';
 import { checkOperands, checkPair, checkShape, fits } from './shapes.ts';
-import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, Workspace } from './values.ts';
 
 /** Inputs of `MultiHeadAttention`, by their names. */
 export interface MultiHeadAttentionInputs<T extends OnnxInput = OnnxInput> {
@@ -83,10 +83,10 @@ function operands(work: Workspace, inputs: MultiHeadAttentionInputs, H: number):
   const names = ['query', 'key', 'value'] as const;
   const shapes = names.map((name) => describeInput(where, name, inputs[name], FLOATS).dims) as [number[], number[], number[]];
   const [query, key, value] = shapes;
-  if (query.length !== 3) throw wrongValue(where, 'query', 'shape [B, L, H·D]', shown(query), 'packed QKV is not supported');
+  if (query.length !== 3) throw wrongValue(where, 'query', 'shape [B, L, H·D]', shapeText(query), 'packed QKV is not supported');
   if (key.length !== 3 && key.length !== 4)
-    throw wrongValue(where, 'key', 'shape [B, S, H·D] or [B, H, S, D]', shown(key), 'packed KV is not supported');
-  if (value.length !== key.length) throw wrongValue(where, 'value', `${key.length} dimensions, as key has`, shown(value));
+    throw wrongValue(where, 'key', 'shape [B, S, H·D] or [B, H, S, D]', shapeText(key), 'packed KV is not supported');
+  if (value.length !== key.length) throw wrongValue(where, 'value', `${key.length} dimensions, as key has`, shapeText(value));
   const hidden = shapes.map((dims) => (dims.length === 4 ? (dims[1] as number) * (dims[3] as number) : (dims[2] as number)));
   const parts = biasParts(work, inputs.bias, hidden);
   const [q, k, v] = names.map((name, n) => biased(work, name, inputs[name], H, parts[n])) as [Tensor, Tensor, Tensor];

@@ -1,9 +1,9 @@
 // The present keys and values of GroupQueryAttention.
 
-import { wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { copyInto } from './heads.ts';
-import { shown, type Workspace } from './values.ts';
+import type { Workspace } from './values.ts';
 
 /** Keys of each batch row before and after the call, and the most of them. */
 interface Counts {
@@ -24,7 +24,7 @@ export function presentOf(work: Workspace, name: string, past: Tensor | undefine
   const before = added ? counts.pasts : lengths;
   const needed = added ? Math.max(0, ...before) : total;
   if (needed > held)
-    throw wrongValue(work.where, name, `at least the ${needed} rows that count before the new ones`, shown(past?.shape ?? []));
+    throw wrongValue(work.where, name, `at least the ${needed} rows that count before the new ones`, shapeText(past?.shape ?? []));
   const all = work.own(work.engine.tensor([B, G, Math.max(total, held), D], undefined, fresh.dtype));
   const part = (tensor: Tensor, b: number, from: number, to: number): Tensor => work.own(tensor.slice(b, null, [from, to]));
   before.forEach((n, b) => {

@@ -1,13 +1,13 @@
 // RotaryEmbedding, of ONNX and of com.microsoft: rotations by tables that are given.
 
-import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkEngine, flag, inNamesOf, named, unsupported } from './attributes.ts';
 import { byHeads, resultByHeads } from './heads.ts';
 import { checkShape, fits } from './shapes.ts';
-import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, shown, Workspace } from './values.ts';
+import { describeInput, FLOATS, isGiven, type OnnxInput, type OnnxOutput, Workspace } from './values.ts';
 
 const CACHES = ['cos_cache', 'sin_cache'];
 const ATTRIBUTES = ['interleaved', 'num_heads', 'rotary_embedding_dim'];
@@ -90,9 +90,9 @@ export function gatherRows(where: string, name: string, cos: Tensor, sin: Tensor
 export function caches(work: Workspace, cos_cache: OnnxInput, sin_cache: OnnxInput, dim: number): { cos: Tensor; sin: Tensor } {
   const { where } = work;
   const [cos, sin] = [work.tensor('cos_cache', cos_cache), work.tensor('sin_cache', sin_cache)];
-  if (cos.shape.at(-1) !== dim / 2) throw wrongValue(where, 'cos_cache', `a last dimension of R/2 = ${dim / 2}`, shown(cos.shape));
-  if (shown(sin.shape) !== shown(cos.shape))
-    throw wrongValue(where, 'sin_cache', `the shape of cos_cache, ${shown(cos.shape)}`, shown(sin.shape));
+  if (cos.shape.at(-1) !== dim / 2) throw wrongValue(where, 'cos_cache', `a last dimension of R/2 = ${dim / 2}`, shapeText(cos.shape));
+  if (shapeText(sin.shape) !== shapeText(cos.shape))
+    throw wrongValue(where, 'sin_cache', `the shape of cos_cache, ${shapeText(cos.shape)}`, shapeText(sin.shape));
   return { cos, sin };
 }
 
@@ -176,7 +176,7 @@ export async function onnxRotaryEmbedding<T extends OnnxInput>(
       checkShape(where, 'cos_cache', cos.shape, [B, L, half], `[B=${B}, L=${L}, R/2] without position_ids`);
       return { rows: Array.from({ length: B * L }, (_, n) => n), batched: true };
     }
-    if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2] with position_ids', shown(cos.shape));
+    if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2] with position_ids', shapeText(cos.shape));
     checkPositions(where, position_ids, B, L);
     return { rows: work.integers('position_ids', position_ids), batched: true };
   });
@@ -220,7 +220,7 @@ export async function rotaryEmbedding<T extends OnnxInput>(
   const isOffset = !dims.length || fits(dims, [1]);
   const how = { ...stated, num_heads: headsOf(where, whole, stated) };
   return rotary(new Workspace(engine, where), { name: 'input', x: input }, [cos_cache, sin_cache], how, (work, cos, B, L) => {
-    if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shown(cos.shape));
+    if (cos.shape.length !== 2) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shapeText(cos.shape));
     if (!isOffset) checkShape(where, 'position_ids', dims, [B, L], `[1] or [B=${B}, L=${L}]`);
     const given = work.integers('position_ids', position_ids);
     if (!isOffset) return { rows: given, batched: true };
@@ -237,9 +237,9 @@ function headsOf(where: string, { input, cos_cache }: MicrosoftRotaryInputs, att
   if (rotary_embedding_dim) throw wrongType(where, 'num_heads', 'a number beside rotary_embedding_dim', num_heads);
   const cache = describeInput(where, 'cos_cache', cos_cache, FLOATS).dims;
   const width = 2 * (cache.at(-1) ?? 0);
-  if (!width) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shown(cache));
+  if (!width) throw wrongValue(where, 'cos_cache', 'shape [rows, R/2]', shapeText(cache));
   const heads = (dims[2] as number) / width;
   if (!Number.isInteger(heads) || !heads)
-    throw wrongValue(where, 'input', `a last dimension that the head width of the caches, ${width}, divides`, shown(dims));
+    throw wrongValue(where, 'input', `a last dimension that the head width of the caches, ${width}, divides`, shapeText(dims));
   return heads;
 }

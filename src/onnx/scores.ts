@@ -1,6 +1,6 @@
 // The output `qk_matmul_output`: scores or probabilities of every pair, by the kernels that compute the attention.
 
-import { wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import type { AttentionOptions } from '../attention/options.ts';
 import { DTYPES } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
@@ -22,8 +22,7 @@ export async function rawScores(
 ): Promise<Float32Array> {
   const [B, H, L, D] = q.shape as [number, number, number, number];
   const [, G, S] = k.shape as [number, number, number];
-  if (B * H * L * S > MOST)
-    throw wrongValue(work.where, 'qk_matmul_output', `at most 2^24 = ${MOST} numbers`, `[${[B, H, L, S].join(', ')}]`);
+  if (B * H * L * S > MOST) throw wrongValue(work.where, 'qk_matmul_output', `at most 2^24 = ${MOST} numbers`, shapeText([B, H, L, S]));
   const out = new Float32Array(B * H * L * S);
   if (!out.length) return out;
   const [, headQ, rowQ, channelQ] = q.strides as [number, number, number, number];

@@ -1,9 +1,9 @@
 // Checks of shapes, before anything is computed.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { OnnxInput } from './values.ts';
-import { isGiven, shown } from './values.ts';
+import { isGiven } from './values.ts';
 
 /** What a dimension may be: one size, or one of a few. */
 export type Size = number | readonly number[];
@@ -17,7 +17,7 @@ export function fits(dims: readonly number[], sizes: readonly Size[]): boolean {
 
 /** @throws RangeError naming the input, if its dimensions are not of these sizes, which `expected` tells in words */
 export function checkShape(where: string, name: string, dims: readonly number[], sizes: readonly Size[], expected: string): void {
-  if (!fits(dims, sizes)) throw wrongValue(where, name, `shape ${expected}`, shown(dims));
+  if (!fits(dims, sizes)) throw wrongValue(where, name, `shape ${expected}`, shapeText(dims));
 }
 
 /** Two inputs that come together or not at all. @throws TypeError naming the one that is missing */
@@ -44,7 +44,7 @@ export function checkOperands(where: string, names: OperandNames, q: readonly nu
   const [B, H, , D] = q as [number, number, number, number];
   const [, G, S] = k as [number, number, number];
   const heads = (name: string, shape: readonly number[], words: string): RangeError =>
-    wrongValue(where, name, words, `${shown(shape)} by heads`);
+    wrongValue(where, name, words, `${shapeText(shape)} by heads`);
   if (H < 1 || D < 1 || D > WIDEST_HEAD) throw heads(names.q, q, `at least one head, 1 to ${WIDEST_HEAD} channels each,`);
   if (k[0] !== B || k[3] !== D) throw heads(names.k, k, `B=${B} and D=${D} channels a head, as ${names.q} has,`);
   if (G < 1 || H % G) throw heads(names.k, k, `a number of heads that divides the H=${H} of ${names.q}`);

@@ -1,6 +1,6 @@
 // Tensors of ONNX as they come, plain arrays or tensors of the engine, and the way there and back.
 
-import { wrongType, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, fillsFrom, isOnnxType, kindOf, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
 import { Tensor, type TensorData } from '../memory/tensor.ts';
@@ -63,11 +63,10 @@ function describePlain(where: string, name: string, value: unknown, types: reado
   if (!isOnnxType(own)) throw wrongType(where, name, types.join(', '), own);
   if (!holds(own, kind, data)) throw wrongType(where, name, `data of ${own}`, data);
   for (const n of dims) {
-    if (!Number.isInteger(n) || n < 0)
-      throw wrongValue(where, name, 'dimensions that are whole numbers', `[${dims.map(String).join(', ')}]`);
+    if (!Number.isInteger(n) || n < 0) throw wrongValue(where, name, 'dimensions that are whole numbers', shapeText(dims.map(String)));
   }
   const size = dims.reduce((product, n) => product * n, 1);
-  if (data.length !== size) throw wrongValue(where, name, `${size} elements for ${shown(dims)}`, `${data.length}`);
+  if (data.length !== size) throw wrongValue(where, name, `${size} elements for ${shapeText(dims)}`, `${data.length}`);
   if (kind === undefined) checkElements(where, name, data as readonly unknown[]);
   return { type: own, dims };
 }
@@ -150,4 +149,3 @@ export class Workspace {
 }
 
 /** Shows dimensions in an error. */
-export const shown = (dims: readonly number[]): string => `[${dims.join(', ')}]`;

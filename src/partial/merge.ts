@@ -1,6 +1,6 @@
 // Merging partial states: from a user's call to a job.
 
-import { reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { choice, type Readers, readRecord } from '../arguments/record.ts';
@@ -8,6 +8,7 @@ import { logitsOf } from '../attention/operands.ts';
 import { outputTensor } from '../attention/options.ts';
 import type { Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, checkTensor, type Read, writeTensor } from '../memory/operands.ts';
+import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
@@ -43,7 +44,6 @@ function checkStates(where: string, given: unknown, layout: Layout, context: Con
   if (!Array.isArray(given)) throw wrongType(where, 'states', 'an array of { out, lse }', given);
   const count = reading(where, 'states', () => given.length);
   if (!count || count > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${count}`);
-  const shown = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
   let shape: readonly number[] = [];
   return readList(where, 'states', given, (state, n): PartialState => {
     if (typeof state !== 'object' || state === null) throw wrongType(where, `states[${n}]`, 'an object { out, lse }', state);
@@ -53,17 +53,17 @@ function checkStates(where: string, given: unknown, layout: Layout, context: Con
     if (n === 0) {
       const [, second, third, E] = out.shape;
       const fits = out.shape.length === 4 && second && third !== undefined && E && E <= 512;
-      if (!fits) throw wrongValue(where, 'states[0].out', 'shape [B, H ≥ 1, L, 1 ≤ E ≤ 512]', shown(out));
+      if (!fits) throw wrongValue(where, 'states[0].out', 'shape [B, H ≥ 1, L, 1 ≤ E ≤ 512]', shapeText(out.shape));
       shape = out.shape;
     }
     const [B, second, third] = shape;
     const expected = [B, ...(layout === 'bhld' ? [second, third] : [third, second])];
     if (out.shape.length !== 4 || out.shape.some((size, axis) => size !== shape[axis])) {
-      throw wrongValue(where, `states[${n}].out`, `shape [${shape.join(', ')}]`, shown(out));
+      throw wrongValue(where, `states[${n}].out`, `shape ${shapeText(shape)}`, shapeText(out.shape));
     }
     if (lse.dtype !== 'f32') throw wrongType(where, `states[${n}].lse`, 'a tensor of f32', lse.dtype);
     if (lse.shape.length !== 3 || lse.shape.some((size, axis) => size !== expected[axis])) {
-      throw wrongValue(where, `states[${n}].lse`, `shape [${expected.join(', ')}]`, shown(lse));
+      throw wrongValue(where, `states[${n}].lse`, `shape ${shapeText(expected)}`, shapeText(lse.shape));
     }
     return { out, lse };
   });
@@ -71,7 +71,7 @@ function checkStates(where: string, given: unknown, layout: Layout, context: Con
 
 /** Offsets of one thread's scratch. */
 function scratchLayout(states: readonly PartialState[], E: number): { fields: [number, number][]; bytes: number } {
-  const row = 4 * Math.ceil(E / 8) * 8;
+  const row = 4 * roundUp(E, 8);
   const lines = states.filter(({ out }) => out.dtype !== 'f32' || out.strides[3] !== 1).length;
   const sizes: [number, number][] = [
     [field.M_WEIGHTS, 8 * states.length],

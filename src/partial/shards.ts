@@ -1,6 +1,6 @@
 // Which shards of the keys a range of queries needs, and putting together what came back from them.
 
-import { boolean, integer, options as knownOptions, wrongType, wrongValue } from '../arguments/check.ts';
+import { boolean, integer, options as knownOptions, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { readList } from '../arguments/numbers.ts';
 import type { DecodedState } from './wire.ts';
 
@@ -105,7 +105,7 @@ const sameBits = (a: Float32Array | Uint16Array, b: Float32Array | Uint16Array):
 
 /** What must be the same in all states of one merge. */
 function commonTraits({ shape, dtype, layout, id }: DecodedState): string {
-  return `shape [${shape.join(', ')}] of ${dtype}, ${layout}, ${id === undefined ? 'no id' : `id ${JSON.stringify(id)}`}`;
+  return `shape ${shapeText(shape)} of ${dtype}, ${layout}, ${id === undefined ? 'no id' : `id ${JSON.stringify(id)}`}`;
 }
 
 /**

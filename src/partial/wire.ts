@@ -12,11 +12,12 @@
 // Then the JSON, padded with spaces to a multiple of 4; then lse, f32 [B, H, L]; then out in its layout. Element types: 0 f32, 1 f16, 2 bf16;
 // layouts: 0 [B, H, L, E], 1 [B, L, H, E]; bases: 0 is e.
 
-import { integer, options as knownOptions, oneOf, reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { integer, options as knownOptions, oneOf, reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { ownArray, readShape } from '../arguments/numbers.ts';
 import type { Engine } from '../engine.ts';
 import { A_FLOAT_TENSOR, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isFloat, kindOf, viewOf } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
+import { roundUp } from '../memory/round.ts';
 import { Tensor } from '../memory/tensor.ts';
 import { crc32 } from './crc.ts';
 import type { PartialState } from './merge.ts';
@@ -68,7 +69,6 @@ const LAYOUTS: readonly Layout[] = ['bhld', 'blhd'];
 const LONGEST = 2 ** 31 - 1;
 
 const isLittleEndian = (): boolean => new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4;
 
 /** Bytes of lse and of out. */
 function sizes([B, H, L, E]: StateArrays['shape'], dtype: StateDType): { lse: number; out: number } {
@@ -89,11 +89,11 @@ function copyNumbers(bytes: Uint8Array, numbers: Float32Array | Uint16Array, way
 function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Required<StateArrays> {
   if (!isFloat(out.dtype)) throw wrongType(where, 'state.out', A_FLOAT_TENSOR, out.dtype);
   if (lse.dtype !== 'f32') throw wrongType(where, 'state.lse', 'a tensor of f32', lse.dtype);
-  if (out.shape.length !== 4) throw wrongValue(where, 'state.out', 'shape [B, H, L, E]', `[${out.shape.join(', ')}]`);
+  if (out.shape.length !== 4) throw wrongValue(where, 'state.out', 'shape [B, H, L, E]', shapeText(out.shape));
   const [B, second, third, E] = out.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
   if (lse.shape.join() !== [B, H, L].join()) {
-    throw wrongValue(where, 'state.lse', `shape [${[B, H, L].join(', ')}]`, `[${lse.shape.join(', ')}]`);
+    throw wrongValue(where, 'state.lse', `shape ${shapeText([B, H, L])}`, shapeText(lse.shape));
   }
   const numbers = out.dtype === 'f32' ? out.toArray() : (out.view() as StateArrays['out']);
   return { shape: [B, H, L, E], out: numbers, lse: lse.toArray(), dtype: out.dtype, layout };
@@ -141,7 +141,7 @@ function labelBytes(where: string, { id, meta }: StateLabel): Uint8Array {
     throw new TypeError(`${where}: "meta" expected what JSON can say: ${(cause as Error).message}`, { cause });
   }
   const bytes = new TextEncoder().encode(text);
-  const whole = new Uint8Array(padded(bytes.length)).fill(32);
+  const whole = new Uint8Array(roundUp(bytes.length, 4)).fill(32);
   whole.set(bytes);
   return whole;
 }
@@ -254,7 +254,7 @@ export function decodeState(bytes: Uint8Array): DecodedState {
   must(header.getUint8(10) === 0, 'natural logarithms (0)', header.getUint8(10));
   must(header.getUint8(11) === 0 && word(48) === 0, 'zeros in bytes 11 and 48 … 51', `${header.getUint8(11)} and ${word(48)}`);
   const shape = [word(12), word(16), word(20), word(24)] as const;
-  must(Math.max(...shape) <= LONGEST, `dimensions of at most ${LONGEST}`, `[${shape.join(', ')}]`);
+  must(Math.max(...shape) <= LONGEST, `dimensions of at most ${LONGEST}`, shapeText(shape));
   const [index, count, labelLength] = [word(28), word(32), word(36)];
   must(count <= LONGEST, `at most ${LONGEST} shards`, count);
   must(count ? index < count : index === NO_SHARD, 'a shard index below the number of shards', `${index} of ${count}`);

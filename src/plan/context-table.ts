@@ -1,6 +1,7 @@
 // The table of contextual positions of a plan: its check, its packing and what the kernels need beside it.
 
 import { wrongValue } from '../arguments/check.ts';
+import { roundUp } from '../memory/round.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { ContextTable, Place, Shape } from './plan.ts';
 import { type Key, pack, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
@@ -27,7 +28,7 @@ export function prepareContextTable({ table, heads }: ContextTable, key: Key, co
   const { S, D } = context.shape;
   const rows = table.length / heads / D;
   // One more row than there are: interpolation reads the one after the last.
-  const size = Math.ceil((rows + 1) / 8) * 8;
+  const size = roundUp(rows + 1, 8);
   const fill = (first: number, count: number): Float32Array => pack({ table, heads }, D, first, count, 8, (place) => place);
   const named = key && `${key} rows ${heads} ${table.length} ${D}`;
   const packed = context.tables.columns({ key: named, first: 0, count: size, whole: true, heads, width: 4 * D, fill }, context.scope);

@@ -1,6 +1,7 @@
 // Terms and value tables of a plan: checks, packing, and their entries in the parameter block.
 
 import { wrongValue } from '../arguments/check.ts';
+import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkLookup, type Lookup, uploadLookup } from './pair-index.ts';
@@ -40,8 +41,6 @@ export interface TermContext {
 const READ_COST = 18;
 /** Longest table that is read through a map. */
 const LONGEST_INDEXED = 512;
-
-const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 function rowsOf(where: string, name: string, table: Float32Array, heads: number, width: number, H: number): number {
   if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
@@ -127,7 +126,7 @@ export type Key = string | undefined;
 function queryIndexEntry(term: Term, key: Key, context: TermContext): { entry: Entry; scores: number } {
   const { D } = context.shape;
   const rows = term.table.length / term.heads / D;
-  const size = up(rows + 1, 8);
+  const size = roundUp(rows + 1, 8);
   const map = uploadMap(term.rows, key, rows, context);
   const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, 8, (place) => place);
   const wanted = { first: 0, count: size, whole: true, heads: term.heads, width: 4 * D, fill };
@@ -149,7 +148,7 @@ function queryIndexEntry(term: Term, key: Key, context: TermContext): { entry: E
 
 /** Rows of a tile: each head starts a new group of four. */
 export function tileRows({ shape, reach }: TermContext): number {
-  return up(reach.queries, 4) * (shape.H / shape.G);
+  return roundUp(reach.queries, 4) * (shape.H / shape.G);
 }
 
 /** Names a packed table: what depends on the sizes of the call beside the table itself. */
@@ -166,7 +165,7 @@ function offsetEntry(term: Term, key: Key, context: TermContext): { entry: Entry
   const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, lanes, row);
   const wanted = { first: first - 16, count: count + 32, slides: reach.slides, heads: term.heads, width: 4 * D, fill };
   const entry = tables.columns({ ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
-  const window = up(reach.queries + 10, 4);
+  const window = roundUp(reach.queries + 10, 4);
   const kind = term.kind === 'query' ? field.QUERY_OFFSET : field.KEY_OFFSET;
   const fields: Entry = [
     [field.E_KIND, kind],
@@ -249,8 +248,8 @@ function valueEntry(values: ValueTable, key: Key, context: TermContext): { field
   const { table, heads, rows: map } = values;
   const { E } = context.shape;
   const rows = table.length / heads / E;
-  const size = up(rows + 1, field.KEY_BLOCK);
-  const width = up(E, 8);
+  const size = roundUp(rows + 1, field.KEY_BLOCK);
+  const width = roundUp(E, 8);
   const wanted = { first: 0, count: size, whole: true, heads, width: 4 * width, fill: () => packValues(values, E, size, width) };
   const packed = context.tables.columns({ ...wanted, key: key && `${key} values ${heads} ${table.length} ${E}` }, context.scope);
   const index = uploadMap(map, key, rows, context);

@@ -3,6 +3,7 @@
 // has, copying what is there, and moves on with a window. All are kept, up to a part of the memory, and make room when it runs out.
 
 import { wrongValue } from '../arguments/check.ts';
+import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
 import { axesOf, fillJob, nameOf, type TableUse, type Turn } from './rotary-table.ts';
@@ -64,7 +65,6 @@ export interface Held {
 }
 
 const down = (n: number, multiple: number): number => Math.floor(n / multiple) * multiple;
-const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 /**
  * The range to hold for one of `count` columns. It depends on what is needed and not on what there was: the borders are rounded out to an
@@ -74,7 +74,7 @@ const up = (n: number, multiple: number): number => Math.ceil(n / multiple) * mu
 function rangeFor(first: number, count: number, slides: boolean): { first: number; count: number } {
   const grain = Math.max(GRAIN, 2 ** (28 - Math.clz32(count)));
   const low = down(first, grain);
-  return { first: low, count: slides ? up(count, grain) + grain : up(first + count, grain) - low };
+  return { first: low, count: slides ? roundUp(count, grain) + grain : roundUp(first + count, grain) - low };
 }
 
 /** How many of the columns [first, first + count) lie in [low, high); touching ranges share none. */
@@ -215,7 +215,7 @@ export class Tables {
     const { key, heads, width, fill } = wanted;
     if (key === undefined) {
       const first = wanted.whole ? wanted.first : down(wanted.first, 16);
-      const count = wanted.whole ? wanted.count : up(wanted.first + wanted.count, 16) - first;
+      const count = wanted.whole ? wanted.count : roundUp(wanted.first + wanted.count, 16) - first;
       const data = fill(first, count);
       return { at: scope.upload(data), first, count, infinite: data.includes(-Infinity) };
     }

@@ -6,6 +6,7 @@
  */
 
 import { quote } from '../cli/text.ts';
+import { roundUp } from '../memory/round.ts';
 
 /** Element types of the format. */
 export type SafetensorsDtype =
@@ -135,7 +136,7 @@ export function writeSafetensors(
   const rank = (tensor: SafeTensor): number => DTYPES.indexOf(tensor.dtype);
   sorted.sort(([aName, a], [bName, b]) => rank(b) - rank(a) || compareCodePoints(aName, bName));
   const header = new TextEncoder().encode(headerText(sorted, metadata));
-  const padded = Math.ceil(header.length / 8) * 8;
+  const padded = roundUp(header.length, 8);
   if (padded > HEADER_LIMIT) throw new SafetensorsError(`header expected at most ${HEADER_LIMIT} bytes, got ${padded}`);
   const file = new Uint8Array(sorted.reduce((size, [, tensor]) => size + tensor.data.length, 8 + padded));
   new DataView(file.buffer).setBigUint64(0, BigInt(padded), true);
