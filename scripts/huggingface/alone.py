@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 
-from golden import ROTARY, late, layer_of, own, rows, size
+from golden import Late, late, size
 from probe import *  # noqa: F403
 from probe import CALLS, SEED, Products, classes_of, hollow, modules_of, product, settle
 
@@ -93,7 +93,7 @@ def main():
                                 cases.append({"given": given, "model": cls.__name__, "factor": 1.0, "layers": {"of": {"0": 0}, "kinds": [kind]}})
                             finally:
                                 signal.alarm(0)
-                    except Exception as error:
+                    except (Exception, Late) as error:
                         at = traceback.extract_tb(error.__traceback__)[-1]
                         entry.setdefault("why", f"{cls.__name__}: {type(error).__name__}: {str(error)[:120]} ({os.path.basename(at.filename)}:{at.lineno})")
                     if cases:

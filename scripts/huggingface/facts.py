@@ -139,7 +139,7 @@ def widths(C, saw, fields, defaults):
     if own is not None and kinds(own)[0]["D"] == 48 or (own is None and key and not (quotient and key == "head_dim" and defaults.get(key) is None and saw.first is None)):
         key = key or "head_dim"
         value = defaults.get(key)
-        if value is None or quotient:
+        if value is None or quotient and saw.first:
             facts["head"] = key
         else:
             facts = {"head": f"{key}:{value}"}
@@ -313,7 +313,8 @@ MORE = {
     **dict.fromkeys(("gemma4_text", "gemma4_unified_text", "diffusion_gemma_text"), {"wide": "512"}),
     "gpt2": {"scale": "switch:scale_attn_weights:layers"}, "gpt_bigcode": {"scale": "switch:scale_attn_weights"},
     "decision_transformer": {"scale": "switch:scale_attn_weights:layers"}, "imagegpt": {"scale": "switch:scale_attn_weights:layers"},
-    "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels:128"}, "dbrx": {"inner": "attn_config", "thetaKey": ""},
+    "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels:128"}, "step3p5": {"rope": '{"full_attention":{},"sliding_attention":{}}', "theta": "10000", "thetaKey": "rope_theta"},
+    "dbrx": {"inner": "attn_config", "thetaKey": ""},
 }
 
 
@@ -388,6 +389,8 @@ def left_over(rows, configs):
         facts |= bases(C, empty, plain)
         if isinstance(getattr(plain, "max_position_embeddings", None), int):
             facts["max"] = str(plain.max_position_embeddings)
+        if "attention_multiplier" in fields:
+            facts["scale"] = f"key:attention_multiplier:{number(dataclass_defaults(C)['attention_multiplier'] or 1.0)}"
         if "query_pre_attn_scalar" in fields:
             facts["scale"] = f"scalar:query_pre_attn_scalar:{plain.query_pre_attn_scalar}"
         if t in LAYERS:
@@ -447,6 +450,9 @@ def main():
             problems.append((C.model_type, repr(error)))
             continue
         t = C.model_type
+        if "?" in facts.get("scale", "") and "scale" not in MORE.get(t, {}) or t == "imagegpt":
+            problems.append((t, "its scale follows no rule"))
+            continue
         if t in LAYERS: facts["layers"] = LAYERS[t]
         if t in OFF: facts["off"] = OFF[t]
         facts |= MORE.get(t, {})
