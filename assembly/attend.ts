@@ -20,9 +20,9 @@
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT, P_FIRST, P_HEAD,
-  P_HIGH, P_LOW, P_ROWS, P_STEP, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS,
-  STEP_KEYS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
+  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
+  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ROWS, P_STEP, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW,
+  SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
 import { countGates, passCounts, startContext, startCounts } from './context';
@@ -152,12 +152,18 @@ export function attendRows(list: usize, tile: i32, scratch: usize, step: i32): v
   attend(load<usize>(list + (<usize>b << 2), ROWS_JOBS), tile, scratch, step);
 }
 
+/** The job block whose tables the keys of a block meet. */
+@inline function jobOf(call: usize, block: i32): usize {
+  return block < load<i32>(call, EARLY_KEYS) ? load<usize>(call, EARLY) : call;
+}
+
 /** Takes the keys low … high − 1 block by block. */
 function keyBlocks(
-  job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
+  call: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
 ): void {
-  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
+  const shared = load<i32>(call, DIM_H) / load<i32>(call, DIM_G);
   for (let block = low - (low % KEY_BLOCK); block < high; block += KEY_BLOCK) {
+    const job = jobOf(call, block);
     const from = max(block, low) & ~7;
     const end = min(block + KEY_BLOCK, high);
     if (load<usize>(job, MASK_ROWS) && !maskRows(job, scratch, b, rows, block, end)) continue;
@@ -183,13 +189,14 @@ function keyBlocks(
  * A split counts the keys after it anew, so its bits are those of the whole.
  */
 function countKeys(
-  job: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
+  call: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
 ): void {
-  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
-  const masked = load<usize>(job, MASK_ROWS) != 0;
+  const shared = load<i32>(call, DIM_H) / load<i32>(call, DIM_G);
+  const masked = load<usize>(call, MASK_ROWS) != 0;
   let block = high - 1 - (high - 1) % KEY_BLOCK;
-  startCounts(job, scratch, rows, block);
-  for (; block > low && passCounts(job, scratch, rows, block); block -= KEY_BLOCK) {
+  startCounts(call, scratch, rows, block);
+  for (; block > low && passCounts(call, scratch, rows, block); block -= KEY_BLOCK) {
+    const job = jobOf(call, block);
     const end = min(block + KEY_BLOCK, high);
     if (masked) {
       rewindMask(job, scratch, b, rows);
@@ -199,7 +206,7 @@ function countKeys(
     keyTerms(job, scratch, g * shared, shared, first, count, block, block, end);
     for (let r = 0; r < rows; r += BAND) countBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
   }
-  if (masked) rewindMask(job, scratch, b, rows);
+  if (masked) rewindMask(call, scratch, b, rows);
 }
 
 /** A band of rows counts the keys block … end − 1. */

@@ -6,7 +6,7 @@ import { makeTensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { uploadLookup } from '../plan/pair-index.ts';
 import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from '../plan/plan.ts';
-import { offsetsOf, type Reach } from '../plan/reach.ts';
+import { offsetsOf, type Reach, type Reaches } from '../plan/reach.ts';
 import type { Key } from '../plan/relative-terms.ts';
 import * as field from '../wasm/generated/job.ts';
 
@@ -90,6 +90,8 @@ function sumEntry({ batch, heads, rows, columns }: SumBias, { L, S }: Shape, sco
 interface WrittenBiases {
   readonly at: number;
   readonly count: number;
+  /** Those of the early keys, if these have some of their own. */
+  readonly early?: number;
   /** True if one of them may be −Infinity. */
   readonly marks: boolean;
 }
@@ -99,7 +101,7 @@ interface Making {
   readonly keys: Map<unknown, Key>;
   readonly shape: Shape;
   readonly place: Place;
-  readonly reach: Reach;
+  readonly reaches: Reaches;
   readonly context: Context;
   readonly scope: Scope;
 }
@@ -107,14 +109,17 @@ interface Making {
 /** An entry, and whether it may be −Infinity. */
 interface Made {
   readonly entry: BiasEntry;
+  /** What is different for the early keys. */
+  readonly early?: BiasEntry;
   readonly marks: boolean;
 }
 
-/** A row of numbers by the offset, one for each head. */
-function offsetEntry(
+/** Rows of numbers by the offset, one for each head, as far as a reach goes. */
+function offsetRows(
   part: OffsetBias | OffsetFactor | CurveBias,
   heads: number,
-  { keys, shape, place, reach, context, scope }: Making,
+  reach: Reach,
+  { keys, shape, place, context, scope }: Making,
 ): { entry: BiasEntry; infinite: boolean } {
   // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
   const base = place.queryOffset - place.keyOffset;
@@ -136,6 +141,16 @@ function offsetEntry(
   return { entry, infinite: found.infinite };
 }
 
+/** The entry of such rows; numbers of −Infinity hide their keys if `hides`. */
+function offsetEntry(part: OffsetBias | OffsetFactor | CurveBias, heads: number, hides: boolean, making: Making): Made {
+  const { reach, early } = making.reaches;
+  const rows = offsetRows(part, heads, reach, making);
+  const before = early && offsetRows(part, heads, early, making);
+  const infinite = rows.infinite || (before?.infinite ?? false);
+  const hidden = hides ? hiding(infinite) : [];
+  return { entry: [...rows.entry, ...hidden], ...(before && { early: before.entry }), marks: infinite };
+}
+
 /** The queries that have the bias. */
 const queriesOf = ([first, end]: readonly [number, number]): BiasEntry => [
   [field.A_FIRST, first],
@@ -149,13 +164,10 @@ function biasEntry(bias: Bias, making: Making): Made {
   if (bias.kind === 'index') return { entry: [...indexEntry(bias, shape, scope), ...gate], marks: bias.table.includes(-Infinity) };
   if (bias.kind === 'sum') return { entry: [...sumEntry(bias, shape, scope), ...gate], marks: false };
   const queries = bias.queries ? queriesOf(bias.queries) : [];
-  if (bias.kind === 'curve') {
-    // The row are the numbers that the curve is a function of, not the bias.
-    const { entry, infinite } = offsetEntry(bias, 1, making);
-    return { entry: [...entry, ...curveEntry(bias, scope), ...gate, ...queries], marks: infinite };
-  }
-  const { entry, infinite } = offsetEntry(bias, bias.heads, making);
-  return { entry: [...entry, ...hiding(infinite), ...gate, ...queries], marks: infinite };
+  // The row of a curve are the numbers that it is a function of, not the bias.
+  const curve = bias.kind === 'curve' ? curveEntry(bias, scope) : [];
+  const { entry, ...rest } = offsetEntry(bias, bias.kind === 'curve' ? 1 : bias.heads, bias.kind === 'offset', making);
+  return { entry: [...entry, ...curve, ...gate, ...queries], ...rest };
 }
 
 /** Fills in the factors and biases of the plan and those of the mask tensors, in the order in which they apply. */
@@ -165,26 +177,35 @@ export function writeBiases(
   masks: WrittenMasks['entries'],
   shape: Shape,
   place: Place,
-  reach: Reach,
+  reaches: Reaches,
   context: Context,
   scope: Scope,
 ): WrittenBiases {
-  const making = { keys, shape, place, reach, context, scope };
-  const factors = (plan.factors ?? []).map((factor): BiasEntry => {
-    return [...offsetEntry(factor, factor.heads, making).entry, [field.A_MULTIPLY, 1]];
+  const making = { keys, shape, place, reaches, context, scope };
+  const factors = (plan.factors ?? []).map((factor): Made => {
+    const { entry, ...rest } = offsetEntry(factor, factor.heads, false, making);
+    return { ...rest, entry: [...entry, [field.A_MULTIPLY, 1]] };
   });
   const biases = plan.biases ?? [];
   const made = biases.map((bias) => biasEntry(bias, making));
-  const entries = [...factors, ...made.map(({ entry }) => entry), ...masks];
+  const entries: readonly Pick<Made, 'entry' | 'early'>[] = [...factors, ...made, ...masks.map((entry) => ({ entry }))];
   if (!entries.length) return { at: 0, count: 0, marks: false };
-  const block = scope.block(entries.length * field.A_SIZE);
-  const writer = scope.writer(block);
-  entries.forEach((entry, n) => {
-    const at = n * field.A_SIZE;
-    for (const [name, value] of [...queriesOf([0, 2 ** 31]), ...entry]) writer.int(at + name, value);
-    const bias = biases[n - factors.length];
-    const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
-    writer.f32(at + field.A_COEFFICIENT, coefficient ?? 1);
-  });
-  return { at: block, count: entries.length, marks: made.some(({ marks }) => marks) };
+  const write = (which: (made: Pick<Made, 'entry' | 'early'>) => BiasEntry): number => {
+    const block = scope.block(entries.length * field.A_SIZE);
+    const writer = scope.writer(block);
+    entries.forEach((one, n) => {
+      const at = n * field.A_SIZE;
+      for (const [name, value] of [...queriesOf([0, 2 ** 31]), ...which(one)]) writer.int(at + name, value);
+      const bias = biases[n - factors.length];
+      const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
+      writer.f32(at + field.A_COEFFICIENT, coefficient ?? 1);
+    });
+    return block;
+  };
+  return {
+    at: write(({ entry }) => entry),
+    count: entries.length,
+    ...(entries.some(({ early }) => early) && { early: write(({ entry, early = [] }) => [...entry, ...early]) }),
+    marks: made.some(({ marks }) => marks),
+  };
 }

@@ -10,6 +10,7 @@ import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { prepareContextTable } from '../plan/context-table.ts';
 import type { Place, Plan, Shape } from '../plan/plan.ts';
+import { type Reach, reachesOf } from '../plan/reach.ts';
 import { type Key, prepareTerms, tileRows } from '../plan/relative-terms.ts';
 import type { TableUse } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
@@ -63,13 +64,13 @@ export function writeJob(
   const { shape, layout, operands, cached, scale, softcap, queries, target, lse } = ready;
   const { B, H, G, L, S, D, E } = shape;
   const { rotation } = plan;
-  const reach = { first, last, queries, slides: cached?.slides ?? false };
-  const tables = rotation && rotationTables(rotation, shape, place, { reach, keys: !cached?.storesRotated }, context, scope);
+  const reaches = reachesOf({ first, last, queries, slides: cached?.slides ?? false }, place, cached?.window);
+  const tables = rotation && rotationTables(rotation, shape, place, { ...reaches, keys: !cached?.storesRotated }, context, scope);
   const masks = writeMasks(loweredMasks, shape, place, context, scope);
-  const biases = writeBiases(plan, keys, masks.entries, shape, place, reach, context, scope);
+  const biases = writeBiases(plan, keys, masks.entries, shape, place, reaches, context, scope);
   const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, scope) : [];
   const unit = softcap ? 1 / softcap : 1;
-  const forTerms = { shape, place, tables: context.tables, scope, unit, scale, reach };
+  const forTerms = { shape, place, tables: context.tables, scope, unit, scale, ...reaches };
   const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part), forTerms);
   const rowScale = plan.rowScale ? scope.upload(plan.rowScale) : 0;
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
@@ -123,7 +124,24 @@ export function writeJob(
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
   if (rotation && tables) writeRotation(writer, rotation, tables.q, tables.k);
-  return { at, scratch: scratch.bytes, steps, records: rows * record, tables: tables ? [tables.q, ...(tables.k ? [tables.k] : [])] : [] };
+  const early: (readonly [number, number])[] = [...parts.early];
+  if (biases.early !== undefined) early.push([field.BIASES, biases.early]);
+  if (tables?.early) early.push([field.ROTATE_K, tables.early.at]);
+  if (early.length) writeEarly(at, early, reaches.early as Reach, context, scope);
+  const used = tables ? [tables.q, tables.k, tables.early].flatMap((table) => table ?? []) : [];
+  return { at, scratch: scratch.bytes, steps, records: rows * record, tables: used };
+}
+
+/** Gives the early keys of a job a block of their own, the same but for some fields. */
+function writeEarly(job: number, fields: readonly (readonly [number, number])[], { keys }: Reach, { arena }: Context, scope: Scope): void {
+  const at = scope.block(field.JOB_SIZE);
+  new Uint8Array(arena.memory.buffer).copyWithin(at, job, job + field.JOB_SIZE);
+  const writer = scope.writer(at);
+  for (const [name, value] of fields) writer.int(name, value);
+  scope
+    .writer(job)
+    .int(field.EARLY, at)
+    .int(field.EARLY_KEYS, keys?.[1] ?? 0);
 }
 
 type Run = Omit<Job, 'scratch'>;

@@ -4,20 +4,28 @@ import type { Writer } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import type { Normalization, Place, Positions, Rotation, Shape } from '../plan/plan.ts';
-import { keysOf, type Reach } from '../plan/reach.ts';
+import { keysOf, type Reaches } from '../plan/reach.ts';
 import { axesOf, explicitTable, isOwn, standardPositions, type TableUse, type Turn } from '../plan/rotary-table.ts';
 import type { Wanted } from '../plan/table-cache.ts';
 import * as field from '../wasm/generated/job.ts';
 
-/** The tables of a rotation for queries and, unless they are stored rotated, keys: pointers to the rows of query 0 and key 0. */
+/** Tables of a rotation: pointers to the rows of query 0 and key 0. */
+export interface RotationTables {
+  readonly q: TableUse;
+  readonly k?: TableUse;
+  /** Of the early keys, if these have one of their own. */
+  readonly early?: TableUse;
+}
+
+/** The tables of a rotation for queries and, unless they are stored rotated, keys. */
 export function rotationTables(
   rotation: Rotation,
   shape: Shape,
   { queryOffset, keyOffset }: Place,
-  { reach, keys }: { readonly reach: Reach; readonly keys: boolean },
+  { reach, early, keys }: Reaches & { readonly keys: boolean },
   { tables }: Context,
   scope: Scope,
-): { q: TableUse; k?: TableUse } {
+): RotationTables {
   const { B, L, S } = shape;
   const { growth, offset = 0 } = rotation;
   let { queryPositions, keyPositions } = rotation;
@@ -33,9 +41,16 @@ export function rotationTables(
   const queryRange = { first: queryOffset, count: Math.max(1, L), slides };
   const [low, end] = keysOf(shape, reach);
   const keyRange = { first: keyOffset + low, count: Math.max(1, end - low), slides };
-  const fromFirst = (table: TableUse): TableUse => ({ ...table, at: table.at - low * row });
   const ask = (turn: Turn, range: Wanted): TableUse => tables.positions(turn, range, scope);
   const explicit = (turn: Turn, positions: Positions, rows: number): TableUse => explicitTable(turn, positions, rows, B, scope);
+
+  const keysAt = (range: Wanted): TableUse => {
+    const table = ask(ofKeys, range);
+    return { ...table, at: table.at - (range.first - keyOffset) * row };
+  };
+  const ofEarly = (): { early?: TableUse } => {
+    return early ? { early: keysAt({ first: keyOffset, count: Math.max(1, keysOf(shape, early)[1]), slides }) } : {};
+  };
 
   if (!queryPositions && !keyPositions && keys && !growth) {
     const first = Math.min(queryRange.first, keyRange.first);
@@ -44,12 +59,12 @@ export function rotationTables(
     if (count <= queryRange.count + keyRange.count) {
       const table = ask(ofQueries, { first, count, slides });
       const at = (position: number): number => table.at + (position - first) * row;
-      return { q: { ...table, at: at(queryOffset) }, k: { ...table, jobs: [], at: at(keyOffset) } };
+      return { q: { ...table, at: at(queryOffset) }, k: { ...table, jobs: [], at: at(keyOffset) }, ...ofEarly() };
     }
   }
   const q = queryPositions ? explicit(ofQueries, queryPositions, L) : ask(ofQueries, queryRange);
   if (!keys) return { q };
-  return { q, k: keyPositions ? explicit(ofKeys, keyPositions, S) : fromFirst(ask(ofKeys, keyRange)) };
+  return keyPositions ? { q, k: explicit(ofKeys, keyPositions, S) } : { q, k: keysAt(keyRange), ...ofEarly() };
 }
 
 /** Where the weights of a normalisation lie; their fields. */

@@ -1,6 +1,7 @@
 import type { Mask } from '../masks/mask.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
+import type { SinkWindow } from '../plan/reach.ts';
 import type { Job } from '../threads/types.ts';
 
 /** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
@@ -12,6 +13,8 @@ export interface CachedKeys {
   readonly lengths: Int32Array;
   /** Keys before a query that it sees; undefined: no bound, or one in the masks. */
   readonly left: number | undefined;
+  /** A window with sinks, which the masks say too. */
+  readonly window: SinkWindow | undefined;
   /** Later calls see nothing of what no query of this one sees before its first. */
   readonly slides: boolean;
   readonly masks: readonly Mask[];

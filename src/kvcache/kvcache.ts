@@ -43,8 +43,8 @@ export interface KVCacheOptions {
    * can see are given back, so that `capacity` bounds the keys of the window instead of the sequence; positions go on counting. The window
    * holds in every call with the cache and may be narrowed there. Capacity must be left + sinks + 2 or more: between two appends the cache
    * holds what the first of them saw, so that it can be taken back.
-   * Tables of positions slide with the window. With `sinks` those of keys rotated on read, and of biases by offset, span the sequence: the sinks
-   * stand at its start.
+   * Tables of positions are as long as the window, and those of the sinks apart from them as long as these, wherever in the sequence it is. What
+   * encodings bring for every key of the sequence (explicit positions, segments, a dense bias) is as long as the sequence, in each call.
    */
   readonly window?: { readonly left: number; readonly sinks?: number };
   /** Joins the encodings of every call with this cache; with `rotate: 'on-append'` it must be one that rotates and does nothing else. */

@@ -8,6 +8,7 @@ import type { Operands } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Positions, Rotation, Shape } from '../plan/plan.ts';
+import type { SinkWindow } from '../plan/reach.ts';
 import { axesOf } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
@@ -59,7 +60,7 @@ export function positionsFor(where: string, list: Float64Array, rotation: Rotati
 }
 
 /** The keys that a window with sinks shows, beside what else hides them. */
-function sinkWindow(left: number, sinks: number): Mask {
+function sinkWindow({ left, sinks }: SinkWindow): Mask {
   return defineMask({
     name: 'window of the cache',
     intervals: (query) => [
@@ -76,6 +77,7 @@ export class CacheUse implements CachedKeys {
   readonly lengths: Int32Array;
   readonly masks: readonly Mask[];
   readonly left: number | undefined;
+  readonly window: SinkWindow | undefined;
   readonly slides: boolean;
   readonly storesRotated: boolean;
   readonly encodings: CachedKeys['encodings'];
@@ -128,7 +130,8 @@ export class CacheUse implements CachedKeys {
     });
     this.left = sinks ? undefined : left;
     this.slides = left !== undefined;
-    this.masks = left !== undefined && sinks ? [sinkWindow(left, sinks)] : [];
+    this.window = left !== undefined && sinks ? { left, sinks } : undefined;
+    this.masks = this.window ? [sinkWindow(this.window)] : [];
     this.encodings = core.spec.encoding ? [core.spec.encoding] : [];
     this.storesRotated = core.spec.rotatesOnAppend;
     if (positions && !this.storesRotated) {

@@ -6,7 +6,7 @@ import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
 import { checkLookup, type Lookup, uploadLookup } from './pair-index.ts';
 import type { Bias, ContextTable, Encoding, OffsetFactor, Place, RowMap, Shape, Term, ValueTable, Variant } from './plan.ts';
-import { offsetsOf, type Reach } from './reach.ts';
+import { offsetsOf, type Reach, type Reaches } from './reach.ts';
 import type { Tables } from './table-cache.ts';
 
 /** A need for room in every thread's scratch; `assign` hears where it starts. */
@@ -21,11 +21,13 @@ export interface PreparedTerms {
   readonly rows: number;
   /** Fields of the job block, once the needs are met. */
   fields(): readonly (readonly [number, number])[];
+  /** Those that are different for the early keys. */
+  readonly early: readonly (readonly [number, number])[];
   readonly needs: readonly ScratchNeed[];
 }
 
 /** What packing a term needs to know. */
-export interface TermContext {
+export interface TermContext extends Reaches {
   readonly shape: Shape;
   readonly place: Place;
   readonly tables: Tables;
@@ -34,7 +36,6 @@ export interface TermContext {
   readonly unit: number;
   /** The call's scale. */
   readonly scale: number;
-  readonly reach: Reach;
 }
 
 /** Multiply-adds that one indexed read of a score costs, about. */
@@ -99,18 +100,20 @@ export function pack(
   return out;
 }
 
-/** Where the map of a table lies. */
-function uploadMap(map: RowMap, key: Key, zeroRow: number, context: TermContext): Lookup {
-  const { shape, place, tables, scope, reach } = context;
+/** Where the map of a table lies; `early` is where that of the early keys does, if they have one of their own. */
+function uploadMap(map: RowMap, key: Key, zeroRow: number, context: TermContext): Lookup & { readonly early?: number } {
+  const { shape, place, tables, scope, reach, early } = context;
   const real = (row: number): number => (row < 0 || row >= zeroRow ? zeroRow : row);
   if (map.kind === 'index')
     return uploadLookup(map.index instanceof Int32Array ? Int32Array.from(map.index, real) : map.index, shape, scope);
-  const [first, count] = offsetsOf(shape, place, reach);
   const fill = (from: number, n: number): Int32Array => Int32Array.from({ length: n }, (_, p) => real(map.row(from + p)));
   const named = key && `${key} map ${zeroRow}`;
-  const entry = tables.columns({ key: named, first, count, slides: reach.slides, heads: 1, width: 4, fill }, scope);
-  const index = entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
-  return { index, indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0 };
+  const indexOf = (reach: Reach): number => {
+    const [first, count] = offsetsOf(shape, place, reach);
+    const entry = tables.columns({ key: named, first, count, slides: reach.slides, heads: 1, width: 4, fill }, scope);
+    return entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
+  };
+  return { index: indexOf(reach), indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0, ...(early && { early: indexOf(early) }) };
 }
 
 /** Whether reading a whole table through a map is cheaper than a product with a window of the expanded one. */
@@ -118,12 +121,21 @@ function isShort(rows: number, { S, D }: Shape): boolean {
   return rows <= LONGEST_INDEXED && rows * D + READ_COST * S < 1.1 * S * D;
 }
 
-type Entry = [number, number][];
+type Entry = readonly (readonly [number, number])[];
+
+/** The entry of a term. */
+interface TermEntry {
+  readonly entry: Entry;
+  /** What is different for the early keys. */
+  readonly early: Entry;
+  /** Bytes of scratch for scores. */
+  readonly scores: number;
+}
 
 /** Names what is kept of a part; undefined: nothing is. */
 export type Key = string | undefined;
 
-function queryIndexEntry(term: Term, key: Key, context: TermContext): { entry: Entry; scores: number } {
+function queryIndexEntry(term: Term, key: Key, context: TermContext): TermEntry {
   const { D } = context.shape;
   const rows = term.table.length / term.heads / D;
   const size = roundUp(rows + 1, 8);
@@ -143,7 +155,7 @@ function queryIndexEntry(term: Term, key: Key, context: TermContext): { entry: E
     [field.E_SUM_BATCH, map.rowsBatch],
     [field.E_MAP, map.map],
   ];
-  return { entry, scores: 4 * size * tileRows(context) };
+  return { entry, early: map.early === undefined ? [] : [[field.E_INDEX, map.early]], scores: 4 * size * tileRows(context) };
 }
 
 /** Rows of a tile: each head starts a new group of four. */
@@ -155,28 +167,29 @@ export function tileRows({ shape, reach }: TermContext): number {
 const packedKey = (term: Term, key: Key, { shape }: TermContext, how: string): Key =>
   key && `${key} ${how} ${term.heads} ${term.table.length} ${shape.D}`;
 
-function offsetEntry(term: Term, key: Key, context: TermContext): { entry: Entry; scores: number } {
-  const { shape, place, tables, scope, reach } = context;
+function offsetEntry(term: Term, key: Key, context: TermContext): TermEntry {
+  const { shape, place, tables, scope, reach, early } = context;
   const { D, H, G } = shape;
   const lanes = term.kind === 'query' ? 8 : 4;
   const { row } = term.rows as { row(offset: number): number };
-  // Windows start up to seven places early and end up to fifteen late.
-  const [first, count] = offsetsOf(shape, place, reach);
   const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, lanes, row);
-  const wanted = { first: first - 16, count: count + 32, slides: reach.slides, heads: term.heads, width: 4 * D, fill };
-  const entry = tables.columns({ ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
+  const tableOf = (reach: Reach): Entry => {
+    // Windows start up to seven places early and end up to fifteen late.
+    const [first, count] = offsetsOf(shape, place, reach);
+    const wanted = { first: first - 16, count: count + 32, slides: reach.slides, heads: term.heads, width: 4 * D, fill };
+    const entry = tables.columns({ ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
+    return [
+      [field.E_TABLE, entry.at],
+      [field.E_HEAD, term.heads > 1 ? 4 * D * entry.count : 0],
+      [field.E_ROWS, entry.count],
+      [field.E_FIRST, entry.first + place.queryOffset - place.keyOffset],
+    ];
+  };
   const window = roundUp(reach.queries + 10, 4);
   const kind = term.kind === 'query' ? field.QUERY_OFFSET : field.KEY_OFFSET;
-  const fields: Entry = [
-    [field.E_KIND, kind],
-    [field.E_TABLE, entry.at],
-    [field.E_HEAD, term.heads > 1 ? 4 * D * entry.count : 0],
-    [field.E_ROWS, entry.count],
-    [field.E_FIRST, entry.first + place.queryOffset - place.keyOffset],
-    [field.E_WINDOW, window],
-  ];
   const scores = kind === field.QUERY_OFFSET ? 4 * field.SCORES_ROW : (H / G) * (field.KEY_BLOCK / 8) * window * 32;
-  return { entry: fields, scores };
+  const entry: Entry = [[field.E_KIND, kind], ...tableOf(reach), [field.E_WINDOW, window]];
+  return { entry, early: early ? tableOf(early) : [], scores };
 }
 
 /** Writes the entries of all terms; `keyOf` names those whose tables are kept. */
@@ -196,13 +209,17 @@ export function prepareTerms(
   const values = valueTable && valueEntry(valueTable, keyOf(valueTable), context);
   const needs: ScratchNeed[] = [];
   const block = built.length ? scope.block(built.length * field.E_SIZE) : 0;
-  built.forEach(({ term, entry, bias, scores }, n) => {
+  const earlyBlock = built.some(({ early }) => early.length) ? scope.block(built.length * field.E_SIZE) : 0;
+  const blocks = earlyBlock ? [block, earlyBlock] : [block];
+  built.forEach(({ term, entry, early, bias, scores }, n) => {
     const at = n * field.E_SIZE;
-    const writer = scope.writer(block);
-    for (const [name, value] of entry) writer.int(at + name, value);
-    writer.int(at + field.E_BIAS, bias).f32(at + field.E_SCALE, (term.scale ?? scale) * unit);
+    for (const to of blocks) {
+      const writer = scope.writer(to);
+      for (const [name, value] of to === block ? entry : [...entry, ...early]) writer.int(at + name, value);
+      writer.int(at + field.E_BIAS, bias).f32(at + field.E_SCALE, (term.scale ?? scale) * unit);
+    }
     const assign = (name: number) => (where: number) => {
-      scope.writer(block).int(at + name, where);
+      for (const to of blocks) scope.writer(to).int(at + name, where);
     };
     if (term.kind === 'query') needs.push({ bytes: 4 * shape.D * tileRows(context), assign: assign(field.E_QUERIES) });
     needs.push({ bytes: scores, assign: assign(field.E_SCORES) });
@@ -224,6 +241,7 @@ export function prepareTerms(
       [field.TERMS, block],
       ...(values ? [...values.fields, [field.S_WEIGHTS, weights] as const] : []),
     ],
+    early: [...(earlyBlock ? [[field.TERMS, earlyBlock] as const] : []), ...(values?.early ?? [])],
     needs,
   };
 }
@@ -244,7 +262,7 @@ function packValues({ table, heads }: ValueTable, E: number, size: number, width
 }
 
 /** The entry of a value table. */
-function valueEntry(values: ValueTable, key: Key, context: TermContext): { fields: Entry; bytes: number } {
+function valueEntry(values: ValueTable, key: Key, context: TermContext): { fields: Entry; early: Entry; bytes: number } {
   const { table, heads, rows: map } = values;
   const { E } = context.shape;
   const rows = table.length / heads / E;
@@ -261,7 +279,7 @@ function valueEntry(values: ValueTable, key: Key, context: TermContext): { field
     [field.VALUE_INDEX_ROW, index.indexRow],
     [field.VALUE_INDEX_BATCH, index.indexBatch],
   ];
-  return { fields, bytes: 4 * size * tileRows(context) };
+  return { fields, early: index.early === undefined ? [] : [[field.VALUE_INDEX, index.early]], bytes: 4 * size * tileRows(context) };
 }
 
 /** Names encodings, so that one that is gone is never taken for another. */
