@@ -9,8 +9,8 @@ import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.
 import type { Arena, MemoryUsage } from './memory/arena.ts';
 import { makeDisposable } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
-import { makeTensor, type Tensor, type TensorData } from './memory/tensor.ts';
-import { checkMergeOptions, type MergeOptions, type PartialState, prepareMerge } from './partial/merge.ts';
+import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';
+import { checkMergeOptions, type GivenState, type MergeOptions, prepareMerge } from './partial/merge.ts';
 import type { Call, Context } from './plan/context.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
@@ -111,7 +111,9 @@ export class Engine {
    * softmax(scale · q·kᵀ + biases + mask) · v, never materialising L × S.
    *
    * Shapes: q [B, H, L, D], k [B, G, S, D], v [B, G, S, E], result [B, H, L, E]; with `layout: 'blhd'` heads and positions change places.
-   * D and E are 1 … 512. With H > G, query head h uses key head ⌊h / (H/G)⌋: of 6 heads over 2, heads 0, 1, 2 use 0.
+   * D and E are 1 … 512. A tensor that a call reads may also be one of a safetensors file, which is copied for the length of the call.
+   *
+   * With H > G, query head h uses key head ⌊h / (H/G)⌋: of 6 heads over 2, heads 0, 1, 2 use 0.
    *
    * `causal: true` aligns bottom-right. Visible keys (1) of each query:
    *
@@ -135,13 +137,18 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async attention(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Promise<Tensor> {
+  async attention(
+    q: TensorLike,
+    k: TensorLike | null | undefined,
+    v: TensorLike | null | undefined,
+    options: AttentionOptions = {},
+  ): Promise<Tensor> {
     const checked = checkOptions('attention', options);
     return (await this.#run(prepareAttention(this.#context, 'attention', q, k, v, checked, false), checked)).out;
   }
 
   /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
-  attentionSync(q: Tensor, k: Tensor | null | undefined, v: Tensor | null | undefined, options: AttentionOptions = {}): Tensor {
+  attentionSync(q: TensorLike, k: TensorLike | null | undefined, v: TensorLike | null | undefined, options: AttentionOptions = {}): Tensor {
     const checked = checkSyncOptions('attentionSync', options);
     return this.#runSync(prepareAttention(this.#context, 'attentionSync', q, k, v, checked, false)).out;
   }
@@ -169,9 +176,9 @@ export class Engine {
    * ```
    */
   async attentionPartial(
-    q: Tensor,
-    k: Tensor | null | undefined,
-    v: Tensor | null | undefined,
+    q: TensorLike,
+    k: TensorLike | null | undefined,
+    v: TensorLike | null | undefined,
     options: AttentionOptions = {},
   ): Promise<{ out: Tensor; lse: Tensor }> {
     const checked = checkOptions('attentionPartial', options);
@@ -196,7 +203,7 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async attentionWeights(q: Tensor, k: Tensor, options: WeightsOptions = {}): Promise<Tensor> {
+  async attentionWeights(q: TensorLike, k: TensorLike, options: WeightsOptions = {}): Promise<Tensor> {
     const checked = checkWeightsOptions('attentionWeights', options);
     const { signal } = checked;
     const steps = weightsSteps(this.#context, 'attentionWeights', q, k, checked);
@@ -213,7 +220,7 @@ export class Engine {
   }
 
   /** `attentionWeights` before returning. */
-  attentionWeightsSync(q: Tensor, k: Tensor, options: WeightsOptions = {}): Tensor {
+  attentionWeightsSync(q: TensorLike, k: TensorLike, options: WeightsOptions = {}): Tensor {
     const checked = checkWeightsOptions('attentionWeightsSync', options);
     forbidAsync('attentionWeightsSync', checked);
     const steps = weightsSteps(this.#context, 'attentionWeightsSync', q, k, checked);
@@ -231,9 +238,9 @@ export class Engine {
 
   /** `attentionPartial` before returning. */
   attentionPartialSync(
-    q: Tensor,
-    k: Tensor | null | undefined,
-    v: Tensor | null | undefined,
+    q: TensorLike,
+    k: TensorLike | null | undefined,
+    v: TensorLike | null | undefined,
     options: AttentionOptions = {},
   ): { out: Tensor; lse: Tensor } {
     const checked = checkSyncOptions('attentionPartialSync', options);
@@ -262,7 +269,7 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async mergeStates(states: readonly PartialState[], options: MergeOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
+  async mergeStates(states: readonly GivenState[], options: MergeOptions = {}): Promise<{ out: Tensor; lse: Tensor }> {
     return (await this.#run(prepareMerge(this.#context, 'mergeStates', states, checkMergeOptions('mergeStates', options)), {})) as {
       out: Tensor;
       lse: Tensor;
@@ -270,7 +277,7 @@ export class Engine {
   }
 
   /** `mergeStates` before returning. */
-  mergeStatesSync(states: readonly PartialState[], options: MergeOptions = {}): { out: Tensor; lse: Tensor } {
+  mergeStatesSync(states: readonly GivenState[], options: MergeOptions = {}): { out: Tensor; lse: Tensor } {
     return this.#runSync(prepareMerge(this.#context, 'mergeStatesSync', states, checkMergeOptions('mergeStatesSync', options))) as {
       out: Tensor;
       lse: Tensor;
@@ -291,12 +298,12 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  async rotate(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Promise<Tensor> {
+  async rotate(x: TensorLike, encoding: Encoding, options: RotateOptions = {}): Promise<Tensor> {
     return (await this.#run(prepareRotation(this.#context, 'rotate', x, encoding, checkRotateOptions('rotate', options)), {})).out;
   }
 
   /** `rotate` before returning. */
-  rotateSync(x: Tensor, encoding: Encoding, options: RotateOptions = {}): Tensor {
+  rotateSync(x: TensorLike, encoding: Encoding, options: RotateOptions = {}): Tensor {
     return this.#runSync(prepareRotation(this.#context, 'rotateSync', x, encoding, checkRotateOptions('rotateSync', options))).out;
   }
 

@@ -48,8 +48,8 @@ export { type DocumentsOptions, documents, type KeyPaddingOptions, keyPadding } 
 export type { MemoryUsage } from './memory/arena.ts';
 export type { CacheDType, DType } from './memory/dtypes.ts';
 export type { Layout } from './memory/layout.ts';
-export type { SliceRange, Tensor, TensorData } from './memory/tensor.ts';
-export type { MergeOptions, PartialState } from './partial/merge.ts';
+export type { SliceRange, Tensor, TensorData, TensorLike } from './memory/tensor.ts';
+export type { GivenState, MergeOptions, PartialState } from './partial/merge.ts';
 export { collectStates, planShards, type Shard, type ShardOptions } from './partial/shards.ts';
 export {
   type DecodedState,

@@ -237,11 +237,14 @@ export function readShape(where: string, name: string, given: unknown): readonly
 /** Length of a dimension at most. */
 const LONGEST = 2 ** 31 - 1;
 
-/** The raw bits of a tensor of 16-bit numbers in a file. */
-export function rawBits({ data, size }: CheckedSafeTensor): Uint16Array {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return Uint16Array.from({ length: size }, (_, n) => view.getUint16(2 * n, true));
+/** A copy of the bytes of a file's tensor in which this host finds its elements, of `bytes` each. */
+export function elementBytes({ data }: CheckedSafeTensor, bytes: number): ArrayBuffer {
+  const copy = new Uint8Array(data);
+  if (!LITTLE_ENDIAN) for (let at = 0; at < copy.length; at += bytes) copy.subarray(at, at + bytes).reverse();
+  return copy.buffer;
 }
+
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** True if a tensor of a file holds whole numbers or booleans. */
 export const isWhole = ({ dtype }: SafeTensorLike): boolean => Boolean(FILE_TYPES[dtype]?.integer);

@@ -1,6 +1,7 @@
 // The biases and mask tensors of a plan as entries in memory.
 
 import type { WrittenMasks } from '../masks/option.ts';
+import { FileTensor, placeOperand, readOperand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
@@ -13,7 +14,10 @@ import * as field from '../wasm/generated/job.ts';
 /** Where a bias lies: fields of its entry. */
 type BiasEntry = readonly [number, number][];
 
-function denseEntry({ tensor }: DenseBias, { S }: Shape, { keyOffset }: Place, context: Context, scope: Scope): BiasEntry {
+function denseEntry(bias: DenseBias, { S }: Shape, { keyOffset }: Place, context: Context, scope: Scope): BiasEntry {
+  const operand = readOperand('bias', 'tensor', bias.tensor, context);
+  // What is read from a file becomes what the kernels read of a bias at once.
+  const tensor = placeOperand('bias', operand instanceof FileTensor ? new FileTensor(operand.file, 'f32') : operand, context, scope);
   // A bias over the keys of the whole is read where the shard's keys stand.
   const part = tensor.slice(null, null, null, tensor.shape[3] === S ? null : [keyOffset, keyOffset + S]);
   scope.defer(() => part.dispose());

@@ -1,7 +1,7 @@
 // Checks of a plan's biases and factors against the call.
 
 import { finite, shapeText, wrongValue } from '../arguments/check.ts';
-import { checkTensor } from '../memory/operands.ts';
+import { readOperand } from '../memory/operands.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
 import { checkLookup } from '../plan/pair-index.ts';
 import type { Bias, CurveBias, OffsetFactor, Place, Shape, SumBias } from '../plan/plan.ts';
@@ -10,8 +10,7 @@ import type { Bias, CurveBias, OffsetFactor, Place, Shape, SumBias } from '../pl
 export function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
   const { B, H, L, S } = shape;
   if (bias.kind === 'dense') {
-    const { tensor } = bias;
-    checkTensor(where, name, tensor, context);
+    const tensor = readOperand(where, name, bias.tensor, context);
     const allowed = [
       [1, B],
       [1, H],

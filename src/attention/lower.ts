@@ -2,10 +2,21 @@
 
 import { finite, wrongValue } from '../arguments/check.ts';
 import type { Named } from '../arguments/record.ts';
+import { readFloatFile } from '../memory/operands.ts';
+import { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { checkContextTable } from '../plan/context-table.ts';
 import { withOwnArrays } from '../plan/own-arrays.ts';
-import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
+import {
+  type Bias,
+  type Encoding,
+  mergePlans,
+  type Normalization,
+  type Place,
+  type Plan,
+  type Rotation,
+  type Shape,
+} from '../plan/plan.ts';
 import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
 
@@ -19,7 +30,8 @@ export function lower(
 ): { plan: Plan; keys: Map<unknown, Key> } {
   const keys = new Map<unknown, Key>();
   const plans = encodings.map(({ name, value: encoding }) => {
-    const plan = withOwnArrays(encoding.lower({ shape, place, math: context.math }), context.arena.memory);
+    const lowered = withOwnArrays(encoding.lower({ shape, place, math: context.math }), context.arena.memory);
+    const plan = withOwnFiles(where, `${name} (${encoding.name})`, lowered);
     for (const bias of plan.biases ?? []) {
       checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);
     }
@@ -42,6 +54,16 @@ export function lower(
     return plan;
   });
   return { plan: mergePlans(where, plans), keys };
+}
+
+/** The plan, with tensors of files as records of their own: what is checked here is what is read later. */
+function withOwnFiles(where: string, name: string, plan: Plan): Plan {
+  if (!plan.biases?.some((bias) => bias.kind === 'dense' && !(bias.tensor instanceof Tensor))) return plan;
+  const own = (bias: Bias): Bias => {
+    const file = bias.kind === 'dense' && !(bias.tensor instanceof Tensor) && readFloatFile(where, name, bias.tensor)?.file;
+    return file ? { kind: 'dense', tensor: file } : bias;
+  };
+  return { ...plan, biases: plan.biases.map(own) };
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, { D, G }: Pick<Shape, 'D' | 'G'>): void {

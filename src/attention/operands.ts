@@ -4,11 +4,11 @@ import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { Logits } from '../arguments/lists.ts';
 import { axes, type Layout } from '../memory/layout.ts';
-import type { Tensor } from '../memory/tensor.ts';
+import type { Shaped } from '../memory/operands.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 
 /** Sizes of a call, after checking that the shapes fit one another. */
-export function checkShapes(where: string, q: Tensor, k: Tensor, v: Tensor, layout: Layout): Shape {
+export function checkShapes(where: string, q: Shaped, k: Shaped, v: Shaped, layout: Layout): Shape {
   const { head, row } = axes(layout);
   const letters = (names: readonly string[]): string => {
     const [batch, h, r, width] = names as [string, string, string, string];

@@ -9,6 +9,7 @@ import { KVCache } from '../kvcache/kvcache.ts';
 import type { Mask } from '../masks/mask.ts';
 import { type MaskOption, readMasks } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
+import type { Operand } from '../memory/operands.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { type CheckedNorm, type QKNorm, readNorm } from './qk-norm.ts';
@@ -90,7 +91,7 @@ export interface AttentionOptions {
   /** Default `queryOffsets`. */
   readonly keyOffsets?: Int32Array | BigInt64Array | readonly number[];
   /**
-   * Written instead of a new tensor; same shape as the result, f32, f16 or bf16. Its memory, from the first element to the last, may meet that
+   * Written instead of a new tensor, and never one of a file; same shape as the result, f32, f16 or bf16. Its memory, from the first element to the last, may meet that
    * of no tensor of the call: operands, biases, masks, sinks or weights. So slices of one tensor that interleave are refused too.
    */
   readonly out?: Tensor;
@@ -118,7 +119,7 @@ export interface CheckedOptions {
   readonly softcap?: number;
   readonly sinks?: Logits | 'smooth';
   readonly qkNorm?: CheckedNorm;
-  readonly mask?: readonly Named<Mask | Tensor>[];
+  readonly mask?: readonly Named<Mask | Operand>[];
   readonly keyLengths?: Float64Array;
   readonly layout?: Layout;
   readonly cache?: KVCache;

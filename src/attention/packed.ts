@@ -1,15 +1,18 @@
 // Packed sequences: documents of any lengths one after another in [T, H, D], each attended to on its own, all in one job.
 
 import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
+import { isMaskTensor } from '../masks/option.ts';
 import { DTYPES } from '../memory/dtypes.ts';
-import { checkApart, checkOut, checkTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, type Operand, type Operands, readOperand, type Shaped } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
-import { makeTensor, Tensor } from '../memory/tensor.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_WORK, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
+import { type CheckedCall, checkCall } from './check-call.ts';
 import type { CheckedOptions } from './options.ts';
-import { prepareOne } from './prepare.ts';
+import { placeAll, prepareChecked } from './prepare.ts';
+import { readsOf } from './reads.ts';
 
 /** Options that mean nothing to documents without padding. */
 const FOREIGN = ['layout', 'keyLengths', 'keyOffset', 'totalKeys', 'queryOffset', 'cache'] as const;
@@ -55,13 +58,13 @@ function rowsOf(tensor: Tensor, [from, to]: readonly [number, number], scope: Sc
   return view;
 }
 
-function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Tensor>): { T: number; U: number; H: number; E: number } {
+function checkShapes(where: string, { q, k, v }: Record<'q' | 'k' | 'v', Operand>): { T: number; U: number; H: number; E: number } {
   if (q.shape.length !== 3) throw wrongValue(where, 'q', 'shape [T, H, D], beside "queryOffsets"', shapeText(q.shape));
   if (k.shape.length !== 3 || k.shape[2] !== q.shape[2]) throw wrongValue(where, 'k', `shape [U, G, D=${q.shape[2]}]`, shapeText(k.shape));
   if (v.shape.length !== 3 || v.shape[0] !== k.shape[0] || v.shape[1] !== k.shape[1]) {
     throw wrongValue(where, 'v', `shape [U=${k.shape[0]}, G=${k.shape[1]}, E]`, shapeText(v.shape));
   }
-  const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
+  const size = (operand: Operand, axis: number): number => operand.shape[axis] as number;
   return { T: size(q, 0), U: size(k, 0), H: size(q, 1), E: size(v, 2) };
 }
 
@@ -79,6 +82,17 @@ function joinJobs(jobs: readonly Part[], scope: Scope): { at: number; tiles: num
   const at = scope.block(field.MANY_SIZE);
   scope.writer(at).int(field.MANY_COUNT, jobs.length).int(field.MANY_STARTS, startsAt).int(field.MANY_JOBS, jobsAt);
   return { at, tiles };
+}
+
+/** Documents that differ in nothing but where their rows lie have the same. */
+const sizeOf = ({ queries, keys }: Document): string => `${queries[1] - queries[0]} ${keys[1] - keys[0]}`;
+
+/** The operands of one document as a call of its own. */
+function shapesOf({ q, k, v }: Required<Operands<Operand>>, { queries, keys }: Document): Required<Operands<Shaped>> {
+  const part = ({ dtype, shape }: Operand, [from, to]: readonly [number, number]): Shaped => {
+    return { dtype, shape: [1, to - from, shape[1] as number, shape[2] as number] };
+  };
+  return { q: part(q, queries), k: part(k, keys), v: part(v, keys) };
 }
 
 /** Where a document's rows lie, as fields of the job block. */
@@ -109,25 +123,33 @@ export function preparePacked(
   withLse: boolean,
 ): Call {
   context.alive();
-  const tensors = {
-    q: checkTensor(where, 'q', q, context),
-    k: checkTensor(where, 'k', k, context),
-    v: checkTensor(where, 'v', v, context),
+  const operands = {
+    q: readOperand(where, 'q', q, context),
+    k: readOperand(where, 'k', k, context),
+    v: readOperand(where, 'v', v, context),
   };
   for (const name of FOREIGN) {
     if (given[name] !== undefined) throw wrongValue(where, name, 'nothing beside "queryOffsets"', 'a value');
   }
-  if (given.mask?.some(({ value }) => value instanceof Tensor))
-    throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
-  const { T, U, H, E } = checkShapes(where, tensors);
+  if (given.mask?.some(({ value }) => isMaskTensor(value))) throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
+  const { T, U, H, E } = checkShapes(where, operands);
   const documents = documentsOf(where, given, T, U);
   const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;
   const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], context);
-  if (out) checkApart(where, out, Object.entries(tensors));
+  const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
+  // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
+  const order = documents.length ? [...documents].sort((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
+  /** One for every size; documents of the same share it. */
+  const checked = new Map<string, CheckedCall>();
+  for (const document of order) {
+    if (checked.has(sizeOf(document))) continue;
+    const one = checkCall(context, where, shapesOf(operands, document), { ...options, layout: 'blhd' });
+    if (out) checkApart(where, out, readsOf(operands, options, one.placed));
+    checked.set(sizeOf(document), one);
+  }
   const scope = new Scope(context.arena);
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
-  /** One for every size; documents of the same share it. */
   const calls = new Map<string, Call>();
   const parts: Part[] = [];
   const dispose = (): void => {
@@ -136,6 +158,7 @@ export function preparePacked(
     lse?.dispose();
   };
   try {
+    const tensors = placeAll(where, operands, context, scope) as Required<Operands>;
     target = out && !signal ? out : makeTensor(context, where, [T, H, E], undefined, out?.dtype ?? 'f32');
     lse = withLse ? makeTensor(context, where, [H, T]) : undefined;
     for (const tensor of Object.values(tensors)) scope.defer(tensor.pin());
@@ -145,12 +168,9 @@ export function preparePacked(
     const borrow = (size: number): void => {
       bytes = Math.max(bytes, size);
     };
-    const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
-    // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
-    const order = documents.length ? [...documents].sort((a, b) => cost(b) - cost(a)) : [{ queries: [0, 0], keys: [0, 0] } as const];
     for (const document of order) {
       const { queries, keys } = document;
-      const size = `${queries[1] - queries[0]} ${keys[1] - keys[0]}`;
+      const size = sizeOf(document);
       const pointers = pointersOf(tensors, target, document);
       const own = lse && scope.own(makeTensor(context, where, [H, queries[1] - queries[0]]));
       const like = calls.get(size);
@@ -159,8 +179,8 @@ export function preparePacked(
         parts.push({ document, job, tiles: like.job.tiles, lse: own });
       } else {
         const [x, y, z] = [rowsOf(tensors.q, queries, scope), rowsOf(tensors.k, keys, scope), rowsOf(tensors.v, keys, scope)];
-        const shared = { ...options, layout: 'blhd', out: rowsOf(target, queries, scope) } as const;
-        const call = prepareOne(context, where, x, y, z, shared, false, { scope, out, borrow });
+        const shared = { scope, out: rowsOf(target, queries, scope), borrow };
+        const call = prepareChecked(context, checked.get(size) as CheckedCall, { q: x, k: y, v: z }, false, shared);
         calls.set(size, call);
         scope.writer(call.job.job).int(field.LSE, own ? own.pointer : 0);
         parts.push({ document, job: call.job.job, tiles: call.job.tiles, lse: own });

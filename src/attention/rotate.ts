@@ -4,12 +4,11 @@ import { finite, reading, shapeText, wrongType, wrongValue } from '../arguments/
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
 import { choice, flag, type Readers, readRecord } from '../arguments/record.ts';
-import { A_FLOAT_TENSOR, isFloat } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
-import { checkApart, checkOut, writeTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, placeOperand, readOperand, writeTensor } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
-import { makeTensor, Tensor } from '../memory/tensor.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { withOwnArrays } from '../plan/own-arrays.ts';
 import type { Encoding } from '../plan/plan.ts';
@@ -66,14 +65,12 @@ export function checkRotateOptions(where: string, given: unknown): CheckedRotati
 }
 
 /** Checks a call of `rotate` and gets everything ready for it. */
-export function prepareRotation(context: Context, where: string, x: unknown, encoding: Encoding, given: CheckedRotation): Call {
+export function prepareRotation(context: Context, where: string, given: unknown, encoding: Encoding, options: CheckedRotation): Call {
   context.alive();
-  const { positions: list, offset = 0, inverse = false, role = 'query', layout = 'bhld' } = given;
-  if (!(x instanceof Tensor)) throw wrongType(where, 'x', 'a tensor', x);
-  if (x.context !== context) throw wrongValue(where, 'x', 'a tensor of this engine', 'one of another engine');
-  if (x.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', shapeText(x.shape));
-  if (!isFloat(x.dtype)) throw wrongType(where, 'x', A_FLOAT_TENSOR, x.dtype);
-  const [B, second, third, D] = x.shape as [number, number, number, number];
+  const { positions: list, offset = 0, inverse = false, role = 'query', layout = 'bhld' } = options;
+  const operand = readOperand(where, 'x', given, context);
+  if (operand.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', shapeText(operand.shape));
+  const [B, second, third, D] = operand.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
   if (!reading(where, 'encoding', () => typeof encoding?.lower === 'function'))
     throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
@@ -87,12 +84,13 @@ export function prepareRotation(context: Context, where: string, x: unknown, enc
   if (inverse && rotation.second) throw wrongValue(where, 'inverse', 'false', 'true', 'the channels of a pair turn by two angles');
   const axes = axesOf(rotation);
   const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });
-  const out = given.out === undefined ? undefined : checkOut(where, given.out, x.shape, context);
-  if (out && out !== x) checkApart(where, out, [['x', x]]);
+  const out = options.out === undefined ? undefined : checkOut(where, options.out, operand.shape, context);
+  if (out && out !== operand) checkApart(where, out, [['x', operand]]);
 
   const scope = new Scope(context.arena);
   let target: Tensor | undefined;
   try {
+    const x = placeOperand(where, operand, context, scope);
     target = out ?? makeTensor(context, where, x.shape);
     const shifted = { ...rotation, offset: (rotation.offset ?? 0) + offset };
     const turn = { rotation: shifted, inverse, keys: role === 'key' };

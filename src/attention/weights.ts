@@ -5,13 +5,14 @@ import { copySizes } from '../arguments/lists.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Mask } from '../masks/mask.ts';
 import { NONE } from '../masks/runs.ts';
-import { checkTensor } from '../memory/operands.ts';
+import { type Operand, placeOperand, readOperand, type Shaped } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { checkCall } from './check-call.ts';
 import { type AttentionOptions, type CheckedOptions, OPTIONS } from './options.ts';
-import { prepareOne } from './prepare.ts';
+import { prepareChecked } from './prepare.ts';
 
 /** Options of `attentionWeights`: those of `attention` without `out`, and the window wanted. */
 export interface WeightsOptions extends Omit<AttentionOptions, 'out' | 'onProgress' | 'queryOffsets' | 'keyOffsets' | 'cache'> {
@@ -87,14 +88,14 @@ function identity(line: Tensor, [B, G, S, E]: readonly [number, number, number, 
 export function* weightsSteps(context: Context, where: string, q: unknown, k: unknown, given: CheckedWeights): Steps<Tensor> {
   context.alive();
   const { queries: wantedQueries, keys: wantedKeys, ...options } = given;
-  const keys = checkTensor(where, 'k', k, context);
-  const queries = checkTensor(where, 'q', q, context);
+  const keys = readOperand(where, 'k', k, context);
+  const queries = readOperand(where, 'q', q, context);
   const blhd = options.layout === 'blhd';
   const [head, row] = blhd ? [2, 1] : [1, 2];
   for (const [name, tensor] of Object.entries({ q: queries, k: keys })) {
     if (tensor.shape.length !== 4) throw wrongValue(where, name, 'a shape of 4 dimensions', shapeText(tensor.shape));
   }
-  const size = (tensor: Tensor, axis: number): number => tensor.shape[axis] as number;
+  const size = (tensor: Operand, axis: number): number => tensor.shape[axis] as number;
   const [B, H, L, G, S] = [size(queries, 0), size(queries, head), size(queries, row), size(keys, head), size(keys, row)];
   const rows = windowOf(where, 'queries', wantedQueries, L);
   const columns = windowOf(where, 'keys', wantedKeys, S);
@@ -111,18 +112,22 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
     mask: [...mask, { name: 'queries', value: onlyQueries(rows) }],
     encoding: encoding.map(({ name, value }) => ({ name, value: withoutValues(value) })),
   };
+  const values: Shaped = { dtype: 'f32', shape: blhd ? [B, S, G, width] : [B, G, S, width] };
+  const checked = checkCall(context, where, { q: queries, k: keys, v: values }, call);
   // What the call holds for a while, and for one slice of the keys.
   const whole = new Scope(context.arena);
-  const result = makeTensor(context, where, wanted);
+  let result: Tensor | undefined;
   let done = false;
   try {
+    const operands = { q: placeOperand(where, queries, context, whole), k: placeOperand(where, keys, context, whole) };
+    result = makeTensor(context, where, wanted);
     const line = whole.own(makeTensor(context, where, [S + width]));
-    // A first call even if there is nothing to do: it checks the arguments.
+    // A first call even if there is nothing to do: a signal that is aborted stops that too.
     for (let first = columns[0]; first < columns[1] || first === columns[0]; first += width) {
       const slice = new Scope(context.arena);
       try {
         const v = slice.own(identity(line, [B, G, S, width], blhd, first));
-        const { out } = yield prepareOne(context, where, q, k, v, call, false);
+        const { out } = yield prepareChecked(context, checked, { ...operands, v }, false);
         slice.own(out);
         const count = Math.min(width, columns[1] - first);
         const order = blhd ? slice.own(out.permute(0, 2, 1, 3)) : out;
@@ -137,6 +142,6 @@ export function* weightsSteps(context: Context, where: string, q: unknown, k: un
     return result;
   } finally {
     whole.release();
-    if (!done) result.dispose();
+    if (!done) result?.dispose();
   }
 }

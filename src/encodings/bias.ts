@@ -1,14 +1,15 @@
 import { wrongType } from '../arguments/check.ts';
-import { Tensor } from '../memory/tensor.ts';
+import { readFloatFile } from '../memory/operands.ts';
+import { Tensor, type TensorLike } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
 /**
- * A dense additive bias: s(i, j) += tensor[b, h, i, j]. The tensor is f32 [B|1, H|1, L|1, S] and is read at each call, in place; −Infinity
- * hides a key.
+ * A dense additive bias: s(i, j) += tensor[b, h, i, j]. The tensor is [B|1, H|1, L|1, S] and is read at each call, f32 in place; one of a
+ * safetensors file is copied into the engine's memory for the length of each call. −Infinity hides a key.
  *
- * @throws TypeError if it is not a tensor
+ * @throws TypeError, RangeError if it is not a tensor
  * @example
  * ```ts
  * const engine = await createEngine();
@@ -16,8 +17,9 @@ import type { Scheme } from './scheme.ts';
  * engine.dispose();
  * ```
  */
-export function bias(tensor: Tensor): Encoding {
-  if (!(tensor instanceof Tensor)) throw wrongType('bias', 'tensor', 'a tensor', tensor);
+export function bias(given: TensorLike): Encoding {
+  const tensor = given instanceof Tensor ? given : readFloatFile('bias', 'tensor', given)?.file;
+  if (!tensor) throw wrongType('bias', 'tensor', 'a tensor', given);
   return { name: 'bias', lower: () => ({ biases: [{ kind: 'dense', tensor }] }) };
 }
 

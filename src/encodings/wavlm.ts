@@ -1,7 +1,7 @@
 import { integer, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyTable, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead } from '../arguments/lists.ts';
-import { expectShape, ownArray } from '../arguments/numbers.ts';
+import { expectShape, isSafeTensor, ownArray, type SafeTensorLike } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan/plan.ts';
 import type { Recipes } from './recipe.ts';
@@ -18,8 +18,11 @@ export interface WavLMOptions {
   readonly maxDistance: number;
   /** [numBuckets, heads]: `rel_attn_embed.weight`, which only layer 0 has. */
   readonly table: Table;
-  /** The layer's input, [B, L, H·w], from which the gates come. Read at each call, not copied: fill it anew for each. */
-  readonly input: Float32Array | Tensor;
+  /**
+   * The layer's input, [B, L, H·w], from which the gates come. Read at each call, not copied: fill it anew for each. One of a safetensors
+   * file is read when the encoding is made.
+   */
+  readonly input: Float32Array | Tensor | SafeTensorLike;
   /** [8, w]: `gru_rel_pos_linear.weight`. */
   readonly gateWeight: Table;
   /** [8]: `gru_rel_pos_linear.bias`. */
@@ -99,7 +102,7 @@ export function wavlm(given: WavLMOptions): Encoding {
     constant: copyTable(where, 'gateConst', given.gateConst, [heads]),
   };
   const { input } = given;
-  const numbers = input instanceof Tensor ? input : ownArray(input);
+  const numbers = input instanceof Tensor ? input : isSafeTensor(input) ? readTable(where, 'input', input) : ownArray(input);
   if (!(numbers instanceof Tensor || numbers instanceof Float32Array)) throw wrongType(where, 'input', 'a Float32Array or a tensor', input);
   return {
     name: where,
@@ -109,6 +112,7 @@ export function wavlm(given: WavLMOptions): Encoding {
       const width = (H * weight.length) / GATES;
       if (H !== heads) throw wrongValue(where, 'heads', `H=${H}`, heads);
       if (x.length !== B * L * width) throw wrongValue(where, 'input', `[B=${B}, L=${L}, ${width}] numbers`, `${x.length}`);
+      expectShape(where, 'input', x, [B, L, width]);
       // The input is of one call, and so is the encoding: a table that is kept would never be met again.
       const { variant: _, ...biases } = offsetBuckets(table, sizes, math);
       return { biases: [{ ...biases, gate: gates(x, gate, shape, math) }] };

@@ -1,4 +1,5 @@
 import type { Mask } from '../masks/mask.ts';
+import type { Operands } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
@@ -26,7 +27,7 @@ export interface CachedKeys {
   /** @throws RangeError if the stored keys do not go with the call's rotation */
   checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void;
   /** Reserves what the new keys need; the jobs that store them. */
-  begin(where: string, scope: Scope): readonly Job[];
+  begin(where: string, operands: Operands, scope: Scope): readonly Job[];
   /** K, V and their pages, as fields of the job block. */
   fields(scope: Scope): readonly (readonly [number, number])[];
   /** The jobs have run: from here on the new keys are there. */

@@ -8,8 +8,9 @@ import { type PositionList, positionList } from '../arguments/positions.ts';
 import { makeDisposable } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
-import { checkTensor, type Operands } from '../memory/operands.ts';
-import type { Tensor } from '../memory/tensor.ts';
+import { type Operand, type Operands, placeOperand, readOperand, type Shaped } from '../memory/operands.ts';
+import { Scope } from '../memory/scope.ts';
+import type { Tensor, TensorLike } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
@@ -191,7 +192,7 @@ export class KVCache {
   /**
    * Stores keys and values behind those that are there; rotates the keys first if the cache does so on append. Done when it returns.
    *
-   * @param k [B, G, n, D], or in the cache's layout `'blhd'` [B, n, G, D]; f32, f16 or bf16, any strides
+   * @param k [B, G, n, D], or in the cache's layout `'blhd'` [B, n, G, D]; f32, f16 or bf16, any strides; of the engine or of a safetensors file
    * @param v [B, G, n, E] likewise
    * @throws TypeError, RangeError if an argument is wrong or a row has no room for its keys; nothing is changed then
    * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if a fork needs a page
@@ -204,16 +205,16 @@ export class KVCache {
    * engine.dispose();
    * ```
    */
-  append(k: Tensor, v: Tensor, options: AppendOptions = {}): this {
+  append(k: TensorLike, v: TensorLike, options: AppendOptions = {}): this {
     const where = 'append';
     const core = this.#core;
     core.free(where);
     const { context, spec } = core;
     const { lengths, rows, positions } = knownOptions<AppendOptions>(where, options, ['lengths', 'rows', 'positions']);
-    checkTensor(where, 'k', k, context);
-    checkTensor(where, 'v', v, context);
+    const keys = readOperand(where, 'k', k, context);
+    const values = readOperand(where, 'v', v, context);
     const order = this.#order(where, rows);
-    const n = checkNewRows(where, spec, k, v, spec.layout, order.length);
+    const n = checkNewRows(where, spec, keys, values, spec.layout, order.length);
     const taken = checkCounts(
       where,
       'lengths',
@@ -230,7 +231,14 @@ export class KVCache {
     }
     let rotation = n ? core.rotationFor(where, n, longest, list !== undefined) : undefined;
     if (rotation && list) rotation = { ...rotation, keyPositions: positionsFor(where, list, rotation, { rows: n, batch: order.length }) };
-    if (counts.some((count) => count > 0)) core.grow({ k, v, layout: spec.layout }, order, counts, rotation);
+    if (!counts.some((count) => count > 0)) return this;
+    const scope = new Scope(context.arena);
+    try {
+      const placed = (operand: Operand): Tensor => placeOperand(where, operand, context, scope);
+      core.grow({ k: placed(keys), v: placed(values), layout: spec.layout }, order, counts, rotation);
+    } finally {
+      scope.release();
+    }
     return this;
   }
 
@@ -367,7 +375,7 @@ export class KVCache {
   use(
     where: string,
     context: Context,
-    operands: Operands,
+    operands: Operands<Shaped>,
     options: Omit<UseOptions, 'layout'> & { layout: Layout | undefined },
   ): CachedKeys {
     if (this.#core.context !== context) throw wrongValue(where, 'cache', 'a cache of this engine', 'one of another engine');

@@ -4,9 +4,8 @@ import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { part, placed } from '../arguments/positions.ts';
 import { defineMask, type Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
-import type { Operands } from '../memory/operands.ts';
+import type { Operands, Shaped } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
-import type { Tensor } from '../memory/tensor.ts';
 import type { Positions, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
 import { axesOf } from '../plan/rotary-table.ts';
@@ -24,11 +23,11 @@ export interface UseOptions {
 }
 
 /** New keys per batch row of k and v. @throws RangeError if they do not fit the cache */
-export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Tensor, v: Tensor, layout: Layout, B: number): number {
+export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Shaped, v: Shaped, layout: Layout, B: number): number {
   const { G, D, E } = shape;
   const order = (list: readonly unknown[]): unknown[] => (layout === 'bhld' ? [...list] : [list[0], list[2], list[1], list[3]]);
   const n = k.shape[layout === 'bhld' ? 2 : 1];
-  const fits = (tensor: Tensor, width: number): boolean =>
+  const fits = (tensor: Shaped, width: number): boolean =>
     tensor.shape.length === 4 && order([B, G, n, width]).every((size, axis) => size === tensor.shape[axis]);
   if (!fits(k, D)) throw wrongValue(where, 'k', `shape ${shapeText(order([`B=${B}`, `G=${G}`, 'n', `D=${D}`]))}`, shapeText(k.shape));
   if (!fits(v, E)) throw wrongValue(where, 'v', `shape ${shapeText(order([`B=${B}`, `G=${G}`, `n=${n}`, `E=${E}`]))}`, shapeText(v.shape));
@@ -83,7 +82,6 @@ export class CacheUse implements CachedKeys {
   readonly encodings: CachedKeys['encodings'];
   readonly rotation: Rotation | undefined;
   readonly #core: CacheCore;
-  readonly #operands: Operands;
   readonly #layout: Layout;
   readonly #counts: readonly number[];
   /** Of the new keys. */
@@ -91,12 +89,11 @@ export class CacheUse implements CachedKeys {
   #pending: PendingGrowth | undefined;
   #end: (() => void) | undefined;
 
-  constructor(core: CacheCore, where: string, operands: Operands, { layout, keyLengths, queryOffset, positions }: UseOptions) {
+  constructor(core: CacheCore, where: string, operands: Operands<Shaped>, { layout, keyLengths, queryOffset, positions }: UseOptions) {
     const { q, k, v } = operands;
     const { B, G, D, E } = core.spec.shape;
     const { left, sinks } = core.spec.bounds;
     this.#core = core;
-    this.#operands = operands;
     this.#layout = layout;
     const [head, row] = layout === 'bhld' ? [1, 2] : [2, 1];
     const H = q.shape[head] as number;
@@ -157,8 +154,7 @@ export class CacheUse implements CachedKeys {
     throw wrongValue(where, 'encoding', 'no normalisation of keys that are turned already', 'one', because);
   }
 
-  begin(where: string, scope: Scope): readonly Job[] {
-    const { k, v } = this.#operands;
+  begin(where: string, { k, v }: Operands, scope: Scope): readonly Job[] {
     if (!k || !v) {
       this.#end = this.#core.read(where);
       return [];

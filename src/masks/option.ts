@@ -3,12 +3,13 @@
 import { reading, wrongType } from '../arguments/check.ts';
 import { readList } from '../arguments/numbers.ts';
 import type { Named } from '../arguments/record.ts';
+import { FileTensor, type Operand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
-import { type MemoryContext, Tensor } from '../memory/tensor.ts';
+import { type MemoryContext, Tensor, type TensorLike } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import { type Intervals, lowerMasks, writeIntervals } from './lower.ts';
 import { isMask, type Mask } from './mask.ts';
-import { checkMaskTensor, maskEntry } from './tensors.ts';
+import { checkMaskTensor, maskEntry, readMaskFile } from './tensors.ts';
 
 /**
  * Which keys a query sees, beside `causal`, `window` and `keyLengths`:
@@ -17,16 +18,20 @@ import { checkMaskTensor, maskEntry } from './tensors.ts';
  * - a tensor of i8: a key is visible where it is not 0;
  * - a tensor of f32, f16 or bf16, added to the scores; −Infinity hides.
  *
+ * A tensor may also be one of a safetensors file, BOOL, U8 or I8 and F32, F16, BF16 or F64, which is copied for the length of the call.
+ *
  * A tensor spreads over [B, H, L, S] as in NumPy: its shape is the last dimensions of that, so rank 1 is [S], 2 is [L, S], 3 is [H, L, S]
  * (heads, as in ONNX, not batch), and any dimension may be 1. i8 and f32 with contiguous keys are read in place. Two dimensions that may as
  * well be [B, S], since B = L, are refused: that is padding, for `keyPadding`, or a mask to be given as [1, 1, L, S].
  */
-export type MaskOption = Mask | Tensor | readonly (Mask | Tensor)[];
+export type MaskOption = Mask | TensorLike | readonly (Mask | TensorLike)[];
 
 /** Reads the option: one mask or several. */
-export function readMasks(where: string, name: string, value: unknown): readonly Named<Mask | Tensor>[] {
-  const one = (name: string, item: unknown): Named<Mask | Tensor> => {
+export function readMasks(where: string, name: string, value: unknown): readonly Named<Mask | Operand>[] {
+  const one = (name: string, item: unknown): Named<Mask | Operand> => {
     if (item instanceof Tensor || reading(where, name, () => isMask(item))) return { name, value: item as Mask | Tensor };
+    const file = readMaskFile(where, name, item);
+    if (file) return { name, value: file };
     throw wrongType(where, name, 'a mask such as causalMask(), a tensor, or an array of these', item);
   };
   return Array.isArray(value) ? readList(where, name, value, (item, n) => one(`${name}[${n}]`, item)) : [one(name, value)];
@@ -35,22 +40,25 @@ export function readMasks(where: string, name: string, value: unknown): readonly
 /** A call's masks, checked and lowered. */
 export interface LoweredMasks {
   readonly intervals: Intervals | undefined;
-  readonly tensors: readonly Tensor[];
+  readonly tensors: readonly Operand[];
 }
+
+/** True for a mask that is a tensor. */
+export const isMaskTensor = (mask: Mask | Operand): mask is Operand => mask instanceof Tensor || mask instanceof FileTensor;
 
 /** @throws TypeError, RangeError if something is no mask or does not fit the call */
 export function lowerMaskOption(
   where: string,
-  given: readonly Named<Mask | Tensor>[],
+  given: readonly Named<Mask | Operand>[],
   shape: Shape,
   place: Place,
   context: MemoryContext,
   starts?: Int32Array,
 ): LoweredMasks {
   const masks: Mask[] = [];
-  const tensors: Tensor[] = [];
+  const tensors: Operand[] = [];
   for (const { name, value } of given) {
-    if (value instanceof Tensor) {
+    if (isMaskTensor(value)) {
       checkMaskTensor(where, name, value, shape, place, context);
       tensors.push(value);
     } else masks.push(value);

@@ -1,24 +1,41 @@
 // Masks as tensors: bytes that hide where they are 0, or numbers that are added. Read in place wherever their elements lie so that they can.
 
 import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
-import { A_MASK_TENSOR, arrayOf, DTYPES } from '../memory/dtypes.ts';
+import { safeTensor } from '../arguments/numbers.ts';
+import { A_MASK_TENSOR, arrayOf, DTYPES, type DType } from '../memory/dtypes.ts';
+import { FileTensor, type Operand, placeOperand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
-import { type MemoryContext, makeTensor, type Tensor } from '../memory/tensor.ts';
+import { type MemoryContext, makeTensor, Tensor } from '../memory/tensor.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import * as field from '../wasm/generated/job.ts';
+
+/** Types of files that are masks: bytes that hide where they are 0, or numbers that are added. */
+const MASK_FILES: Readonly<Record<string, DType>> = { BOOL: 'i8', I8: 'i8', U8: 'i8', F16: 'f32', BF16: 'f32', F32: 'f32', F64: 'f32' };
+
+/** A mask of a safetensors file, checked; undefined for what is none of a file. */
+export function readMaskFile(where: string, name: string, value: unknown): FileTensor | undefined {
+  const file = safeTensor(where, name, value);
+  if (!file) return undefined;
+  const dtype = Object.hasOwn(MASK_FILES, file.dtype) ? MASK_FILES[file.dtype] : undefined;
+  if (!dtype) throw wrongType(where, name, A_MASK_TENSOR, file.dtype);
+  // A byte hides where it is 0, whatever else it means.
+  return new FileTensor(dtype === 'i8' ? { ...file, dtype: DTYPES.i8.safetensors } : file, dtype);
+}
 
 /** @throws TypeError, RangeError if the tensor is none of this engine that spreads over [B, H, L, S] */
 export function checkMaskTensor(
   where: string,
   name: string,
-  tensor: Tensor,
+  tensor: Operand,
   { B, H, L, S }: Shape,
   { totalKeys }: Place,
   context: MemoryContext,
 ): void {
-  if (tensor.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (!DTYPES[tensor.dtype].mask) throw wrongType(where, name, A_MASK_TENSOR, tensor.dtype);
-  void tensor.pointer; // throws if it was disposed
+  if (tensor instanceof Tensor) {
+    if (tensor.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
+    if (!DTYPES[tensor.dtype].mask) throw wrongType(where, name, A_MASK_TENSOR, tensor.dtype);
+    void tensor.pointer; // throws if it was disposed
+  }
   const rank = tensor.shape.length;
   const allowed = [
     [1, B],
@@ -39,7 +56,8 @@ export function checkMaskTensor(
 }
 
 /** The fields of the tensor's bias entry. */
-export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, context: MemoryContext, scope: Scope): [number, number][] {
+export function maskEntry(mask: Operand, { S }: Shape, { keyOffset }: Place, context: MemoryContext, scope: Scope): [number, number][] {
+  const tensor = placeOperand('mask', mask, context, scope);
   const bytes = DTYPES[tensor.dtype].mask === 'hides';
   const width = tensor.shape.at(-1) as number;
   const spread = width === 1 && S !== 1;
@@ -65,7 +83,8 @@ export function maskEntry(tensor: Tensor, { S }: Shape, { keyOffset }: Place, co
 
 /** A copy as contiguous bytes or f32, for this call alone; one column becomes `width` of them. */
 function compact(tensor: Tensor, width: number, context: MemoryContext, scope: Scope): Tensor {
-  const values = tensor.toArray();
+  // What lies as numbers one after another is read there: an estimate's own memory is none that the kernels know.
+  const values = tensor.contiguous && !DTYPES[tensor.dtype].bits ? tensor.view() : tensor.toArray();
   const own = tensor.shape.at(-1) as number;
   const shape = [...tensor.shape.slice(0, -1), width];
   const count = own ? (values.length / own) * width : 0;

@@ -1,7 +1,7 @@
 // What tensors are filled from: checked, in a form that cannot fail half way, and safe where it is a view of the engine's own memory.
 
 import { describe, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
-import { decoded, type FlatNumbers, isWhole, type NumberArray, rawBits, readFlat, safeTensor } from '../arguments/numbers.ts';
+import { decoded, elementBytes, type FlatNumbers, isWhole, type NumberArray, readFlat, safeTensor } from '../arguments/numbers.ts';
 import { arrayOf, DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
 
 /** A typed array that a tensor is filled from. */
@@ -16,13 +16,13 @@ const WHOLE = ['Int8Array', 'Uint8Array', 'Int32Array', 'BigInt64Array'];
  * @throws TypeError, RangeError if it is none that fits the type: found before anything is changed
  */
 export function ownNumbers(where: string, data: unknown, dtype: DType, shape: readonly number[]): FillArray {
-  const { float, bits, safetensors } = DTYPES[dtype];
+  const { float, bytes, view, safetensors } = DTYPES[dtype];
   const file = safeTensor(where, 'data', data);
   if (file) {
     if (file.shape.join() !== shape.join()) {
       throw wrongValue(where, 'data', `a tensor of shape ${shapeText(shape)}`, shapeText(file.shape));
     }
-    if (bits && file.dtype === safetensors) return rawBits(file);
+    if (file.dtype === safetensors) return new view(elementBytes(file, bytes), 0, file.size) as FillArray;
     if (float ? file.dtype === 'BOOL' : !isWhole(file)) throw wrongType(where, 'data', `numbers for ${dtype}`, file.dtype);
     return float ? (decoded(where, 'data', file, false) as FillArray) : whole(where, decoded(where, 'data', file, true), dtype);
   }

@@ -22,6 +22,12 @@ export type TensorData =
   | readonly number[]
   | SafeTensorLike;
 
+/**
+ * A tensor as an operand: one of the engine's, or one of a safetensors file, which is copied into the engine's memory for the length of the
+ * call. F32, F16 and BF16 stay what they are, F64 becomes f32. Who uses it in many calls makes a tensor of it once.
+ */
+export type TensorLike = Tensor | SafeTensorLike;
+
 /** The engine's part that tensors live in. */
 export interface MemoryContext {
   readonly arena: Arena;

@@ -7,11 +7,11 @@ import { choice, type Readers, readRecord } from '../arguments/record.ts';
 import { logitsOf } from '../attention/operands.ts';
 import { outputTensor } from '../attention/options.ts';
 import type { Layout } from '../memory/layout.ts';
-import { checkApart, checkOut, checkTensor, type Read, writeTensor } from '../memory/operands.ts';
+import { checkApart, checkOut, type Operand, placeOperand, type Read, readOperand, writeTensor } from '../memory/operands.ts';
 import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
-import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import { makeTensor, type Tensor, type TensorLike } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -22,6 +22,17 @@ export interface PartialState {
   readonly out: Tensor;
   /** Log-sum-exp of each row's scores, natural log: f32 [B, H, L]; −Infinity for a row that sees no key. */
   readonly lse: Tensor;
+}
+
+/** A state as `mergeStates` takes it: also as it was read from a safetensors file. */
+export interface GivenState {
+  readonly out: TensorLike;
+  readonly lse: TensorLike;
+}
+
+interface CheckedState {
+  readonly out: Operand;
+  readonly lse: Operand;
 }
 
 /** Options of `mergeStates`. */
@@ -40,16 +51,16 @@ const TILE_ROWS = 64;
 const MOST_STATES = 65536;
 
 /** The states of a call, after checking that they are of one shape. */
-function checkStates(where: string, given: unknown, layout: Layout, context: Context): PartialState[] {
+function checkStates(where: string, given: unknown, layout: Layout, context: Context): CheckedState[] {
   if (!Array.isArray(given)) throw wrongType(where, 'states', 'an array of { out, lse }', given);
   const count = reading(where, 'states', () => given.length);
   if (!count || count > MOST_STATES) throw wrongValue(where, 'states', `1 … ${MOST_STATES} states`, `${count}`);
   let shape: readonly number[] = [];
-  return readList(where, 'states', given, (state, n): PartialState => {
+  return readList(where, 'states', given, (state, n): CheckedState => {
     if (typeof state !== 'object' || state === null) throw wrongType(where, `states[${n}]`, 'an object { out, lse }', state);
-    const pair = reading(where, `states[${n}]`, () => ({ out: (state as PartialState).out, lse: (state as PartialState).lse }));
-    const out = checkTensor(where, `states[${n}].out`, pair.out, context);
-    const lse = checkTensor(where, `states[${n}].lse`, pair.lse, context);
+    const pair = reading(where, `states[${n}]`, () => ({ out: (state as GivenState).out, lse: (state as GivenState).lse }));
+    const out = readOperand(where, `states[${n}].out`, pair.out, context);
+    const lse = readOperand(where, `states[${n}].lse`, pair.lse, context);
     if (n === 0) {
       const [, second, third, E] = out.shape;
       const fits = out.shape.length === 4 && second && third !== undefined && E && E <= 512;
@@ -101,13 +112,13 @@ export function checkMergeOptions(where: string, given: unknown): CheckedMerge {
 export function prepareMerge(context: Context, where: string, given: unknown, options: CheckedMerge): Call {
   context.alive();
   const { layout = 'bhld' } = options;
-  const states = checkStates(where, given, layout, context);
-  const { out: like, lse: likeLse } = states[0] as PartialState;
+  const checked = checkStates(where, given, layout, context);
+  const { out: like, lse: likeLse } = checked[0] as CheckedState;
   const [B, H, L] = likeLse.shape as [number, number, number];
   const E = like.shape[3] as number;
   const sinks = logitsOf(where, 'sinks', options.sinks, H);
   const out = options.out === undefined ? undefined : checkOut(where, options.out, like.shape, context);
-  const reads = states.flatMap((state, n): Read[] => [
+  const reads = checked.flatMap((state, n): Read[] => [
     ...(state.out === out ? [] : [[`states[${n}].out`, state.out] as Read]),
     [`states[${n}].lse`, state.lse],
   ]);
@@ -118,10 +129,12 @@ export function prepareMerge(context: Context, where: string, given: unknown, op
   let target: Tensor | undefined;
   let lse: Tensor | undefined;
   try {
+    const placed = (operand: Operand): Tensor => placeOperand(where, operand, context, scope);
+    const states = checked.map((state) => ({ out: placed(state.out), lse: placed(state.lse) }));
     target = out ?? makeTensor(context, where, like.shape);
     lse = makeTensor(context, where, [B, H, L]);
     const tiles = B * H * Math.ceil(L / TILE_ROWS);
-    const threads = threadsFor(states.length * like.size, SMALL_TRAFFIC, tiles, context.threads);
+    const threads = threadsFor(states.length * target.size, SMALL_TRAFFIC, tiles, context.threads);
     const scratch = scratchLayout(states, E);
     const sinksAt = sinks ? scope.upload(sinks) : 0;
     const statesAt = scope.block(field.M_STATE * states.length);

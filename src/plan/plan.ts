@@ -6,7 +6,7 @@
 //
 // q̂, k̂ are q and k after an optional rotation; q is then multiplied by a number of its row, if there is one; R and A are tables of rows chosen by an index map ρ. Query i stands at position i + (S − L) and key j at position j unless told otherwise.
 
-import type { Tensor } from '../memory/tensor.ts';
+import type { TensorLike } from '../memory/tensor.ts';
 
 /** The sizes of one call. */
 export interface Shape {
@@ -184,10 +184,11 @@ export interface SumBias {
   readonly gate?: Float32Array;
 }
 
-/** Anything else: [B|1, H|1, L|1, S] in the engine's memory. */
+/** Anything else: [B|1, H|1, L|1, S]. */
 export interface DenseBias {
   readonly kind: 'dense';
-  readonly tensor: Tensor;
+  /** One of a safetensors file is copied for the length of each call. */
+  readonly tensor: TensorLike;
 }
 
 export type Bias = OffsetBias | IndexBias | CurveBias | SumBias | DenseBias;

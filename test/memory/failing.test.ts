@@ -13,6 +13,7 @@ import {
   type KVCacheOptions,
   loadState,
   rotary,
+  type SafeTensorLike,
   type Tensor,
 } from '../../src/index.ts';
 import {
@@ -26,6 +27,7 @@ import {
 import { numbers } from '../conformance/numbers.ts';
 import { schemes } from '../conformance/schemes.ts';
 import { type Bits, failEach, type Operation, taken } from './failing.ts';
+import { fileOf } from './files.ts';
 
 const [B, H, G, L, S, D, E] = [2, 4, 2, 9, 21, 8, 6] as const;
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, n) => a * n, 1);
@@ -390,6 +392,69 @@ every('weights and rotations', [
           ...taken(await engine.attention(q, k, v, { encoding })),
           ...taken(await engine.attention(long, long, long, { encoding })),
         ],
+      };
+    },
+  },
+]);
+
+every('tensors of files', [
+  {
+    name: 'attention with a mask and a bias',
+    setup(engine) {
+      const [q, k, v] = qkv(engine, 'f16').map(fileOf) as [SafeTensorLike, SafeTensorLike, SafeTensorLike];
+      const mask = fileOf(engine.tensor([L, 1], new Int8Array(L).fill(1), 'i8'));
+      const encoding = [halves, bias(fileOf(made(engine, [1, H, L, S], 4, 'bf16')))];
+      return { run: async () => taken(await engine.attention(q, k, v, { mask, encoding })) };
+    },
+  },
+  {
+    name: 'attention, packed',
+    setup(engine) {
+      const [q, k, v] = packedOperands(engine).map(fileOf) as [SafeTensorLike, SafeTensorLike, SafeTensorLike];
+      return { run: async () => taken(await engine.attention(q, k, v, packed)) };
+    },
+  },
+  {
+    name: 'attentionWeights',
+    setup(engine) {
+      const [q, k] = qkv(engine).map(fileOf) as [SafeTensorLike, SafeTensorLike];
+      return { run: async () => taken(await engine.attentionWeights(q, k, { causal: true })) };
+    },
+  },
+  {
+    name: 'rotate',
+    setup(engine) {
+      const x = fileOf(made(engine, [B, H, L, D], 1, 'bf16'));
+      return { run: async () => taken(await engine.rotate(x, halves)) };
+    },
+  },
+  {
+    name: 'mergeStates',
+    setup(engine) {
+      const state = (seed: number) => ({
+        out: fileOf(made(engine, [B, H, L, E], seed, 'f16')),
+        lse: fileOf(made(engine, [B, H, L], seed)),
+      });
+      const states = [state(1), state(2)];
+      return {
+        async run() {
+          const { out, lse } = await engine.mergeStates(states);
+          return taken(out, lse);
+        },
+      };
+    },
+  },
+  {
+    name: 'append',
+    setup(engine) {
+      const [q, k, v] = qkv(engine) as [Tensor, Tensor, Tensor];
+      const [keys, values] = [fileOf(k), fileOf(v)];
+      const cache = engine.kvCache({ ...CACHE, capacity: 2 * S });
+      return {
+        run() {
+          cache.reset().append(keys, values);
+          return taken(engine.attentionSync(q, null, null, { cache }));
+        },
       };
     },
   },

@@ -22,6 +22,8 @@ export interface Scheme {
   queryOffset?: number;
   /** Added to the score of head h, query position p and row i, key j of batch row b. */
   bias?: (b: number, h: number, p: number, i: number, j: number) => number;
+  /** Rows of head h at the offset j − p: one that q meets and one that k meets, both scaled as q·k is, and one that is added to v. */
+  tables?: Record<'query' | 'key' | 'value', (h: number, offset: number) => ArrayLike<number>>;
   /** Turns the first `dim` channels by position. */
   rotary?: { dim: number; theta: number; layout: 'halves' | 'pairs' };
 }
@@ -60,7 +62,8 @@ function turn(row: number[], position: number, { dim, theta, layout }: NonNullab
 
 export function attention(q: Float32Array, k: Float32Array, v: Float32Array, sizes: Sizes, scheme: Scheme, r: Round): Answer {
   const { B, H, G, L, S, D, E } = sizes;
-  const { causal, window, softcap, sinks, keyLengths, bias, rotary } = scheme;
+  const { causal, window, softcap, sinks, keyLengths, bias, rotary, tables } = scheme;
+  const dot = (a: readonly number[], b: ArrayLike<number>): number => a.reduce((sum, x, d) => r(sum + r(x * (b[d] as number))), 0);
   const scale = r(scheme.scale ?? 1 / Math.sqrt(D));
   const base = scheme.queryOffset ?? S - L;
   const out = new Float64Array(B * H * L * E);
@@ -81,7 +84,9 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, siz
       if (j < p - (window?.left ?? Infinity) || j > p + (window?.right ?? Infinity)) return -Infinity;
       if (keyLengths && j >= (keyLengths[b] as number)) return -Infinity;
       const key = keys[g * S + j] as number[];
-      let s = r(scale * query.reduce((sum, x, d) => r(sum + r(x * (key[d] as number))), 0));
+      let s = r(scale * dot(query, key));
+      if (tables) s = r(s + r(scale * dot(query, tables.query(h, j - p))));
+      if (tables) s = r(s + r(scale * dot(key, tables.key(h, j - p))));
       if (softcap) s = r(softcap * r(Math.tanh(r(s / softcap))));
       return bias ? r(s + r(bias(b, h, p, i, j))) : s;
     });
@@ -95,7 +100,11 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, siz
     const sum = weights.reduce((total, w) => r(total + w), 0);
     lse[row] = r(m + r(Math.log(sum)));
     for (let e = 0; e < E; e++) {
-      const total = scores.reduce((acc, _, j) => r(acc + r((weights[j] as number) * (v[(g * S + j) * E + e] as number))), 0);
+      const value = (j: number): number => {
+        const own = v[(g * S + j) * E + e] as number;
+        return tables ? r(own + (tables.value(h, j - p)[e] as number)) : own;
+      };
+      const total = scores.reduce((acc, _, j) => r(acc + r((weights[j] as number) * value(j))), 0);
       out[row * E + e] = r(total / sum);
     }
   }
