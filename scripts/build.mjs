@@ -1,6 +1,8 @@
 // Builds everything that is not committed: kernels -> build/*.wasm, their facts and bytes -> src/wasm/generated/, the API -> dist/.
-//   node scripts/build.mjs            all of it
-//   node scripts/build.mjs kernels    the kernels and the generated files only
+//   node scripts/build.mjs                     all of it
+//   node scripts/build.mjs kernels             the kernels and the generated files only
+//   node scripts/build.mjs kernels baseline    the same of one target alone
+//   node scripts/build.mjs worker              the workers' script only
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -32,8 +34,8 @@ function writeSources() {
   writeFileSync(`${generated}/job.ts`, banner + blockSource(blocks, 'number'));
 }
 
-function compileKernels() {
-  for (const target of ['baseline', 'relaxed']) {
+function compileKernels(targets) {
+  for (const target of targets) {
     run('asc', '--config', 'asconfig.json', '--target', target);
     const bytes = readFileSync(`build/${target}.wasm`);
     const facts = checkKernels(target, bytes, readFileSync('assembly/index.ts', 'utf8'));
@@ -89,16 +91,20 @@ async function bundleRecipes() {
   });
 }
 
+const TARGETS = ['baseline', 'relaxed'];
+const [part, target] = process.argv.slice(2);
 mkdirSync(generated, { recursive: true });
-writeSources();
-compileKernels();
-writeSchemes(banner);
+if (part !== 'worker') {
+  writeSources();
+  compileKernels(target ? [target] : TARGETS);
+  writeSchemes(banner);
+}
 await inlineWorker();
-if (process.argv[2] !== 'kernels') {
+if (part === undefined) {
   run('tsc', '-p', 'tsconfig.build.json');
   rmSync('dist/chunks', { recursive: true, force: true });
   await bundlePackage();
   await bundleRecipes();
   mkdirSync('dist/wasm', { recursive: true });
-  for (const target of ['baseline', 'relaxed']) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);
+  for (const target of TARGETS) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);
 }

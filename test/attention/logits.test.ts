@@ -96,4 +96,10 @@ describe('large scores', () => {
     const { lse } = await attend(engine, large, sizes, { softcap: 3 });
     expect(Math.max(...lse)).toBeLessThanOrEqual(3 + Math.log(130) + 1e-5);
   });
+
+  test('with a softcap so small that they would be beyond f32 before it is put on them: refused', async () => {
+    const { out, lse } = await attend(engine, large, sizes, { scale: 2, softcap: 2 ** -99 });
+    expect([...out, ...lse].every(Number.isFinite)).toBe(true);
+    await expect(attend(engine, large, sizes, { scale: 4, softcap: 2 ** -99 })).rejects.toThrow('"softcap" expected at least |scale|');
+  });
 });

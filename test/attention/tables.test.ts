@@ -1,6 +1,6 @@
 /** Tables that calls share are extended, kept and dropped without a trace in the results. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { alibi, createEngine, createEngineSync, type Encoding, type Engine, rotary, t5 } from '../../src/index.ts';
+import { alibi, createEngine, createEngineSync, defineEncoding, type Encoding, type Engine, rotary, t5 } from '../../src/index.ts';
 import { numbers } from '../conformance/numbers.ts';
 import { draw } from '../reference/tolerance.ts';
 import { attend, expectSameBits } from './call.ts';
@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 const sizesOf = (L: number, S: number): Parameters<typeof draw>[0] => ({ B: 1, H: 2, G: 1, L, S, D: 16, E: 8 });
-const run = async (engine: Engine, encoding: Encoding, L: number, S: number): Promise<Float32Array> =>
+const run = async (engine: Engine, encoding: Encoding | readonly Encoding[], L: number, S: number): Promise<Float32Array> =>
   (await attend(engine, draw(sizesOf(L, S), L + S), sizesOf(L, S), { encoding, causal: true })).out;
 
 describe.each(MAKERS)('%s', (_, make) => {
@@ -73,6 +73,63 @@ describe.each(MAKERS)('%s', (_, make) => {
       expectSameBits(out, expected[n] as Float32Array);
     });
   });
+});
+
+/** A bias of `numbers(offset)` by the offset. */
+const byOffset = (...parts: readonly ((offset: number) => number)[]): Encoding =>
+  defineEncoding({
+    name: 'by offset',
+    lower: () => ({
+      biases: parts.map((part) => ({
+        kind: 'offset',
+        heads: 1,
+        variant: '',
+        fill: (out: Float32Array, first: number, count: number) => {
+          for (let n = 0; n < count; n++) out[n] = part(first + n);
+        },
+      })),
+    }),
+  });
+
+test('parts of one kind in one plan have tables of their own, kept or not', async () => {
+  const [one, other] = [(d: number) => Math.abs(d) / 8, (d: number) => -(d * d) / 256];
+  const engine = fresh();
+  const both = byOffset(one, other);
+  for (const L of [20, 40]) {
+    const apart = [byOffset(one), byOffset(other)];
+    expectSameBits(await run(engine, both, L, L), await run(fresh(), apart, L, L));
+  }
+});
+
+test('a table of relative positions is packed anew for heads of another width', async () => {
+  const rows = { kind: 'offset', variant: '', row: (offset: number) => Math.max(0, Math.min(3, offset + 3)) } as const;
+  const make = (): Encoding =>
+    defineEncoding({ name: 'rows', lower: () => ({ terms: [{ kind: 'key', heads: 1, table: numbers(64, 9), rows }] }) });
+  const engine = fresh();
+  const encoding = make();
+  for (const D of [8, 16, 8]) {
+    const sizes = { B: 1, H: 2, G: 1, L: 20, S: 20, D, E: 8 };
+    const inputs = draw(sizes, D);
+    expectSameBits(
+      (await attend(engine, inputs, sizes, { encoding })).out,
+      (await attend(fresh(), inputs, sizes, { encoding: make() })).out,
+    );
+  }
+});
+
+test('a table that hides goes on to hide when it has grown where it does not', async () => {
+  const sizes = { B: 1, H: 2, G: 1, L: 4, S: 200, D: 16, E: 8 };
+  const hiding = byOffset((d) => (d < -30 ? Number.NEGATIVE_INFINITY : 0));
+  const inputs = draw(sizes, 3);
+  // Queries at 196 see no key before 166.
+  const k = inputs.k.map((x, n) => (n < 166 * 16 ? Number.NaN : x));
+  const far = { encoding: hiding, queryOffset: 196 };
+  const engine = fresh();
+  const expected = await attend(fresh(), inputs, sizes, { queryOffset: 196, window: { left: 30 } });
+  expectSameBits((await attend(engine, { ...inputs, k }, sizes, far)).out, expected.out);
+  // The same table, now with the offsets −3 … 199 too.
+  await attend(engine, inputs, sizes, { encoding: hiding, queryOffset: 0 });
+  expectSameBits((await attend(engine, { ...inputs, k }, sizes, far)).out, expected.out);
 });
 
 test('an aborted call leaves no half-filled table behind', async () => {

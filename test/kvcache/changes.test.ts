@@ -76,6 +76,14 @@ describe('rows at different lengths', () => {
     expect(cache.lengths).toEqual([40, 40]);
     await expectWhole(engine, whole, operands, cache, [1, 20], { causal: true });
   });
+
+  test('a length without new keys shows no more than a row has', async () => {
+    using cache = cacheOf({ encoding });
+    cache.append(part(operands.k, 0, 40), part(operands.v, 0, 40), { lengths: [40, 21] });
+    const q = part(operands.q, 40, 43);
+    const all = await engine.attention(q, null, null, { cache });
+    expectSameBits((await engine.attention(q, null, null, { cache, keyLengths: [40, 40] })).toArray(), all.toArray());
+  });
 });
 
 describe('cuts and forks', () => {
@@ -245,6 +253,11 @@ describe('failures change nothing', () => {
     const dynamic = rotary({ dim: 16, theta: 10000, layout: 'halves', scaling: scaling as never });
     using cache = append(cacheOf({ encoding: dynamic }), 0, 32);
     expect(() => append(cache, 32, 33)).toThrow("rotate: 'on-read' stores them as they come");
+    // An empty cache has no rotation: the next keys bring theirs.
+    append(cache.reset(), 0, 40);
+    const [q, k, v] = [part(operands.q, 39, 40), part(operands.k, 0, 40), part(operands.v, 0, 40)];
+    const all = await engine.attention(q, k, v, { encoding: dynamic });
+    expectSameBits((await engine.attention(q, null, null, { cache })).toArray(), all.toArray());
     using raw = append(cacheOf({ encoding: dynamic, rotate: 'on-read' }), 0, 40);
     const expected = await engine.attention(part(operands.q, 40, 50), part(operands.k, 0, 50), part(operands.v, 0, 50), {
       encoding: dynamic,

@@ -79,6 +79,11 @@ test('each row by itself', () => {
   const half = rows.length / B;
   expectSameBits(rows.subarray(0, half), attend(same).subarray(0, half));
   expect(worst(rows.subarray(half), attend(other).subarray(half))).toBeLessThan(2e-6);
+  // Gaps of two widths: the keys behind each turn by its own.
+  using both = append(cacheOf({ encoding }), 0, 60).remove([10, 0], [23, 33]);
+  using fresh = append(append(cacheOf({ encoding }), 0, 10), 23, 60);
+  expect(worst(attend(both).subarray(0, half), attend(fresh).subarray(0, half))).toBeLessThan(2e-6);
+  expect(worst(attend(both).subarray(half), attend(other).subarray(half))).toBeLessThan(2e-6);
 });
 
 test('forks keep what they have, and pages that stay as they are are still shared', () => {
@@ -96,6 +101,15 @@ test('forks keep what they have, and pages that stay as they are are still share
   expected.dispose();
   engine.releaseTables();
   expect(engine.memoryUsage().used).toBeLessThanOrEqual(used);
+});
+
+test('forks keep what they have where whole pages turn', () => {
+  using prompt = append(cacheOf({ encoding }), 0, 96);
+  const before = attend(prompt);
+  using fork = prompt.fork().remove(8, 40);
+  expectSameBits(attend(prompt), before);
+  using expected = append(append(cacheOf({ encoding }), 0, 8), 40, 96);
+  expect(worst(attend(fork), attend(expected))).toBeLessThan(2e-6);
 });
 
 test('a full cache goes on: a head stays, the oldest behind it go', async () => {
@@ -220,6 +234,17 @@ describe('positions on several axes', () => {
     }
     const again = engine.attentionSync(part(operands.q, 90, 100), null, null, { cache, causal: true, positions: at(90, 100) });
     expectSameBits(again.toArray(), rowsOf(whole, 90, 100));
+    // Fewer queries than new keys, and more: the queries are the last of the rows, the keys as well.
+    for (const [query, key] of [
+      [97, 90],
+      [90, 95],
+    ] as const) {
+      cache.truncate(key);
+      const [k, v] = [part(operands.k, key, 100), part(operands.v, key, 100)];
+      const positions = at(Math.min(query, key), 100);
+      const out = engine.attentionSync(part(operands.q, query, 100), k, v, { cache, causal: true, positions });
+      expectSameBits(out.toArray(), rowsOf(whole, query, 100));
+    }
   });
 
   test('for each batch row, appended alone, and what is refused', () => {

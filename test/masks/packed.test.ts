@@ -74,8 +74,17 @@ describe('equal separate calls bit for bit', () => {
     await expectSeparate([5, 1, 14, 2, 3, 0], [7, 100, 3, 0, 33, 4], options);
   });
 
+  test.each(OPTIONS)('of one length, and of as many queries or keys alone: %s', async (_, options) => {
+    await expectSeparate([6, 3, 6, 6, 3], [6, 3, 6, 6, 3], options);
+    await expectSeparate([5, 5, 5, 4], [7, 40, 7, 7], options);
+  });
+
+  test('a document of several steps among those of one', async () => {
+    await expectSeparate([3, 200, 3], [5, 2000, 5], { causal: true });
+  });
+
   test('f16', async () => {
-    await expectSeparate([5, 60, 1], [5, 60, 1], { causal: true }, 'f16');
+    await expectSeparate([5, 60, 1, 5], [5, 60, 1, 5], { causal: true }, 'f16');
   });
 
   test('one document, and none', async () => {

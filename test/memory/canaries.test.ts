@@ -157,6 +157,7 @@ test.each([1, 2])('more keys than a split, on %d thread(s)', async (threads) => 
   for (const [L, S] of [
     [1, 2305],
     [150, 1537],
+    [40, 900],
   ] as const) {
     await expectInside(async (engine) => {
       const [q, k] = [made(engine, [1, 3, L, 36], 1, 'f16'), made(engine, [1, 1, S, 36], 2, 'f16')];

@@ -1,40 +1,60 @@
-// `npm run mutants`: changes the sources in one place at a time and expects the suites to notice. Each mutation of list.mjs is applied to a
-// copy of the working tree, the kernels are built anew if it is one of theirs, and the suites that it names must fail; a mutation that
-// they let pass has survived, and the command fails. Takes about half an hour on two cores.
-//   npm run mutants                     all of them
-//   npm run mutants -- fold mask        those whose name or file contains one of these words
-//   npm run mutants -- --list           names only
-//   npm run mutants -- --jobs 1         one at a time (default: one a core)
+// `npm run mutants`: changes the sources in one place at a time and expects the tests to notice. Each mutation of list.mjs is applied to a
+// copy of the working tree, what is built of its file is built anew, and the suites that it names must fail. `--help` has the rest.
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { mutants } from './list.mjs';
+import { verdict } from './verdict.mjs';
+
+const HELP = `npm run mutants [-- [words] [options]]
+
+Applies the mutations of test/mutants/list.mjs whose name or file contains one of the words (default: all) one by one, and runs the suites
+that each names. First the same suites must pass without a mutation. Of each mutation it says:
+
+  killed    a test failed, not counting those that ran out of time
+  survived  all tests passed: a test is missing, or the mutation changes nothing and does not belong in the list
+  broken    it did not build, or no test failed but something else did, such as an import: the mutation is not fit for the list
+  hung      it was stopped after ten times as long as the suites take without it, and a minute, or its failures are timeouts
+
+Fails unless all are killed. Takes 15 to 25 minutes on two cores.
+
+  --list     names only
+  --jobs n   so many at a time, each in a copy of its own (default: one a core)
+  --help     this
+`;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** Milliseconds after which suites that do not end count as failed: a mutation may loop for ever. */
-const PATIENCE = 600_000;
+/** Milliseconds for a build, and for the suites without a mutation. */
+const PATIENCE = 1_800_000;
 
-/** A copy of the tracked and new files, with the same packages and what the build makes. */
-function copyTree(to) {
+/** A command; whether it succeeded, whether it was stopped, and what it printed. */
+function run(cwd, file, args, timeout = PATIENCE) {
+  return new Promise((resolve) => {
+    const options = { cwd, maxBuffer: 2 ** 28, timeout, killSignal: 'SIGKILL', env: { ...process.env, CI: 'true' } };
+    execFile(file, args, options, (error, stdout, stderr) => {
+      resolve({ ok: !error, stopped: Boolean(error?.killed), output: `${stdout}${stderr}` });
+    });
+  });
+}
+
+const build = (tree, what = []) => run(tree, process.execPath, ['scripts/build.mjs', ...what]);
+
+/** A copy of the tracked and new files, with the same packages, built. */
+async function copyTree(to) {
   const list = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' });
-  for (const file of list.split('\0').filter(Boolean)) {
+  for (const file of list.split('\0').filter((name) => name && existsSync(join(root, name)))) {
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(root, file), join(to, file));
   }
-  for (const folder of ['node_modules', 'test/runtimes/node_modules']) symlinkSync(join(root, folder), join(to, folder));
-  return run(to, process.execPath, ['scripts/build.mjs']);
-}
-
-/** Runs a command; whether it succeeded, and what it printed. */
-function run(cwd, file, args) {
-  return new Promise((resolve) => {
-    const options = { cwd, maxBuffer: 2 ** 28, timeout: PATIENCE, killSignal: 'SIGKILL', env: { ...process.env, CI: 'true' } };
-    execFile(file, args, options, (error, stdout, stderr) => resolve({ ok: !error, output: `${stdout}${stderr}` }));
-  });
+  for (const folder of ['node_modules', 'test/runtimes/node_modules']) {
+    if (existsSync(join(root, folder))) symlinkSync(join(root, folder), join(to, folder));
+  }
+  const { ok, output } = await build(to);
+  if (!ok) throw new Error(`the copy does not build:\n${output.slice(-2000)}`);
 }
 
 /** The text with the mutation in it. @throws if what it replaces is not there, or there twice */
@@ -44,71 +64,128 @@ function mutate(text, { name, file, find, replace }) {
   return text.replace(find, () => replace);
 }
 
-const vitest = (tree, suites) => run(tree, 'node_modules/.bin/vitest', ['run', '--bail=1', '--reporter=json', ...suites]);
+/** Runs suites to the first failure; what vitest reports, and how it ended. */
+async function vitest(tree, suites, timeout) {
+  const file = join(tree, 'report.json');
+  rmSync(file, { force: true });
+  const args = ['run', '--bail=1', '--reporter=json', `--outputFile=${file}`, ...suites];
+  const ended = await run(tree, 'node_modules/.bin/vitest', args, timeout);
+  return { ...ended, report: existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined };
+}
 
-/** What became of a mutation: 'killed' or 'survived'. */
-async function judge(tree, mutant) {
-  const path = join(tree, mutant.file);
-  const before = readFileSync(path, 'utf8');
-  const kernels = mutant.file.startsWith('assembly/') || mutant.file.startsWith('scripts/');
-  writeFileSync(path, mutate(before, mutant));
-  try {
-    if (kernels) {
-      const { ok, output } = await run(tree, process.execPath, ['scripts/build.mjs', 'kernels']);
-      if (!ok) throw new Error(`mutation "${mutant.name}" does not build:\n${output.slice(-2000)}`);
+/** The parts of the build. */
+const PARTS = { kernels: ['kernels', 'baseline'], worker: ['worker'] };
+
+/** What the build makes of a file: the kernels, of which the tests run the baseline, the workers' script, or nothing that a test reads. */
+function builtOf(file) {
+  if (file.startsWith('assembly/')) return 'kernels';
+  return file.startsWith('src/threads/') || file.startsWith('src/platform/') ? 'worker' : undefined;
+}
+
+/** Milliseconds that the suites took without a mutation. */
+function spent(control, suites) {
+  const times = control.report.testResults.map(({ name, startTime, endTime }) => ({
+    name: name.replaceAll('\\', '/'),
+    ms: endTime - startTime,
+  }));
+  return times.filter(({ name }) => suites.some((suite) => name.includes(suite))).reduce((sum, { ms }) => sum + ms, 0);
+}
+
+/** A copy of the tree, in which one mutation after another is judged. */
+class Lane {
+  #tree;
+  /** What is built of the last mutation. */
+  #stale;
+
+  constructor(tree) {
+    this.#tree = tree;
+  }
+
+  /** The suites without a mutation. @throws if they fail: they would kill everything */
+  async control(suites) {
+    const result = await vitest(this.#tree, suites, PATIENCE);
+    if (result.ok && result.report) return result;
+    const failures = result.report?.testResults.flatMap(({ assertionResults: tests, message }) => [
+      message ?? '',
+      ...tests
+        .filter(({ status }) => status === 'failed')
+        .map(({ fullName, failureMessages }) => `${fullName}\n${failureMessages.join('\n')}`),
+    ]);
+    throw new Error(`the suites fail without a mutation:\n${(failures?.join('\n') || result.output).slice(-4000)}`);
+  }
+
+  async judge(mutant, patience) {
+    const path = join(this.#tree, mutant.file);
+    const before = readFileSync(path, 'utf8');
+    const built = builtOf(mutant.file);
+    // What is stale is built of sources that are as they were; what the mutation needs built is built of the mutation.
+    if (this.#stale && this.#stale !== built) await this.#build(this.#stale);
+    writeFileSync(path, mutate(before, mutant));
+    try {
+      this.#stale = built;
+      const failure = built && (await this.#build(built, true));
+      if (failure) return { outcome: 'broken', why: failure };
+      return verdict(await vitest(this.#tree, mutant.suites, patience));
+    } finally {
+      writeFileSync(path, before);
     }
-    const { ok, output } = await vitest(tree, mutant.suites);
-    if (!ok && !/"numFailed(Tests|TestSuites)":\s*[1-9]/.test(output) && !output.includes('Error')) {
-      throw new Error(`mutation "${mutant.name}": the suites did not run:\n${output.slice(-2000)}`);
-    }
-    return ok ? 'survived' : 'killed';
-  } finally {
-    writeFileSync(path, before);
-    // Built again only when the next mutation is not of the kernels.
-    if (kernels) await run(tree, process.execPath, ['scripts/build.mjs', 'kernels']);
+  }
+
+  async #build(what, tolerant = false) {
+    const { ok, output } = await build(this.#tree, PARTS[what]);
+    if (ok) return undefined;
+    if (tolerant) return `it does not build:\n${output.slice(-1000)}`;
+    throw new Error(`the copy no longer builds:\n${output.slice(-2000)}`);
   }
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals: words } = parseArgs({
   allowPositionals: true,
-  options: { list: { type: 'boolean' }, jobs: { type: 'string', default: String(availableParallelism()) } },
+  options: { list: { type: 'boolean' }, help: { type: 'boolean' }, jobs: { type: 'string', default: String(availableParallelism()) } },
 });
-const chosen = mutants.filter(
-  ({ name, file }) => !positionals.length || positionals.some((word) => name.includes(word) || file.includes(word)),
-);
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
+const chosen = mutants.filter(({ name, file }) => !words.length || words.some((word) => name.includes(word) || file.includes(word)));
+if (!chosen.length) throw new Error(`no mutation has a name or file with ${words.join(' or ')}; --list shows all`);
 for (const mutant of chosen) mutate(readFileSync(join(root, mutant.file), 'utf8'), mutant);
 if (values.list) {
   for (const { name, file } of chosen) console.log(`${file.padEnd(36)} ${name}`);
   process.exit();
 }
+const jobs = Number(values.jobs);
+if (!Number.isInteger(jobs) || jobs < 1) throw new Error(`--jobs expected a whole number of at least 1, got ${values.jobs}`);
 
+const began = performance.now();
+const secondsSince = (start) => `${((performance.now() - start) / 1000).toFixed(0)} s`;
 const work = mkdtempSync(join(tmpdir(), 'relpos-mutants-'));
-const queue = [...chosen];
 const results = [];
-async function lane(n) {
-  const tree = join(work, String(n));
-  const { ok, output } = await copyTree(tree);
-  if (!ok) throw new Error(`the copy does not build:\n${output.slice(-2000)}`);
-  for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
-    const began = performance.now();
-    const outcome = await judge(tree, mutant);
-    results.push({ ...mutant, outcome });
-    const seconds = ((performance.now() - began) / 1000).toFixed(0);
-    console.log(
-      `${String(results.length).padStart(3)}/${chosen.length} ${outcome.padEnd(8)} ${seconds.padStart(4)} s  ${mutant.file}: ${mutant.name}`,
-    );
-  }
-}
 try {
-  // The suites must pass without any mutation: else they would kill everything.
-  const jobs = Math.max(1, Math.min(Number(values.jobs), chosen.length));
-  await Promise.all(Array.from({ length: jobs }, (_, n) => lane(n)));
-  const control = await vitest(join(work, '0'), [...new Set(chosen.flatMap(({ suites }) => suites))]);
-  if (!control.ok) throw new Error(`the suites fail without a mutation:\n${control.output.slice(-4000)}`);
+  const trees = Array.from({ length: Math.min(jobs, chosen.length) }, (_, n) => join(work, String(n)));
+  await Promise.all(trees.map(copyTree));
+  const lanes = trees.map((tree) => new Lane(tree));
+  const suites = [...new Set(chosen.flatMap((mutant) => mutant.suites))].sort();
+  const control = await lanes[0].control(suites);
+  const { numPassedTests } = control.report;
+  console.log(`${chosen.length} mutations; without one ${numPassedTests} tests pass in ${suites.length} suites  ${secondsSince(began)}`);
+  const queue = [...chosen];
+  const serve = async (lane) => {
+    for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
+      const start = performance.now();
+      const { outcome, why } = await lane.judge(mutant, 10 * spent(control, mutant.suites) + 60_000);
+      results.push({ ...mutant, outcome, why });
+      const place = `${String(results.length).padStart(3)}/${chosen.length}`;
+      console.log(`${place} ${outcome.padEnd(8)} ${secondsSince(start).padStart(5)}  ${mutant.file}: ${mutant.name}`);
+      if (why) console.log(`             ${why}`);
+    }
+  };
+  await Promise.all(lanes.map(serve));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-const survived = results.filter(({ outcome }) => outcome === 'survived');
-for (const { name, file } of survived) console.log(`SURVIVED ${file}: ${name}`);
-console.log(`${results.length - survived.length} killed, ${survived.length} survived`);
-process.exitCode = survived.length ? 1 : 0;
+const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
+for (const { name, file, outcome } of results) if (outcome !== 'killed') console.log(`${outcome.toUpperCase()} ${file}: ${name}`);
+const outcomes = ['killed', 'survived', 'broken', 'hung'];
+console.log(`${outcomes.map((outcome) => `${count(outcome)} ${outcome}`).join(', ')}  ${secondsSince(began)}`);
+process.exitCode = count('killed') === results.length ? 0 : 1;

@@ -353,7 +353,7 @@ test('tables of relative positions, keys, queries and values alike, stand where 
       fc.integer({ min: 1, max: 260 }),
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 6 }),
-      fc.boolean(),
+      fc.oneof(fc.boolean(), fc.record({ offset: fc.integer({ min: -10, max: 300 }) })),
       rarely(fc.integer({ min: -10, max: 300 })),
       async (S, L, shards, causal, elsewhere) => {
         const data = [noise(H * L * D, S), noise(S * D, L), noise(S * E, L + S)] as const;

@@ -1,0 +1,243 @@
+// Mutations of the cache of keys and values, and of the tables that calls share.
+import { mutationsOf } from './make.mjs';
+
+const source = mutationsOf('src');
+const changes = ['kvcache/changes'];
+const program = ['kvcache/program'];
+const removed = ['kvcache/remove'];
+const decode = ['kvcache/cold'];
+const tables = ['attention/tables'];
+
+const rows = [
+  source(
+    'a fork writes on the page of the other',
+    'kvcache/rows.ts',
+    'if (end < row.pages.length && !this.#pool.shared(row.pages[last] as number))',
+    'if (end < row.pages.length)',
+    changes,
+  ),
+  source(
+    'a window gives a page back too early',
+    'kvcache/rows.ts',
+    'Math.max(row.kept, next - left)',
+    'Math.max(row.kept, next - left + 1)',
+    [...changes, ...program],
+  ),
+  source(
+    'the page of the sinks goes with the window',
+    'kvcache/rows.ts',
+    'const first = Math.ceil(sinks / pageSize);',
+    'const first = Math.floor(sinks / pageSize);',
+    changes,
+  ),
+  source(
+    'a cut loses the page in which it is',
+    'kvcache/rows.ts',
+    'const count = Math.ceil(n / pageSize);',
+    'const count = Math.floor(n / pageSize);',
+    changes,
+  ),
+  source('keys are held that a sliding window has lost', 'kvcache/rows.ts', '+ row.length - row.kept;', '+ row.length;', changes),
+  source('a cut may ask for keys that are gone', 'kvcache/rows.ts', 'Math.max(0, n - left) >= row.kept', 'n >= row.kept', changes),
+  source(
+    'pages that others share are turned where they lie',
+    'kvcache/rows.ts',
+    'behind(turns ? moved.map(own) : moved)',
+    'behind(moved)',
+    removed,
+  ),
+  source('a page that nobody holds is never free', 'kvcache/pages.ts', 'if (left > 0) {', 'if (left >= 0) {', changes),
+  source(
+    'a reservation stays when its last cache goes',
+    'kvcache/pages.ts',
+    'if (--this.#caches === 0)',
+    'if (--this.#caches < 0)',
+    changes,
+  ),
+];
+
+const keys = [
+  source(
+    'sinks turn twice',
+    'kvcache/core.ts',
+    'length: Math.min(Math.ceil(sinks / pageSize) * pageSize, window[b] as number)',
+    'length: Math.ceil(sinks / pageSize) * pageSize',
+    removed,
+  ),
+  source(
+    'a change of one cache changes its forks',
+    'kvcache/core.ts',
+    'if (page === GONE || !this.#pool.shared(page)) return page;',
+    'if (page >= GONE) return page;',
+    changes,
+  ),
+  source('a gap turns all rows alike', 'kvcache/core.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
+  source(
+    'a cache whose window has moved loses keys of its middle',
+    'kvcache/core.ts',
+    'if (from === to || !row.kept) return;',
+    'if (from <= to) return;',
+    removed,
+  ),
+  source(
+    'an empty cache keeps its rotation',
+    'kvcache/core.ts',
+    'if (!this.#rotation || this.#rows.every(({ length }) => length === 0) || sameRotation',
+    'if (!this.#rotation || sameRotation',
+    changes,
+  ),
+  source(
+    'a move ignores where the source page ends',
+    'kvcache/store.ts',
+    'Math.min(pageSize - to, pageSize - was, end - at)',
+    'Math.min(pageSize - to, end - at)',
+    removed,
+  ),
+  source('values stay where they were', 'kvcache/store.ts', '[values, valueRow],\n', '', removed),
+  source(
+    'bytes of a page are counted in 32 bits',
+    'kvcache/store.ts',
+    'bytes: values + up(G * valueRow * pageSize, 64)',
+    'bytes: (values + up(G * valueRow * pageSize, 64)) | 0',
+    ['kvcache/tables'],
+  ),
+  source('pages are of 64 keys', 'kvcache/store.ts', '31 - Math.clz32(layout.pageSize)', '6', decode),
+  source('a table of turns begins at position 0', 'kvcache/jobs.ts', 'at - 4 * dim * first', 'at', changes),
+  source(
+    'a shift grows keys by the factor again',
+    'kvcache/jobs.ts',
+    'rotation: byDifference(rotation), inverse: false',
+    'rotation, inverse: false',
+    changes,
+  ),
+  source('a window shows one sink less', 'kvcache/use.ts', '[0, sinks],', '[0, sinks - 1],', changes),
+  source(
+    'queries take the first of the given positions',
+    'kvcache/use.ts',
+    'part(all, rows, rows - L, L)',
+    'part(all, rows, 0, L)',
+    removed,
+  ),
+  source('queries ask for keys that are gone', 'kvcache/use.ts', '|| Math.max(0, first) >= kept ||', '|| kept >= 0 ||', changes),
+  source('without new keys all lengths count', 'kvcache/use.ts', '(x, b) => Math.min(x, before[b] as number)', '(x) => x', changes),
+];
+
+const shared = [
+  source('a table grows at its end alone', 'plan/table-cache.ts', '[to.first, low],\n', '', tables),
+  source(
+    'a table that grew has the rows of another head',
+    'plan/table-cache.ts',
+    'from.at + (h * from.count + low - from.first) * width',
+    'from.at + (h * to.count + low - from.first) * width',
+    tables,
+  ),
+  source('a table that grew hides nothing', 'plan/table-cache.ts', 'to.infinite = from.infinite;', 'to.infinite = false;', tables),
+  source(
+    'what is added to a table hides nothing',
+    'plan/table-cache.ts',
+    'range.infinite ||= data.includes(-Infinity);',
+    'range.infinite = data.includes(-Infinity);',
+    tables,
+  ),
+  source(
+    'a table holds all that ever was asked for',
+    'plan/table-cache.ts',
+    'both[1] - both[0] > 2 * count ? [first, first + count] : both',
+    'both',
+    ['kvcache/tables'],
+  ),
+  source('a window keeps the tables of what it has left', 'plan/table-cache.ts', 'return slides || both', 'return both', [
+    'kvcache/tables',
+  ]),
+  source('idle tables have no bound', 'plan/table-cache.ts', 'const SHARE = 1 / 4;', 'const SHARE = 4;', ['kvcache/tables']),
+  source(
+    'tables of all shapes of a scheme are one',
+    'plan/relative-terms.ts',
+    "${'kind' in part ? part.kind : ''} ${variant}`",
+    "${'kind' in part ? part.kind : ''}`",
+    ['kvcache/tables', 'encodings/terms'],
+  ),
+  source('tables of all schemes are one', 'plan/relative-terms.ts', 'number = ++count;', 'number = 1;', tables),
+  source('two parts of a plan share a table', 'attention/lower.ts', 'keyOf(encoding, n, part)', 'keyOf(encoding, 0, part)', tables),
+  source(
+    'heads of any width share packed rows',
+    'plan/relative-terms.ts',
+    '${term.table.length} ${shape.D}`',
+    '${term.table.length}`',
+    tables,
+  ),
+  source('rotations of any factor share a table', 'plan/rotary-table.ts', '${inverse} ${factor} ${rest}', '${inverse} ${rest}', [
+    'attention/rotary',
+    'attention/tables',
+    'kvcache/tables',
+  ]),
+  source('keys grow as queries do', 'plan/rotary-table.ts', 'inverse === keys ? 1 : -1', 'inverse ? -1 : 1', [
+    'golden',
+    'encodings/rotary-properties',
+  ]),
+  source(
+    'batch rows stand where the first does',
+    'plan/rotary-table.ts',
+    'positions.values.subarray(b * axes * rows, (b + 1) * axes * rows)',
+    'positions.values.subarray(0, axes * rows)',
+    ['attention/rotary'],
+  ),
+  source('tables end where the first queries see', 'plan/reach.ts', 'first - queries - GROUP', 'first', [
+    ...tables,
+    'kvcache/tables',
+    'attention/biases',
+  ]),
+];
+
+const terms = [
+  source(
+    'rows beyond the table are read',
+    'plan/relative-terms.ts',
+    'row < 0 || row >= zeroRow ? zeroRow : row',
+    'row < 0 ? zeroRow : row',
+    ['encodings/terms'],
+  ),
+  source(
+    'a window of a key term is as long as its queries',
+    'plan/relative-terms.ts',
+    'up(reach.queries + 10, 4)',
+    'up(reach.queries, 4)',
+    ['encodings/terms', 'memory/canaries'],
+  ),
+  source(
+    'no room before and after the rows of a term',
+    'plan/relative-terms.ts',
+    'first: first - 16, count: count + 32,',
+    'first, count,',
+    ['encodings/terms'],
+  ),
+  source('a scale of a term is that of the call', 'plan/relative-terms.ts', '(term.scale ?? scale) * unit', 'scale * unit', [
+    'encodings/terms',
+    'golden',
+  ]),
+  source('a term has the scale of the softcap', 'plan/relative-terms.ts', '(term.scale ?? scale) * unit', '(term.scale ?? scale)', [
+    'encodings/terms',
+    'golden',
+  ]),
+  source('positions count one row more than there is', 'plan/context-table.ts', 'CONTEXT_LAST, rows - 1]', 'CONTEXT_LAST, rows]', [
+    'encodings/cope',
+  ]),
+  source(
+    'a table of contextual positions has no row of zeros',
+    'plan/context-table.ts',
+    'Math.ceil((rows + 1) / 8) * 8',
+    'Math.ceil(rows / 8) * 8',
+    ['encodings/cope'],
+  ),
+  source(
+    'fractions of a difference are rounded down',
+    'plan/differences.ts',
+    'Math.trunc((n - (range - 1)) / F)',
+    'Math.floor((n - (range - 1)) / F)',
+    ['encodings/buckets', 'encodings/biases'],
+  ),
+  source('columns of another batch row', 'plan/pair-index.ts', 'columns.length > S ? 4 * S : 0', '0', ['encodings/windows']),
+  source('a grid is resized by its corners', 'plan/grid.ts', '((i + 0.5) * m) / n - 0.5', '(i * m) / n', ['encodings/windows']),
+];
+
+export const caches = [...rows, ...keys, ...shared, ...terms];
