@@ -60,8 +60,8 @@ const keys = [
   source(
     'sinks turn twice',
     'kvcache/core.ts',
-    'length: Math.min(Math.ceil(sinks / pageSize) * pageSize, window[b] as number)',
-    'length: Math.ceil(sinks / pageSize) * pageSize',
+    'length: Math.min(roundUp(sinks, pageSize), window[b] as number)',
+    'length: roundUp(sinks, pageSize)',
     removed,
   ),
   source(
@@ -97,8 +97,8 @@ const keys = [
   source(
     'bytes of a page are counted in 32 bits',
     'kvcache/store.ts',
-    'bytes: values + up(G * valueRow * pageSize, 64)',
-    'bytes: (values + up(G * valueRow * pageSize, 64)) | 0',
+    'bytes: values + roundUp(G * valueRow * pageSize, 64)',
+    'bytes: (values + roundUp(G * valueRow * pageSize, 64)) | 0',
     ['kvcache/tables'],
   ),
   source('pages are of 64 keys', 'kvcache/store.ts', '31 - Math.clz32(layout.pageSize)', '6', decode),
@@ -182,7 +182,7 @@ const shared = [
     'positions.values.subarray(0, axes * rows)',
     ['attention/rotary'],
   ),
-  source('tables end where the first queries see', 'plan/reach.ts', 'first - queries - GROUP', 'first', [
+  source('tables end where the first queries see', 'plan/reach.ts', 'first - queries - group', 'first', [
     ...tables,
     'kvcache/tables',
     'attention/biases',
@@ -200,8 +200,8 @@ const terms = [
   source(
     'a window of a key term is as long as its queries',
     'plan/relative-terms.ts',
-    'up(reach.queries + 10, 4)',
-    'up(reach.queries, 4)',
+    'roundUp(reach.queries + 10, 4)',
+    'roundUp(reach.queries, 4)',
     ['encodings/terms', 'memory/canaries'],
   ),
   source(
@@ -222,13 +222,9 @@ const terms = [
   source('positions count one row more than there is', 'plan/context-table.ts', 'CONTEXT_LAST, rows - 1]', 'CONTEXT_LAST, rows]', [
     'encodings/cope',
   ]),
-  source(
-    'a table of contextual positions has no row of zeros',
-    'plan/context-table.ts',
-    'Math.ceil((rows + 1) / 8) * 8',
-    'Math.ceil(rows / 8) * 8',
-    ['encodings/cope'],
-  ),
+  source('a table of contextual positions has no row of zeros', 'plan/context-table.ts', 'roundUp(rows + 1, 8)', 'roundUp(rows, 8)', [
+    'encodings/cope',
+  ]),
   source(
     'fractions of a difference are rounded down',
     'plan/differences.ts',

@@ -98,7 +98,7 @@ const tiles = [
     'S > 2 * field.SPLIT ? rows * record : 0',
     ['memory/canaries'],
   ),
-  source('tiles are not of whole groups', 'attention/tiling.ts', 'Math.min(most, Math.ceil(even / 4) * 4)', 'Math.min(most, even)', [
+  source('tiles are not of whole groups', 'attention/tiling.ts', 'Math.min(most, roundUp(even, 4))', 'Math.min(most, even)', [
     'attention/tiling',
   ]),
   source('the last step is not taken', 'attention/tiling.ts', 'Math.max(1, Math.ceil(S / keys))', 'Math.max(1, Math.floor(S / keys))', [

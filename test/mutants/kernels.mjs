@@ -263,7 +263,7 @@ const contextual = [
   ),
   kernel('biases that hide leave gates open', 'context.ts', 'if (load<i32>(job, MARK)) hideEntries', 'if (false) hideEntries', counted),
   kernel('gates see scores without their cap', 'context.ts', 'if (cap != 0) softcap(s, keys, cap);', '', counted),
-  kernel('a mask is not rewound after the count', 'attend.ts', '  if (masked) rewindMask(job, scratch, b, rows);\n}', '}', counted),
+  kernel('a mask is not rewound after the count', 'attend.ts', '  if (masked) rewindMask(call, scratch, b, rows);', '', counted),
 ];
 
 const merging = [

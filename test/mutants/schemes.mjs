@@ -5,9 +5,11 @@ const source = mutationsOf('src');
 const formulas = ['encodings/biases'];
 const windows = ['encodings/windows'];
 const scores = ['encodings/score-terms'];
+const models = ['encodings/huggingface', 'encodings/rotary-cases'];
 const scaling = ['encodings/rotary-scaling'];
 const rules = ['onnx/rules'];
 const backend = ['onnx/backend'];
+const nodesOf = ['onnx/random', ...backend, ...rules, 'onnx/corners'];
 const files = ['cli/safetensors'];
 
 const biases = [
@@ -223,6 +225,90 @@ const configs = [
     'inverse ? [first + half, first + pair] : [first + pair, first + half]',
     ['encodings/rotary-properties'],
   ),
+
+  source(
+    "DeepSeek's scale is without the square of m",
+    'huggingface/attention-scale.ts',
+    'return m * m * plain();',
+    'return m * plain();',
+    models,
+  ),
+  source(
+    "Llama 4's queries grow one position late",
+    'huggingface/attention-scale.ts',
+    'Math.floor((position + 1) / step)',
+    'Math.floor(position / step)',
+    ['encodings/rotary-config', ...models],
+  ),
+  source(
+    'a scalar is the scale',
+    'huggingface/attention-scale.ts',
+    'value === undefined ? plain() : 1 / Math.sqrt(value)',
+    'value === undefined ? plain() : 1 / value',
+    models,
+  ),
+  source(
+    'the last of a period is the first',
+    'huggingface/layers.ts',
+    "case 'last':\n      return (layer + 1) % every",
+    "case 'last':\n      return layer % every",
+    models,
+  ),
+  source(
+    'layers without rope are those that have it',
+    'huggingface/layers.ts',
+    'return Boolean(list[layer]);',
+    'return !list[layer];',
+    models,
+  ),
+  source('dense layers have the pattern of the others', 'huggingface/layers.ts', '% (layer < dense ? first : every)', '% every', models),
+  source(
+    'unknown keys of a scaling are dropped in silence',
+    'huggingface/rope-parameters.ts',
+    'if (!HARMLESS.has(name) && !extra.includes(name)) {',
+    'if (HARMLESS.has(name) && extra.includes(name)) {',
+    ['encodings/rotary-config'],
+  ),
+  source('a null layer turns', 'huggingface/rope-parameters.ts', 'if (given === null) return undefined;', '', models),
+  source(
+    'a trained length beside the parameters goes last',
+    'huggingface/rope-parameters.ts',
+    '(label ? undefined : beside) ?? count(where, given, own) ?? longest',
+    'count(where, given, own) ?? (label ? undefined : beside) ?? longest',
+    models,
+  ),
+  source(
+    'patches of a tower come row by row',
+    'huggingface/vision.ts',
+    'Math.floor(square / across) * merge + Math.floor(within / merge)',
+    'Math.floor((token % each) / columns)',
+    models,
+  ),
+  source("DINOv3's class token turns", 'huggingface/vision.ts', 'prefix: 1 + registers', 'prefix: registers', [
+    'encodings/rotary-config',
+    'golden',
+  ]),
+  source(
+    'HunYuan raises its base by alpha',
+    'huggingface/rotary-from-config.ts',
+    'context.math.pow(alpha, width / (width - 2))',
+    'alpha',
+    models,
+  ),
+  source(
+    'what is not interleaved is',
+    'huggingface/rotary-from-config.ts',
+    'config.rope_interleave === false ?',
+    'config.rope_interleave === true ?',
+    models,
+  ),
+  source(
+    'Gemma 4 has heads of one width',
+    'huggingface/config.ts',
+    "if (facts.wide === undefined || layerType !== 'full_attention')",
+    'if (facts.wide !== undefined || layerType !== undefined)',
+    models,
+  ),
 ];
 
 const nodes = [
@@ -233,21 +319,24 @@ const nodes = [
     'to = Math.min(to, position + right);',
     [...rules, ...backend],
   ),
-  source('queries beyond a prompt see its keys', 'onnx/masks.ts', 'if (queries && i >= (queries[b] as number)) return [0, 0];', '', [
-    'onnx/corners',
-    ...rules,
-  ]),
-  source('a short mask shows the keys beyond', 'onnx/masks.ts', '(_, n) => pick(n) ?? -Infinity)', '(_, n) => pick(n) ?? 0)', backend),
-  source('queries of a padded prompt stand at its end', 'onnx/gqa.ts', 'first ? 0 : n - L', 'n - L', ['onnx/corners', ...rules]),
+  source(
+    'queries beyond a prompt see its keys',
+    'onnx/masks.ts',
+    'if (queries && i >= (queries[b] as number)) return [0, 0];',
+    '',
+    nodesOf,
+  ),
+  source('a short mask shows the keys beyond', 'onnx/masks.ts', '(_, n) => pick(n) ?? -Infinity)', '(_, n) => pick(n) ?? 0)', nodesOf),
+  source('queries of a padded prompt stand at its end', 'onnx/gqa.ts', 'first ? 0 : n - L', 'n - L', nodesOf),
   source('a first prompt takes every given position', 'onnx/gqa.ts', 'if (!first || !ids.length) return ids;', 'return ids;', rules),
-  source('a local window is one key wider', 'onnx/gqa.ts', 'window < 0 ? -1 : window - 1', 'window < 0 ? -1 : window', rules),
+  source('a local window is one key wider', 'onnx/gqa.ts', 'window < 0 ? -1 : window - 1', 'window < 0 ? -1 : window', nodesOf),
   source('the least float32 does not hide', 'onnx/gqa.ts', '(x === LEAST ? -Infinity : x)', 'x', rules),
   source(
     'the past of a row is that of the longest',
     'onnx/present.ts',
     'if (count) copyInto(work, part(all, b, n, n + count)',
     'if (count) copyInto(work, part(all, b, total - count, total)',
-    rules,
+    nodesOf,
   ),
   source('negative padding is visible', 'onnx/mha.ts', 'x > 0 ? 1 : 0', 'x !== 0 ? 1 : 0', rules),
   source('a past does not move the causal bound', 'onnx/mha.ts', 'const offset = past?.[0].shape[2] ?? 0;', 'const offset = 0;', rules),
@@ -270,7 +359,7 @@ const stored = [
   source(
     'a header is not filled up',
     'safetensors/index.ts',
-    'const padded = Math.ceil(header.length / 8) * 8;',
+    'const padded = roundUp(header.length, 8);',
     'const padded = header.length;',
     files,
   ),
