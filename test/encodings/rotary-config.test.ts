@@ -47,6 +47,12 @@ describe('both generations of keys', () => {
     expect(() => rotaryFromConfig(null as unknown as Config)).toThrow('"config" expected the object of a config.json, got null');
   });
 
+  it("HunYuan's alpha raises the base to theta · alpha^(R/(R − 2))", () => {
+    const config = { model_type: 'hunyuan_v1_dense', ...SMALL, head_dim: 16, rope_theta: 1e4 };
+    const rope_scaling = { type: 'dynamic', factor: 1, alpha: 1000 };
+    expectFrequencies(lowered({ ...config, rope_scaling })?.frequencies, plain(16, 1e4 * 1000 ** (16 / 14)));
+  });
+
   it('an odd width turns one channel more, with the odd width as divisor', () => {
     const rotation = lowered({ model_type: 'phi', hidden_size: 40, num_attention_heads: 4, partial_rotary_factor: 0.5 }, {}, { D: 10 });
     expect(rotation?.dim).toBe(6);
@@ -142,6 +148,10 @@ describe('layers', () => {
     const turns = (config: Config) => [0, 1, 2, 3, 4].map((layer) => Boolean(lowered({ ...SMALL, ...config }, { layer })));
     expect(turns({ model_type: 'smollm3' })).toEqual([true, true, true, false, true]);
     expect(turns({ model_type: 'llama4_text', no_rope_layers: [0, 1, 0, 1, 1] })).toEqual([false, true, false, true, true]);
+    // Three dense layers with a period of two, the others with one of three of their own; the last of each is full and does not turn.
+    const dense = { first_k_dense_replace: 3, prefix_dense_sliding_window_pattern: 2, sliding_window_pattern: 3, num_hidden_layers: 8 };
+    const cohere = { model_type: 'cohere2_moe', ...SMALL, ...dense };
+    expect([0, 1, 2, 3, 4, 5, 6, 7].filter((layer) => !lowered(cohere, { layer }))).toEqual([1, 5]);
   });
 });
 

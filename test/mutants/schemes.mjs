@@ -261,7 +261,9 @@ const configs = [
     'return !list[layer];',
     models,
   ),
-  source('dense layers have the pattern of the others', 'huggingface/layers.ts', '% (layer < dense ? first : every)', '% every', models),
+  source('dense layers have the pattern of the others', 'huggingface/layers.ts', '% (layer < dense ? first : every)', '% every', [
+    'encodings/rotary-config',
+  ]),
   source(
     'unknown keys of a scaling are dropped in silence',
     'huggingface/rope-parameters.ts',
@@ -269,13 +271,13 @@ const configs = [
     'if (HARMLESS.has(name) && extra.includes(name)) {',
     ['encodings/rotary-config'],
   ),
-  source('a null layer turns', 'huggingface/rope-parameters.ts', 'if (given === null) return undefined;', '', models),
+  source('a null layer turns', 'huggingface/rope-parameters.ts', 'if (given === null) return undefined;', '', ['encodings/rotary-config']),
   source(
     'a trained length beside the parameters goes last',
     'huggingface/rope-parameters.ts',
     '(label ? undefined : beside) ?? count(where, given, own) ?? longest',
     'count(where, given, own) ?? (label ? undefined : beside) ?? longest',
-    models,
+    ['encodings/rotary-config'],
   ),
   source(
     'patches of a tower come row by row',
@@ -288,13 +290,9 @@ const configs = [
     'encodings/rotary-config',
     'golden',
   ]),
-  source(
-    'HunYuan raises its base by alpha',
-    'huggingface/rotary-from-config.ts',
-    'context.math.pow(alpha, width / (width - 2))',
-    'alpha',
-    models,
-  ),
+  source('HunYuan raises its base by alpha', 'huggingface/rotary-from-config.ts', 'context.math.pow(alpha, width / (width - 2))', 'alpha', [
+    'encodings/rotary-config',
+  ]),
   source(
     'what is not interleaved is',
     'huggingface/rotary-from-config.ts',
