@@ -60,9 +60,23 @@ const overlaps = [
   ]),
   source(
     'an output may stand on a bias',
-    'attention/prepare.ts',
-    'const written = sharing ? sharing.out : out;',
-    'const written = sharing ? undefined : out;',
+    'attention/check-call.ts',
+    'if (out) checkApart(where, out, readsOf(operands, given, placed));',
+    '',
+    ['memory/overlap'],
+  ),
+  source(
+    'an output of packed calls may stand on a mask',
+    'attention/packed.ts',
+    'if (out) checkApart(where, out, readsOf(operands, options, one.placed));',
+    '',
+    ['memory/overlap'],
+  ),
+  source(
+    'a rotation may stand on a part of its input',
+    'attention/rotate.ts',
+    'if (out && out !== operand) checkApart',
+    'if (out === operand) checkApart',
     ['memory/overlap'],
   ),
 ];

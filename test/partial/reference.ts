@@ -12,7 +12,7 @@ export interface Sizes {
 }
 
 export interface Scheme {
-  causal?: boolean;
+  causal?: boolean | { readonly offset: number };
   window?: { left?: number; right?: number };
   softcap?: number;
   scale?: number;
@@ -80,7 +80,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, siz
     const plain = rowOf(q, row, D);
     const query = rotary ? turn(plain, p, rotary, r) : plain;
     const scores = Array.from({ length: S }, (_, j) => {
-      if (causal && j > p) return -Infinity;
+      if (causal && j > (typeof causal === 'object' ? i + causal.offset : p)) return -Infinity;
       if (j < p - (window?.left ?? Infinity) || j > p + (window?.right ?? Infinity)) return -Infinity;
       if (keyLengths && j >= (keyLengths[b] as number)) return -Infinity;
       const key = keys[g * S + j] as number[];
