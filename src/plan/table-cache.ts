@@ -1,16 +1,18 @@
 // Tables that calls share: cosines and sines of a rotation, biases and packed rows over the offset. What a table holds is named by its key;
 // of one key there may be several ranges, which have nothing in common (shards of the keys). A range grows when a call needs more than it
-// has, copying what is there, and moves on with a window. All are kept, up to a part of the memory, and make room when it runs out.
+// has, copying what is there, and moves on with a window. They are kept up to a part of the memory and make room when it runs out, and no
+// longer than they may be of use: see uses.ts.
 
 import { wrongValue } from '../arguments/check.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
 import { axesOf, fillJob, nameOf, type TableUse, type Turn } from './rotary-table.ts';
+import { Uses } from './uses.ts';
 
 /** Part of the memory's limit that idle tables may take; beyond, those not used for longest go. */
 const SHARE = 1 / 4;
-/** Ranges that are kept: more than the layers of a model have, and few enough that encodings made anew for every call fill no memory. */
+/** Ranges that are kept: more than the layers of a model have. */
 const MOST = 512;
 /** Ranges that are kept of one key. */
 const MOST_RANGES = 64;
@@ -27,6 +29,8 @@ interface Range {
   /** What calls asked for, [low, high); the rest is slack. */
   wanted: readonly [number, number];
   users: number;
+  /** The last call that asked for it, by number. */
+  asked: number;
   /** Parts [from, end) that hold no numbers yet. */
   missing: readonly (readonly [number, number])[];
   /** True if some number is −Infinity, which hides a key. */
@@ -96,6 +100,9 @@ export class Tables {
   readonly #ranges: Map<string, Range[]> = new Map();
   /** All of them, in order of last use. */
   readonly #order: Set<Range> = new Set();
+  readonly #uses: Uses = new Uses();
+  /** Those of names that one call alone has asked for, and perhaps a few more. */
+  readonly #once: Set<Range> = new Set();
   #bytes = 0;
 
   constructor(context: MemoryContext) {
@@ -121,11 +128,25 @@ export class Tables {
 
   #drop(range: Range): void {
     this.#order.delete(range);
+    this.#once.delete(range);
     const others = (this.#ranges.get(range.key) as Range[]).filter((one) => one !== range);
     if (others.length) this.#ranges.set(range.key, others);
     else this.#ranges.delete(range.key);
     this.#bytes -= range.bytes;
     this.#context.arena.free(range.at);
+  }
+
+  /** Drops idle ranges that are not expected to be of use. */
+  #expire(): void {
+    const over = (range: Range): boolean => !range.users && this.#uses.isOver(range.key, range.asked);
+    for (const range of this.#once) {
+      if (this.#uses.again(range.key)) this.#once.delete(range);
+      else if (over(range)) this.#drop(range);
+    }
+    for (const range of this.#order) {
+      if (!over(range)) return;
+      this.#drop(range);
+    }
   }
 
   /** Keeps to the bounds on bytes and on ranges of a key, as far as nobody uses what is beyond. */
@@ -142,16 +163,19 @@ export class Tables {
   /** A range that has what is wanted; it counts as used until the scope ends. @throws RelposError `out-of-memory`, having changed nothing */
   #range(key: string, wanted: Wanted, heads: number, width: number, scope: Scope): Range {
     const { first, count } = wanted;
+    const asked = this.#uses.ask(key, scope);
+    this.#expire();
     let range = this.#ranges.get(key)?.find((one) => covers(one, wanted));
     if (range) range.wanted = [Math.min(range.wanted[0], first), Math.max(range.wanted[1], first + count)];
     else range = this.#make(key, wanted, heads, width);
     this.#order.delete(range);
     this.#order.add(range);
     const used = range;
+    used.asked = asked;
     used.users++;
     scope.defer(() => {
       used.users--;
-      if (used.users === 0 && used.missing.length) this.#drop(used);
+      if (used.users === 0 && (used.missing.length || this.#uses.isOver(key, used.asked))) this.#drop(used);
       this.#trim(key);
     });
     this.#trim(key);
@@ -179,11 +203,13 @@ export class Tables {
       ...place,
       wanted: [low, high],
       users: 0,
+      asked: 0,
       missing: [[place.first, place.first + place.count]],
       infinite: false,
     };
     this.#ranges.set(key, [...(this.#ranges.get(key) ?? []), range]);
     this.#order.add(range);
+    this.#once.add(range);
     this.#bytes += bytes;
     if (before && this.#order.has(before)) {
       this.#copy(before, range, heads, width);
