@@ -46,8 +46,9 @@ const sameNumbers = (a: Float64Array | undefined, b: Float64Array | undefined): 
 function sameRotation(a: Rotation, b: Rotation): boolean {
   const traits = ({ dim, start = 0, layout, layoutOut = layout, factor = 1, offset = 0, center = 0 }: Rotation): string =>
     `${dim} ${start} ${layout} ${layoutOut} ${factor} ${offset} ${center}`;
-  const [x, y] = [byDifference(a), byDifference(b)];
-  return traits(a) === traits(b) && sameNumbers(x.frequencies, y.frequencies) && sameNumbers(x.growth, y.growth);
+  const same = (x: Rotation, y: Rotation): boolean => sameNumbers(x.frequencies, y.frequencies) && sameNumbers(x.growth, y.growth);
+  // Most often they are the same outright; else one may give each axis a line of its own and the other all in one.
+  return traits(a) === traits(b) && (same(a, b) || same(byDifference(a), byDifference(b)));
 }
 
 export class CacheCore {

@@ -4,6 +4,7 @@ import { wrongValue } from '../arguments/check.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
+import type { Contents } from './contents.ts';
 import type { Positions, Rotation } from './plan.ts';
 
 /** Rows of a rotary table that one tile fills. */
@@ -38,8 +39,13 @@ export interface Turn {
  */
 export function byDifference(rotation: Rotation): Rotation {
   const pairs = rotation.dim / 2;
-  const all = (list: Float64Array): Float64Array =>
-    Float64Array.from({ length: pairs }, (_, i) => list.reduce((sum, x, n) => (n % pairs === i ? sum + x : sum), 0));
+  const all = (list: Float64Array): Float64Array => {
+    const sums = new Float64Array(pairs);
+    list.forEach((x, n) => {
+      sums[n % pairs] = (sums[n % pairs] as number) + x;
+    });
+    return sums;
+  };
   const { queryPositions: _, keyPositions: __, frequencies, growth, ...rest } = rotation;
   return { ...rest, frequencies: all(frequencies), ...(growth && { growth: all(growth) }), factor: 1, offset: 0, center: 0 };
 }
@@ -59,12 +65,15 @@ export const standardPositions = (first: number, count: number): Positions => ({
 const isWhole = (x: number): boolean => Number.isInteger(x) && Math.abs(x) < 2 ** 40;
 
 /** What names the contents of a table, and what is added to the positions that are its index. */
-export function nameOf({ rotation, inverse, keys }: Turn): { readonly key: string; readonly start: number; readonly rest: number } {
+export function nameOf(
+  { rotation, inverse, keys }: Turn,
+  contents: Contents,
+): { readonly key: string; readonly start: number; readonly rest: number } {
   const { dim, offset = 0, factor = 1, frequencies, growth, center = 0 } = rotation;
   const start = isWhole(offset) ? offset : 0;
   const rest = offset - start;
-  const grown = growth ? ` ${keys} ${center} ${growth.join()}` : '';
-  return { key: `rotation ${dim} ${inverse} ${factor} ${rest} ${frequencies.join()}${grown}`, start, rest };
+  const grown = growth ? ` ${keys} ${center} ${contents.numberOf(growth)}` : '';
+  return { key: `rotation ${dim} ${inverse} ${factor} ${rest} ${contents.numberOf(frequencies)}${grown}`, start, rest };
 }
 
 /** The job that fills a table at `at`, one row per position. */

@@ -7,6 +7,7 @@ import { wrongValue } from '../arguments/check.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
+import { Contents } from './contents.ts';
 import { axesOf, fillJob, nameOf, type TableUse, type Turn } from './rotary-table.ts';
 import { Uses } from './uses.ts';
 
@@ -101,6 +102,7 @@ export class Tables {
   /** All of them, in order of last use. */
   readonly #order: Set<Range> = new Set();
   readonly #uses: Uses = new Uses();
+  readonly #contents: Contents = new Contents();
   /** Those of names that one call alone has asked for, and perhaps a few more. */
   readonly #once: Set<Range> = new Set();
   #bytes = 0;
@@ -264,7 +266,7 @@ export class Tables {
   positions(turn: Turn, wanted: Wanted, scope: Scope): TableUse {
     const { rotation } = turn;
     if (axesOf(rotation) !== 1) throw wrongValue('rotation', 'positions', `positions on ${axesOf(rotation)} axes`, 'none');
-    const { key, start, rest } = nameOf(turn);
+    const { key, start, rest } = nameOf(turn, this.#contents);
     const width = 4 * rotation.dim;
     const first = wanted.first + start;
     const range = this.#range(key, { ...wanted, first }, 1, width, scope);

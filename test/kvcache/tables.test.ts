@@ -14,6 +14,7 @@ import {
   rotary,
   shaw,
 } from '../../src/index.ts';
+import { Contents } from '../../src/plan/contents.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 
@@ -106,6 +107,36 @@ describe('never stale', () => {
     );
     const out = engine.attentionSync(q, engine.tensor([1, 8, 2, 4]), v, { encoding: byHeads }).toArray();
     for (let h = 0; h < 8; h++) expect(out[4 * h]).toBeCloseTo(1 / (1 + Math.exp((h + 1) / 80)), 6);
+  });
+
+  test('a rotation that writes its frequencies into one array for every call', () => {
+    const scratch = new Float64Array(8);
+    const write = (list: Float64Array, S: number): Float64Array => {
+      for (let n = 0; n < 8; n++) list[n] = n === 7 ? 1 / S : 0.1 * n;
+      return list;
+    };
+    const reusing = (list: Float64Array): Encoding =>
+      defineEncoding({
+        name: 'reusing',
+        lower: ({ shape: { S } }) => ({
+          rotation: { dim: 16, layout: 'halves', frequencies: write(list, S) },
+        }),
+      });
+    const engine = fresh();
+    const encoding = reusing(scratch);
+    for (const S of [40, 64, 40, 41]) {
+      expectSameBits(run(engine, encoding, { L: 3, S }), run(fresh(), reusing(new Float64Array(8)), { L: 3, S }));
+    }
+  });
+
+  test('contents are numbered by every number in them', () => {
+    const contents = new Contents();
+    const lists = [[], [1], [1, 2], [2, 2], [1, 3], [0], [-0], [Number.NaN], [1, 2, 3]].map((list) => Float64Array.from(list));
+    const numbered = lists.map((list) => contents.numberOf(list));
+    expect(new Set(numbered).size).toBe(lists.length);
+    expect(lists.map((list) => contents.numberOf(list.slice()))).toEqual(numbered);
+    for (let n = 0; n < 300; n++) contents.numberOf(Float64Array.of(10 + n));
+    expect(numbered).not.toContain(contents.numberOf(Float64Array.of(1, 2)));
   });
 
   test('what has no variant is not kept, and what has one is', () => {
