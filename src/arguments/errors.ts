@@ -4,7 +4,8 @@
  * - `disposed`: an engine, tensor or cache was used after its `dispose()`.
  * - `busy`: a cache was changed while a call that uses it was under way.
  * - `out-of-memory`: the engine's memory cannot grow enough; `asked` and `limit` are in bytes.
- * - `kernel-trap`: a kernel trapped, or a worker died while it held work. Other calls go on, with new workers if need be.
+ * - `kernel-trap`: a kernel trapped, or a worker died while it held work. Other calls go on, with new workers if need be. A cache whose keys
+ *   were being turned is refused until its `reset()`.
  * - `lost`: a worker that died or hangs while it held work may still write to this tensor or cache, since the host does not say that its
  *   thread has ended. What the failed call used besides is kept out of use (`memoryUsage().quarantined`); all else goes on.
  * - `unsupported-runtime`: the host has no WebAssembly SIMD, or forbids compiling.

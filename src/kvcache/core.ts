@@ -64,6 +64,8 @@ export class CacheCore {
   #readers = 0;
   #growing = false;
   #disposed = false;
+  /** What went wrong in the middle of a change of stored keys: some may be changed, and which nobody knows. */
+  #torn: unknown;
 
   /** @throws RelposError `out-of-memory` */
   constructor(context: Context, runSync: (job: Job) => void, spec: CacheSpec, fork?: { pool: PagePool; core: CacheCore }) {
@@ -91,8 +93,15 @@ export class CacheCore {
     return this.#disposed;
   }
 
-  /** @throws RelposError `disposed` */
+  /** @throws RelposError `disposed`; `lost`; `kernel-trap` if its keys are not to be trusted */
   alive(): void {
+    this.#there();
+    if (this.#torn === undefined) return;
+    const message = 'a change of the keys of this cache failed midway, so that some may have turned or moved and others not: reset() it';
+    throw new RelposError('kernel-trap', message, { cause: this.#torn });
+  }
+
+  #there(): void {
     if (this.#disposed) throw new RelposError('disposed', 'the cache was disposed');
     this.context.alive();
     if (this.#pool.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this cache');
@@ -101,6 +110,10 @@ export class CacheCore {
   /** @throws RelposError `busy` if a call is under way that would not survive a change */
   free(where: string): void {
     this.alive();
+    this.#idle(where);
+  }
+
+  #idle(where: string): void {
     if (this.#growing || this.#readers) {
       throw new RelposError('busy', `${where}: a call with this cache is under way; await it first`);
     }
@@ -212,6 +225,14 @@ export class CacheCore {
     }
   }
 
+  /** Forgets all keys, whatever state they are in. */
+  reset(where: string): void {
+    this.#there();
+    this.#idle(where);
+    this.#rows = this.#rows.map((row) => cut(this.#pool, row, 0, this.spec.bounds));
+    this.#torn = undefined;
+  }
+
   /** Cuts row b to its first lengths[b] keys. */
   truncate(where: string, lengths: readonly number[]): void {
     this.#rows.forEach((row, b) => {
@@ -220,19 +241,32 @@ export class CacheCore {
     this.#rows = this.#rows.map((row, b) => cut(this.#pool, row, lengths[b] as number, this.spec.bounds));
   }
 
-  /** Runs a change of the stored keys on pages of their own; `change` says what the rows become and what must run. */
-  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; run(): void }): void {
+  /**
+   * Runs a change of the stored keys on pages of their own: `change` says what the rows become, what must be moved, and the jobs that must run
+   * then. What fails before changes nothing; what fails midway tears the keys, unless all pages that are written are copies.
+   */
+  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; move?(): void; jobs: readonly Job[] }): void {
     const scope = new Scope(this.context.arena);
     const copies: number[] = [];
+    let inPlace = false;
+    let started = false;
     try {
       const own = (page: number): number => {
-        if (page === GONE || !this.#pool.shared(page)) return page;
+        if (page === GONE) return page;
+        if (!this.#pool.shared(page)) {
+          inPlace = true;
+          return page;
+        }
         const fresh = this.#pool.copy(page);
         copies.push(fresh);
         return fresh;
       };
-      const { rows, run } = change(own, scope);
-      run();
+      const { rows, move, jobs } = change(own, scope);
+      // What the jobs will ask for is there: no failing allocation comes between them.
+      for (const { scratch, threads } of jobs) if (scratch) this.context.arena.free(this.context.arena.scratch(scratch, threads));
+      started = true;
+      move?.();
+      jobs.forEach(this.#runSync);
       this.#rows.forEach(({ pages }, b) => {
         const kept = new Set(rows[b]?.pages);
         for (const page of pages) if (page !== GONE && !kept.has(page)) this.#pool.release(page);
@@ -240,6 +274,7 @@ export class CacheCore {
       this.#rows = rows;
     } catch (error) {
       for (const page of copies) this.#pool.release(page);
+      if (started && inPlace) this.#torn = error;
       throw error;
     } finally {
       scope.release();
@@ -261,7 +296,7 @@ export class CacheCore {
         ...shiftJobs(rotation, delta, { ...target, rows, first: window }, this.context, scope),
         ...shiftJobs(rotation, delta, { ...target, rows: ofSinks, first: rows.map(() => 0) }, this.context, scope),
       ];
-      return { rows, run: () => jobs.forEach(this.#runSync) };
+      return { rows, jobs };
     });
   }
 
@@ -288,15 +323,14 @@ export class CacheCore {
         const target = { shape, layout: this.layout, rows, first: starts, output: this.#pool };
         return shiftJobs(rotation as Rotation, delta, target, this.context, scope);
       });
-      const run = (): void => {
+      const move = (): void => {
         const memory = new Uint8Array(this.context.arena.memory.buffer);
         changes.forEach(({ row, source }, b) => {
           const { from, to } = cuts[b] as Cut;
           if (source) moveDown(memory, shape, this.layout, [source, row.pages], { from, gap: to - from, end: row.length });
         });
-        jobs.forEach(this.#runSync);
       };
-      return { rows, run };
+      return { rows, move, jobs };
     });
   }
 

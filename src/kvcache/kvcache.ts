@@ -273,9 +273,14 @@ export class KVCache {
     return this;
   }
 
-  /** Forgets all keys. The memory stays reserved. */
+  /**
+   * Forgets all keys. The memory stays reserved. A cache whose keys were torn by a `shift` or `remove` that failed midway can be used again.
+   *
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way
+   */
   reset(): this {
-    return this.truncate(0);
+    this.#core.reset('reset');
+    return this;
   }
 
   /**
@@ -307,7 +312,8 @@ export class KVCache {
    *
    * @throws TypeError if `delta` is not a number
    * @throws RangeError if the cache does not rotate on append
-   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if pages must be copied
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory`, having changed nothing; `kernel-trap`:
+   *   forks are as they were, but this cache has keys of both kinds then, and refuses every use but `reset`, `fork` included
    */
   shift(delta: number): this {
     const where = 'shift';
@@ -328,8 +334,8 @@ export class KVCache {
    * @param to one past the last, likewise; at most the length of the row
    * @throws TypeError, RangeError if an argument is wrong, or if the cache has a window that has moved: a query further back would see keys
    *   that are gone. Nothing is changed then
-   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory` if pages must be copied. Nothing is
-   *   changed then
+   * @throws RelposError `disposed`; `busy` while a call with the cache is under way; `out-of-memory`. Nothing is changed then. `kernel-trap`
+   *   as `shift` throws it
    * @example
    * ```ts
    * const engine = await createEngine({ threads: 1 });
