@@ -69,11 +69,12 @@ class Saw:
     """The cases of a config class."""
 
     def __init__(self, entry):
-        self.cases = [case for case in entry.get("cases", []) if "layers" in case]
+        self.needed = {"num_hidden_layers", *entry.get("needed", [])}
+        self.cases = [case for case in entry.get("cases", []) if "layers" in case and not case.get("axes")]
 
     def find(self, **given):
         for case in self.cases:
-            rest = {key: value for key, value in case["given"].items() if key != "num_hidden_layers"}
+            rest = {key: value for key, value in case["given"].items() if key not in self.needed or key in given}
             if rest == given:
                 return case
         return None
@@ -146,7 +147,7 @@ def widths(C, saw, fields, defaults):
     if "head" not in facts and quotient and own is not None and kinds(own)[0]["D"] == 48:
         facts["head"] = "head_dim"
     if D is not None and not quotient and "head" not in facts:
-        facts["head"] = f":{D}"
+        facts["head"] = "head_dim" if "head_dim" in saw.needed else f":{D}"
     return facts
 
 
@@ -192,6 +193,8 @@ def bases(C, saw, plain):
         if standard.get("partial_rotary_factor") is not None or saw_partial(saw):
             facts["partKey"] = ""
     part = standard.get("partial_rotary_factor")
+    alone = part not in (None, 1, 1.0) and "partial_rotary_factor" not in dict_theta and rope(C, rope_scaling={"rope_type": "linear", "factor": 3.0}) and \
+        "partial_rotary_factor" not in rope(C, rope_scaling={"rope_type": "linear", "factor": 3.0})
     whole = {key: value for key, value in standard.items() if key not in ("rope_theta", "partial_rotary_factor")}
     if whole.get("rope_type", "default") not in ("default", "axial"):
         whole.pop("type", None)
@@ -202,7 +205,9 @@ def bases(C, saw, plain):
         facts["rope"] = json.dumps(whole, separators=(",", ":"))
     elif not places(rope(C, rope_theta=54321.0), 54321.0) and "thetaKey" not in facts and standard:
         facts["rope"] = json.dumps({"rope_theta": standard["rope_theta"]}, separators=(",", ":"))
-    if part not in (None, 1, 1.0):
+    if alone:  # only where the config has no parameters at all
+        facts["rope"] = json.dumps({**json.loads(facts.get("rope", "{}")), "partial_rotary_factor": part}, separators=(",", ":"))
+    elif part not in (None, 1, 1.0):
         facts["part"] = number(part)
     return facts
 
@@ -302,19 +307,22 @@ OFF = {
 }
 MORE = {
     "granite_swa": {"perLayer": ""}, "granitemoe_swa": {"perLayer": ""},
-    "granitemoehybrid": {"only": "position_embedding_type:rope"},
-    "neomme": {"partly": ""}, "nanochat": {"normed": ""}, "longcat_flash": {"scale": "latent"}, "muse_glimmer_text": {"scale": "head"},
+    "granitemoehybrid": {"only": "position_embedding_type:rope"}, "esm": {"only": "position_embedding_type:rotary", "ignores": "rope_scaling,rope_parameters"},
+    "zamba2": {"head": "attention_head_dim/head_dim", "times": "2", "only": "use_mem_rope:true"},
+    "timesfm": {"scale": f"times:{1.4426950408889634!r}"}, "timesfm2_5": {"normed": "", "scale": f"times:{1.4426950408889634!r}"},
+    "neomme": {"partly": ""}, "nanochat": {"normed": ""}, "longcat_flash": {"scale": "latent"}, "muse_glimmer_text": {"scale": "product:qk_scale_factor:3.87"},
     "llama4_text": {"query": "tempered", "normed": "use_qk_norm"}, "ministral3": {"query": "beta"}, "mistral4": {"query": "beta"},
     "phi3": {"su": ""}, "phi4_multimodal": {"su": ""}, "phimoe": {"extra": "short_mscale,long_mscale"},
     **dict.fromkeys(("hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan_vl_text"), {"extra": "alpha,xdrope_section", "normed": ""}),
     "deepseek_v4": {"rot": "qk_rope_head_dim", "rope": '{"main":{},"compress":{}}', "part": "0.125", "partKey": "partial_rotary_factor"},
     "cohere2_moe": {"ignores": "rope_scaling"},
     "gptj": {"rot": "rotary_dim:64"}, "codegen": {"rot": "rotary_dim:64"}, "minimax_m2": {"rot": "rotary_dim"},
-    **dict.fromkeys(("gemma4_text", "gemma4_unified_text", "diffusion_gemma_text"), {"wide": "512"}),
+    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), {"wide": "512", "last": "full_attention"}),
+    "diffusion_gemma_text": {"wide": "512", "last": "full_attention", "partly": ""},
     "gpt2": {"scale": "switch:scale_attn_weights:layers"}, "gpt_bigcode": {"scale": "switch:scale_attn_weights"},
     "decision_transformer": {"scale": "switch:scale_attn_weights:layers"}, "imagegpt": {"scale": "switch:scale_attn_weights:layers"},
-    "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels:128"}, "step3p5": {"rope": '{"full_attention":{},"sliding_attention":{}}', "theta": "10000", "thetaKey": "rope_theta"},
-    "dbrx": {"inner": "attn_config", "thetaKey": ""},
+    "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels/head_dim:128"}, "step3p5": {"partly": "", "rope": '{"full_attention":{},"sliding_attention":{}}', "theta": "10000", "thetaKey": "rope_theta"},
+    "dbrx": {"inner": "attn_config"}, "glm_image_text": {"head": "head_dim"},
 }
 
 
@@ -360,12 +368,12 @@ def tower(C, folder):
 
 # Types that cannot be run without inputs of their own; what their code says, read by hand.
 BY_HAND = {
-    **dict.fromkeys("chameleon dbrx deepseek_ocr2_text dia_encoder dia_decoder esm idefics mimi moshi_depth neucodec xcodec2 timesfm2_5 voxtral_realtime_encoder "
-                    "glmasr_encoder lasr_encoder fuyu persimmon gemma3n_text zamba2 diffusion_gemma_text t5_gemma_module t5gemma2_encoder "
+    **dict.fromkeys("chameleon dbrx deepseek_ocr2_text dia_encoder dia_decoder esm idefics mimi timesfm2_5 voxtral_realtime_encoder "
+                    "glmasr_encoder lasr_encoder persimmon gemma3n_text zamba2 diffusion_gemma_text t5_gemma_module "
                     "bamba falcon recurrent_gemma gte kyutai_speech_to_text gpt_neox_japanese granite4_vision_text granitemoehybrid hunyuan_v1_dense "
                     "hunyuan_v1_moe hunyuan_vl_text lfm2_moe muse_glimmer_assistant qwen3_omni_moe_text qwen3_omni_moe_talker_text "
                     "qwen3_omni_moe_talker_code_predictor qwen3_5_text qwen4_exp_text step3p5 t5gemma2_text t5gemma2_decoder voxtral_realtime_text zaya gpt_oss jetmoe "
-                    "minimax ministral nemotron higgs_audio_v2 olmoe paddleocr_vl_text phi4_multimodal dia".split(), "halves"),
+                    "minimax ministral nemotron higgs_audio_v2 olmoe paddleocr_vl_text phi4_multimodal".split(), "halves"),
     **dict.fromkeys("llama4_text blt_local_encoder blt_local_decoder moonshine moonshine_streaming roformer glm4v_text".split(), "pairs"),
     **dict.fromkeys("glm4v_moe_text glm_image_text".split(), "halves"),
 }
@@ -402,14 +410,31 @@ def left_over(rows, configs):
 
 # How sections of M-RoPE are dealt out, and what they are by default.
 MROPE = {
-    "cosmos3_edge_text qwen3_omni_moe_text qwen3_vl_text qwen3_vl_moe_text qwen4_exp_text": "interleaved:24,20,20",
-    "qwen3_5_text qwen3_5_moe_text": "interleaved:11,11,10",
+    "cosmos3_edge_text qwen3_omni_moe_text qwen3_omni_moe_talker_text qwen3_vl_text qwen3_vl_moe_text": "interleaved:24,20,20",
+    "qwen3_5_text qwen3_5_moe_text qwen4_exp_text": "interleaved:11,11,10",
     "ernie4_5_vl_moe_text": "alternating:22,22,20",
     "glm4v_text glm4v_moe_text glm_image_text glm_ocr_text": "chunked:8,12,12",
     "paddleocr_vl_text qwen2_5_omni_text qwen2_5_vl_text qwen2_vl_text": "chunked:16,24,24",
 }
 SCALE_BY_HAND = {**dict.fromkeys(("gemma3n_text", "dia_encoder", "dia_decoder", "diffusion_gemma_text"), {"scale": "one"}),
                  "zamba2": {"times": "2", "scale": f"times:{2 ** 0.5!r}"}}
+
+
+def several(C, rows):
+    """A config that is several models without being one: in which key the language model is, or between which there is a choice."""
+    plain, turning = made(C), {}
+    if "text_config" in (getattr(C, "sub_configs", None) or {}):
+        return None
+    for key in getattr(C, "sub_configs", None) or {}:
+        kind = getattr(getattr(plain, key, None), "model_type", "")
+        if "layout" in rows.get(rows.get(kind, {}).get("text", kind), {}):
+            turning[key] = kind
+    if "thinker_config" in turning:  # as `get_text_config` of the class says
+        turning = {"thinker_config": turning["thinker_config"]}
+    if len(turning) == 1:
+        [(key, kind)] = turning.items()
+        return {"text": kind, "inside": key}
+    return {"parts": ",".join(turning)} if turning else None
 
 
 def main():
@@ -429,7 +454,7 @@ def main():
         saw = Saw(entry)
         plain = made(C)
         fields = set(plain.to_dict())
-        if getattr(C, "sub_configs", None) and "text_config" in C.sub_configs:
+        if {"text_config"} & set(C.sub_configs or {}) or {"encoder", "decoder"} <= set(C.sub_configs or {}):
             continue
         source = "".join(p.read_text() for p in Path(sys.modules[C.__module__].__file__).parent.glob("modeling_*.py"))
         try:
@@ -468,7 +493,10 @@ def main():
         text = getattr(made(C), "text_config", None) if "text_config" in (getattr(C, "sub_configs", None) or {}) else None
         if C.model_type and text is not None and text.model_type in rows and C.model_type not in rows:
             rows[C.model_type] = {"text": text.model_type}
-    rows["qwen2_5_omni"] = {"text": "qwen2_5_omni_text"}
+    rows["fuyu"] = {"text": "persimmon"}
+    for (folder, name), C in configs.items():
+        if C.model_type and C.model_type not in rows:
+            rows |= {C.model_type: facts for facts in [several(C, rows)] if facts}
     for name, said in MROPE.items():
         for one in name.split():
             if one in rows:
@@ -506,13 +534,14 @@ export const TRANSFORMERS = 'VERSION';
  *   they stand beside the parameters; LABEL:… where they differ by label
  * - `rope`: parameters where the config has none; nested by label if layers differ; `scaled`: labels to which a flat rope_scaling belongs
  * - `layers=KIND,FULL,OTHER,PERIOD,KEY` how layer types follow where the config does not list them; `depth` default number of layers
+ * - `last`: the type of the last layer, whatever the config lists
  * - `off`: which layers do not turn; `only=KEY:VALUE` the type turns only then; `perLayer`: layer_rope_theta
  * - `inner`: the object in which rope_theta stands
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
- * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: a key that is not read
+ * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read
  * - `extra`: keys of the parameters that this type knows; `su`: "yarn" is LongRoPE; `mrope=ARRANGEMENT:SECTIONS`
  * - `axes`, `merge`, `registers`: vision towers, see vision.ts
- * - `text`: the type of its text_config
+ * - `text`: the type of its text_config, or of what is `inside` another key; `parts`: keys of several models that turn
  */
 export const MODELS = `"""
 
@@ -523,7 +552,7 @@ def meaningless(entry, case, rows):
     if any(abs(x) > 32767 for kind in case["layers"]["kinds"] for y in kind["at"].values() for x in y) or case["layers"]["kinds"][0]["scale"] <= 0:
         return True  # queries of too low a rank
     keys = set(given) - {"num_hidden_layers"}
-    if "text" in facts and keys:
+    if "parts" in facts or "text" in facts and keys:
         return True  # keys beside text_config
     if given.get("head_dim") == 48 and case["layers"]["kinds"][0]["D"] != 48 and "latent" not in facts:
         return True
@@ -539,7 +568,8 @@ def meaningless(entry, case, rows):
 
 # What the probe cannot tell: a layer norm after the projection takes a direction away from the queries (Persimmon), one after the rotation
 # takes the attention factor away again (nanochat); queries are multiplied between two projections (LongCat).
-UNFIT = {"jetmoe": "", "persimmon": "hidden_size,rope_scaling", "nanochat": "rope_scaling", "llama4_text": "rope_scaling", "paddleocr_vl": "", "longcat_flash": "", **dict.fromkeys(("hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan_vl_text"), "rope_scaling"), "t5gemma2": "", "muse_glimmer_text": "", "muse_glimmer": ""}
+# In NeuCodec and Xcodec2 the attention factor of a rotation by heads scales the scores.
+UNFIT = {"neucodec": "rope_scaling", "xcodec2": "rope_scaling", "persimmon": "hidden_size,rope_scaling", "nanochat": "rope_scaling", "llama4_text": "rope_scaling", "paddleocr_vl": "", **dict.fromkeys(("hunyuan_v1_dense", "hunyuan_v1_moe"), "rope_scaling"), "t5gemma2": "", "muse_glimmer": ""}
 OWN_POSITIONS = {"csm_depth_decoder_model"}
 
 
@@ -554,9 +584,10 @@ def write_golden(raw, rows):
     seen = set()
     for entry in raw:
         for case in entry["cases"]:
-            if "layers" not in case or (entry["type"], json.dumps(case["given"])) in seen or entry["type"] not in rows:
+            name = entry["type"], json.dumps(case["given"]), case.get("axes")
+            if "layers" not in case or name in seen or entry["type"] not in rows:
                 continue
-            seen.add((entry["type"], json.dumps(case["given"])))
+            seen.add(name)
             if meaningless(entry, case, rows):
                 continue
             facts = rows[entry["type"]]

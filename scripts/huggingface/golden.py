@@ -130,6 +130,12 @@ def size(x, factor):
     return float(torch.sqrt((rows(x, 0) ** 2).mean())) / factor
 
 
+def made_global(config):
+    """A config of which widths that differ by layer may be read all the same."""
+    config.allow_global_per_layer_attribute_access = True
+    return config
+
+
 def variants(C):
     """Configs as they stand in a config.json, without the model type."""
     try:
@@ -138,7 +144,7 @@ def variants(C):
         return [{}]
     fields = set(plain.to_dict())
     small = {"num_hidden_layers": LAYERS} if isinstance(getattr(plain, "num_hidden_layers", None), int) and C.__name__ not in WHOLE else {}
-    if "head_dim" in set(plain.to_dict()) and plain.head_dim is None and isinstance(getattr(plain, "hidden_size", None), int):
+    if "head_dim" in fields and getattr(made_global(plain), "head_dim", None) is None and isinstance(getattr(plain, "hidden_size", None), int):
         small["head_dim"] = plain.hidden_size // plain.num_attention_heads
     if "num_key_value_heads" in fields and plain.num_key_value_heads is None and isinstance(getattr(plain, "num_attention_heads", None), int):
         small["num_key_value_heads"] = plain.num_attention_heads
@@ -186,7 +192,7 @@ def variants(C):
     return [{**small, **v} for v in out]
 
 
-WHOLE = {"NemotronHConfig"}
+WHOLE = {"NemotronHConfig", "Zamba2Config"}
 
 
 class Late(BaseException):

@@ -222,7 +222,8 @@ def settle(model):
         if not p.requires_grad:  # a table of sines
             continue
         try:
-            p.data.fill_(0.0 if name.endswith("bias") else 1.0)
+            # TimesFM multiplies each channel by softplus(w), which is the weights' affair.
+            p.data.fill_(0.0 if name.endswith("bias") else math.log(math.e - 1) if name.endswith("scaling") else 1.0)
         except RuntimeError:  # tied to the empty weight of a layer taken out
             p.data = torch.full(p.shape, 0.0 if name.endswith("bias") else 1.0)
     for name, m in model.named_modules():

@@ -69,6 +69,9 @@ function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
       const inner = isRecord(config.attn_config) ? config.attn_config : {};
       return number(where, inner, key) ?? plain();
     }
+    case 'product':
+      // A key's multiple of 1/√D.
+      return (number(where, config, key) ?? Number(fallback)) * plain();
     case 'times':
       // A multiple of 1/√D.
       return Number(key) * plain();

@@ -1,6 +1,6 @@
 // Reading the keys of a checkpoint's config.json, with the defaults of the model's class.
 
-import { finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import { type Facts, findFacts } from './facts.ts';
 
 /** A checkpoint's `config.json`, parsed. */
@@ -15,6 +15,16 @@ export function textConfig(where: string, config: unknown): { own: HfConfig; mod
   if (!isRecord(config)) throw wrongType(where, 'config', 'the object of a config.json', config);
   const outer = typed(where, config.model_type);
   const facts = findFacts(outer);
+  if (facts?.parts !== undefined) {
+    const parts = facts.parts.split(',').map((key) => `config.${key}`);
+    throw wrongValue(where, 'model_type', `one model; pass ${parts.join(' or ')}`, describe(outer));
+  }
+  if (facts?.inside !== undefined) {
+    const { inside, text = '' } = facts;
+    const part = config[inside];
+    if (part !== undefined && part !== null && !isRecord(part)) throw wrongType(where, inside, 'an object', part);
+    return textConfig(where, { ...part, model_type: part?.model_type ?? text });
+  }
   const inner = isRecord(config.text_config) ? config.text_config : undefined;
   if (facts?.text === undefined) return inner ? { own: inner, model: typed(where, inner.model_type) } : { own: config, model: outer };
   // A text_config that leaves out its type has that of the model's class; keys of first configs stand beside the outer model's.

@@ -45,17 +45,24 @@ function typeAt(where: string, config: HfConfig, facts: Facts, layer: number): s
   };
   const { layer_types: types, compress_ratios: ratios, hybrid_layer_pattern: hybrid } = config;
   if (Array.isArray(types)) {
+    if (facts.last !== undefined && layer === types.length - 1) return facts.last;
     const type = from('layer_types', types);
     if (typeof type !== 'string') throw wrongType(where, `layer_types[${layer}]`, 'a string', type);
     return type;
   }
-  const [kind, full, other, period, key] = (facts.layers ?? '').split(',');
+  const [kind, full, other] = (facts.layers ?? '').split(',');
   if (kind === 'ratio' && Array.isArray(ratios)) {
     const type = COMPRESSED[from('compress_ratios', ratios) as number];
     if (type === undefined) throw wrongValue(where, `compress_ratios[${layer}]`, '0, 4 or 128', describe(ratios[layer]));
     return type;
   }
   if (kind === 'mimo' && Array.isArray(hybrid)) return from('hybrid_layer_pattern', hybrid) ? other : full;
+  return ruled(where, config, facts, layer);
+}
+
+/** The type of a layer where the config does not list them. */
+function ruled(where: string, config: HfConfig, facts: Facts, layer: number): string | undefined {
+  const [kind, full, other, period, key] = (facts.layers ?? '').split(',');
   if (kind === undefined || kind === '') return undefined;
   const said = key ? config[key] : undefined;
   if (typeof said === 'string') return /[gG]/.test(said[layer % said.length] as string) ? full : other;
@@ -88,9 +95,9 @@ function typeAt(where: string, config: HfConfig, facts: Facts, layer: number): s
 /** Whether a layer turns at all. @throws TypeError if that depends on a layer which is not given */
 export function turns(where: string, config: HfConfig, facts: Facts, layer: Layer): boolean {
   if (facts.only !== undefined) {
-    // granitemoehybrid turns by a key, whose default is not to.
+    // Granite's hybrids, ESM and Zamba2 turn by a key, whose default is not to.
     const [key = '', value] = facts.only.split(':');
-    if (config[key] !== value) return false;
+    if (String(config[key]) !== value) return false;
   }
   switch (facts.off) {
     case 'full':
@@ -102,7 +109,7 @@ export function turns(where: string, config: HfConfig, facts: Facts, layer: Laye
       return listed(where, config, layer);
     case 'theta': {
       const thetas = config.layer_rope_theta;
-      if (!Array.isArray(thetas)) return facts.layers?.startsWith('back') ? fullOnly(where, layer) : true;
+      if (!Array.isArray(thetas)) return facts.layers === undefined || turnsByRule(where, config, facts, layer);
       if (layer.number === undefined) throw needed(where, 'layer_rope_theta has a base for each layer');
       if (layer.number >= thetas.length)
         throw wrongValue(where, 'layer', `a layer of the ${thetas.length} in layer_rope_theta`, layer.number);
@@ -113,9 +120,11 @@ export function turns(where: string, config: HfConfig, facts: Facts, layer: Laye
   }
 }
 
-function fullOnly(where: string, layer: Layer): boolean {
-  if (layer.type === undefined) throw needed(where, 'some layers do not turn');
-  return layer.type !== 'full_attention';
+/** Muse Glimmer: the rule says which layers turn, whatever types are listed. */
+function turnsByRule(where: string, config: HfConfig, facts: Facts, layer: Layer): boolean {
+  const type = layer.number === undefined ? layer.type : ruled(where, config, facts, layer.number);
+  if (type === undefined) throw needed(where, 'some layers do not turn');
+  return type !== 'full_attention';
 }
 
 /** Llama 4 and SmolLM3: `no_rope_layers` has 0 for layers that do not turn, by default every fourth. */

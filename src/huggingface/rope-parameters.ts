@@ -44,7 +44,7 @@ function givenParameters(where: string, config: HfConfig, facts: Facts): { key: 
   let found: { key: string; given: HfConfig } | undefined;
   for (const key of ['rope_parameters', 'rope_scaling']) {
     const value = config[key];
-    if (value === undefined || value === null || facts.ignores === key) continue;
+    if (value === undefined || value === null || facts.ignores?.split(',').includes(key)) continue;
     if (!isRecord(value)) throw wrongType(where, key, 'an object or null', value);
     if (Object.keys(value).length) found = { key, given: value };
   }
@@ -151,10 +151,11 @@ function thetaOf(where: string, config: HfConfig, facts: Facts, given: HfConfig,
   }
   const own = number(where, given, 'rope_theta');
   if (own !== undefined) return own;
-  const inner = facts.inner === undefined ? undefined : config[facts.inner];
-  if (isRecord(inner)) return number(where, inner, 'rope_theta') ?? Number(facts.theta ?? 10000);
   const key = byLabel(facts.thetaKey ?? 'rope_theta', label);
-  return (key ? ofLayer(where, config, key, layer) : undefined) ?? Number(byLabel(facts.theta, label) ?? 10000);
+  const beside = key ? ofLayer(where, config, key, layer) : undefined;
+  if (beside !== undefined) return beside;
+  const inner = facts.inner === undefined ? undefined : config[facts.inner];
+  return (isRecord(inner) ? number(where, inner, 'rope_theta') : undefined) ?? Number(byLabel(facts.theta, label) ?? 10000);
 }
 
 function partOf(where: string, config: HfConfig, facts: Facts, given: HfConfig, label: string, layer: Layer): number | undefined {

@@ -12,7 +12,7 @@ interface Kind {
   readonly D: number;
   /** What q·k is multiplied by. */
   readonly scale: number;
-  /** By position: which vector came of `pattern` there. */
+  /** By position, or position on each axis: which vector came of `pattern` there. */
   readonly at: Readonly<Record<string, number>>;
 }
 interface Case {
@@ -43,7 +43,7 @@ function vector(index: number): number[] {
 }
 
 /** R(position)·R(0)⁻¹ · pattern by the formula of a rotation, in f64. The attention factor cancels. */
-function turn(rotation: Rotation | undefined, D: number, position: number): number[] {
+function turn(rotation: Rotation | undefined, D: number, position: readonly number[]): number[] {
   const out = pattern(D);
   if (!rotation) return out;
   const { start = 0, dim, layout, layoutOut = layout, frequencies } = rotation;
@@ -51,7 +51,7 @@ function turn(rotation: Rotation | undefined, D: number, position: number): numb
   const stride = layoutOut === 'halves' ? dim / 2 : 1;
   for (let i = 0; i < dim / 2; i++) {
     const a = start + (layoutOut === 'halves' ? i : 2 * i);
-    const angle = position * (frequencies[i] as number);
+    const angle = position.reduce((sum, at, axis) => sum + at * (frequencies[(axis * dim) / 2 + i] as number), 0);
     const [x, y] = [out[a] as number, out[a + stride] as number];
     out[a] = x * Math.cos(angle) - y * Math.sin(angle);
     out[a + stride] = x * Math.sin(angle) + y * Math.cos(angle);
@@ -62,22 +62,28 @@ function turn(rotation: Rotation | undefined, D: number, position: number): numb
 function check({ type, given, factor, layers, kinds }: Case): void {
   const config = { model_type: type, ...given };
   const factors: number[] = [];
-  kinds.forEach((kind, k) => {
-    const layer = layers.indexOf(k);
-    const positions = Object.keys(kind.at).map(Number);
+  layers.forEach((k, layer) => {
+    if (k === null) return;
+    const kind = kinds[k] as Kind;
+    const places = Object.keys(kind.at).map((place) => place.split(',').map(Number));
+    const positions = places.flat();
     const length = Math.max(8, ...positions) + (Math.max(...positions) > 8 ? 1 : -1);
     const shape = { B: 1, H: 1, G: 1, L: length, S: length, D: kind.D, E: kind.D };
     const { scale, queryScale } = attentionScale(config, { layer });
     expect(Math.abs(scale / kind.scale - 1), `scale ${scale}, not ${kind.scale}, in layer ${layer}`).toBeLessThan(1e-4);
     if (positions.length === 0) return;
-    const { rotation } = rotaryFromConfig(config, { layer }).lower({ shape, math: MATH });
-    if (rotation?.factor !== undefined) factors.push(rotation.factor);
-    for (const [position, index] of Object.entries(kind.at)) {
-      const grown = (queryScale?.(Number(position)) ?? 1) / (queryScale?.(0) ?? 1);
-      const got = turn(rotation, kind.D, Number(position)).map((x) => x * grown);
-      const far = Math.max(...vector(index).map((x, i) => Math.abs(x - (got[i] as number))));
+    for (const place of places) {
+      // Positions of M-RoPE are given; all others are the standard ones.
+      const axes = place.length > 1;
+      const given = { layer, ...(axes && { positions: place }) };
+      const { rotation } = rotaryFromConfig(config, given).lower({ shape: { ...shape, ...(axes && { L: 1, S: 1 }) }, math: MATH });
+      if (rotation?.factor !== undefined) factors.push(rotation.factor);
+      const position = place[0] as number;
+      const grown = (queryScale?.(position) ?? 1) / (queryScale?.(0) ?? 1);
+      const got = turn(rotation, kind.D, place).map((x) => x * grown);
+      const far = Math.max(...vector(kind.at[String(place)] as number).map((x, i) => Math.abs(x - (got[i] as number))));
       // A golden is rounded to its step; angles of the original are f32, which at position 1000 are off by up to 1e-4.
-      expect(far, `position ${position} in layer ${layer} (${JSON.stringify(rotation && { ...rotation, frequencies: 0 })})`).toBeLessThan(
+      expect(far, `position ${place} in layer ${layer} (${JSON.stringify(rotation && { ...rotation, frequencies: 0 })})`).toBeLessThan(
         5e-4,
       );
     }
