@@ -64,13 +64,12 @@ const keys = [
     'length: roundUp(sinks, pageSize)',
     removed,
   ),
-  source(
-    'a change of one cache changes its forks',
-    'kvcache/core.ts',
-    'if (page === GONE || !this.#pool.shared(page)) return page;',
-    'if (page >= GONE) return page;',
-    changes,
-  ),
+  source('a change of one cache changes its forks', 'kvcache/core.ts', 'if (!this.#pool.shared(page)) {', 'if (page > GONE) {', changes),
+  source('torn keys are as good as others', 'kvcache/core.ts', 'if (this.#torn === undefined) return;', 'if (!0) return;', [
+    'kvcache/torn',
+  ]),
+  source('keys of a fork are torn too', 'kvcache/core.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
+  source('memory runs out between a move and a turn', 'kvcache/core.ts', 'if (scratch) this', 'if (!scratch) this', ['kvcache/torn']),
   source('a gap turns all rows alike', 'kvcache/core.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
   source(
     'a cache whose window has moved loses keys of its middle',
@@ -182,6 +181,18 @@ const shared = [
     'positions.values.subarray(0, axes * rows)',
     ['attention/rotary'],
   ),
+  source(
+    'early keys meet the tables of the window',
+    'attention/job-block.ts',
+    '(field.EARLY_KEYS, keys?.[1] ?? 0)',
+    '(field.EARLY_KEYS, 0)',
+    ['kvcache/sinks'],
+  ),
+  source('what one call has asked for is kept', 'plan/uses.ts', '(!this.again(name) || ', '(', ['kvcache/tables', 'kvcache/cold']),
+  source('tables that the layers share are kept for ever', 'plan/uses.ts', 'LONGEST_IDLE = 1024', 'LONGEST_IDLE = 1e9', ['kvcache/tables']),
+  source('every rotation has the number of the last', 'plan/contents.ts', 'if (at === 0) return', 'if (this.#count) return', [
+    'kvcache/tables',
+  ]),
   source('tables end where the first queries see', 'plan/reach.ts', 'first - queries - group', 'first', [
     ...tables,
     'kvcache/tables',
