@@ -74,8 +74,7 @@ export function deberta(given: DebertaOptions): Encoding {
     const table = readTable(where, name, given[name]);
     const turned = once(
       ({ H, D }: Shape) => byHead(table, H, D),
-      // Heads are of at most 1024 channels.
-      ({ H, D }) => 2048 * H + D,
+      ({ H, D }) => [H, D],
     );
     return (context) => {
       const { H, D } = context.shape;

@@ -67,7 +67,7 @@ export function decomposed(given: DecomposedOptions): Encoding {
   const axes = ([0, 1] as const).map((axis) => axisRows(axis, querySize, keySize, prefix));
   const resized = once(
     (D: number) => axes.map(({ count }, axis) => axisTable(axis as 0 | 1, tables[axis as 0 | 1], D, count)),
-    (D) => D,
+    (D) => [D],
   );
   return {
     name: where,

@@ -40,8 +40,8 @@ function linear(
       }
       return table;
     },
-    // D is at most 1024; the side of the square changes with the keys.
-    (context) => context.shape.D + (where === 'direction' ? 2048 * totalOf(context) : 0),
+    // The side of the square changes with the keys.
+    (context) => (where === 'direction' ? [context.shape.D, totalOf(context)] : [context.shape.D]),
   );
   return {
     name: where,

@@ -85,7 +85,7 @@ export function sinusoidal(given: SinusoidalOptions): Encoding {
   oneOf(where, 'layout', layout, ['interleaved', 'halves']);
   const tableOf = once(
     ({ shape, math }: LowerContext) => sinusoids(math, 2 * k + 1, shape.D, { base, layout }),
-    ({ shape }) => shape.D,
+    ({ shape }) => [shape.D],
   );
   return {
     name: where,

@@ -11,7 +11,7 @@ import type { Scheme } from './scheme.ts';
 function contentAndPosition(where: string, names: readonly [string, string], u: Float32Array, w: Float32Array, r: Float32Array) {
   const tableOf = once(
     ({ H, D }: Shape) => byHead(r, H, D),
-    ({ H }) => H,
+    ({ H, D }) => [H, D],
   );
   return ({ shape }: LowerContext, rows: RowMap): Plan & { terms: readonly Term[] } => {
     const { H, D } = shape;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   alibi,
+  conformer,
   createEngineSync,
   deberta,
   defineEncoding,
@@ -13,6 +14,8 @@ import {
   musicTransformer,
   rotary,
   shaw,
+  sinusoidal,
+  transformerXL,
 } from '../../src/index.ts';
 import { Contents } from '../../src/plan/contents.ts';
 import { expectSameBits } from '../attention/call.ts';
@@ -93,6 +96,31 @@ describe('never stale', () => {
     const engine = fresh();
     for (const sizes of [{ H: 2 }, { H: 8 }, { L: 3, S: 40 }, { L: 3, S: 64 }, { D: 8 }, { D: 16 }, { H: 8, D: 32 }, {}]) {
       expectSameBits(run(engine, encoding, sizes), run(fresh(), encoding, sizes));
+    }
+  });
+
+  // H·D is the same, so that every table fits all of the calls.
+  const halved = numbers(64 * 16, 7);
+  const vector = numbers(16, 8);
+  const both = ['c2p', 'p2c'] as const;
+  test.each<[string, () => Encoding]>([
+    ['transformerXL', () => transformerXL({ u: vector, v: vector, r: halved })],
+    ['conformer', () => conformer({ posBiasU: vector, posBiasV: vector, r: halved.subarray(16) })],
+    ['deberta', () => deberta({ maxRelativePositions: 64, positionBuckets: 32, posAttType: both, posKey: halved, posQuery: halved })],
+    ['deberta without buckets', () => deberta({ maxRelativePositions: 32, posAttType: both, posKey: halved, posQuery: halved })],
+    ['musicTransformer', () => musicTransformer({ table: halved })],
+    ['sinusoidal', () => sinusoidal({ maxDistance: 9 })],
+  ])('what an encoding prepares is of the sizes of its call: %s', (_, make) => {
+    const engine = fresh();
+    const encoding = make();
+    for (const sizes of [
+      { H: 2, D: 8 },
+      { H: 4, D: 4 },
+      { H: 4, D: 4, L: 9 },
+      { H: 1, D: 16 },
+      { H: 2, D: 8 },
+    ]) {
+      expectSameBits(run(engine, encoding, sizes), run(fresh(), make(), sizes));
     }
   });
 
