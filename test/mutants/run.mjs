@@ -173,7 +173,7 @@ try {
   const serve = async (lane) => {
     for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
       const start = performance.now();
-      const { outcome, why } = await lane.judge(mutant, 10 * spent(control, mutant.suites) + 60_000);
+      const { outcome, why } = await lane.judge(mutant, Math.ceil(10 * spent(control, mutant.suites)) + 60_000);
       results.push({ ...mutant, outcome, why });
       const place = `${String(results.length).padStart(3)}/${chosen.length}`;
       console.log(`${place} ${outcome.padEnd(8)} ${secondsSince(start).padStart(5)}  ${mutant.file}: ${mutant.name}`);
