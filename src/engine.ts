@@ -141,14 +141,14 @@ export class Engine {
     q: TensorLike,
     k: TensorLike | null | undefined,
     v: TensorLike | null | undefined,
-    options: AttentionOptions = {},
+    options?: AttentionOptions,
   ): Promise<Tensor> {
     const checked = checkOptions('attention', options);
     return (await this.#run(prepareAttention(this.#context, 'attention', q, k, v, checked, false), checked)).out;
   }
 
   /** `attention` before returning: on several threads where the calling thread may block, else on the caller's. */
-  attentionSync(q: TensorLike, k: TensorLike | null | undefined, v: TensorLike | null | undefined, options: AttentionOptions = {}): Tensor {
+  attentionSync(q: TensorLike, k: TensorLike | null | undefined, v: TensorLike | null | undefined, options?: AttentionOptions): Tensor {
     const checked = checkSyncOptions('attentionSync', options);
     return this.#runSync(prepareAttention(this.#context, 'attentionSync', q, k, v, checked, false)).out;
   }
@@ -179,7 +179,7 @@ export class Engine {
     q: TensorLike,
     k: TensorLike | null | undefined,
     v: TensorLike | null | undefined,
-    options: AttentionOptions = {},
+    options?: AttentionOptions,
   ): Promise<{ out: Tensor; lse: Tensor }> {
     const checked = checkOptions('attentionPartial', options);
     const call = prepareAttention(this.#context, 'attentionPartial', q, k, v, checked, true);
@@ -241,7 +241,7 @@ export class Engine {
     q: TensorLike,
     k: TensorLike | null | undefined,
     v: TensorLike | null | undefined,
-    options: AttentionOptions = {},
+    options?: AttentionOptions,
   ): { out: Tensor; lse: Tensor } {
     const checked = checkSyncOptions('attentionPartialSync', options);
     const call = prepareAttention(this.#context, 'attentionPartialSync', q, k, v, checked, true);
@@ -346,7 +346,7 @@ export class Engine {
    * engine.dispose();
    * ```
    */
-  estimate(request: EstimateRequest, options: AttentionOptions = {}): MemoryEstimate {
+  estimate(request: EstimateRequest, options?: AttentionOptions): MemoryEstimate {
     return estimate(this.#context, 'estimate', request, checkOptions('estimate', options));
   }
 

@@ -59,10 +59,9 @@ export function boolean(where: string, name: string, value: unknown): boolean {
 
 /** One of a few strings. */
 export function oneOf<T extends string>(where: string, name: string, value: unknown, choices: readonly T[]): T {
+  if (typeof value === 'string' && (choices as readonly string[]).includes(value)) return value as T;
   const list = choices.map((choice) => `'${choice}'`).join(' or ');
-  if (typeof value !== 'string') throw wrongType(where, name, list, value);
-  if (!(choices as readonly string[]).includes(value)) throw wrongValue(where, name, list, describe(value));
-  return value as T;
+  throw typeof value === 'string' ? wrongValue(where, name, list, describe(value)) : wrongType(where, name, list, value);
 }
 
 /** What a user's getter or proxy threw, as an error that names the argument. */
@@ -106,33 +105,53 @@ export function options<T = Record<string, unknown>>(
   name: string = 'options',
   nullable: readonly string[] = [],
 ): T {
-  const record = ownRecord(where, value, known, name);
-  for (const [key, own] of Object.entries(record)) {
-    const named = name === 'options' ? key : `${name}.${key}`;
-    if (own === null && !nullable.includes(key)) throw wrongType(where, named, 'a value, or to be left out', own);
+  const record = readOwn(where, value, known, name);
+  for (const key of Object.keys(record)) {
+    if (record[key] === null && !nullable.includes(key)) throw wrongType(where, keyName(name, key), 'a value, or to be left out', null);
   }
-  return record as T;
+  return Object.freeze(record) as T;
 }
 
-/** `options` for readers that look at every value themselves. */
-export function ownRecord(where: string, value: unknown, known: readonly string[], name: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
-  const { plain, inherited, keys } = reading(where, name, () => ({
-    plain: !Array.isArray(value) && isPlain(value),
-    inherited: inheritedKey(value),
-    keys: Object.keys(value),
-  }));
-  if (!plain) {
-    const own = inherited !== undefined && ['Object', 'an object'].includes(describe(value));
-    throw new TypeError(`${where}: "${name}" expected a plain object, got ${own ? `one that inherits "${inherited}"` : describe(value)}`);
-  }
+/** What errors call a key of a record: options by their own name. */
+const keyName = (name: string, key: string): string => (name === 'options' ? key : `${name}.${key}`);
+
+/**
+ * The own properties of a plain object that are not undefined, each read once, for readers that look at every value themselves. `known` has
+ * the keys that there are, as a list or as its own.
+ */
+export function readOwn(where: string, value: unknown, known: readonly string[] | object, name: string): Record<string, unknown> {
+  const keys = plainKeys(where, name, value);
+  const list = Array.isArray(known) ? (known as readonly string[]) : undefined;
   const record: Record<string, unknown> = {};
-  for (const key of keys) {
-    if (!known.includes(key)) throw unknownKey(where, name, key, known);
-    const own = reading(where, name === 'options' ? key : `${name}.${key}`, () => (value as Record<string, unknown>)[key]);
-    if (own !== undefined) record[key] = own;
+  let key: string | undefined;
+  try {
+    for (key of keys) {
+      if (!(list ? list.includes(key) : Object.hasOwn(known, key))) break;
+      const own = (value as Record<string, unknown>)[key];
+      if (own !== undefined) record[key] = own;
+      key = undefined;
+    }
+  } catch (cause) {
+    throw unreadable(where, keyName(name, key as string), cause);
   }
-  return Object.freeze(record);
+  if (key !== undefined) throw unknownKey(where, name, key, list ?? Object.keys(known));
+  return record;
+}
+
+/** The keys of a plain object. @throws TypeError if it is none */
+function plainKeys(where: string, name: string, value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
+  let inherited: string | undefined;
+  try {
+    const plain = !Array.isArray(value) && isPlain(value);
+    if (!plain) inherited = inheritedKey(value);
+    const keys = Object.keys(value);
+    if (plain) return keys;
+  } catch (cause) {
+    throw unreadable(where, name, cause);
+  }
+  const own = inherited !== undefined && ['Object', 'an object'].includes(describe(value));
+  throw new TypeError(`${where}: "${name}" expected a plain object, got ${own ? `one that inherits "${inherited}"` : describe(value)}`);
 }
 
 function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {

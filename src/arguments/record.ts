@@ -1,6 +1,6 @@
 // Options parsed once: a reader for every name, one frozen record out.
 
-import { boolean, checkFunction, integer, oneOf, ownRecord } from './check.ts';
+import { boolean, checkFunction, integer, oneOf, readOwn } from './check.ts';
 
 /** Checks one value and returns it as the call takes it. */
 export type Reader<T> = (where: string, name: string, value: unknown) => T;
@@ -15,10 +15,9 @@ export type Readers<T> = { readonly [K in keyof T]-?: Reader<Exclude<T[K], undef
  * @throws TypeError, RangeError that names the option
  */
 export function readRecord<T extends object>(where: string, given: unknown, readers: Readers<T>, name?: string): Readonly<T> {
-  const own = ownRecord(where, given, Object.keys(readers), name ?? 'options');
-  const record: Partial<T> = {};
-  for (const [key, value] of Object.entries(own)) {
-    record[key as keyof T] = readers[key as keyof T](where, name === undefined ? key : `${name}.${key}`, value) as T[keyof T];
+  const record = readOwn(where, given, readers, name ?? 'options') as { [K in keyof T]: unknown };
+  for (const key of Object.keys(record) as (keyof T & string)[]) {
+    record[key] = readers[key](where, name === undefined ? key : `${name}.${key}`, record[key]);
   }
   return Object.freeze(record) as Readonly<T>;
 }

@@ -1,13 +1,14 @@
 // Everything that can be wrong with a call, before anything is allocated or changed.
 
 import { wrongValue } from '../arguments/check.ts';
+import type { Named } from '../arguments/record.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
 import { lowerMaskOption } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, type Operand, type Operands, readOperand, type Shaped } from '../memory/operands.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
-import type { Place, Shape } from '../plan/plan.ts';
+import type { Encoding, Place, Shape } from '../plan/plan.ts';
 import type { Placed } from './job-block.ts';
 import { lower } from './lower.ts';
 import { checkShapes, lengthsOf, logitsOf } from './operands.ts';
@@ -35,6 +36,12 @@ function cachedKeys(where: string, operands: Operands<Shaped>, given: CheckedOpt
   return cache.use(where, context, operands, { layout: given.layout, keyLengths, queryOffset, positions });
 }
 
+/** The encodings of a cache and those of the call. One of the cache that the call names too counts once. */
+function withCached({ encodings }: CachedKeys, given: readonly Named<Encoding>[]): readonly Named<Encoding>[] {
+  const own = given.filter(({ value }) => !encodings.includes(value));
+  return [...encodings.map((value) => ({ name: 'cache.encoding', value })), ...own];
+}
+
 function lowerAt(
   where: string,
   given: CheckedOptions,
@@ -47,10 +54,8 @@ function lowerAt(
   const window = left === undefined ? given.window : { ...given.window, left: Math.min(left, given.window?.left ?? left) };
   const { first, last } = visibleRange(window === undefined ? given : { ...given, window }, place);
   const { encoding = [], mask = [] } = given;
-  // An encoding of the cache that the call names too counts once.
-  const own = encoding.filter(({ value }) => !cached?.encodings.includes(value));
-  const encodings = [...(cached?.encodings ?? []).map((value) => ({ name: 'cache.encoding', value })), ...own];
-  const masks = [...(cached?.masks ?? []).map((value) => ({ name: 'cache.window', value })), ...mask];
+  const encodings = cached ? withCached(cached, encoding) : encoding;
+  const masks = cached?.masks.length ? [...cached.masks.map((value) => ({ name: 'cache.window', value })), ...mask] : mask;
   const { plan, keys } = lower(where, encodings, shape, place, context);
   const normalized = withNormalization(where, plan, given.qkNorm, shape);
   cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);

@@ -13,7 +13,7 @@ import type { Place, Plan, Shape } from '../plan/plan.ts';
 import { type Reach, reachesOf } from '../plan/reach.ts';
 import { type Key, prepareTerms, tileRows } from '../plan/relative-terms.ts';
 import type { TableUse } from '../plan/rotary-table.ts';
-import type { Job } from '../threads/types.ts';
+import type { Job, Output } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import { writeBiases } from './biases.ts';
 import { normalizationFields, rotationTables, writeRotation } from './rotations.ts';
@@ -144,24 +144,28 @@ function writeEarly(job: number, fields: readonly (readonly [number, number])[],
     .int(field.EARLY_KEYS, keys?.[1] ?? 0);
 }
 
-type Run = Omit<Job, 'scratch'>;
+/** How the jobs of a call run: tiles, threads and what they write. */
+interface Running {
+  readonly tiles: number;
+  readonly threads: number;
+  readonly scratch: number;
+  readonly outputs: readonly Output[];
+}
 
-/** The jobs that fill the output: one, or one over the splits of the keys and one that folds them. Same bits either way. */
-export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, tiles: number, threads: number, scope: Scope): Run[] {
+/** The jobs that fill the output, in order: one, or one over the splits of the keys and one that folds them. Same bits either way. */
+export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, { tiles, threads, scratch, outputs }: Running, scope: Scope): Job[] {
   const [only] = jobs as [WrittenJob];
-  const used = (count: number): number => Math.max(1, Math.min(threads, count));
+  const run = (kernel: string, job: number, tiles: number, steps: number, threads: number): Job => {
+    return { kernel, job, tiles, steps, scratch, threads: Math.max(1, Math.min(threads, tiles)), outputs };
+  };
   if (jobs.length > 1) {
     const job = scope.upload(Int32Array.of(tiles / jobs.length, ...jobs.map(({ at }) => at)));
-    const steps = Math.max(...jobs.map((one) => one.steps));
-    return [{ kernel: 'attendRows', job, tiles, steps, threads: used(tiles) }];
+    return [run('attendRows', job, tiles, Math.max(...jobs.map((one) => one.steps)), threads)];
   }
   const job = only.at;
   const splits = Math.ceil(S / field.SPLIT);
-  if (tiles >= threads || splits < 2) return [{ kernel: 'attend', job, tiles, steps: only.steps, threads: used(tiles) }];
+  if (tiles >= threads || splits < 2) return [run('attend', job, tiles, only.steps, threads)];
   const parts = scope.allocate(tiles * splits * only.records);
   scope.writer(job).int(field.SPLITS, splits).int(field.PARTS, parts).int(field.PART_SIZE, only.records);
-  return [
-    { kernel: 'attendPart', job, tiles: tiles * splits, threads: used(tiles * splits) },
-    { kernel: 'attendFold', job, tiles, threads: 1 },
-  ];
+  return [run('attendPart', job, tiles * splits, 1, threads), run('attendFold', job, tiles, 1, 1)];
 }

@@ -20,6 +20,9 @@ import {
 import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
 
+/** What no encodings come to. */
+const NOTHING: { readonly plan: Plan; readonly keys: Map<unknown, Key> } = { plan: mergePlans('', []), keys: new Map() };
+
 /** Lowers the encodings and checks what came out. */
 export function lower(
   where: string,
@@ -28,6 +31,7 @@ export function lower(
   place: Place,
   context: Context,
 ): { plan: Plan; keys: Map<unknown, Key> } {
+  if (!encodings.length) return NOTHING;
   const keys = new Map<unknown, Key>();
   const plans = encodings.map(({ name, value: encoding }) => {
     const lowered = withOwnArrays(encoding.lower({ shape, place, math: context.math }), context.arena.memory);

@@ -21,12 +21,12 @@ export function checkShapes(where: string, q: Shaped, k: Shaped, v: Shaped, layo
   const L = q.shape[row] as number;
   if (H < 1 || D < 1 || D > WIDEST_HEAD)
     throw wrongValue(where, 'q', `shape ${letters(['B', 'H ≥ 1', 'L', `1 ≤ D ≤ ${WIDEST_HEAD}`])}`, shapeText(q.shape));
-  const expectedK = `shape ${letters([`B=${B}`, 'G', 'S', `D=${D}`])}`;
+  const expectedK = (): string => `shape ${letters([`B=${B}`, 'G', 'S', `D=${D}`])}`;
   if (k.shape.length !== 4 || k.shape[0] !== B || k.shape[3] !== D || !k.shape[head])
-    throw wrongValue(where, 'k', expectedK, shapeText(k.shape));
+    throw wrongValue(where, 'k', expectedK(), shapeText(k.shape));
   const G = k.shape[head] as number;
   const S = k.shape[row] as number;
-  if (H % G) throw wrongValue(where, 'k', expectedK, shapeText(k.shape), `H=${H} is not divisible by G=${G}`);
+  if (H % G) throw wrongValue(where, 'k', expectedK(), shapeText(k.shape), `H=${H} is not divisible by G=${G}`);
   const fits = v.shape.length === 4 && v.shape[0] === B && v.shape[head] === G && v.shape[row] === S;
   const E = v.shape[3] as number;
   if (!fits || E < 1 || E > WIDEST_HEAD)

@@ -193,8 +193,10 @@ export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
 
 /** The options of a call as a record of their own. @throws TypeError, RangeError that names the option */
 export function checkOptions(where: string, given: unknown): CheckedOptions {
-  return readRecord(where, given, OPTIONS);
+  return given === undefined ? NONE : readRecord(where, given, OPTIONS);
 }
+
+const NONE: CheckedOptions = Object.freeze({});
 
 /** `checkOptions` for a call that returns its result itself: it cannot be stopped, or tell how far it is. */
 export function checkSyncOptions(where: string, given: unknown): CheckedOptions {

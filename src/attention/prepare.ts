@@ -56,11 +56,10 @@ export function prepareChecked(
     const jobs = placed.map((one) => writeJob(ready, one, context, scope));
     const scratch = Math.max(...jobs.map((one) => one.scratch));
     sharing?.borrow(scratch);
-    const runs = runsOf(jobs, shape, tiles, sharing ? 1 : threads, scope);
-    const outputs = lse ? [target, lse] : [target];
-    const [last, ...before] = runs.map((run): Job => ({ ...run, scratch, outputs })).reverse() as [Job, ...Job[]];
-    for (const tensor of Object.values(operands)) scope.defer(tensor.pin());
-    if (out) scope.defer(out.pin());
+    const running = { tiles, threads: sharing ? 1 : threads, scratch, outputs: lse ? [target, lse] : [target] };
+    const before = runsOf(jobs, shape, running, scope);
+    const last = before.pop() as Job;
+    for (const tensor of [operands.q, operands.k, operands.v, out]) if (tensor) scope.defer(tensor.pin());
 
     const tables = jobs.flatMap((one) => one.tables);
     const result = target;

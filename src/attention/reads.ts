@@ -12,15 +12,15 @@ export function readsOf(
   { sinks, qkNorm }: CheckedOptions,
   placed: readonly { readonly plan: Plan; readonly masks: LoweredMasks }[],
 ): Read[] {
-  const options = {
-    sinks: sinks === 'smooth' ? undefined : sinks?.tensor,
-    'qkNorm.queryWeight': qkNorm?.queryWeight?.tensor,
-    'qkNorm.keyWeight': qkNorm?.keyWeight?.tensor,
-  };
-  const given = Object.entries({ ...operands, ...options }).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor);
-  const biases = placed.flatMap(({ plan: { biases = [] } }) =>
-    biases.flatMap((bias) => (bias.kind === 'dense' && bias.tensor instanceof Tensor ? [bias.tensor] : [])),
-  );
-  const masks = placed.flatMap(({ masks: { tensors } }) => tensors);
-  return [...given, ...biases.map((tensor): Read => ['encoding', tensor]), ...masks.map((tensor): Read => ['mask', tensor])];
+  const reads: Read[] = [['q', operands.q]];
+  if (operands.k) reads.push(['k', operands.k]);
+  if (operands.v) reads.push(['v', operands.v]);
+  if (sinks !== 'smooth' && sinks?.tensor) reads.push(['sinks', sinks.tensor]);
+  if (qkNorm?.queryWeight?.tensor) reads.push(['qkNorm.queryWeight', qkNorm.queryWeight.tensor]);
+  if (qkNorm?.keyWeight?.tensor) reads.push(['qkNorm.keyWeight', qkNorm.keyWeight.tensor]);
+  for (const { plan } of placed) {
+    for (const bias of plan.biases ?? []) if (bias.kind === 'dense' && bias.tensor instanceof Tensor) reads.push(['encoding', bias.tensor]);
+  }
+  for (const { masks } of placed) for (const tensor of masks.tensors) reads.push(['mask', tensor]);
+  return reads;
 }

@@ -85,20 +85,19 @@ export function checkOut(where: string, out: unknown, shape: readonly number[], 
 }
 
 /**
- * True if the bytes from the first to the last element of the one and of the other have some in common. Slices that interleave, such as two
- * halves of the channels, count as overlapping.
+ * Refuses an output that has bytes from its first to its last element in common with a tensor that the call reads: what it reads would then
+ * depend on what is written first. Slices that interleave, such as two halves of the channels, count as overlapping.
+ *
+ * @throws RangeError if they overlap
  */
-function overlaps(a: Tensor, b: Tensor): boolean {
-  // An estimate's own tensors stand in a memory that is none.
-  if (a.context.arena !== b.context.arena || !a.size || !b.size) return false;
-  const [[low, high], [from, to]] = [a.extent, b.extent];
-  return low < to && from < high;
-}
-
-/** @throws RangeError if `out` overlaps a tensor that the call reads: what it reads would then depend on what is written first */
 export function checkApart(where: string, out: Tensor, reads: readonly Read[]): void {
+  if (!out.size) return;
+  const [low, high] = out.extent;
   for (const [name, tensor] of reads) {
-    if (tensor instanceof Tensor && overlaps(out, tensor)) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
+    // An estimate's own tensors stand in a memory that is none.
+    if (!(tensor instanceof Tensor) || tensor.context.arena !== out.context.arena || !tensor.size) continue;
+    const [from, to] = tensor.extent;
+    if (low < to && from < high) throw wrongValue(where, 'out', 'memory of its own', `an overlap with "${name}"`);
   }
 }
 

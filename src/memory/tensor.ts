@@ -108,7 +108,7 @@ export class Tensor {
 
   /** Elements. */
   get size(): number {
-    return this.shape.reduce((product, n) => product * n, 1);
+    return sizeOf(this.shape);
   }
 
   get disposed(): boolean {
@@ -129,12 +129,15 @@ export class Tensor {
   /** @internal Lowest and highest address of the elements, [low, high); strides may be negative. */
   get extent(): readonly [number, number] {
     const { bytes } = DTYPES[this.dtype];
-    if (!this.size) return [this.pointer, this.pointer];
-    const reach = this.shape.map((n, axis) => (n - 1) * (this.strides[axis] as number));
-    const sum = (list: readonly number[]): number => list.reduce((total, x) => total + x, 0);
-    const low = sum(reach.filter((x) => x < 0));
-    const high = sum(reach.filter((x) => x > 0));
-    return [this.pointer + low * bytes, this.pointer + (high + 1) * bytes];
+    const { pointer } = this;
+    if (!this.size) return [pointer, pointer];
+    let [low, high] = [0, 0];
+    for (let axis = 0; axis < this.shape.length; axis++) {
+      const reach = ((this.shape[axis] as number) - 1) * (this.strides[axis] as number);
+      if (reach < 0) low += reach;
+      else high += reach;
+    }
+    return [pointer + low * bytes, pointer + (high + 1) * bytes];
   }
 
   /** @internal A lost worker may write to the memory until `over` settles: using it throws until then. */
@@ -350,6 +353,24 @@ export class Tensor {
 
 makeDisposable(Tensor.prototype);
 
+/** Strides of a shape whose elements lie in row-major order without gaps. */
+function rowMajor(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  let product = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = product;
+    product *= shape[axis] as number;
+  }
+  return strides;
+}
+
+/** Elements of a shape. */
+function sizeOf(shape: readonly number[]): number {
+  let product = 1;
+  for (const n of shape) product *= n;
+  return product;
+}
+
 function resolveRange(range: readonly [number, number] | number, n: number, axis: number): [number, number] {
   const name = `ranges[${axis}]`;
   const fromEnd = (x: number): number => (x < 0 ? x + n : x);
@@ -366,7 +387,7 @@ function resolveRange(range: readonly [number, number] | number, n: number, axis
 
 function checkShape(where: string, given: unknown, bytes: number): readonly number[] {
   const shape = readShape(where, 'shape', given);
-  const size = shape.reduce((product, n) => product * n, 1);
+  const size = sizeOf(shape);
   if (size * bytes > 2 ** 32) throw wrongValue(where, 'shape', 'at most 4 GiB', `${shapeText(shape)}, ${size * bytes} bytes`);
   return shape;
 }
@@ -383,10 +404,10 @@ export function makeTensor(
   if (!isDType(dtype)) throw wrongValue(where, 'dtype', Object.keys(DTYPES).join(', '), describe(dtype));
   const { bytes } = DTYPES[dtype];
   const sizes = checkShape(where, shape, bytes);
-  const size = sizes.reduce((product, n) => product * n, 1);
+  const size = sizeOf(sizes);
   const source = data === undefined ? undefined : keepFresh(ownNumbers(where, data, dtype, sizes), context.arena.memory);
   const storage = new Storage(context, size * bytes);
-  const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, n) => product * n, 1));
+  const strides = rowMajor(sizes);
   const tensor = new Tensor(storage, dtype, sizes, strides, 0);
   try {
     if (source) tensor.fill(source);
