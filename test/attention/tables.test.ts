@@ -101,6 +101,20 @@ test('parts of one kind in one plan have tables of their own, kept or not', asyn
   }
 });
 
+test('rotations that differ in the factor alone have tables of their own', () => {
+  const scaling = { type: 'yarn', factor: 4, originalMaxPositionEmbeddings: 32 } as const;
+  const engine = fresh();
+  const x = engine.tensor([1, 1, 40, 16], numbers(640, 5));
+  const turned = (attentionFactor: number): Float32Array =>
+    engine.rotateSync(x, rotary({ dim: 16, theta: 10000, layout: 'pairs', scaling: { ...scaling, attentionFactor } })).toArray();
+  // Twice each cosine and sine, exactly.
+  const once = turned(1);
+  expectSameBits(
+    turned(2),
+    once.map((y) => 2 * y),
+  );
+});
+
 test('a table of relative positions is packed anew for heads of another width', async () => {
   const rows = { kind: 'offset', variant: '', row: (offset: number) => Math.max(0, Math.min(3, offset + 3)) } as const;
   const make = (): Encoding =>

@@ -165,11 +165,7 @@ const shared = [
     '${term.table.length}`',
     tables,
   ),
-  source('rotations of any factor share a table', 'plan/rotary-table.ts', '${inverse} ${factor} ${rest}', '${inverse} ${rest}', [
-    'attention/rotary',
-    'attention/tables',
-    'kvcache/tables',
-  ]),
+  source('rotations of any factor share a table', 'plan/rotary-table.ts', '${inverse} ${factor} ${rest}', '${inverse} ${rest}', tables),
   source('keys grow as queries do', 'plan/rotary-table.ts', 'inverse === keys ? 1 : -1', 'inverse ? -1 : 1', [
     'golden',
     'encodings/rotary-properties',

@@ -49,7 +49,7 @@ const softmax = [
     'softmax.ts',
     'for (; n > 0; n--, s += 4, index += 4) {',
     'for (; n > 3; n--, s += 4, index += 4) {',
-    ['attention/biases'],
+    ['encodings/biases'],
   ),
   kernel(
     'a difference of sums loses what f32 leaves of them',

@@ -147,13 +147,15 @@ const threads = [
     '(epoch << EPOCH_SHIFT) | OPEN',
     ['threads/gate'],
   ),
-  source('memory is not in quarantine after a loss', 'threads/tile-pool.ts', 'this.#reserve.quarantine(group.over);', '', pool),
+  source('memory is not in quarantine after a loss', 'threads/tile-pool.ts', 'this.#reserve.quarantine(group.over);', '', [
+    'threads/unconfirmed',
+  ]),
   source(
     'what a lost worker may write is not said to be lost',
     'threads/tile-pool.ts',
     'if (group && group === this.#ending) for',
     'if (false) for',
-    pool,
+    ['threads/unconfirmed'],
   ),
   source(
     'a call that was aborted before begins all the same',

@@ -1,6 +1,7 @@
 // `npm run mutants`: changes the sources in one place at a time and expects the tests to notice. Each mutation of list.mjs is applied to a
 // copy of the working tree, what is built of its file is built anew, and the suites that it names must fail. `--help` has the rest.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -28,6 +29,7 @@ Fails unless all are killed. Takes 15 to 25 minutes on two cores.
 `;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const builder = fileURLToPath(new URL('builder.mjs', import.meta.url));
 /** Milliseconds for a build, and for the suites without a mutation. */
 const PATIENCE = 1_800_000;
 
@@ -41,8 +43,6 @@ function run(cwd, file, args, timeout = PATIENCE) {
   });
 }
 
-const build = (tree, what = []) => run(tree, process.execPath, ['scripts/build.mjs', ...what]);
-
 /** A copy of the tracked and new files, with the same packages, built. */
 async function copyTree(to) {
   const list = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' });
@@ -53,7 +53,7 @@ async function copyTree(to) {
   for (const folder of ['node_modules', 'test/runtimes/node_modules']) {
     if (existsSync(join(root, folder))) symlinkSync(join(root, folder), join(to, folder));
   }
-  const { ok, output } = await build(to);
+  const { ok, output } = await run(to, process.execPath, ['scripts/build.mjs']);
   if (!ok) throw new Error(`the copy does not build:\n${output.slice(-2000)}`);
 }
 
@@ -88,17 +88,28 @@ function spent(control, suites) {
     name: name.replaceAll('\\', '/'),
     ms: endTime - startTime,
   }));
-  return times.filter(({ name }) => suites.some((suite) => name.includes(suite))).reduce((sum, { ms }) => sum + ms, 0);
+  return times.filter(({ name }) => suites.some((suite) => name.includes(suite))).reduce((sum, { ms }) => sum + Math.ceil(ms), 0);
 }
 
 /** A copy of the tree, in which one mutation after another is judged. */
 class Lane {
   #tree;
+  #builder;
+  #ended;
+  /** What the builder has printed since it was asked. */
+  #printed = [];
   /** What is built of the last mutation. */
   #stale;
 
   constructor(tree) {
     this.#tree = tree;
+    this.#builder = fork(builder, [join(tree, 'scripts/build.mjs')], { cwd: tree, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.#ended = once(this.#builder, 'exit').then(([code]) => [{ error: `the builder ended with code ${code}` }]);
+    for (const stream of [this.#builder.stdout, this.#builder.stderr]) stream.on('data', (text) => this.#printed.push(text));
+  }
+
+  end() {
+    this.#builder.kill();
   }
 
   /** The suites without a mutation. @throws if they fail: they would kill everything */
@@ -132,10 +143,14 @@ class Lane {
   }
 
   async #build(what, tolerant = false) {
-    const { ok, output } = await build(this.#tree, PARTS[what]);
-    if (ok) return undefined;
-    if (tolerant) return `it does not build:\n${output.slice(-1000)}`;
-    throw new Error(`the copy no longer builds:\n${output.slice(-2000)}`);
+    this.#printed.length = 0;
+    const answer = Promise.race([once(this.#builder, 'message'), this.#ended]);
+    this.#builder.send(PARTS[what]);
+    const [{ error }] = await answer;
+    if (error === undefined) return undefined;
+    const output = `${this.#printed.join('').slice(-2000)}\n${error}`;
+    if (tolerant) return `it does not build:\n${output}`;
+    throw new Error(`the copy no longer builds:\n${output}`);
   }
 }
 
@@ -161,10 +176,11 @@ const began = performance.now();
 const secondsSince = (start) => `${((performance.now() - start) / 1000).toFixed(0)} s`;
 const work = mkdtempSync(join(tmpdir(), 'relpos-mutants-'));
 const results = [];
+const lanes = [];
 try {
   const trees = Array.from({ length: Math.min(jobs, chosen.length) }, (_, n) => join(work, String(n)));
   await Promise.all(trees.map(copyTree));
-  const lanes = trees.map((tree) => new Lane(tree));
+  lanes.push(...trees.map((tree) => new Lane(tree)));
   const suites = [...new Set(chosen.flatMap((mutant) => mutant.suites))].sort();
   const control = await lanes[0].control(suites);
   const { numPassedTests } = control.report;
@@ -182,6 +198,7 @@ try {
   };
   await Promise.all(lanes.map(serve));
 } finally {
+  for (const lane of lanes) lane.end();
   rmSync(work, { recursive: true, force: true });
 }
 const count = (outcome) => results.filter((result) => result.outcome === outcome).length;

@@ -106,6 +106,9 @@ test('one state is itself, bit for bit, and empty states change no bit', async (
         const padded = [...states];
         for (const at of where) padded.splice(Math.min(at, padded.length), 0, empty);
         expectSameBits(await merged(engine, padded, dims), plain);
+        // A sum of one would lose the sign of zeros.
+        const zeros = { out: new Float32Array(B * H * L * E).fill(-0), lse: new Float32Array(B * H * L) };
+        expectSameBits(await merged(engine, [zeros, empty], dims), zeros);
       },
     ),
   );
