@@ -44,8 +44,8 @@ const places = [
   source(
     'a scheme of the cache that the call names too counts twice',
     'attention/check-call.ts',
-    '.filter(({ value }) => !cached?.encodings.includes(value))',
-    '',
+    'given.filter(({ value }) => !encodings.includes(value))',
+    'given',
     ['kvcache/cold', 'kvcache/decode'],
   ),
   source(

@@ -88,7 +88,7 @@ function spent(control, suites) {
     name: name.replaceAll('\\', '/'),
     ms: endTime - startTime,
   }));
-  return times.filter(({ name }) => suites.some((suite) => name.includes(suite))).reduce((sum, { ms }) => sum + Math.ceil(ms), 0);
+  return times.filter(({ name }) => suites.some((suite) => name.includes(suite))).reduce((sum, { ms }) => sum + ms, 0);
 }
 
 /** A copy of the tree, in which one mutation after another is judged. */
