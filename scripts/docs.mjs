@@ -108,11 +108,11 @@ function headline() {
   if (encodings) {
     const costs = (kind) => encodings.results.filter((one) => one.kind === kind && !one.missing).map(({ cost }) => cost);
     const [biases, tables] = ['offset bias', 'table'].map((kind) => costs(kind).sort((a, b) => a - b));
-    const said = (list) => `${list[list.length >> 1].toFixed(0)} % in the median of the schemes and at most ${list.at(-1).toFixed(0)} %`;
+    const said = (list) => `${list[0].toFixed(0)} to ${list.at(-1).toFixed(0)} %`;
     if (biases.length && tables.length) {
       lines.push(
         `**Positions at small cost**: a bias by distance (T5, ALiBi, …) adds ${said(biases)}, a table met by the query ` +
-          `(Shaw, Transformer-XL, XLNet, …) ${said(tables)}; neither makes an L × S matrix.`,
+          `(Shaw, Transformer-XL, XLNet, …) ${said(tables)}, the less the shorter the table; neither makes an L × S matrix.`,
       );
     }
   }

@@ -299,6 +299,6 @@ export function sameOrder(given: readonly number[], expected: readonly number[])
 
 /** @throws RangeError if the list came with a shape that is another one than expected, even if it has as many numbers */
 export function expectShape(where: string, name: string, values: object, expected: readonly number[]): void {
-  const shape = SHAPES.get(values);
+  const shape = SHAPES.get(values) ?? (values as { readonly shape?: readonly number[] }).shape;
   if (shape && !sameOrder(shape, expected)) throw wrongValue(where, name, `shape ${shapeText(expected)}`, shapeText(shape));
 }

@@ -112,7 +112,7 @@ export function wavlm(given: WavLMOptions): Encoding {
       const width = (H * weight.length) / GATES;
       if (H !== heads) throw wrongValue(where, 'heads', `H=${H}`, heads);
       if (x.length !== B * L * width) throw wrongValue(where, 'input', `[B=${B}, L=${L}, ${width}] numbers`, `${x.length}`);
-      expectShape(where, 'input', x, [B, L, width]);
+      expectShape(where, 'input', numbers, [B, L, width]);
       // The input is of one call, and so is the encoding: a table that is kept would never be met again.
       const { variant: _, ...biases } = offsetBuckets(table, sizes, math);
       return { biases: [{ ...biases, gate: gates(x, gate, shape, math) }] };

@@ -1,4 +1,5 @@
 /** Every public call that takes options, with options that it accepts: what the tables of hostile values are held against. */
+import { recipes } from '../../src/encodings/generated/recipes.ts';
 import { registry } from '../../src/encodings/registry.ts';
 import * as relpos from '../../src/index.ts';
 import { schemes } from '../conformance/schemes.ts';
@@ -23,7 +24,7 @@ const state = { out: engine.tensor([2, 2, 3, 4]), lse: engine.tensor([2, 2, 3]) 
 const cache = engine.kvCache({ batch: 2, heads: 2, headDim: 4, capacity: 16 });
 const arrays = { shape: [1, 1, 1, 2], out: Float32Array.of(1, 2), lse: Float32Array.of(0) };
 
-/** What a scheme's constructor is given in its case of test/conformance. */
+/** What a scheme's constructor is given in its case of test/conformance, or in its recipe. */
 export const schemeOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>> = await collect();
 
 async function collect(): Promise<Record<string, Record<string, unknown>>> {
@@ -40,7 +41,10 @@ async function collect(): Promise<Record<string, Record<string, unknown>>> {
   });
   const nothing = { attention: () => undefined, tensor: () => x } as unknown as relpos.Engine;
   for (const scheme of Object.values(schemes)) await scheme(recording, nothing);
-  found.dynamicPositionBias ??= { heads: 1, layers: [{ weight: [1], bias: [0] }] };
+  for (const [name, recipe] of Object.entries(recipes)) {
+    const numbers = (shape: readonly number[]): Float32Array => new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(0.5);
+    found[name] ??= recipe.options({ H: 1, L: 4, D: 4 }, { engine, table: numbers, weights: numbers }) as Record<string, unknown>;
+  }
   found.kerple = { ...found.kerple, weightP: [1, 1, 1, 1], weightA: [1, 1, 1, 1] };
   return found;
 }
