@@ -334,7 +334,7 @@ VISION = {
         "qwen3_5_vision qwen3_5_moe_vision qwen3_omni_moe_vision_encoder qwen3_vl_vision qwen3_vl_moe_vision qwen4_exp_vision step3p5_vision "
         "video_llama_3_vision").split(), ("halves", "blocks")),
     "pixtral": ("halves", "split"), "kimi_k25_vision": ("halves", "swapped"), "minimax_m3_vl_vision": ("halves", "three"),
-    **dict.fromkeys(("edgetam_video", "sam2_video", "sam3_tracker_video"), ("pairs", "memory")), "sam3_vit_model": ("pairs", "blocks"),
+    **dict.fromkeys(("edgetam_video", "sam2_video", "sam3_tracker_video"), ("pairs", "memory")), "sam3_vit_model": ("pairs", "columns"),
     "dinov3_vit": ("halves", "centers"), "eomt_dinov3": ("halves", "centers"),
 }
 
@@ -355,7 +355,7 @@ def tower(C, folder):
     head = dataclass_defaults(C).get("head_dim")
     if "head_dim" in fields:
         facts["head"] = f"head_dim:{head}" if isinstance(head, int) else "head_dim"
-    theta = (getattr(plain, "rope_parameters", None) or {}).get("rope_theta") or getattr(C, "default_theta", PLAIN_THETA)
+    theta = (getattr(plain, "rope_parameters", None) or {}).get("rope_theta") or getattr(plain, "rope_theta", None) or getattr(C, "default_theta", PLAIN_THETA)
     if theta != PLAIN_THETA:
         facts["theta"] = number(theta)
     source = (Path(sys.modules[C.__module__].__file__).parent / f"modeling_{folder}.py").read_text()
@@ -442,7 +442,7 @@ def main():
     configs = classes_of(modules_of("configuration"), PreTrainedConfig)
     saws = {}
     for entry in raw:
-        if entry.get("config") and any("layers" in c for c in entry["cases"]):
+        if entry.get("config") and any("layers" in c for c in entry.get("cases", [])):
             saws.setdefault((entry["folder"], entry["config"]), entry)
     rows, problems = {}, []
     for (folder, name), C in configs.items():
@@ -581,9 +581,11 @@ def write_golden(raw, rows):
         key = base64.b64encode(np.array(values, dtype="<i2").tobytes()).decode()
         return vectors.setdefault(key, len(vectors))
 
+    vision = [{"type": entry["type"], **{**case, "at": {token: vector(y) for token, y in case["at"].items()}}}
+              for entry in raw for case in entry.get("vision", [])]
     seen = set()
     for entry in raw:
-        for case in entry["cases"]:
+        for case in entry.get("cases", []):
             name = entry["type"], json.dumps(case["given"]), case.get("axes")
             if "layers" not in case or name in seen or entry["type"] not in rows:
                 continue
@@ -597,8 +599,8 @@ def write_golden(raw, rows):
             used = [{"D": k["D"], "scale": k["scale"], "at": {("6" if p == "1000" and entry["type"] in OWN_POSITIONS else p): vector(y) for p, y in k["at"].items()} if turning else {}} for k in case["layers"]["kinds"]]
             cases.append({"type": entry["type"], "given": case["given"], "factor": case["factor"], "module": case["layers"]["kinds"][0]["module"],
                           "layers": [of[str(n)] if str(n) in of else None for n in range(max(layers) + 1)], "kinds": used})
-    GOLDEN.write_text(json.dumps({"transformers": transformers.__version__, "cases": cases, "vectors": list(vectors)}, separators=(",", ":")) + "\n")
-    print(len(cases), "cases,", len(vectors), "vectors,", GOLDEN.stat().st_size, "bytes")
+    GOLDEN.write_text(json.dumps({"transformers": transformers.__version__, "cases": cases, "vision": vision, "vectors": list(vectors)}, separators=(",", ":")) + "\n")
+    print(len(cases), "cases,", len(vision), "of vision towers,", len(vectors), "vectors,", GOLDEN.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ layout=halves axes=blocks hidden=hidden_size:1664 heads=num_attention_heads:16|m
 layout=halves axes=blocks hidden=hidden_size:3584 heads=num_heads:16 merge=2|exaone4_5_vision qwen2_5_omni_vision_encoder qwen2_5_vl_vision
 layout=halves axes=blocks hidden=hidden_size:768 heads=num_attention_heads:12|video_llama_3_vision
 layout=halves axes=centers hidden=hidden_size:1024 heads=num_attention_heads:16 theta=100 registers=4|eomt_dinov3
-layout=halves axes=centers hidden=hidden_size:384 heads=num_attention_heads:6 registers=0|dinov3_vit
+layout=halves axes=centers hidden=hidden_size:384 heads=num_attention_heads:6 theta=100 registers=0|dinov3_vit
 layout=halves axes=split hidden=hidden_size:1024 heads=num_attention_heads:16 head=head_dim|pixtral
 layout=halves axes=swapped hidden=hidden_size:1152 heads=num_attention_heads:16|kimi_k25_vision
 layout=halves axes=three hidden=hidden_size:1280 heads=num_attention_heads:16 merge=2|minimax_m3_vl_vision
@@ -95,7 +95,7 @@ layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{"
 layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=131072 scale=scalar:query_pre_attn_scalar:256 layers=last,full_attention,sliding_attention,6,sliding_window_pattern|gemma3_text t5gemma2_decoder t5gemma2_text
 layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=32768 scale=one layers=last,full_attention,sliding_attention,5|gemma3n_text
 layout=halves head=head_dim:64 max=1500|voxtral_realtime_encoder
-layout=halves head=head_dim:64 rope={"sliding_attention":{"partial_rotary_factor":1.0},"full_attention":{"partial_rotary_factor":0.25}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_theta partKey= max=16384 layers=end,full_attention,sliding_attention,6 partly depth=17|neomme
+layout=halves head=head_dim:64 rope={"full_attention":{"partial_rotary_factor":0.25},"sliding_attention":{"partial_rotary_factor":1.0}} theta=full_attention:1e+06,sliding_attention:10000 thetaKey=full_attention:rope_theta,sliding_attention:rope_theta partKey= max=16384 layers=end,full_attention,sliding_attention,6 partly depth=17|neomme
 layout=halves head=head_dim:64 theta=150000 rope={"rope_type":"yarn","factor":32.0,"beta_fast":32.0,"beta_slow":1.0,"truncate":false,"original_max_position_embeddings":4096} max=131072|gpt_oss
 layout=halves head=head_dim:80 max=16384 scale=times:1.4426950408889634 normed|timesfm2_5
 layout=halves head=kv_channels/head_dim:128 max=4096|jetmoe
@@ -191,7 +191,7 @@ layout=mixed start=end latent=192+64 max=202752 scale=latent|glm_moe_dsa
 layout=mixed start=end latent=192+64,head_dim max=202752 scale=latent|glm4_moe_lite
 layout=mixed start=end latent=64+32 max=131072 scale=latent|axk2
 layout=mixed start=end latent=64+64 partKey= rope={"factor":128.0,"original_max_position_embeddings":8192,"beta_fast":32.0,"beta_slow":1.0,"mscale_all_dim":1.0,"mscale":1.0,"llama_4_scaling_beta":0.1,"rope_type":"yarn","rope_theta":10000.0} part=0.5 max=1048576 scale=latent query=beta|mistral4
-layout=pairs axes=blocks hidden=hidden_size:1024 heads=num_attention_heads:16|sam3_vit_model
+layout=pairs axes=columns hidden=hidden_size:1024 heads=num_attention_heads:16|sam3_vit_model
 layout=pairs axes=memory|edgetam_video sam2_video sam3_tracker_video
 layout=pairs head=head_dim:128 max=8192 layers=prefix,full_attention,sliding_attention,4,sliding_window_pattern off=full ignores=rope_scaling|cohere2_moe
 layout=pairs head=head_dim:128 rope={"rope_theta":20000} max=10000|pe_audio_encoder pe_audio_video_encoder pe_video_encoder

@@ -17,7 +17,8 @@ interface Image {
 
 /**
  * The rotation of a vision tower. `axes` in the table: `blocks` (all pairs of the rows, then all of the columns), `split` (Pixtral),
- * `swapped` (Kimi: columns and rows in turn), `three` (frames, rows, columns), `memory` (SAM 2), `centers` (DINOv3).
+ * `swapped` (Kimi: columns and rows in turn), `columns` (SAM 3: as `blocks`, columns first), `three` (frames, rows, columns), `memory` (SAM 2,
+ * columns first), `centers` (DINOv3).
  */
 export function vision(where: string, config: HfConfig, facts: Facts, given: Image): Encoding {
   const { grid, positions, queryPositions, exclude } = given;
@@ -51,6 +52,7 @@ export function vision(where: string, config: HfConfig, facts: Facts, given: Ima
       layout: facts.layout as 'halves' | 'pairs',
       frequencies: kind === 'split' ? 'split' : 'shared',
       ...(kind === 'swapped' && { arrangement: 'alternating', axisOrder: [1, 0] }),
+      ...((kind === 'memory' || kind === 'columns') && { axisOrder: [1, 0] }),
       ...(kind === 'three' && { axisOrder: [0, 1, 2] }),
       ...rows,
       ...(kind === 'memory' && grid && { repeatKeys: true, exclude: exclude ?? 0 }),

@@ -24,8 +24,18 @@ interface Case {
   readonly layers: readonly (number | null)[];
   readonly kinds: readonly Kind[];
 }
+/** A vision tower: which vector came of `pattern` at some tokens of a grid. */
+interface Tower {
+  readonly type: string;
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly grid: readonly number[];
+  readonly D: number;
+  readonly tokens: number;
+  readonly at: Readonly<Record<string, number>>;
+}
 interface Golden {
   readonly transformers: string;
+  readonly vision: readonly Tower[];
   readonly cases: readonly Case[];
   readonly vectors: readonly string[];
 }
@@ -91,6 +101,25 @@ function check({ type, given, factor, layers, kinds }: Case): void {
   if (factors.length) expect(Math.abs(Math.max(...factors) - factor)).toBeLessThan(2e-4);
 }
 
+/** By how much the rotation at some token differs. The class and register tokens before the patches are no tokens of the golden. */
+function farTower({ type, given, grid, D, tokens, at }: Tower): number {
+  const registers = ({ dinov3_vit: 1, eomt_dinov3: 5 } as Record<string, number>)[type] ?? 0;
+  const S = tokens + registers;
+  const { rotation } = rotaryFromConfig({ model_type: type, ...given }, { grid }).lower({
+    shape: { B: 1, H: 1, G: 1, L: S, S, D, E: D },
+    math: MATH,
+  });
+  const places = rotation?.queryPositions?.values;
+  if (!places) throw new Error('no positions');
+  const axes = places.length / S;
+  const rows = Object.entries(at).map(([token, index]) => {
+    const place = Array.from({ length: axes }, (_, axis) => places[axis * S + registers + Number(token)] as number);
+    const got = turn(rotation, D, place);
+    return Math.max(...vector(index).map((x, i) => Math.abs(x - (got[i] as number))));
+  });
+  return Math.max(...rows);
+}
+
 describe('as transformers does', () => {
   const types = [...new Set(golden.cases.map(({ type }) => type))];
   it('golden and table are of one version', () => {
@@ -110,5 +139,11 @@ describe('as transformers does', () => {
       });
     if (wrong.length) throw new Error(wrong.join('\n'));
     expect(wrong).toEqual([]);
+  });
+
+  it.each([...new Set(golden.vision.map(({ type }) => type))])('the vision tower %s', (name) => {
+    for (const one of golden.vision.filter(({ type }) => type === name)) {
+      expect(farTower(one), `${JSON.stringify(one.given)} ${one.grid}`).toBeLessThan(5e-4);
+    }
   });
 });
