@@ -4,6 +4,7 @@ import base64
 import collections
 import copy
 import dataclasses
+import inspect
 import json
 import math
 import re
@@ -282,7 +283,7 @@ def dataclass_defaults(C):
     return {f.name: (None if f.default is dataclasses.MISSING else f.default) for f in dataclasses.fields(C)}
 
 
-# Rules by layer that the classes' code states; `check_layers` holds them against the classes.
+# Rules by layer that the classes' code states; every layer of every golden case holds them against the classes.
 LAYERS = {
     **dict.fromkeys(("gemma3_text", "t5gemma2_text", "t5gemma2_decoder"), "last,full_attention,sliding_attention,6,sliding_window_pattern"),
     "gemma3n_text": "last,full_attention,sliding_attention,5",
@@ -420,6 +421,39 @@ SCALE_BY_HAND = {**dict.fromkeys(("gemma3n_text", "dia_encoder", "dia_decoder", 
                  "zamba2": {"times": "2", "scale": f"times:{2 ** 0.5!r}"}}
 
 
+# Types whose attention module is made from widths, not from the config; its `scaling` is read from the module.
+BY_WIDTHS = ("whisper siglip_vision_model siglip_text_model siglip2_vision_model siglip2_text_model bloom wav2vec2 hubert unispeech unispeech-sat "
+             "data2vec-audio sew mbart m2m_100 marian pegasus opt plbart speech_to_text").split()
+
+
+def plain_scale(module, config):
+    """Whether an attention module of a transformers file, with heads of 16 channels, scales by a quarter."""
+    for name, cls in vars(module).items():
+        if not (inspect.isclass(cls) and cls.__module__ == module.__name__ and name.endswith("Attention")):
+            continue
+        known = inspect.signature(cls.__init__).parameters
+        widths = {key: value for key, value in (("embed_dim", 64), ("num_heads", 4), ("config", config), ("layer_idx", 0)) if key in known}
+        try:
+            made = cls(**widths)
+        except Exception:
+            continue
+        for key in ("scaling", "scale", "inv_norm_factor"):
+            if isinstance(getattr(made, key, None), float):
+                return abs(getattr(made, key) * made.head_dim**0.5 - 1) < 1e-9
+    return False
+
+
+def by_widths(C, module):
+    plain, called = made(C), getattr(C, "attribute_map", {})
+    hidden = called.get("hidden_size", "hidden_size")
+    heads = called.get("num_attention_heads", "num_attention_heads")
+    if not plain_scale(module, plain):
+        return None
+    names = lambda own, usual: own if own == usual else f"{own}/{usual}"
+    return {"hidden": f"{names(hidden, 'hidden_size')}:{getattr(plain, hidden)}",
+            "heads": f"{names(heads, 'num_attention_heads')}:{getattr(plain, heads)}"}
+
+
 def several(C, rows):
     """A config that is several models without being one: in which key the language model is, or between which there is a choice."""
     plain, turning = made(C), {}
@@ -493,6 +527,14 @@ def main():
         text = getattr(made(C), "text_config", None) if "text_config" in (getattr(C, "sub_configs", None) or {}) else None
         if C.model_type and text is not None and text.model_type in rows and C.model_type not in rows:
             rows[C.model_type] = {"text": text.model_type}
+    modules = modules_of("modeling")
+    for (folder, name), C in configs.items():
+        if C.model_type in BY_WIDTHS and C.model_type not in rows:
+            facts = by_widths(C, modules[folder, {"data2vec-audio": "modeling_data2vec_audio"}.get(C.model_type, "modeling_" + folder)])
+            if facts is None:
+                problems.append((C.model_type, "its attention module says no scale"))
+            else:
+                rows[C.model_type] = facts
     rows["fuyu"] = {"text": "persimmon"}
     for (folder, name), C in configs.items():
         if C.model_type and C.model_type not in rows:
