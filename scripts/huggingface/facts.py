@@ -322,6 +322,7 @@ MORE = {
     "diffusion_gemma_text": {"wide": "512", "last": "full_attention", "partly": ""},
     "gpt2": {"scale": "switch:scale_attn_weights:layers"}, "gpt_bigcode": {"scale": "switch:scale_attn_weights"},
     "decision_transformer": {"scale": "switch:scale_attn_weights:layers"}, "imagegpt": {"scale": "switch:scale_attn_weights:layers"},
+    "deberta": {"scale": "terms:pos_att_type"},
     "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels/head_dim:128"}, "step3p5": {"partly": "", "rope": '{"full_attention":{},"sliding_attention":{}}', "theta": "10000", "thetaKey": "rope_theta"},
     "dbrx": {"inner": "attn_config"}, "glm_image_text": {"head": "head_dim"},
 }
@@ -522,6 +523,7 @@ def main():
         if C.model_type in VISION:
             rows[C.model_type] = tower(C, folder)
     left_over(rows, configs)
+    rows["deberta-v2"] = {"hidden": "hidden_size:1536", "heads": "num_attention_heads:24", "scale": "terms:pos_att_type:c2p,p2c"}
     rows["gpt_neo"] = {"hidden": "hidden_size:2048", "heads": "num_heads/num_attention_heads:16", "scale": "one"}
     for (folder, name), C in configs.items():
         text = getattr(made(C), "text_config", None) if "text_config" in (getattr(C, "sub_configs", None) or {}) else None

@@ -19,6 +19,7 @@ const where = 'attentionScale';
  * How a checkpoint scales its scores: 1/√D, or what its config or its model's code says instead.
  *
  * - `query_pre_attn_scalar`^(−1/2) (Gemma 2 and 3), `attention_multiplier` (Granite), 1 (T5, GPT-Neo, Gemma 3n and 4), `softmax_scale` (MPT)
+ * - DeBERTa: 1/√(D·(1 + n)) with n entries of `pos_att_type`
  * - GPT-2 with `scale_attn_by_inverse_layer_idx`: 1/√D/(layer + 1)
  * - DeepSeek-V2/V3 and its relatives with `mscale_all_dim`: m²/√D, m = 0.1·mscale_all_dim·ln(factor) + 1, beside the attention factor of
  *   the rotation
@@ -38,7 +39,7 @@ export function attentionScale(
 ): AttentionScale {
   given = options(where, given, ['layerType', 'layer']);
   const { own, model } = textConfig(where, config);
-  const facts = factsOf(where, model, 'the scale of any other is in its own code');
+  const facts = factsOf(where, model, 'the scale of this one is in its own code (docs/porting.md, section 2)');
   if (given.layer !== undefined) integer(where, 'layer', given.layer, 0, 65535);
   const layer = (): Layer => layerOf(where, own, facts, given);
   const queryScale = queryScaleOf(own, facts, layer);
@@ -75,6 +76,9 @@ function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
     case 'times':
       // A multiple of 1/√D.
       return Number(key) * plain();
+    case 'terms':
+      // DeBERTa: each kind of term in a list counts as much as the content does.
+      return plain() / Math.sqrt(1 + termsOf(config, key, fallback));
     case 'inverse':
       return 1 / headDim(where, config, facts);
     case 'latent': {
@@ -84,6 +88,15 @@ function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
     default:
       return plain();
   }
+}
+
+/** How many terms a list names, which may be one string with bars between; only those of `counted`, if some are named. */
+function termsOf(config: HfConfig, key: string, counted: string): number {
+  const given = config[key] ?? [];
+  const list: unknown = typeof given === 'string' ? given.toLowerCase().split('|') : given;
+  if (!Array.isArray(list) || !list.every((term) => typeof term === 'string')) throw wrongType(where, key, 'a list of names', given);
+  const names = list.map((term) => term.trim());
+  return counted ? counted.split(',').filter((term) => names.includes(term)).length : names.length;
 }
 
 function layerNumber({ number: layer }: Layer): number {

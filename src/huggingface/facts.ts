@@ -28,7 +28,12 @@ export function factsOf(where: string, model: string, instead: string): Facts {
   if (facts) return facts;
   const near = nearNames(model);
   const question = near.length ? `\nNear it: ${near.join(', ')}.` : '';
-  throw wrongValue(where, 'model_type', `a type of transformers 5.18; ${instead}`, `${describe(model || undefined)}.${question}`);
+  throw wrongValue(
+    where,
+    'model_type',
+    `a type of the table made from transformers 5.18; ${instead}`,
+    `${describe(model || undefined)}.${question}`,
+  );
 }
 
 /** Up to six known names that are like this one. */

@@ -45,6 +45,7 @@ hidden=hidden_size:120 heads=num_attention_heads:8|pp_ocrv5_mobile_rec pp_ocrv5_
 hidden=hidden_size:128 heads=n_head/num_attention_heads:1 scale=switch:scale_attn_weights:layers|decision_transformer
 hidden=hidden_size:1280 heads=attention_heads/num_attention_heads:16|mllama_vision_model
 hidden=hidden_size:1280 heads=num_attention_heads:16|pixio radio
+hidden=hidden_size:1536 heads=num_attention_heads:24 scale=terms:pos_att_type:c2p,p2c|deberta-v2
 hidden=hidden_size:2048 heads=num_heads/num_attention_heads:16 scale=one|gpt_neo
 hidden=hidden_size:256 heads=num_attention_heads:4|electra lightglue superglue
 hidden=hidden_size:2560 heads=num_attention_heads:32|xlm-roberta-xl
@@ -53,7 +54,8 @@ hidden=hidden_size:4096 heads=num_attention_heads:64|albert
 hidden=hidden_size:512 heads=num_attention_heads:4|fun_asr_nano_encoder
 hidden=hidden_size:512 heads=num_attention_heads:8|clip_text_model clipseg_text_model metaclip_2_text_model xclip_text_model
 hidden=hidden_size:64 heads=n_head/num_attention_heads:8|bloom
-hidden=hidden_size:768 heads=num_attention_heads:12|altclip_vision_model audio-spectrogram-transformer beit bert big_bird camembert canine chinese_clip_vision_model clip_vision_model clipseg_vision_model convbert data2vec-audio data2vec-vision deberta deit dinov2 dinov2_with_registers dpr dpt ernie flava_image_model flava_multimodal_model flava_text_model hubert ijepa layoutlm lw_detr_vit markuplm metaclip_2_vision_model mgp-str mpnet nystromformer opt rf_detr_dinov2 roberta roberta-prelayernorm roc_bert sew siglip2_text_model siglip2_vision_model siglip_text_model siglip_vision_model splinter tapas timesformer tipsv2_text_model tipsv2_vision_model tvp unispeech unispeech-sat videomae videoprism_text_model videoprism_vision_model vilt visual_bert vit vit_mae vit_msn vitpose_backbone vivit wav2vec2 xclip_vision_model xlm-roberta xmod yolos
+hidden=hidden_size:768 heads=num_attention_heads:12|altclip_vision_model audio-spectrogram-transformer beit bert big_bird camembert canine chinese_clip_vision_model clip_vision_model clipseg_vision_model convbert data2vec-audio data2vec-vision deit dinov2 dinov2_with_registers dpr dpt ernie flava_image_model flava_multimodal_model flava_text_model hubert ijepa layoutlm lw_detr_vit markuplm metaclip_2_vision_model mgp-str mpnet nystromformer opt rf_detr_dinov2 roberta roberta-prelayernorm roc_bert sew siglip2_text_model siglip2_vision_model siglip_text_model siglip_vision_model splinter tapas timesformer tipsv2_text_model tipsv2_vision_model tvp unispeech unispeech-sat videomae videoprism_text_model videoprism_vision_model vilt visual_bert vit vit_mae vit_msn vitpose_backbone vivit wav2vec2 xclip_vision_model xlm-roberta xmod yolos
+hidden=hidden_size:768 heads=num_attention_heads:12 scale=terms:pos_att_type|deberta
 hidden=hidden_size:768 heads=num_heads/num_attention_heads:12|coarse_acoustics semantic
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights|gpt_bigcode
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights:layers|gpt2
@@ -99,7 +101,7 @@ layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{"
 layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=131072 scale=scalar:query_pre_attn_scalar:256 layers=last,full_attention,sliding_attention,6,sliding_window_pattern|gemma3_text t5gemma2_decoder t5gemma2_text
 layout=halves head=head_dim:256 rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_local_base_freq scaled=full_attention partKey= max=32768 scale=one layers=last,full_attention,sliding_attention,5|gemma3n_text
 layout=halves head=head_dim:64 max=1500|voxtral_realtime_encoder
-layout=halves head=head_dim:64 rope={"sliding_attention":{"partial_rotary_factor":1.0},"full_attention":{"partial_rotary_factor":0.25}} theta=sliding_attention:10000,full_attention:1e+06 thetaKey=full_attention:rope_theta,sliding_attention:rope_theta partKey= max=16384 layers=end,full_attention,sliding_attention,6 partly depth=17|neomme
+layout=halves head=head_dim:64 rope={"full_attention":{"partial_rotary_factor":0.25},"sliding_attention":{"partial_rotary_factor":1.0}} theta=full_attention:1e+06,sliding_attention:10000 thetaKey=full_attention:rope_theta,sliding_attention:rope_theta partKey= max=16384 layers=end,full_attention,sliding_attention,6 partly depth=17|neomme
 layout=halves head=head_dim:64 theta=150000 rope={"rope_type":"yarn","factor":32.0,"beta_fast":32.0,"beta_slow":1.0,"truncate":false,"original_max_position_embeddings":4096} max=131072|gpt_oss
 layout=halves head=head_dim:80 max=16384 scale=times:1.4426950408889634 normed|timesfm2_5
 layout=halves head=kv_channels/head_dim:128 max=4096|jetmoe

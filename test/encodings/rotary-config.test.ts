@@ -190,7 +190,11 @@ describe('layouts', () => {
 describe('what is refused', () => {
   const llama = { model_type: 'llama', ...SMALL };
   it.each<[Config, RotaryFromConfigOptions, string]>([
-    [{ ...SMALL }, {}, 'rotaryFromConfig: "model_type" expected a type of transformers 5.18; or { layout, dim, theta }'],
+    [
+      { ...SMALL },
+      {},
+      'rotaryFromConfig: "model_type" expected a type of the table made from transformers 5.18; or { layout, dim, theta }',
+    ],
     [{ model_type: 'mine', ...SMALL }, {}, 'in the second argument say it all, got "mine"'],
     [{ model_type: 7 }, {}, '"model_type" expected a string, got 7'],
     [
@@ -251,6 +255,18 @@ describe('attentionScale', () => {
     expect(attentionScale(config).scale).toBeCloseTo((m * m) / 4, 14);
   });
 
+  it.each([
+    ['deberta', ['c2p', 'p2c'], 3],
+    ['deberta', 'c2p|p2c', 3],
+    ['deberta', null, 1],
+    ['deberta-v2', 'p2c|c2p', 3],
+    ['deberta-v2', ['p2c'], 2],
+    ['deberta-v2', undefined, 1],
+  ])('%s with pos_att_type %j shares the score among the content and its terms', (model_type, pos_att_type, shares) => {
+    const config = { model_type, hidden_size: 768, num_attention_heads: 12, pos_att_type };
+    expect(attentionScale(config).scale).toBeCloseTo(1 / Math.sqrt(64 * shares), 15);
+  });
+
   it('Llama 4 scales the queries of layers that do not turn', () => {
     const config = { model_type: 'llama4_text', head_dim: 16 };
     expect(attentionScale(config, { layer: 0 }).queryScale).toBeUndefined();
@@ -258,7 +274,9 @@ describe('attentionScale', () => {
     expect([0, 8190, 8191, 20000].map((p) => queryScale?.(p))).toEqual([1, 1, 1 + 0.1 * logarithm(2), 1 + 0.1 * logarithm(3)]);
     expect(attentionScale({ ...config, attn_temperature_tuning: false }, { layer: 3 }).queryScale).toBeUndefined();
     expect(() => attentionScale(config)).toThrow('"layer" expected the layer\'s number');
-    expect(() => attentionScale({ model_type: 'mine', head_dim: 16 })).toThrow('"model_type" expected a type of transformers 5.18');
+    expect(() => attentionScale({ model_type: 'mine', head_dim: 16 })).toThrow(
+      '"model_type" expected a type of the table made from transformers 5.18',
+    );
   });
 
   it('Ministral 3 scales the queries of all layers', () => {
