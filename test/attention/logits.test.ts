@@ -66,6 +66,14 @@ describe('sinks', () => {
     expect([...lse.slice(0, 4 * 33)].filter((_, n) => n % 33 === 0)).toEqual([0.5, -2, 4, 0]);
   });
 
+  test('of −Infinity without any key: 0, and nothing in the denominator', async () => {
+    const { out, lse } = await attend(engine, inputs, sizes, { sinks: [1, -Infinity, 1, -Infinity], keyLengths: [0, 5] });
+    const rows = lse.length / 8;
+    const heads = [1, -Infinity, 1, -Infinity].flatMap((sink) => Array.from({ length: rows }, () => sink));
+    expect([...lse.slice(0, 4 * rows)]).toEqual(heads);
+    expect(new Set(out.slice(0, out.length / 2))).toEqual(new Set([0]));
+  });
+
   test('as a tensor, an array or a Float32Array are the same', async () => {
     const expected = (await attend(engine, inputs, sizes, { sinks })).out;
     expectSameBits((await attend(engine, inputs, sizes, { sinks: Float32Array.from(sinks) })).out, expected);

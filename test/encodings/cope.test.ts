@@ -53,6 +53,13 @@ const CASES: readonly Case[] = [
     heads: 1,
     options: () => ({ ours: { softcap: 2, scale: 1 }, formula: { softcap: 2, scale: 1 } }),
   },
+  {
+    name: 'softcap over blocks',
+    sizes: { B: 1, H, G: 2, L: 6, S: 500, D: 16, E: 8 },
+    rows: 220,
+    heads: 1,
+    options: () => ({ ours: { softcap: 2, scale: 1 }, formula: { softcap: 2, scale: 1 } }),
+  },
 ];
 
 describe('the formula', () => {

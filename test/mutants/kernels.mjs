@@ -72,15 +72,17 @@ const softmax = [
 ];
 
 const splits = [
-  kernel('the weights of a value table are not folded', 'fold.ts', 'if (size) blend(last ? w : W, W, w, size, a, c);', '', tables),
+  kernel('the weights of a value table are not folded', 'fold.ts', 'if (size) blend(last ? w : W, W, w, size, a, c);', '', [
+    'kvcache/splits',
+  ]),
   kernel(
     'records keep no weights',
     'fold.ts',
     'if (size) memory.copy(record + RECORD_HEADER + width, weightsOf(job, scratch, r), size);',
     '',
-    tables,
+    ['kvcache/splits'],
   ),
-  kernel('weights are not begun anew', 'fold.ts', 'if (size) memory.fill(weightsOf(job, scratch, r), 0, size);', '', tables),
+  kernel('weights are not begun anew', 'fold.ts', 'if (size) memory.fill(weightsOf(job, scratch, r), 0, size);', '', ['kvcache/splits']),
   kernel('the fold takes the smaller maximum', 'fold.ts', 'const top = M < m ? m : M;', 'const top = M < m ? M : m;', ['kvcache/splits']),
   kernel('the fold loses the sum of the later keys', 'fold.ts', 'a * L + c * l', 'a * L + l', ['kvcache/splits']),
   kernel('a split without keys is folded', 'fold.ts', 'const a: f32 = L == 0 ? 0 : exp(M - top);', 'const a: f32 = exp(M - top);', [
@@ -107,7 +109,7 @@ const splits = [
 const ends = [
   kernel('the sink is not in the denominator', 'finish.ts', 'l = c * l + exp(sink - top);', 'l = c * l;', ['attention/logits']),
   kernel('a sink above all scores rescales nothing', 'finish.ts', 'c = exp(m - top);', '', ['attention/logits']),
-  kernel('an empty row with a sink is divided', 'finish.ts', 'if (top != -Infinity) {', 'if (true) {', ['attention/logits', ...rows]),
+  kernel('an empty row with a sink is divided', 'finish.ts', 'if (top != -Infinity) {', 'if (true) {', ['attention/logits']),
   kernel('lse is log2', 'finish.ts', 'log(<f64>l)', 'log(<f64>l) * 1.4426950408889634', ['attention/logits']),
   kernel('lse of an empty row is 0', 'finish.ts', 'l == 0 ? -f32.POSITIVE_INFINITY', 'l == 0 ? <f32>0', rows),
 ];
@@ -129,13 +131,6 @@ const ranges = [
     'let cursor = load<i32>(row, R_CURSOR) + 2; cursor < last',
     ['masks/constructors'],
   ),
-  kernel(
-    'an interval that ends at the block is kept',
-    'rows.ts',
-    'load<i32>(pairs + (cursor << 3), 4) <= from) cursor++',
-    'load<i32>(pairs + (cursor << 3), 4) < from) cursor++',
-    ['masks/compose', 'masks/constructors'],
-  ),
   kernel('finite values are taken for granted', 'attend.ts', 'if (mark) allFrom = high;', 'if (mark) allFrom = low;', hidden),
   kernel(
     'the values after those that all rows see are taken for finite',
@@ -149,7 +144,7 @@ const ranges = [
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next position', 'pack.ts', '(j & ((1 << shift) - 1))', '((j + 1) & ((1 << shift) - 1))', [
-    'kvcache/types',
+    'kvcache/remove',
   ]),
   kernel(
     'the last channels of a query are not scaled',
@@ -158,10 +153,6 @@ const packing = [
     'store<f32>(packed, load<f32>(q$r) + load<f32>(q$r + b$r), 4 * $r);',
     shapes,
   ),
-  kernel('channels beyond E keep what was there', 'pack.ts', 'v128.store(at, f32x4.splat(0), 16);\n    for (; e < E', 'for (; e < E', [
-    'memory/canaries',
-    'attention/poison',
-  ]),
   kernel('key 7 of a panel is key 6', 'pack.ts', 'b, g, j + 4 * $h + $r, end, D)', 'b, g, j + 4 * $h + min($r, 2), end, D)', shapes),
   kernel(
     'keys are not normalised',
@@ -289,7 +280,6 @@ const conversion = [
     stored,
   ),
   kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', 'top / 127 :', 'top / 128 :', ['kvcache/types']),
-  kernel('a NaN in a row of bytes becomes a number', 'convert.ts', 'sum == 0 ? top / 127 : f32.NaN', 'top / 127', ['kvcache/types']),
 ];
 
 export const kernels = [

@@ -78,6 +78,9 @@ describe.each(FORMATS)('$dtype', (format) => {
     const back = stored(expected, dtype, strided);
     const wrong = back.findIndex((bits, n) => (Number.isNaN(expected[n]) ? (bits & 0x7fff) !== format.nan : bits !== n));
     expect(wrong).toBe(-1);
+    // Whatever else it carries.
+    const loaded = new Float32Array(Uint32Array.of(0x7fffffff, 0xffffffff, 0x7fc00001, 0xffff8000).buffer);
+    expect([...stored(loaded, dtype, strided)].map((bits) => bits & 0x7fff)).toEqual([0, 1, 2, 3].map(() => format.nan));
   });
 
   test.each([false, true])('f32 to the nearest, ties to even (strided: %o)', (strided) => {

@@ -158,10 +158,13 @@ test('merging in two steps agrees with merging at once', async () => {
 test('logits far apart and huge ones neither overflow nor vanish', async () => {
   const dims: Dims = [1, 1, 3, 1];
   const state = (x: number, lse: number[]): Plain => ({ out: new Float32Array(3).fill(x), lse: Float32Array.from(lse) });
-  const { out, lse } = await merged(engine, [state(1, [3e38, -3e38, 1000]), state(3, [3e38, 3e38, 1000])], dims);
-  expect([...out]).toEqual([2, 3, 2]);
-  expect(lse[0]).toBe(Math.fround(3e38));
-  expect(lse[2]).toBe(Math.fround(1000 + Math.LN2));
+  const states = [state(1, [3e38, -3e38, 1000]), state(3, [3e38, 3e38, 1000])];
+  for (const list of [states, states.toReversed()]) {
+    const { out, lse } = await merged(engine, list, dims);
+    expect([...out]).toEqual([2, 3, 2]);
+    expect(lse[0]).toBe(Math.fround(3e38));
+    expect(lse[2]).toBe(Math.fround(1000 + Math.LN2));
+  }
 });
 
 test('a NaN stays in its row', async () => {
