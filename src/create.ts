@@ -22,6 +22,7 @@ import {
   isModule,
   type Kernels,
   kernelBytes,
+  sharedTwin,
   type WasmSource,
 } from './wasm/kernels.ts';
 
@@ -95,11 +96,19 @@ function engineOf({ arena, kernels }: Host, pool: Pool, precision: Precision, re
 }
 
 /** An engine on several threads, or the reason why there can be none. */
-async function threaded(given: EngineOptions, threads: number, relaxed: boolean, maxMemory: number | undefined): Promise<Engine | string> {
-  if (isModule(given.wasm)) return 'a compiled Module was given, which has an unshared memory';
+async function threaded(
+  given: EngineOptions,
+  source: WebAssembly.Module | BufferSource | undefined,
+  threads: number,
+  relaxed: boolean,
+  maxMemory: number | undefined,
+): Promise<Engine | string> {
+  if (isModule(source)) return 'a compiled Module was given, which has an unshared memory';
   const sharing = canShareMemory();
   if (!sharing.ok) return sharing.reason;
-  const module = await compile(kernelBytes(relaxed, true));
+  const bytes = source === undefined ? kernelBytes(relaxed, true) : sharedTwin(source);
+  if (!bytes) return 'the kernels given as "wasm" import no memory that could be shared';
+  const module = await compile(bytes);
   let shared: Host;
   try {
     shared = host(module, true, maxMemory);
@@ -140,15 +149,16 @@ function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: 
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { given, threads, precision, maxMemory } = checkEngineOptions('createEngine', options);
   const relaxed = precision === 'relaxed' && hasRelaxedSimd();
+  const named = given.wasm === undefined ? undefined : await fetchWasm(given.wasm);
   let reason: string | undefined;
   if (threads > 1) {
-    const engine = await threaded(given, threads, relaxed, maxMemory);
+    const engine = await threaded(given, named, threads, relaxed, maxMemory);
     const found = typeof engine === 'string' ? { threads: 1, reason: engine } : engine.capabilities;
     warnOfFewer(given, found.threads, found.reason);
     if (typeof engine !== 'string') return engine;
     reason = engine;
   }
-  const source = given.wasm === undefined ? kernelBytes(relaxed, false) : await fetchWasm(given.wasm);
+  const source = named ?? kernelBytes(relaxed, false);
   const module = isModule(source) ? source : await compile(source);
   const single = host(module, false, maxMemory);
   return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, relaxed, threads);

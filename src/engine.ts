@@ -111,7 +111,7 @@ export class Engine {
    * softmax(scale · q·kᵀ + biases + mask) · v, never materialising L × S.
    *
    * Shapes: q [B, H, L, D], k [B, G, S, D], v [B, G, S, E], result [B, H, L, E]; with `layout: 'blhd'` heads and positions change places.
-   * D and E are 1 … 512. A tensor that a call reads may also be one of a safetensors file, which is copied for the length of the call.
+   * D and E are 1 … 1024. A tensor that a call reads may also be one of a safetensors file, which is copied for the length of the call.
    *
    * With H > G, query head h uses key head ⌊h / (H/G)⌋: of 6 heads over 2, heads 0, 1, 2 use 0.
    *

@@ -43,7 +43,7 @@ export interface KVCacheOptions {
    * Every query sees the `left` keys before its own and the first `sinks` keys of all, and no others before it. Keys that no later query
    * can see are given back, so that `capacity` bounds the keys of the window instead of the sequence; positions go on counting. The window
    * holds in every call with the cache and may be narrowed there. Capacity must be left + sinks + 2 or more: between two appends the cache
-   * holds what the first of them saw, so that it can be taken back.
+   * holds what the first of them saw, so that it can be taken back; n keys and then m need left + sinks + n + m.
    * Tables of positions are as long as the window, and those of the sinks apart from them as long as these, wherever in the sequence it is. What
    * encodings bring for every key of the sequence (explicit positions, segments, a dense bias) is as long as the sequence, in each call.
    */
@@ -78,7 +78,8 @@ export interface AppendOptions {
 export interface RemoveOptions {
   /**
    * How far the keys behind the gap turn where the cache rotates on append: `true` (default) back by as many positions as keys were removed,
-   * a number by that many (where keys have positions of their own, as in M-RoPE), `false` not at all.
+   * `false` not at all, a number on by that many as `shift` does (where keys have positions of their own, as in M-RoPE): `from − to` is what
+   * `true` means.
    */
   readonly shift?: boolean | number;
 }

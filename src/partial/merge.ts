@@ -1,12 +1,13 @@
 // Merging partial states: from a user's call to a job.
 
 import { reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
+import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { choice, type Readers, readRecord } from '../arguments/record.ts';
 import { logitsOf } from '../attention/operands.ts';
 import { outputTensor } from '../attention/options.ts';
-import type { Layout } from '../memory/layout.ts';
+import { axes, type Layout } from '../memory/layout.ts';
 import { checkApart, checkOut, type Operand, placeOperand, type Read, readOperand, writeTensor } from '../memory/operands.ts';
 import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
@@ -62,9 +63,12 @@ function checkStates(where: string, given: unknown, layout: Layout, context: Con
     const out = readOperand(where, `states[${n}].out`, pair.out, context);
     const lse = readOperand(where, `states[${n}].lse`, pair.lse, context);
     if (n === 0) {
-      const [, second, third, E] = out.shape;
-      const fits = out.shape.length === 4 && second && third !== undefined && E && E <= 512;
-      if (!fits) throw wrongValue(where, 'states[0].out', 'shape [B, H ≥ 1, L, 1 ≤ E ≤ 512]', shapeText(out.shape));
+      const { head } = axes(layout);
+      const [H = 0, E = 0] = [out.shape[head], out.shape[3]];
+      if (out.shape.length !== 4 || H < 1 || E < 1 || E > WIDEST_HEAD) {
+        const letters = layout === 'bhld' ? ['B', 'H ≥ 1', 'L'] : ['B', 'L', 'H ≥ 1'];
+        throw wrongValue(where, 'states[0].out', `shape ${shapeText([...letters, `1 ≤ E ≤ ${WIDEST_HEAD}`])}`, shapeText(out.shape));
+      }
       shape = out.shape;
     }
     const [B, second, third] = shape;

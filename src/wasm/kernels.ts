@@ -75,6 +75,23 @@ export function kernelBytes(useRelaxed: boolean, shared: boolean): Uint8Array<Ar
   return decoded;
 }
 
+/** How kernels begin to import their memory: "env", "memory", a memory, and the flag of its limits. */
+const MEMORY_IMPORT = [3, ...letters('env'), 6, ...letters('memory'), 2, 1];
+
+function letters(word: string): number[] {
+  return Array.from(word, (letter) => letter.charCodeAt(0));
+}
+
+/** A copy of kernels that a user brings, for a shared memory; undefined if they import no memory of that form. */
+export function sharedTwin(source: BufferSource): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+  const at = bytes.findIndex((_, n) => MEMORY_IMPORT.every((byte, m) => bytes[n + m] === byte));
+  if (at < 0) return undefined;
+  const twin = Uint8Array.from(bytes);
+  twin[at + MEMORY_IMPORT.length - 1] = 3;
+  return twin;
+}
+
 /** Compiles bytes without blocking. @throws RelposError if the host forbids it or the bytes are no module. */
 export async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
   try {

@@ -178,6 +178,18 @@ test('a NaN stays in its row', async () => {
   expect(Number.isNaN(lse[1]) || Number.isNaN(lse[2])).toBe(false);
 });
 
+test('the widest heads, and no queries in either layout', async () => {
+  const x = engine.tensor([1, 1, 2, 576], noise(2 * 576, 3));
+  const state = await engine.attentionPartial(x, x, x);
+  const merged = await engine.mergeStates([state]);
+  expect(bits(merged.out.toArray())).toEqual(bits(state.out.toArray()));
+  const keys = engine.tensor([1, 5, 2, 8]);
+  const none = await engine.attentionPartial(engine.tensor([1, 0, 2, 8]), keys, keys, { layout: 'blhd' });
+  expect((await engine.mergeStates([none, none], { layout: 'blhd' })).out.shape).toEqual([1, 0, 2, 8]);
+  const headless = { out: engine.tensor([1, 2, 0, 8]), lse: engine.tensor([1, 0, 2]) };
+  await expect(engine.mergeStates([headless], { layout: 'blhd' })).rejects.toThrow('shape [B, L, H ≥ 1, 1 ≤ E ≤ 1024], got [1, 2, 0, 8]');
+});
+
 test('any number of threads has the same bits', async () => {
   const dims: Dims = [2, 4, 300, 40];
   const states = Array.from({ length: 5 }, (_, n) => someState(dims, 500 + n));
