@@ -140,9 +140,10 @@ test('a table that hides goes on to hide when it has grown where it does not', a
   const far = { encoding: hiding, queryOffset: 196 };
   const engine = fresh();
   const expected = await attend(fresh(), inputs, sizes, { queryOffset: 196, window: { left: 30 } });
-  expectSameBits((await attend(engine, { ...inputs, k }, sizes, far)).out, expected.out);
-  // The same table, now with the offsets −3 … 199 too.
-  await attend(engine, inputs, sizes, { encoding: hiding, queryOffset: 0 });
+  // Asked for twice it is kept.
+  for (let n = 0; n < 2; n++) expectSameBits((await attend(engine, { ...inputs, k }, sizes, far)).out, expected.out);
+  // The same table, now with the offsets up to 99 too.
+  await attend(engine, inputs, sizes, { encoding: hiding, queryOffset: 100 });
   expectSameBits((await attend(engine, { ...inputs, k }, sizes, far)).out, expected.out);
 });
 

@@ -171,6 +171,19 @@ describe('bits', () => {
   });
 });
 
+test('a NaN in a query stays in its row, though the table ends where that of the next begins', async () => {
+  const sizes: Sizes = { B: 1, H, G: 2, L: 6, S: 40, D: 16, E: 8 };
+  const inputs = draw(sizes, 12);
+  const encoding = cope({ maxPositions: 8, table: numbers(8 * 16, 54) });
+  const { out: clean } = await attend(engine, inputs, sizes, { encoding });
+  const q = inputs.q.slice();
+  q.fill(Number.NaN, 2 * 16, 3 * 16);
+  const { out } = await attend(engine, { ...inputs, q }, sizes, { encoding });
+  expect([...out.slice(2 * 8, 3 * 8)].every(Number.isNaN)).toBe(true);
+  expectSameBits(out.slice(0, 2 * 8), clean.slice(0, 2 * 8));
+  expectSameBits(out.slice(3 * 8), clean.slice(3 * 8));
+});
+
 test('what is refused', () => {
   expect(() => cope({ maxPositions: 3, table: new Float32Array(8) })).toThrow(
     '"table" expected [heads=1, maxPositions=3, D] numbers, got 8',

@@ -183,11 +183,11 @@ describe('musicTransformer', () => {
 });
 
 describe('what has no row', () => {
-  it('counts as zero, and the reference agrees with plain attention', async () => {
+  it.each([-1, 1, 9999])('counts as zero, and the reference agrees with plain attention: row %d of one', async (row) => {
     const sizes: Sizes = { B: 1, H: 2, G: 1, L: 9, S: 33, D: 64, E: 8 };
     const nothing = defineEncoding({
       name: 'nothing',
-      lower: () => ({ terms: [{ kind: 'query', table: numbers(64, 1), heads: 1, rows: { kind: 'offset', row: () => -1 } }] }),
+      lower: () => ({ terms: [{ kind: 'query', table: numbers(64, 1), heads: 1, rows: { kind: 'offset', row: () => row } }] }),
     });
     const inputs = draw(sizes, 9);
     const { out } = await attend(engine, inputs, sizes, { encoding: nothing });

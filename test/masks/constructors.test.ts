@@ -40,6 +40,11 @@ const CASES: readonly [string, Mask, Sees][] = [
   ['keyPadding', keyPadding({ lengths: [30, 0] }), ({ b, j }) => j < (b ? 0 : 30)],
   ['keyPadding on the left', keyPadding({ lengths: [30, 4], side: 'left' }), ({ b, j }) => j >= 37 - (b ? 4 : 30)],
   ['keyPadding of queries too', keyPadding({ lengths: 30, queryLengths: [3, 37] }), ({ b, i, j }) => j < 30 && i < (b ? 37 : 3)],
+  [
+    'keyPadding of queries on the left too',
+    keyPadding({ lengths: 30, queryLengths: [3, 37], side: 'left' }),
+    ({ b, i, j }) => j >= 7 && i >= (b ? 0 : 34),
+  ],
   ['chunked', chunked({ size: 8 }), ({ p, j }) => Math.floor(p / 8) === Math.floor(j / 8)],
   [
     'chunked with a left context',

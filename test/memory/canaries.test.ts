@@ -196,9 +196,12 @@ test('mergeStates, whatever the width and the types', async () => {
   await fc.assert(
     fc.asyncProperty(awkward(1, 3, 8, 31, 65), awkward(1, 5, 67), fc.array(dtype, { minLength: 1, maxLength: 5 }), async (E, L, types) => {
       await expectInside(async (engine) => {
-        const states = types.map((type, n) => ({ out: made(engine, [1, 2, L, E], n, type), lse: made(engine, [1, 2, L], n + 9) }));
+        // Whether channels lie side by side or not.
+        const wide = types.map((type, n) => made(engine, n % 2 ? [1, 2, E, L] : [1, 2, L, E], n, type));
+        const states = wide.map((out, n) => ({ out: n % 2 ? out.permute(0, 1, 3, 2) : out.slice(), lse: made(engine, [1, 2, L], n + 9) }));
         const { out, lse } = await engine.mergeStates(states, { sinks: [1, 2] });
         for (const state of states) for (const tensor of Object.values(state)) tensor.dispose();
+        for (const tensor of wide) tensor.dispose();
         return taken(out, lse);
       });
     }),

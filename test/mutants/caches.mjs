@@ -166,10 +166,7 @@ const shared = [
     tables,
   ),
   source('rotations of any factor share a table', 'plan/rotary-table.ts', '${inverse} ${factor} ${rest}', '${inverse} ${rest}', tables),
-  source('keys grow as queries do', 'plan/rotary-table.ts', 'inverse === keys ? 1 : -1', 'inverse ? -1 : 1', [
-    'golden',
-    'encodings/rotary-properties',
-  ]),
+  source('keys grow as queries do', 'plan/rotary-table.ts', 'inverse === keys ? 1 : -1', 'inverse ? -1 : 1', ['encodings/rotary-axes']),
   source(
     'batch rows stand where the first does',
     'plan/rotary-table.ts',
@@ -189,11 +186,6 @@ const shared = [
   source('every rotation has the number of the last', 'plan/contents.ts', 'if (at === 0) return', 'if (this.#count) return', [
     'kvcache/tables',
   ]),
-  source('tables end where the first queries see', 'plan/reach.ts', 'first - queries - group', 'first', [
-    ...tables,
-    'kvcache/tables',
-    'attention/biases',
-  ]),
 ];
 
 const terms = [
@@ -210,13 +202,6 @@ const terms = [
     'roundUp(reach.queries + 10, 4)',
     'roundUp(reach.queries, 4)',
     ['encodings/terms', 'memory/canaries'],
-  ),
-  source(
-    'no room before and after the rows of a term',
-    'plan/relative-terms.ts',
-    'first: first - 16, count: count + 32,',
-    'first, count,',
-    ['encodings/terms'],
   ),
   source('a scale of a term is that of the call', 'plan/relative-terms.ts', '(term.scale ?? scale) * unit', 'scale * unit', [
     'encodings/terms',

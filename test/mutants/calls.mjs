@@ -85,13 +85,6 @@ const places = [
 const tiles = [
   source('a line of scratch is missing', 'attention/tiling.ts', '9 * Math.max(D, E) * 4', '8 * Math.max(D, E) * 4', ['memory/canaries']),
   source(
-    'no room for the last rows of a tile',
-    'attention/tiling.ts',
-    '(padded / 4) * field.R_SIZE',
-    'Math.floor(rows / 4) * field.R_SIZE',
-    ['attention/shapes'],
-  ),
-  source(
     'no room for records of two splits',
     'attention/tiling.ts',
     'S > field.SPLIT ? rows * record : 0',

@@ -82,7 +82,6 @@ const splits = [
     '',
     ['kvcache/splits'],
   ),
-  kernel('weights are not begun anew', 'fold.ts', 'if (size) memory.fill(weightsOf(job, scratch, r), 0, size);', '', ['kvcache/splits']),
   kernel('the fold takes the smaller maximum', 'fold.ts', 'const top = M < m ? m : M;', 'const top = M < m ? M : m;', ['kvcache/splits']),
   kernel('the fold loses the sum of the later keys', 'fold.ts', 'a * L + c * l', 'a * L + l', ['kvcache/splits']),
   kernel('a split without keys is folded', 'fold.ts', 'const a: f32 = L == 0 ? 0 : exp(M - top);', 'const a: f32 = exp(M - top);', [

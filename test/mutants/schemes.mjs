@@ -49,7 +49,6 @@ const grids = [
     ...windows,
   ]),
   source("Swin v2's coordinates run to 7", 'encodings/relposmlp.ts', 'const SPAN = 8;', 'const SPAN = 7;', ['golden', ...windows]),
-  source('shifted windows have two bands', 'encodings/swin.ts', 'Number(at >= image[axis] - window[axis]) + Number', '2 * Number', windows),
   source('LeViT does not thin its columns', 'encodings/levit.ts', '=== 0 && (n % w) % stride === 0', '=== 0', ['golden', ...windows]),
   source(
     'MaxViT has query minus key',
@@ -93,11 +92,7 @@ const terms = [
     'Math.min(right, Math.max(-left - 1, offset)) + left',
     ['encodings/terms'],
   ),
-  source('XPos has another beginning', 'encodings/xpos.ts', '(2 * i + 0.4 * width)', '(2 * i + 0.5 * width)', [
-    'encodings/rotary-properties',
-    'encodings/rotary-golden',
-    'golden',
-  ]),
+  source('XPos has another beginning', 'encodings/xpos.ts', '(2 * i + 0.4 * width)', '(2 * i + 0.5 * width)', ['encodings/rotary-axes']),
   source(
     'sinusoids of the key minus the query',
     'encodings/sinusoidal.ts',
