@@ -236,7 +236,7 @@ const terms = [
     'terms.ts',
     'f32x4.mul(v128.load(at), c));\n    const index',
     'v128.load(at));\n    const index',
-    ['encodings/terms'],
+    ['kvcache/splits'],
   ),
 ];
 

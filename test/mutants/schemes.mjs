@@ -98,10 +98,10 @@ const terms = [
     'encodings/sinusoidal.ts',
     'Math.max(-k, Math.min(k, -offset)) + k',
     'Math.max(-k, Math.min(k, offset)) + k',
-    ['encodings/terms'],
+    ['encodings/window'],
   ),
   source('an angle of half a turn less', 'encodings/distance.ts', '(Math.PI * x) / given.window', '(Math.PI * x) / (given.window + 1)', [
-    'encodings/terms',
+    'encodings/window',
   ]),
   source(
     "DeBERTa's buckets are rounded down",
@@ -293,7 +293,7 @@ const configs = [
     'huggingface/rotary-from-config.ts',
     'config.rope_interleave === false ?',
     'config.rope_interleave === true ?',
-    models,
+    ['encodings/rotary-config'],
   ),
   source(
     'Gemma 4 has heads of one width',
