@@ -283,7 +283,7 @@ def sam2(st, o, grid, exclude):
     half = st.D // 2
     f = frequencies(half, o["rope_parameters"]["rope_theta"])
     y, x = np.divmod(np.arange(rows * columns), columns)
-    angle = np.concatenate([y[:, None] * f, x[:, None] * f], axis=-1)
+    angle = np.concatenate([x[:, None] * f, y[:, None] * f], axis=-1)
     keys = np.tile(angle, ((st.S - exclude) // len(angle), 1))
     keys = np.concatenate([keys, np.zeros((exclude, half))])
     st.q, st.k = turn(st.q, angle, "pairs"), turn(st.k, keys, "pairs")

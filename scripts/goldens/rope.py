@@ -462,7 +462,8 @@ def sam2():
             kind = m.attention.q_proj.weight.dtype
             x = noise(5, 1, 1, n, d).to(kind)
             y = x if repeat == 1 else noise(6, 1, 1, n * repeat + exclude, keys_in).to(kind)
-            where = torch.from_numpy(np.stack(np.divmod(np.arange(n), columns), axis=1))
+            # Columns first, as Sam2VideoMemoryAttention.precompute_positions has them.
+            where = torch.from_numpy(np.stack(np.divmod(np.arange(n), columns)[::-1], axis=1).copy())
             m.attention(x, y, y, m.rotary(x, where), num_k_exclude_rope=exclude)
 
         r = run(Layer, call, ["attention." + p for p in PROJECTIONS], ["attention.o_proj"], gain=1.5)
