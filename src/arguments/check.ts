@@ -17,8 +17,11 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? shapeText(value) : 'an array';
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
   const maker = typeof value === 'object' ? value.constructor?.name : undefined;
-  return typeof value === 'object' ? (typeof maker === 'string' && maker ? maker : 'an object') : typeof value;
+  return typeof value === 'object' ? (typeof maker === 'string' && maker ? ownName(maker) : 'an object') : typeof value;
 }
+
+/** The name of a class as it is written: bundlers put an underscore before one that is used within its own class. */
+const ownName = (name: string): string => name.replace(/^_(?=.)/, '');
 
 /** A shape, or a list of what its dimensions are called, as messages show it: `[2, 3]`. */
 export function shapeText(shape: readonly unknown[]): string {
@@ -79,7 +82,7 @@ export function reading<T>(where: string, name: string, read: () => T): T {
 }
 
 /** An object made by `{ … }`, in whatever realm, or one without a prototype. */
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === null || prototype === Object.prototype) return true;
   // Another realm's Object.prototype: nothing above it, and the methods that every one has.
@@ -139,7 +142,7 @@ export function readOwn(where: string, value: unknown, known: readonly string[] 
 }
 
 /** The keys of a plain object. @throws TypeError if it is none */
-function plainKeys(where: string, name: string, value: unknown): string[] {
+export function plainKeys(where: string, name: string, value: unknown): string[] {
   if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
   let inherited: string | undefined;
   try {
@@ -154,7 +157,7 @@ function plainKeys(where: string, name: string, value: unknown): string[] {
   throw new TypeError(`${where}: "${name}" expected a plain object, got ${own ? `one that inherits "${inherited}"` : describe(value)}`);
 }
 
-function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {
+export function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {
   const meant = nearest(key, known);
   const hint = meant === undefined ? '' : `: did you mean "${meant}"?`;
   return new TypeError(`${where}: "${name}" has no "${key}"; it knows ${known.join(', ')}${hint}`);

@@ -224,6 +224,8 @@ export function decoded(where: string, name: string, { dtype, data, size }: Chec
 /** Lengths of dimensions, ≥ 0, as a frozen array of the callee's own. @throws TypeError, RangeError if an entry is no such integer */
 export function readShape(where: string, name: string, given: unknown): readonly number[] {
   if (!Array.isArray(given)) throw wrongType(where, name, 'an array of integers', given);
+  const rank = reading(where, name, () => given.length);
+  if (rank > MOST_DIMENSIONS) throw wrongValue(where, name, `at most ${MOST_DIMENSIONS} dimensions`, `${rank}`);
   const sizes = readList(where, name, given, (n, axis) => {
     if (typeof n !== 'number') throw wrongType(where, `${name}[${axis}]`, 'an integer', n);
     if (!Number.isInteger(n) || n < 0 || n > LONGEST) {
@@ -233,6 +235,9 @@ export function readShape(where: string, name: string, given: unknown): readonly
   });
   return Object.freeze(sizes);
 }
+
+/** Dimensions at most. */
+const MOST_DIMENSIONS = 32;
 
 /** Length of a dimension at most. */
 const LONGEST = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
 // Checks of a plan's biases and factors against the call.
 
-import { finite, shapeText, wrongValue } from '../arguments/check.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
 import { readOperand } from '../memory/operands.ts';
 import type { MemoryContext } from '../memory/tensor.ts';
 import { checkLookup } from '../plan/pair-index.ts';
@@ -25,7 +25,6 @@ export function checkBias(where: string, name: string, bias: Bias, shape: Shape,
   }
   if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
   if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
-  if (bias.coefficient !== undefined) finite(where, `${name} coefficient`, bias.coefficient);
   if (bias.kind === 'index') {
     const P = bias.table.length / bias.heads;
     if (!Number.isInteger(P)) throw wrongValue(where, name, `a table of [${bias.heads}, P]`, bias.table);

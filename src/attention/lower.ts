@@ -6,7 +6,6 @@ import { readFloatFile } from '../memory/operands.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { checkContextTable } from '../plan/context-table.ts';
-import { withOwnArrays } from '../plan/own-arrays.ts';
 import {
   type Bias,
   type Encoding,
@@ -17,6 +16,7 @@ import {
   type Rotation,
   type Shape,
 } from '../plan/plan.ts';
+import { lowerEncoding } from '../plan/read-plan.ts';
 import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
 import { checkBias, checkFactor } from './check-biases.ts';
 
@@ -34,27 +34,28 @@ export function lower(
   if (!encodings.length) return NOTHING;
   const keys = new Map<unknown, Key>();
   const plans = encodings.map(({ name, value: encoding }) => {
-    const lowered = withOwnArrays(encoding.lower({ shape, place, math: context.math }), context.arena.memory);
-    const plan = withOwnFiles(where, `${name} (${encoding.name})`, lowered);
+    const named = `${name} (${encoding.name})`;
+    const lowered = lowerEncoding(where, named, encoding, { shape, place, math: context.math }, context.arena.memory);
+    const plan = withOwnFiles(where, named, lowered);
     for (const bias of plan.biases ?? []) {
-      checkBias(where, `${name} (${encoding.name})`, bias, shape, place, context);
+      checkBias(where, named, bias, shape, place, context);
     }
-    for (const factor of plan.factors ?? []) checkFactor(where, `${name} (${encoding.name})`, factor, shape);
-    for (const term of plan.terms ?? []) checkTerm(where, `${name} (${encoding.name})`, term, shape);
-    if (plan.contextTable) checkContextTable(where, `${name} (${encoding.name})`, plan.contextTable, shape, place);
-    if (plan.valueTable) checkValueTable(where, `${name} (${encoding.name})`, plan.valueTable, shape);
+    for (const factor of plan.factors ?? []) checkFactor(where, named, factor, shape);
+    for (const term of plan.terms ?? []) checkTerm(where, named, term, shape);
+    if (plan.contextTable) checkContextTable(where, named, plan.contextTable, shape, place);
+    if (plan.valueTable) checkValueTable(where, named, plan.valueTable, shape);
     if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
-      throw wrongValue(where, `${name} (${encoding.name})`, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
+      throw wrongValue(where, named, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
     }
     const { B, L } = shape;
     if (plan.rowScale && plan.rowScale.length !== L && plan.rowScale.length !== B * L) {
-      throw wrongValue(where, `${name} (${encoding.name})`, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
+      throw wrongValue(where, named, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
     }
     [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, plan.contextTable, ...(plan.factors ?? [])].forEach((part, n) => {
       if (part) keys.set(part, keyOf(encoding, n, part));
     });
-    if (plan.normalization) checkNormalization(where, `${name} (${encoding.name})`, plan.normalization, shape);
-    if (plan.rotation) checkRotation(where, `${name} (${encoding.name})`, plan.rotation, shape);
+    if (plan.normalization) checkNormalization(where, named, plan.normalization, shape);
+    if (plan.rotation) checkRotation(where, named, plan.rotation, shape);
     return plan;
   });
   return { plan: mergePlans(where, plans), keys };

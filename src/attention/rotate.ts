@@ -10,8 +10,8 @@ import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
-import { withOwnArrays } from '../plan/own-arrays.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { lowerEncoding } from '../plan/read-plan.ts';
 import { axesOf, explicitTable, isOwn, standardPositions } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -75,12 +75,13 @@ export function prepareRotation(context: Context, where: string, given: unknown,
   if (!reading(where, 'encoding', () => typeof encoding?.lower === 'function'))
     throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
   const length = list ? lengthOf(list) : L + offset;
-  const lowered = encoding.lower({ shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role });
-  const { rotation } = withOwnArrays(lowered, context.arena.memory);
+  const named = `encoding (${encoding.name})`;
+  const asked = { shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role };
+  const { rotation } = lowerEncoding(where, named, encoding, asked, context.arena.memory);
   if (!rotation) throw wrongValue(where, 'encoding', 'an encoding that rotates', encoding.name);
   const { heads = H } = rotation;
   if (H % heads) throw wrongValue(where, 'x', `a multiple of ${heads} heads, which have frequencies of their own`, H);
-  checkRotation(where, `encoding (${encoding.name})`, rotation, { D, G: heads });
+  checkRotation(where, named, rotation, { D, G: heads });
   if (inverse && rotation.second) throw wrongValue(where, 'inverse', 'false', 'true', 'the channels of a pair turn by two angles');
   const axes = axesOf(rotation);
   const positions = list && placed(where, 'positions', list, { axes, rows: L, batch: B, shift: rotation.offset ?? 0 });

@@ -69,7 +69,10 @@ function withoutValues(encoding: Encoding): Encoding {
     found = {
       name: encoding.name,
       lower(context) {
-        const { valueTable: _, ...plan } = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
+        const whole = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
+        // What is no plan is left to the check that follows.
+        if (typeof whole !== 'object' || whole === null || !('valueTable' in whole)) return whole;
+        const { valueTable: _, ...plan } = whole;
         return plan;
       },
     };

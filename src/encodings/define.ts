@@ -5,7 +5,8 @@ import type { Encoding } from '../plan/plan.ts';
  * Your own position scheme: say what it lowers to, and every kernel, thread and cache works with it. The built-in schemes use the same
  * door. `lower` is called once per attention call; what it returns is computed anew each time unless it has a `variant`.
  *
- * @throws TypeError if `name` or `lower` is missing
+ * @throws TypeError if `name` or `lower` is missing. A call throws TypeError or RangeError, before it changes anything, if what `lower` returns is
+ *   no plan: it names the encoding and the part, as in `encoding (halving) biases[0].heads`
  * @example
  * ```ts
  * // A bias that halves with every 8 positions of distance, the same for all heads.

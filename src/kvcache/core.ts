@@ -7,8 +7,8 @@ import type { Layout } from '../memory/layout.ts';
 import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
-import { withOwnArrays } from '../plan/own-arrays.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
+import { lowerEncoding } from '../plan/read-plan.ts';
 import { byDifference, isOwn } from '../plan/rotary-table.ts';
 import type { Job } from '../threads/types.ts';
 import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
@@ -148,7 +148,7 @@ export class CacheCore {
       role: 'key' as const,
       perAxis,
     };
-    const plan = withOwnArrays(encoding.lower(given), this.context.arena.memory);
+    const plan = lowerEncoding(where, `encoding (${encoding.name})`, encoding, given, this.context.arena.memory);
     checkOnlyRotates(where, encoding, plan);
     const rotation = plan.rotation as Rotation;
     this.checkRotation(where, rotation);

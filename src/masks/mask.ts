@@ -94,9 +94,13 @@ export function defineMask(given: MaskDefinition): Mask {
     rows: ({ keys, queries }) => ({
       batched,
       runs({ position, index, batch }) {
-        const pairs = [...intervals(position, { index, batch, keys, queries })];
-        for (const pair of pairs) checkPair(name, position, pair);
-        return runsOf(pairs, keys);
+        const pairs: unknown = intervals(position, { index, batch, keys, queries });
+        if (typeof (pairs as Iterable<unknown> | null | undefined)?.[Symbol.iterator] !== 'function') {
+          throw wrongType('attention', `mask (${name})`, `intervals to return pairs [from, to] for the query at ${position}`, pairs);
+        }
+        const all = [...(pairs as Iterable<readonly [number, number]>)];
+        for (const pair of all) checkPair(name, position, pair);
+        return runsOf(all, keys);
       },
     }),
   };

@@ -204,7 +204,7 @@ export interface OffsetFactor {
 
 /**
  * Which row of a table a query and a key meet at: a function of the offset j − i of standard positions, or any map as indices
- * [L, S] or [B, L, S], or as a sum (not for value tables). A row outside the table counts as zero.
+ * [L, S] or [B, L, S], or as a sum (not for value tables). Rows are whole numbers; one outside the table counts as zero.
  */
 export type RowMap = (
   | { readonly kind: 'offset'; row(offset: number): number }
@@ -288,8 +288,8 @@ export interface LowerContext {
 }
 
 /**
- * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument. What it returns is read
- * and not changed. Of its numbers nothing outlives the call but those of parts that have a `variant`.
+ * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument. What it returns, plain
+ * objects with arrays of just the types named here, is read and not changed. Of its numbers nothing outlives the call but those of parts that have a `variant`.
  */
 export interface Encoding {
   /** For error messages. */
