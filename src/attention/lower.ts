@@ -74,7 +74,6 @@ function withOwnFiles(where: string, name: string, plan: Plan): Plan {
 export function checkRotation(where: string, name: string, rotation: Rotation, { D, G }: Pick<Shape, 'D' | 'G'>): void {
   const { dim, start = 0, frequencies, growth, second, heads = 1 } = rotation;
   if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
-  if (!(Number.isInteger(start) && start >= 0)) throw wrongValue(where, name, 'a start ≥ 0', start);
   if (heads !== 1 && heads !== G) throw wrongValue(where, name, `frequencies of 1 head or G=${G}`, heads);
   const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (heads * (dim / 2)) === 0;
   const shape = `${heads > 1 ? `[heads=${heads}]` : ''}[axes][dim/2]`;

@@ -278,6 +278,6 @@ it('a rotation of several axes needs positions', () => {
   expect(run(rotation)).toThrow('"positions" expected positions on 2 axes, got none');
   const short = { values: Float64Array.of(1, 2, 3), batched: false };
   expect(run({ ...rotation, keyPositions: short, queryPositions: short })).toThrow('"positions" expected 1×2×2 positions, got 3');
-  expect(run({ ...rotation, start: -1 })).toThrow('expected a start ≥ 0, got -1');
+  expect(run({ ...rotation, start: -1 })).toThrow('"encoding (mine) rotation.start" expected an integer ≥ 0, got -1');
   x.dispose();
 });
