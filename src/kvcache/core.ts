@@ -355,8 +355,8 @@ export class CacheCore {
 
 /** @throws RangeError if an encoding does more than turn keys at standard positions */
 function checkOnlyRotates(where: string, { name }: Encoding, plan: Plan): void {
-  const { rotation, normalization, queryBias, valueTable, terms = [], biases = [] } = plan;
-  const more = normalization || queryBias || valueTable || terms.length || biases.length;
+  const { rotation, ...others } = plan;
+  const more = Object.values(others).some((part) => part !== undefined && !(Array.isArray(part) && part.length === 0));
   if (!rotation || more || isOwn(rotation) || rotation.keyPositions) {
     const expected = "a rotation at standard positions, of all heads alike, and nothing else with rotate: 'on-append'";
     throw wrongValue(where, 'encoding', expected, name, 'give other schemes to attention, and positions to each call');

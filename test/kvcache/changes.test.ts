@@ -1,6 +1,6 @@
 /** What happens to a cache: growth row by row, cuts, forks, windows, shifts, failures. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { alibi, bias, createEngine, fire, type KVCache, rotary, type Tensor } from '../../src/index.ts';
+import { alibi, bias, createEngine, defineEncoding, fire, type KVCache, rotary, type Tensor } from '../../src/index.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { expectWhole, generator, ones, rowsOf, sequence } from './support.ts';
 
@@ -16,6 +16,17 @@ const cacheOf = (options: object = {}): KVCache =>
 const part = (x: Tensor, from: number, to: number): Tensor => x.slice(null, null, [from, to]);
 const append = (cache: KVCache, from: number, to: number): KVCache => cache.append(part(operands.k, from, to), part(operands.v, from, to));
 const whole = await engine.attention(operands.q, operands.k, operands.v, { encoding, causal: true });
+
+test('a cache that rotates on append refuses an encoding that does anything else', () => {
+  const more = defineEncoding({
+    name: 'more',
+    lower: (context) => ({ ...encoding.lower(context), rowScale: new Float32Array(context.shape.L).fill(2) }),
+  });
+  const cache = cacheOf({ encoding: more, rotate: 'on-append' });
+  expect(() => append(cache, 0, 4)).toThrow("and nothing else with rotate: 'on-append'");
+  expect(cache.length).toBe(0);
+  cache.dispose();
+});
 
 describe('rows at different lengths', () => {
   const far = fire({
