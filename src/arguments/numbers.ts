@@ -68,9 +68,6 @@ export function ownArray(value: unknown): AnyArray | undefined {
   return new Type(intrinsic(value as object, 'buffer'), intrinsic(value as object, 'byteOffset'), length);
 }
 
-/** True for a typed array of this type, of any realm. */
-export const isArrayOf = (type: ArrayName, value: unknown): boolean => arrayType(value) === type;
-
 /** Bytes as a Uint8Array of this realm: an ArrayBuffer or a view of one, of any realm. */
 export function bytesOf(value: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);

@@ -44,7 +44,7 @@ function part(list: Float64Array, T: number, first: number, count: number, sign:
  * @example
  * ```ts
  * // Two heads, three tokens: the first head halves at every step, the second forgets nothing.
- * const half = Math.log(0.5);
+ * const half = -0.6931472; // ln 0.5
  * const encoding = forgetting({ heads: 2, logGates: [half, half, half, 0, 0, 0] });
  * ```
  */
