@@ -1,8 +1,8 @@
 // `npm test`: lint, types, the vitest suites, the package, and the conformance of every runtime. The last line counts what passed and failed.
 //   node test/run.mjs                        all of it, on what `npm run build` made
 //   node test/run.mjs package conformance    some steps
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,15 +11,6 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 const work = mkdtempSync(join(tmpdir(), 'relpos-test-'));
-
-/** Installs the other runtimes, which live apart from the library, when they are missing or not those of the lockfile. */
-function installRuntimes() {
-  const lock = 'test/runtimes/package-lock.json';
-  const done = 'test/runtimes/node_modules/.package-lock.json';
-  if (existsSync(done) && statSync(done).mtimeMs >= statSync(lock).mtimeMs) return [];
-  execFileSync('npm', ['ci', '--prefix', 'test/runtimes', '--no-audit', '--no-fund'], { stdio: 'inherit' });
-  return [{ name: 'install runtimes' }];
-}
 
 /** A script of package.json as one check. */
 function script(name) {
@@ -59,7 +50,7 @@ async function packed() {
 }
 
 const steps = {
-  runtimes: installRuntimes,
+  runtimes: async () => (await import('./conformance/install.mjs')).installRuntimes(),
   lint: () => script('lint'),
   types: () => script('types'),
   vitest,

@@ -11,6 +11,8 @@ export interface Findings {
   readonly hashes: Record<string, string>;
   /** Errors by the name of the case. */
   readonly failures: Record<string, string>;
+  /** Milliseconds that the cases took by the host's own clock, the engine's start included. */
+  readonly ms: number;
 }
 
 /** The package under test and what runs through it. */
@@ -21,6 +23,7 @@ export interface Subject {
 
 /** Runs every case and every golden file whose encodings the package has, on `threads` threads. */
 export async function conform({ relpos, golden }: Subject, threads: number): Promise<Findings> {
+  const began = Date.now();
   const make: Make = (name) => (relpos as unknown as Record<string, ReturnType<Make>>)[name];
   const engine = await relpos.createEngine({ threads, logger: { warn() {} } });
   const hashes: Record<string, string> = {};
@@ -46,5 +49,5 @@ export async function conform({ relpos, golden }: Subject, threads: number): Pro
   }
   const { capabilities } = engine;
   engine.dispose();
-  return { capabilities, hashes, failures };
+  return { capabilities, hashes, failures, ms: Date.now() - began };
 }

@@ -1,12 +1,14 @@
 // A fresh project with the packed library installed, as a user has it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Where the golden files are. */
+export const goldenFolder = fileURLToPath(new URL('../golden/', import.meta.url));
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Packs the built library into `folder`; returns the tarball's path. */
@@ -30,6 +32,6 @@ export async function makeProject(tarball) {
     outfile: join(folder, 'conform.mjs'),
     logLevel: 'error',
   });
-  for (const name of ['server-side.mjs', 'page.mjs']) copyFileSync(here(name), join(folder, name));
+  for (const name of readdirSync(here('entries'))) copyFileSync(here(`entries/${name}`), join(folder, name));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -28,7 +28,7 @@ const { held } = await import(await load('held'));
 const bin = (name) => here(`../runtimes/node_modules/.bin/${name}`);
 const hosts = [
   [process.execPath, []],
-  [bin('node'), []],
+  [here('../runtimes/node_modules/node24/bin/node'), []],
   [bin('deno'), ['run', '--no-config']],
   [bin('bun'), []],
 ].filter(([command]) => existsSync(command));

@@ -23,7 +23,8 @@ const suite = write('suite.mjs', `${await bundle('run.ts')}\n${main}`);
 const lost = write('lost.mjs', await bundle('lost.ts'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const bin = (name: string): string => fileURLToPath(new URL(`../runtimes/node_modules/.bin/${name}`, import.meta.url));
+const bin = (name: string): string =>
+  fileURLToPath(new URL(`../runtimes/node_modules/${name === 'node' ? 'node24/bin/node' : `.bin/${name}`}`, import.meta.url));
 
 describe.each([
   ['node', []],

@@ -1,0 +1,22 @@
+// `npm run conformance`: the packed library in every host, and the table of what was found.
+//   node test/conformance/main.mjs                    all hosts
+//   node test/conformance/main.mjs workerd firefox    these, against the bits of the Node that runs this
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { conformance } from './checks.mjs';
+import { installRuntimes } from './install.mjs';
+import { pack } from './project.mjs';
+
+const work = mkdtempSync(join(tmpdir(), 'relpos-conformance-'));
+const asked = process.argv.slice(2);
+try {
+  const checks = [...installRuntimes(), ...(await conformance(pack(work), asked.length ? asked : undefined))];
+  const failed = checks.filter(({ error }) => error);
+  for (const { name, error } of failed) console.log(`FAILED ${name}\n${error}\n`);
+  console.log(`${checks.length - failed.length} passed, ${failed.length} failed`);
+  process.exitCode = failed.length ? 1 : 0;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
