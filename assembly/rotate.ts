@@ -1,7 +1,7 @@
 // Rotation of rows by a table of cosines and sines (rotary position embedding, Su et al. 2021, arXiv 2104.09864), and the table.
 
 import {
-  DIM_D, DIM_G, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD,
+  DIM_D, DIM_G, DIM_H, DIM_L, OUT, Q, QUERIES, ROTATE_BLOCKS, ROTATE_DIM, ROTATE_PAIRS_IN, ROTATE_PAIRS_OUT, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD,
   ROTATE_Q_SECOND,
   ROTATE_START, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, W_AXES, W_CENTER, W_FACTOR, W_FREQUENCIES, W_GROW, W_GROWTH, W_PAIRS,
   W_POSITIONS, W_ROWS, W_SINE, W_TABLE, W_TILE,
@@ -12,7 +12,8 @@ import { cos, exp, sin } from './math';
 /**
  * Turns the channels START … START + R − 1 of a contiguous f32 row and copies the others. For each pair (x, y) with the angle φ of
  * its table column: x' = x·cos φ − y·sin φ, y' = x·sin ψ + y·cos ψ, each product and sum rounded by itself. ψ is φ, or where `second` is
- * not 0 the angle of the same column in the row `second` bytes on. `to` may not overlap `from`. R is even.
+ * not 0 the angle of the same column in the row `second` bytes on. `to` may not overlap `from`. R is even, and each of the BLOCKS that
+ * the channels are in.
  */
 export function rotateRow(to: usize, from: usize, table: usize, second: usize, job: usize): void {
   const D = load<i32>(job, DIM_D);
@@ -21,10 +22,14 @@ export function rotateRow(to: usize, from: usize, table: usize, second: usize, j
   if (R < D) memory.copy(to, from, <usize>D << 2);
   to += <usize>start << 2;
   from += <usize>start << 2;
-  const half = R >> 1;
-  const sines = table + (<usize>half << 2);
-  if (second) rotatePart(to, from, table, sines, second, half, job);
-  else rotatePart(to, from, table, sines, 0, half, job);
+  const sines = table + (<usize>R << 1);
+  const blocks = load<i32>(job, ROTATE_BLOCKS);
+  const half = (R >> 1) / blocks;
+  for (let block = 0; block < blocks; block++) {
+    const at = <usize>(block * half) << 2;
+    if (second) rotatePart(to + (at << 1), from + (at << 1), table + at, sines + at, second, half, job);
+    else rotatePart(to + (at << 1), from + (at << 1), table + at, sines + at, 0, half, job);
+  }
 }
 
 /** By the layouts of the job. Inlined, so that the common case, a `second` of 0, reads each cosine and sine once. */

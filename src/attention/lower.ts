@@ -72,12 +72,13 @@ function withOwnFiles(where: string, name: string, plan: Plan): Plan {
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, { D, G }: Pick<Shape, 'D' | 'G'>): void {
-  const { dim, start = 0, frequencies, growth, second, heads = 1 } = rotation;
+  const { dim, start = 0, frequencies, growth, second, heads = 1, blocks = 1 } = rotation;
   if (dim + start > D) throw wrongValue(where, name, `dim ≤ D=${D}`, `dim ${dim}${start ? ` from channel ${start}` : ''}`);
   if (heads !== 1 && heads !== G) throw wrongValue(where, name, `frequencies of 1 head or G=${G}`, heads);
   const fits = dim >= 2 && dim % 2 === 0 && frequencies.length > 0 && frequencies.length % (heads * (dim / 2)) === 0;
   const shape = `${heads > 1 ? `[heads=${heads}]` : ''}[axes][dim/2]`;
   if (!fits) throw wrongValue(where, name, `an even dim and ${shape} frequencies`, `dim ${dim}, ${frequencies.length} frequencies`);
+  if (dim % (2 * blocks)) throw wrongValue(where, name, `a dim that is a multiple of ${2 * blocks} for ${blocks} blocks`, dim);
   if (growth && growth.length !== frequencies.length) throw wrongValue(where, name, "growth of the frequencies' shape", growth);
   if (second && second.length !== frequencies.length) throw wrongValue(where, name, "second frequencies of the frequencies' shape", second);
 }

@@ -126,7 +126,8 @@ export function prepareRotation(context: Context, where: string, given: unknown,
       .int(field.ROTATE_DIM, rotation.dim)
       .int(field.ROTATE_START, rotation.start ?? 0)
       .int(field.ROTATE_PAIRS_IN, from === 'pairs' ? 1 : 0)
-      .int(field.ROTATE_PAIRS_OUT, to === 'pairs' ? 1 : 0);
+      .int(field.ROTATE_PAIRS_OUT, to === 'pairs' ? 1 : 0)
+      .int(field.ROTATE_BLOCKS, rotation.blocks ?? 1);
     const result = target;
     return {
       preparations: table.jobs,

@@ -81,7 +81,7 @@ export function normalizationFields({ kind, queryWeight, keyWeight }: Normalizat
 
 /** The fields of a rotation; no table for keys that are stored rotated. */
 export function writeRotation(writer: Writer, rotation: Rotation, q: TableUse, k: TableUse | undefined): void {
-  const { dim, start = 0, layout, layoutOut = layout } = rotation;
+  const { dim, start = 0, layout, layoutOut = layout, blocks = 1 } = rotation;
   writer
     .int(field.ROTATE_Q, q.at)
     .int(field.ROTATE_Q_BATCH, q.batch ?? 0)
@@ -94,5 +94,6 @@ export function writeRotation(writer: Writer, rotation: Rotation, q: TableUse, k
     .int(field.ROTATE_DIM, dim)
     .int(field.ROTATE_START, start)
     .int(field.ROTATE_PAIRS_IN, layout === 'pairs' ? 1 : 0)
-    .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0);
+    .int(field.ROTATE_PAIRS_OUT, layoutOut === 'pairs' ? 1 : 0)
+    .int(field.ROTATE_BLOCKS, blocks);
 }

@@ -28,8 +28,13 @@ export interface AxialRotaryOptions {
   readonly frequencies?: 'shared' | 'split' | { readonly maxResolution: number; readonly linear?: boolean } | Numbers;
   /** Multiplies every frequency; default 1. DINOv3: 2π. */
   readonly scale?: number;
-  /** `'blocks'`, the default: first all pairs of axis 0, then all of axis 1 …; `'alternating'`: pair i belongs to axis i mod n. */
-  readonly arrangement?: 'blocks' | 'alternating';
+  /**
+   * - `'blocks'`, the default: first all pairs of axis 0, then all of axis 1 …
+   * - `'alternating'`: pair i belongs to axis i mod n.
+   * - `'apart'`: as `'blocks'`, but the R/n channels of an axis turn by themselves, so that `'halves'` are the pairs (i, i + R/(2n)) within
+   *   them (Gemma 4's vision tower).
+   */
+  readonly arrangement?: 'blocks' | 'alternating' | 'apart';
   /** The coordinate that each place of the arrangement, or each line of given frequencies, reads; default 0, 1, 2 … */
   readonly axisOrder?: readonly number[];
   /** Sizes of the grid of tokens, outermost first, such as [rows, columns] or [frames, rows, columns]; else give `positions`. */
@@ -88,6 +93,9 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
   }
   const order = given.axisOrder === undefined ? undefined : sizes(where, 'axisOrder', given.axisOrder, 0);
   const axes = grid?.length ?? order?.length ?? 2;
+  const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'blocks', ['blocks', 'alternating', 'apart']);
+  const blocks = arrangement === 'apart' ? axes : 1;
+  if (dim % (2 * blocks)) throw wrongValue(where, 'dim', `a multiple of ${2 * blocks} for ${axes} axes apart`, dim);
   const { heads, matrix } = frequencyMatrix(where, given, dim, axes, order ?? Array.from({ length: axes }, (_, a) => a));
   const place = grid && gridPlacer(where, given, grid);
   return {
@@ -96,7 +104,7 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
       const positions = place ? place(context) : explicitPositions({ where, axes, offset: 0, keys, queries }, context);
       const first = startOf(where, start, dim, context.shape.D);
       const frequencies = matrix(context.math);
-      return { rotation: { dim, start: first, layout, ...(layoutOut && { layoutOut }), frequencies, heads, ...positions } };
+      return { rotation: { dim, start: first, layout, ...(layoutOut && { layoutOut }), blocks, frequencies, heads, ...positions } };
     },
   };
 }
@@ -113,7 +121,6 @@ function frequencyMatrix(where: string, given: AxialRotaryOptions, dim: number, 
   const { frequencies = 'shared' } = given;
   const pairs = dim / 2;
   const scale = finite(where, 'scale', given.scale ?? 1);
-  const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'blocks', ['blocks', 'alternating']);
   if (order.length !== axes || order.some((axis) => axis >= axes)) {
     throw wrongValue(where, 'axisOrder', `${axes} of the axes 0 … ${axes - 1}`, order);
   }
@@ -125,7 +132,8 @@ function frequencyMatrix(where: string, given: AxialRotaryOptions, dim: number, 
     const matrix = new Float64Array(axes * pairs);
     for (let pair = 0; pair < pairs; pair++) {
       const each = pairs / axes;
-      const [place, k] = arrangement === 'blocks' ? [Math.floor(pair / each), pair % each] : [pair % axes, Math.floor(pair / axes)];
+      const [place, k] =
+        given.arrangement === 'alternating' ? [pair % axes, Math.floor(pair / axes)] : [Math.floor(pair / each), pair % each];
       matrix[(order[place] as number) * pairs + pair] = scale * of(place, k);
     }
     return matrix;

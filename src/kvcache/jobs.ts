@@ -65,14 +65,15 @@ function writeRotation(
   first: number,
   scope: Scope,
 ) {
-  const { dim, start = 0 } = rotation;
+  const { dim, start = 0, blocks = 1 } = rotation;
   scope
     .writer(job)
     .int(field.ROTATE_K, at - 4 * dim * first)
     .int(field.ROTATE_DIM, dim)
     .int(field.ROTATE_START, start)
     .int(field.ROTATE_PAIRS_IN, inLayout === 'pairs' ? 1 : 0)
-    .int(field.ROTATE_PAIRS_OUT, outLayout === 'pairs' ? 1 : 0);
+    .int(field.ROTATE_PAIRS_OUT, outLayout === 'pairs' ? 1 : 0)
+    .int(field.ROTATE_BLOCKS, blocks);
 }
 
 /** The rows from … to − 1 of a target. */

@@ -69,6 +69,11 @@ export interface Rotation {
   readonly layout: 'halves' | 'pairs';
   /** Where a pair goes; default as it came. */
   readonly layoutOut?: 'halves' | 'pairs';
+  /**
+   * Blocks of R/n channels that turn each by itself: then `'halves'` are the pairs (i, i + R/(2n)) of each block, and `frequencies` goes
+   * block by block. R is a multiple of 2n; default 1.
+   */
+  readonly blocks?: number;
   /** rad per position: [axes][R/2], or [heads][axes][R/2]. */
   readonly frequencies: Float64Array;
   /** Key heads that have frequencies of their own, G: a query head turns as its key head does. Default 1, all share. */

@@ -260,6 +260,7 @@ const rotation = record<Rotation>({
   start: optional(whole(0)),
   layout: needed(choice('halves', 'pairs')),
   layoutOut: optional(choice('halves', 'pairs')),
+  blocks: optional(whole(1)),
   frequencies: needed(doubles),
   heads: optional(whole(1)),
   second: optional(doubles),

@@ -1,4 +1,4 @@
-/** Rotations whose heads, or whose pairs' two channels, have frequencies of their own, against the formula. */
+/** Rotations whose heads, or whose pairs' two channels, have frequencies of their own, or that are in blocks, against the formula. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { createEngineSync, defineEncoding, type Encoding, type Positions, type Rotation } from '../../src/index.ts';
 import { numbers } from '../conformance/numbers.ts';
@@ -16,6 +16,7 @@ interface Terms {
   readonly heads: number;
   readonly second: boolean;
   readonly axes: number;
+  readonly blocks?: number;
 }
 
 /** Distinct frequencies, [heads][axes][R/2]. */
@@ -27,7 +28,7 @@ const places = (rows: number, seed: number): Positions => ({
 
 /** Row `i` of batch row b and head h of x, turned by the formula. */
 function turned(x: Float32Array, rotation: Rotation, at: (axis: number) => number, own: number): Float64Array {
-  const { dim, layout, layoutOut = layout, frequencies, second = frequencies, heads = 1 } = rotation;
+  const { dim, layout, layoutOut = layout, frequencies, second = frequencies, heads = 1, blocks = 1 } = rotation;
   const half = dim / 2;
   const axes = frequencies.length / half / heads;
   const angle = (of: Float64Array, i: number): number => {
@@ -36,8 +37,11 @@ function turned(x: Float32Array, rotation: Rotation, at: (axis: number) => numbe
     return sum;
   };
   const out = Float64Array.from(x);
-  const places = (kind: 'halves' | 'pairs', i: number): [number, number] =>
-    kind === 'halves' ? [START + i, START + i + half] : [START + 2 * i, START + 2 * i + 1];
+  const each = half / blocks;
+  const places = (kind: 'halves' | 'pairs', i: number): [number, number] => {
+    const first = START + 2 * each * Math.floor(i / each);
+    return kind === 'halves' ? [first + (i % each), first + (i % each) + each] : [first + 2 * (i % each), first + 2 * (i % each) + 1];
+  };
   for (let i = 0; i < half; i++) {
     const [from, to] = [places(layout, i), places(layoutOut, i)];
     const [u, v] = [x[from[0]] as number, x[from[1]] as number];
@@ -48,15 +52,16 @@ function turned(x: Float32Array, rotation: Rotation, at: (axis: number) => numbe
   return out;
 }
 
-const CASES = [4, 10, 22].flatMap((dim) =>
+const CASES = [[4], [10], [22], [4, 2], [20, 2], [18, 3]].flatMap(([dim = 0, blocks = 1]) =>
   [
-    { heads: G, second: false },
-    { heads: 1, second: true },
-    { heads: G, second: true },
+    ...(blocks > 1 ? [{ heads: 1, second: false, blocks }] : []),
+    { heads: G, second: false, blocks },
+    { heads: 1, second: true, blocks },
+    { heads: G, second: true, blocks },
   ].flatMap((one) => LAYOUTS.flatMap((layout) => LAYOUTS.map((layoutOut) => ({ dim, ...one, layout, layoutOut })))),
 );
 
-describe.each(CASES)('dim $dim, heads $heads, second $second, $layout to $layoutOut', ({ layout, layoutOut, ...terms }) => {
+describe.each(CASES)('dim $dim in $blocks, heads $heads, second $second, $layout to $layoutOut', ({ layout, layoutOut, ...terms }) => {
   const whole = { ...terms, axes: AXES };
   const rotation: Rotation = {
     dim: terms.dim,
@@ -64,6 +69,7 @@ describe.each(CASES)('dim $dim, heads $heads, second $second, $layout to $layout
     layout,
     layoutOut,
     heads: terms.heads,
+    ...(terms.blocks > 1 && { blocks: terms.blocks }),
     frequencies: list(whole, 1),
     ...(terms.second && { second: list(whole, 2) }),
     queryPositions: places(L, 3),

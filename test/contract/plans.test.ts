@@ -30,6 +30,7 @@ const PLANS: Readonly<Record<string, () => Any>> = {
       start: 0,
       layout: 'halves',
       layoutOut: 'pairs',
+      blocks: 1,
       frequencies: doubles(2),
       factor: 1,
       growth: doubles(2),
@@ -98,7 +99,7 @@ const PLANS: Readonly<Record<string, () => Any>> = {
 };
 
 const OPTIONAL = new Set(
-  'start layoutOut factor growth center offset second queryPositions keyPositions queryWeight keyWeight rowScale queryBias contextTable variant coefficient gate queries map bias scale factors biases terms valueTable normalization rotation'.split(
+  'start layoutOut blocks factor growth center offset second queryPositions keyPositions queryWeight keyWeight rowScale queryBias contextTable variant coefficient gate queries map bias scale factors biases terms valueTable normalization rotation'.split(
     ' ',
   ),
 );

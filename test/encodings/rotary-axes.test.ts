@@ -204,6 +204,18 @@ describe('axialRotary', () => {
     x.dispose();
   });
 
+  it.each(['halves', 'pairs'] as const)('axes apart turn the channels of each by themselves, %s', (layout) => {
+    const x = engine.tensor([1, 1, 6, 14], noise(84, 6));
+    const apart = engine.rotateSync(x, axialRotary({ ...base, layout, arrangement: 'apart', start: 1 }));
+    const rows = rotary({ dim: 6, theta: 100, layout, start: 1, positions: cells.map(([y]) => y) });
+    const columns = rotary({ dim: 6, theta: 100, layout, start: 7, positions: cells.map(([, x]) => x) });
+    expect(apart.toArray()).toEqual(engine.rotateSync(engine.rotateSync(x, rows), columns).toArray());
+    expect(() => axialRotary({ ...base, layout, arrangement: 'apart', dim: 10, frequencies: new Float64Array(10) })).toThrow(
+      '"dim" expected a multiple of 4 for 2 axes apart, got 10',
+    );
+    x.dispose();
+  });
+
   it('refuses what does not fit', () => {
     expect(() => axialRotary({ ...base, dim: 10 })).toThrow('"dim" expected a multiple of 4 for 2 axes, got 10');
     expect(() => axialRotary({ dim: 12, theta: 100, layout: 'halves' })).toThrow(

@@ -5,6 +5,7 @@ import {
   conformer,
   createEngine,
   deberta,
+  defineEncoding,
   type Encoding,
   fire,
   kerple,
@@ -37,6 +38,13 @@ const SCHEMES: readonly [string, Encoding | readonly Encoding[]][] = [
   ['none', []],
   ['rotary, halves', rotary({ dim: 12, theta: 10000, layout: 'halves' })],
   ['rotary, pairs out as halves, with an offset', rotary({ dim: 16, theta: 500, layout: 'pairs', layoutOut: 'halves', offset: 3 })],
+  [
+    'rotary in two blocks',
+    defineEncoding({
+      name: 'blocks',
+      lower: () => ({ rotation: { dim: 12, blocks: 2, layout: 'halves', frequencies: Float64Array.of(1, 0.5, 0.1, 0.9, 0.2, 0.05) } }),
+    }),
+  ],
   ['xpos', xpos({ dim: 16, theta: 10000, layout: 'pairs', scaleBase: 64, center: 50 })],
   ['alibi', alibi({ heads: H })],
   ['t5', t5({ heads: H, buckets: 32, maxDistance: 64, bidirectional: false, table: table(32, H) })],
