@@ -3,10 +3,11 @@
 
 /** Raised whenever the parameter blocks or the exports change meaning; the loader compares it. */
 function abi(): i32 {
-  return 2;
+  return 3;
 }
 
 export { abi };
+export { fuses, variant } from './simd';
 export { append, shift } from './append';
 export { attend, attendFold, attendPart, attendRows } from './attend';
 export { attendMany } from './many';

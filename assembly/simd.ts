@@ -1,5 +1,18 @@
 // The vector helpers. This is the only file that knows about relaxed SIMD.
 
+import { BASELINE, RELAXED } from './job';
+
+/** Which kernels these are. */
+export function variant(): i32 {
+  return ASC_FEATURE_RELAXED_SIMD ? RELAXED : BASELINE;
+}
+
+/** Whether `madd` rounds once here: of (1 + 2^−12)² = 1 + 2^−11 + 2^−24 a fused product keeps the last bit, a rounded one does not. */
+export function fuses(): bool {
+  const x = f32x4.splat(1.000244140625);
+  return f32x4.extract_lane(madd(x, x, f32x4.splat(-1.00048828125)), 0) != 0;
+}
+
 /** a·b + c: fused where the target has relaxed SIMD and the host fuses, else rounded twice. */
 @inline export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build as bundle } from 'esbuild';
 import { blockSource, layOut } from './blocks.mjs';
-import { checkKernels, sharedFlagOffset } from './kernel-facts.mjs';
+import { checkKernels } from './kernel-facts.mjs';
+import { packKernels } from './pack-kernels.mjs';
 import { writeSchemes } from './schemes.mjs';
 import { unroll } from './unroll.mjs';
 
@@ -43,10 +44,11 @@ async function compileKernels(targets) {
     if (error) throw error;
     const bytes = readFileSync(`build/${target}.wasm`);
     const facts = checkKernels(target, bytes, readFileSync('assembly/index.ts', 'utf8'));
+    const { common, text } = packKernels(bytes);
     writeFileSync(
       `${generated}/${target}.ts`,
-      `${banner}/** ${facts.summary} */\nexport const bytes: string =\n  '${bytes.toString('base64')}';\n` +
-        `/** Offset of the memory import's limits flag: 0x01 unshared, 0x03 shared. */\nexport const sharedFlagOffset: number = ${sharedFlagOffset(bytes)};\n`,
+      `${banner}import type { PackedKernels } from '../unpack.ts';\n\n/** ${facts.summary} */\n` +
+        `export const ${target}: PackedKernels = {\n  common: '${common}',\n  text:\n    '${text}',\n};\n`,
     );
     console.log(`${target}: ${facts.summary}`);
   }
@@ -65,12 +67,20 @@ async function inlineWorker() {
   writeFileSync(`${generated}/worker-source.ts`, `${banner}export const workerSource: string =\n  ${JSON.stringify(source)};\n`);
 }
 
+const ENTRIES = [
+  'index',
+  ...['slim', 'workerd', 'edge-light', 'relaxed', 'relaxed-workerd', 'relaxed-edge-light'].map((name) => `entries/${name}`),
+  'safetensors/index',
+  'onnx/index',
+  'threads/worker-entry',
+  'encodings/registry',
+  'cli/main',
+];
+
 // One file an entry and shared chunks: a cold start reads a few files, not eighty (import: 8 to 10 ms, not 27).
 async function bundlePackage() {
   await bundle({
-    entryPoints: ['index', 'cli/main', 'safetensors/index', 'encodings/registry', 'onnx/index', 'threads/worker-entry'].map(
-      (name) => `src/${name}.ts`,
-    ),
+    entryPoints: ENTRIES.map((name) => `src/${name}.ts`),
     outdir: 'dist',
     outbase: 'src',
     bundle: true,
@@ -79,7 +89,7 @@ async function bundlePackage() {
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
-    external: ['node:*'],
+    external: ['node:*', '*.wasm', '*.wasm?module'],
     sourcemap: true,
   });
 }

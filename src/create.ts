@@ -3,7 +3,7 @@
 import { finite, integer, reading, wrongType } from './arguments/check.ts';
 import { RelposError } from './arguments/errors.ts';
 import { callback, choice, type Readers, readRecord } from './arguments/record.ts';
-import { Engine, type Precision } from './engine.ts';
+import { Engine } from './engine.ts';
 import { Arena, CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
@@ -11,20 +11,28 @@ import { canShareMemory } from './platform/sharing.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { Logger, Pool } from './threads/types.ts';
 import {
+  type Binary,
   checkWasm,
   compile,
   compileSync,
   fetchWasm,
-  hasRelaxedSimd,
-  hasSimd,
   instantiate,
   isBytes,
   isModule,
   type Kernels,
-  kernelBytes,
   sharedTwin,
   type WasmSource,
 } from './wasm/kernels.ts';
+import { fuses, hasSimd } from './wasm/probes.ts';
+import { checkVariant, type Precision, SOURCES, type Variant, variantFor } from './wasm/variants.ts';
+
+/** Where an entry of the package has its kernels. */
+export interface OwnKernels {
+  /** At hand. */
+  baseline(): Binary;
+  /** Loaded when they are asked for. */
+  relaxed(): Promise<Binary>;
+}
 
 /** Options of `createEngine`. */
 export interface EngineOptions {
@@ -63,14 +71,24 @@ const READERS: Readers<EngineOptions> = {
   logger: readLogger,
 };
 
+/** What the options come to. */
+interface Wanted {
+  readonly where: string;
+  readonly given: EngineOptions;
+  readonly threads: number;
+  readonly precision: Precision;
+  /** The kernels that the precision runs here. */
+  readonly variant: Variant;
+}
+
 /** The options as a record of their own, and what they come to. */
-function checkEngineOptions(where: string, options: unknown) {
+function checkEngineOptions(where: string, options: unknown): Wanted {
   const given = readRecord<EngineOptions>(where, options, READERS);
   if (!hasSimd()) throw new RelposError('unsupported-runtime', 'this host has no 128-bit WebAssembly SIMD, which relpos needs');
-  const { threads: named = 'auto', precision = 'reproducible', maxMemory } = given;
+  const { threads: named = 'auto', precision = 'reproducible' } = given;
   // All cores up to 8, or as many as are named.
   const threads = named === 'auto' ? threadCount('auto') : named;
-  return { given, threads, precision, maxMemory };
+  return { where, given, threads, precision, variant: variantFor(precision, precision === 'relaxed' && fuses()) };
 }
 
 interface Host {
@@ -78,47 +96,51 @@ interface Host {
   readonly arena: Arena;
   readonly module: WebAssembly.Module;
   readonly kernels: Kernels;
+  /** The kernels that run, and whether they fuse multiply and add here. */
+  readonly variant: Variant;
+  readonly relaxed: boolean;
 }
 
-function host(module: WebAssembly.Module, shared: boolean, maxMemory: number | undefined): Host {
-  const { memory, limit } = createMemory(shared, maxMemory);
-  return { memory, arena: new Arena(memory, limit), module, kernels: instantiate(module, memory) };
+function host(module: WebAssembly.Module, shared: boolean, { given, precision, variant: wanted }: Wanted): Host {
+  const { memory, limit } = createMemory(shared, given.maxMemory);
+  const kernels = instantiate(module, memory);
+  const variant = checkVariant(kernels, precision, wanted);
+  return { memory, arena: new Arena(memory, limit), module, kernels, variant, relaxed: variant === 'relaxed' && kernels.fuses() !== 0 };
 }
 
-/** Why an engine of precision `'relaxed'` runs the reproducible kernels. */
-const NOT_RELAXED = 'this host does not fuse multiply and add (relaxed SIMD): the reproducible kernels run';
+/** Why an engine of precision `'relaxed'` gives the reproducible bits. */
+function notRelaxed(variant: Variant): string {
+  const fact = 'this host does not fuse multiply and add (relaxed SIMD)';
+  return variant === 'relaxed' ? `${fact}: the relaxed kernels give the reproducible bits` : `${fact}: the reproducible kernels run`;
+}
 
-function engineOf({ arena, kernels }: Host, pool: Pool, precision: Precision, relaxed: boolean, wanted: number): Engine {
+function engineOf({ arena, kernels, variant, relaxed }: Host, pool: Pool, precision: Precision, wanted: number): Engine {
   const { name, version } = runtime();
   const host = { runtime: name, version, simd: true, relaxedSimd: relaxed, requestedThreads: wanted };
-  const reason = precision === 'relaxed' && !relaxed ? NOT_RELAXED : undefined;
+  const reason = precision === 'relaxed' && !relaxed ? notRelaxed(variant) : undefined;
   return new Engine({ arena, kernels, pool, host: { ...host, ...(reason && { reason }) }, precision });
 }
 
 /** An engine on several threads, or the reason why there can be none. */
-async function threaded(
-  given: EngineOptions,
-  source: WebAssembly.Module | BufferSource | undefined,
-  threads: number,
-  relaxed: boolean,
-  maxMemory: number | undefined,
-): Promise<Engine | string> {
-  if (isModule(source)) return 'a compiled Module was given, which has an unshared memory';
+async function threaded(binary: Binary, wanted: Wanted): Promise<Engine | string> {
   const sharing = canShareMemory();
   if (!sharing.ok) return sharing.reason;
-  const bytes = source === undefined ? kernelBytes(relaxed, true) : sharedTwin(source);
+  if (isModule(binary)) return 'a compiled Module was given, which has an unshared memory';
+  const bytes = sharedTwin(binary);
   if (!bytes) return 'the kernels given as "wasm" import no memory that could be shared';
   const module = await compile(bytes);
   let shared: Host;
   try {
-    shared = host(module, true, maxMemory);
+    shared = host(module, true, wanted);
   } catch (error) {
+    if (error instanceof RelposError && error.code === 'bad-wasm') throw error;
     return `no shared memory: ${String(error)}`;
   }
   const { memory, arena, kernels } = shared;
+  const { given, threads, precision } = wanted;
   const { worker, logger } = given;
   const pool = await createPool({ memory, reserve: arena, module, kernels, control: CONTROL, threads, worker, logger });
-  if (pool.threads > 1) return engineOf(shared, pool, given.precision ?? 'reproducible', relaxed, threads);
+  if (pool.threads > 1) return engineOf(shared, pool, precision, threads);
   const { reason } = pool;
   pool.dispose();
   return reason ?? 'no worker could be started';
@@ -132,58 +154,48 @@ function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: 
   } catch {}
 }
 
-/**
- * Makes an engine: compiles the kernels, reserves memory, starts the threads. Importing the package does none of this.
- *
- * If fewer threads can be had than were asked for, the engine works with what there is and `capabilities.reason` says why.
- *
- * @throws TypeError, RangeError if an option is wrong
- * @throws RelposError `unsupported-runtime`, `bad-wasm`, `out-of-memory`
- * @example
- * ```ts
- * const engine = await createEngine({ threads: 'auto' });
- * engine.capabilities; // { runtime: 'node', simd: true, threads: 2, … }
- * engine.dispose();
- * ```
- */
-export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { given, threads, precision, maxMemory } = checkEngineOptions('createEngine', options);
-  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
-  const named = given.wasm === undefined ? undefined : await fetchWasm(given.wasm);
+/** The kernels that are given, or those of the entry. */
+async function binaryOf({ where, given, variant }: Wanted, own: OwnKernels | undefined): Promise<Binary> {
+  if (given.wasm !== undefined) return fetchWasm(given.wasm);
+  if (!own) throw noKernels(where, variant);
+  try {
+    return await own[variant]();
+  } catch (cause) {
+    const message = `the ${variant} kernels cannot be loaded (${String(cause)}): pass ${SOURCES[variant]} as "wasm"`;
+    throw new RelposError('bad-wasm', message, { cause });
+  }
+}
+
+const noKernels = (where: string, variant: Variant): TypeError =>
+  wrongType(where, 'wasm', `the ${variant} kernels (${SOURCES[variant]})`, undefined);
+
+/** `createEngine` of an entry that has these kernels of its own, or none. */
+export async function makeEngine(options: EngineOptions | undefined = {}, own?: OwnKernels): Promise<Engine> {
+  const wanted = checkEngineOptions('createEngine', options);
+  const binary = await binaryOf(wanted, own);
+  const { given, threads, precision } = wanted;
   let reason: string | undefined;
   if (threads > 1) {
-    const engine = await threaded(given, named, threads, relaxed, maxMemory);
+    const engine = await threaded(binary, wanted);
     const found = typeof engine === 'string' ? { threads: 1, reason: engine } : engine.capabilities;
     warnOfFewer(given, found.threads, found.reason);
     if (typeof engine !== 'string') return engine;
     reason = engine;
   }
-  const source = named ?? kernelBytes(relaxed, false);
-  const module = isModule(source) ? source : await compile(source);
-  const single = host(module, false, maxMemory);
-  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, relaxed, threads);
+  const single = host(isModule(binary) ? binary : await compile(binary), false, wanted);
+  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, threads);
 }
 
-/**
- * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes.
- *
- * @throws as `createEngine`; RelposError `unsupported-runtime` where the host compiles only asynchronously
- * @example
- * ```ts
- * const engine = createEngineSync();
- * engine.capabilities.threads; // 1
- * engine.dispose();
- * ```
- */
-export function createEngineSync(options: EngineOptions = {}): Engine {
+/** `createEngineSync` of an entry that has these kernels of its own, or none. */
+export function makeEngineSync(options: EngineOptions | undefined = {}, own?: OwnKernels): Engine {
   const where = 'createEngineSync';
-  const { given, threads, precision, maxMemory } = checkEngineOptions(where, options);
-  const relaxed = precision === 'relaxed' && hasRelaxedSimd();
-  const { wasm } = given;
-  const bytes = wasm === undefined ? kernelBytes(relaxed, false) : wasm;
-  if (!isModule(bytes) && !isBytes(bytes)) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
-  const single = host(isModule(bytes) ? bytes : compileSync(bytes), false, maxMemory);
-  const wanted = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
-  const reason = wanted > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
-  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, relaxed, wanted);
+  const wanted = checkEngineOptions(where, options);
+  const { given, threads, precision } = wanted;
+  const { wasm = precision === 'reproducible' ? own?.baseline() : undefined } = given;
+  if (wasm === undefined) throw noKernels(where, precision === 'relaxed' ? 'relaxed' : 'baseline');
+  if (!isModule(wasm) && !isBytes(wasm)) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
+  const single = host(isModule(wasm) ? wasm : compileSync(wasm), false, wanted);
+  const named = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
+  const reason = named > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
+  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, named);
 }

@@ -16,16 +16,14 @@ import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
 import type { JobOptions, Pool } from './threads/types.ts';
 import type { Kernels } from './wasm/kernels.ts';
-
-/** `'reproducible'`: the same bits everywhere. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host. */
-export type Precision = 'reproducible' | 'relaxed';
+import type { Precision } from './wasm/variants.ts';
 
 /** What the host gives. */
 export interface Capabilities {
   readonly runtime: string;
   readonly version: string;
   readonly simd: boolean;
-  /** True if the engine runs the relaxed-SIMD kernels. */
+  /** True if the engine runs the relaxed-SIMD kernels, and this host fuses. */
   readonly relaxedSimd: boolean;
   /** Threads at work, the caller's included. */
   readonly threads: number;

@@ -1,9 +1,9 @@
 // Runs the task of `relpos attend`, times it and compares what comes.
 
 import { shapeText } from '../arguments/check.ts';
-import { createEngine } from '../create.ts';
 import { registry } from '../encodings/registry.ts';
 import type { Engine } from '../engine.ts';
+import { createEngine } from '../entries/inlined.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { SafeTensor, SafetensorsFile } from '../safetensors/index.ts';

@@ -1,9 +1,12 @@
 import os from 'node:os';
 import process from 'node:process';
-import { createEngine } from '../create.ts';
 import type { Engine } from '../engine.ts';
+import { createEngine } from '../entries/inlined.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { hasRelaxedSimd, kernelBytes } from '../wasm/kernels.ts';
+import { baseline } from '../wasm/generated/baseline.ts';
+import { relaxed } from '../wasm/generated/relaxed.ts';
+import { fuses } from '../wasm/probes.ts';
+import { unpack } from '../wasm/unpack.ts';
 import { type ParsedArgs, parseThreads } from './args.ts';
 import type { Command } from './command.ts';
 import { type CliIo, EXIT, InputError, progressLine, SILENT } from './io.ts';
@@ -83,9 +86,9 @@ async function examine(engine: Engine, signal: AbortSignal, step: (done: number,
     relpos: version(),
     host: { platform: process.platform, arch: process.arch, cores: os.availableParallelism(), memory: os.totalmem() },
     capabilities: engine.capabilities,
-    hostRelaxedSimd: hasRelaxedSimd(),
+    hostRelaxedSimd: fuses(),
     memoryLimit: engine.memoryUsage().limit,
-    kernels: { baseline: kernelBytes(false, false).byteLength, relaxed: kernelBytes(true, false).byteLength },
+    kernels: { baseline: unpack(baseline).length, relaxed: unpack(relaxed).length },
     selfTest,
     ...(speed === undefined ? {} : { speed }),
   };

@@ -3,15 +3,18 @@
 import { reading, wrongType } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import type { TileKernel } from '../threads/types.ts';
-import * as baseline from './generated/baseline.ts';
-import * as relaxed from './generated/relaxed.ts';
+import { hasRelaxedSimd } from './probes.ts';
 
 /** The version of the kernels' interface that this API speaks; see assembly/index.ts. */
-const ABI = 2;
+const ABI = 3;
 
 /** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
 export interface Kernels extends WebAssembly.Exports {
   abi(): number;
+  /** Which kernels these are: a number of variants.ts. */
+  variant(): number;
+  /** 1 if this host fuses the kernels' multiplications and additions. */
+  fuses(): number;
   append: TileKernel;
   attend: TileKernel;
   attendFold: TileKernel;
@@ -37,43 +40,8 @@ export interface Kernels extends WebAssembly.Exports {
 /** What `createEngine` takes as `wasm`. */
 export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
 
-// (module (func (drop (i32x4.splat (i32.const 0)))))
-const SIMD_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 17, 26, 11];
-// (module (func (export "f") (result f32) (f32x4.extract_lane 0 (f32x4.relaxed_madd a a c)))), each a splat of a constant: a = 1 + 2^−12 and
-// c = −(1 + 2^−11). Of a² = 1 + 2^−11 + 2^−24 a fused product keeps the last bit, a rounded one does not.
-const RELAXED_PROBE = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 31, 1, 29, 0, 67, 0, 8, 128, 63, 253, 19, 67,
-  0, 8, 128, 63, 253, 19, 67, 0, 16, 128, 191, 253, 19, 253, 133, 2, 253, 31, 0, 11,
-];
-
-const validates = (bytes: readonly number[]): boolean => typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from(bytes));
-
-/** True if the host runs 128-bit SIMD. */
-export function hasSimd(): boolean {
-  return validates(SIMD_PROBE);
-}
-
-/**
- * True if the host runs relaxed SIMD and fuses a product with its sum. One that knows the instruction and rounds twice all the same (Bun on
- * x86) would run the relaxed kernels to the reproducible bits.
- */
-export function hasRelaxedSimd(): boolean {
-  if (!validates(RELAXED_PROBE)) return false;
-  try {
-    const { f } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(RELAXED_PROBE))).exports as { f: () => number };
-    return f() !== 0;
-  } catch {
-    return true; // A host that forbids compiling bytes cannot be asked.
-  }
-}
-
-/** The inlined bytes: baseline or relaxed, for an unshared or a shared memory (the two differ in one flag). */
-export function kernelBytes(useRelaxed: boolean, shared: boolean): Uint8Array<ArrayBuffer> {
-  const { bytes, sharedFlagOffset } = useRelaxed ? relaxed : baseline;
-  const decoded = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
-  if (shared) decoded[sharedFlagOffset] = 3;
-  return decoded;
-}
+/** Kernels that are at hand. */
+export type Binary = WebAssembly.Module | BufferSource;
 
 /** How kernels begin to import their memory: "env", "memory", a memory, and the flag of its limits. */
 const MEMORY_IMPORT = [3, ...letters('env'), 6, ...letters('memory'), 2, 1];
@@ -82,7 +50,7 @@ function letters(word: string): number[] {
   return Array.from(word, (letter) => letter.charCodeAt(0));
 }
 
-/** A copy of kernels that a user brings, for a shared memory; undefined if they import no memory of that form. */
+/** A copy of kernels for a shared memory, from which the others differ in one flag; undefined if they import no memory of that form. */
 export function sharedTwin(source: BufferSource): Uint8Array<ArrayBuffer> | undefined {
   const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
   const at = bytes.findIndex((_, n) => MEMORY_IMPORT.every((byte, m) => bytes[n + m] === byte));
@@ -119,7 +87,8 @@ function compileError(cause: unknown): RelposError {
       { cause },
     );
   }
-  return new RelposError('bad-wasm', `the kernels do not compile: ${text}`, { cause });
+  const hint = hasRelaxedSimd() ? '' : '; this host has no relaxed SIMD, which the relaxed kernels need';
+  return new RelposError('bad-wasm', `the kernels do not compile: ${text}${hint}`, { cause });
 }
 
 /** True for a compiled module, of whatever realm. */

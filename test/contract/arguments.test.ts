@@ -1,7 +1,8 @@
 /** Every wrong argument: the error's type, its message, and that nothing changes. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { alibi, bias, createEngine, createEngineSync, defineEncoding, rotary, type Tensor, t5 } from '../../src/index.ts';
-import { kernelBytes } from '../../src/wasm/kernels.ts';
+import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { unpack } from '../../src/wasm/unpack.ts';
 
 const engine = createEngineSync();
 const other = createEngineSync();
@@ -215,14 +216,14 @@ describe('createEngine', () => {
     [new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]), 'bad-wasm'],
     [new Uint8Array([1, 2, 3]), 'bad-wasm'],
     [new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), 'bad-wasm'],
-    [kernelBytes(false, false).subarray(0, 4000), 'bad-wasm'],
+    [unpack(baseline).subarray(0, 4000), 'bad-wasm'],
   ])('other wasm than the kernels, on one thread and on two: %o', async (wasm, code) => {
     for (const threads of [1, 2]) await expect(createEngine({ wasm, threads, logger: { warn() {} } })).rejects.toMatchObject({ code });
     expect(() => createEngineSync({ wasm })).toThrow(expect.objectContaining({ code }));
   });
 
   test('the kernels as bytes run on as many threads as their own', async () => {
-    const own = await createEngine({ wasm: kernelBytes(false, false), threads: 2 });
+    const own = await createEngine({ wasm: unpack(baseline), threads: 2 });
     expect(own.capabilities.threads).toBe(2);
     expect((await own.selfTest()).passed).toBe(true);
     own.dispose();

@@ -5,6 +5,8 @@ import * as relpos from '../../src/index.ts';
 import type { Tensor } from '../../src/memory/tensor.ts';
 import { crc32 } from '../../src/partial/crc.ts';
 import type { SafeTensor } from '../../src/safetensors/index.ts';
+import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { unpack } from '../../src/wasm/unpack.ts';
 import { expectSameBits } from '../attention/call.ts';
 import type { Case, Package } from '../conformance/call.ts';
 import { schemes, tableShapes } from '../conformance/schemes.ts';
@@ -302,8 +304,7 @@ describe('createEngine', () => {
   });
 
   test('takes a module and bytes of another realm', async () => {
-    const { kernelBytes } = await import('../../src/wasm/kernels.ts');
-    const bytes = kernelBytes(false, false);
+    const bytes = unpack(baseline);
     const realm = runInNewContext(
       '({ module: (list) => new WebAssembly.Module(Uint8Array.from(list)), bytes: (list) => Uint8Array.from(list) })',
     );

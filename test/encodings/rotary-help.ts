@@ -1,7 +1,7 @@
 // What the tests of the rotary schemes share.
 
-import { createEngineSync } from '../../src/create.ts';
 import type { Engine } from '../../src/engine.ts';
+import { createEngineSync } from '../../src/index.ts';
 import type { Arithmetic } from '../../src/plan/plan.ts';
 
 /** Elementary functions for what is tested outside an engine. */

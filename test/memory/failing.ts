@@ -2,7 +2,8 @@
 import { expect } from 'vitest';
 import { createEngine, createEngineSync, type Engine, RelposError, type Tensor } from '../../src/index.ts';
 import { Arena } from '../../src/memory/arena.ts';
-import { kernelBytes } from '../../src/wasm/kernels.ts';
+import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { unpack } from '../../src/wasm/unpack.ts';
 import { expectSameBits } from '../attention/call.ts';
 
 export type Bits = Float32Array | Float64Array | Uint16Array;
@@ -66,7 +67,7 @@ function expectSame(got: readonly Bits[] | undefined, expected: readonly Bits[])
   for (const [n, bits] of expected.entries()) expectSameBits(got?.[n] as Bits, bits);
 }
 
-const module = new WebAssembly.Module(kernelBytes(false, false));
+const module = new WebAssembly.Module(unpack(baseline));
 const engineOf = (threads: number): Promise<Engine> | Engine =>
   threads > 1 ? createEngine({ threads }) : createEngineSync({ wasm: module });
 

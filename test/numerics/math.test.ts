@@ -1,11 +1,13 @@
 /** The kernels' f64 functions against hundreds of digits, held to what their comments in assembly/math.ts say. */
 import { describe, expect, test } from 'vitest';
-import { compileSync, instantiate, kernelBytes } from '../../src/wasm/kernels.ts';
+import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { compileSync, instantiate } from '../../src/wasm/kernels.ts';
+import { unpack } from '../../src/wasm/unpack.ts';
 import { numbers } from '../conformance/numbers.ts';
 import * as precise from '../reference/precise.ts';
 import { absoluteError, fixed, relativeError, ulpError } from '../reference/precise.ts';
 
-const kernels = instantiate(compileSync(kernelBytes(false, false)), new WebAssembly.Memory({ initial: 1, maximum: 65536 }));
+const kernels = instantiate(compileSync(unpack(baseline)), new WebAssembly.Memory({ initial: 1, maximum: 65536 }));
 
 /** Points that fill [−reach, reach), with more f64 bits than an f32 has. */
 const points = (count: number, reach: number, seed: number): number[] =>

@@ -1,0 +1,44 @@
+import { type EngineOptions, makeEngine, makeEngineSync, type OwnKernels } from '../create.ts';
+import type { Engine } from '../engine.ts';
+import { baseline } from '../wasm/generated/baseline.ts';
+import { unpack } from '../wasm/unpack.ts';
+
+/** Inlined baseline kernels: whatever imports the package has them, without a file to find. The others are a file of their own. */
+const OWN: OwnKernels = {
+  baseline: () => unpack(baseline),
+  relaxed: async () => unpack((await import('../wasm/generated/relaxed.ts')).relaxed),
+};
+
+/**
+ * Makes an engine: compiles the kernels, reserves memory, starts the threads. Importing the package does none of this.
+ *
+ * If fewer threads can be had than were asked for, the engine works with what there is and `capabilities.reason` says why.
+ *
+ * @throws TypeError, RangeError if an option is wrong
+ * @throws RelposError `unsupported-runtime`, `bad-wasm`, `out-of-memory`
+ * @example
+ * ```ts
+ * const engine = await createEngine({ threads: 'auto' });
+ * engine.capabilities; // { runtime: 'node', simd: true, threads: 2, … }
+ * engine.dispose();
+ * ```
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  return makeEngine(options, OWN);
+}
+
+/**
+ * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes; precision `'relaxed'` needs it, since its kernels are
+ * no part of this entry: `createEngineSync({ precision: 'relaxed', wasm: relaxedKernels() })` with `relaxedKernels` of `relpos/relaxed`.
+ *
+ * @throws as `createEngine`; RelposError `unsupported-runtime` where the host compiles only asynchronously
+ * @example
+ * ```ts
+ * const engine = createEngineSync();
+ * engine.capabilities.threads; // 1
+ * engine.dispose();
+ * ```
+ */
+export function createEngineSync(options: EngineOptions = {}): Engine {
+  return makeEngineSync(options, OWN);
+}

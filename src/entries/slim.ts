@@ -1,0 +1,28 @@
+/** The package without inlined kernels: the option `wasm` says where they are. Same names as `relpos`. */
+import { type EngineOptions, makeEngine, makeEngineSync } from '../create.ts';
+import type { Engine } from '../engine.ts';
+import type { WasmSource } from '../wasm/kernels.ts';
+
+export * from './names.ts';
+
+/** Options of an engine that brings no kernels of its own. */
+export interface SlimEngineOptions extends EngineOptions {
+  /** The kernels: relpos/wasm/baseline.wasm, for precision `'relaxed'` relpos/wasm/relaxed.wasm. */
+  readonly wasm: WasmSource;
+}
+
+/**
+ * Makes an engine, as `createEngine` of `relpos` does, of the kernels that it is given.
+ *
+ * ```ts
+ * const engine = await createEngine({ wasm: new URL('relpos/wasm/baseline.wasm', import.meta.url) });
+ * ```
+ */
+export async function createEngine(options: SlimEngineOptions): Promise<Engine> {
+  return makeEngine(options);
+}
+
+/** `createEngine` before returning, as `createEngineSync` of `relpos`. */
+export function createEngineSync(options: SlimEngineOptions): Engine {
+  return makeEngineSync(options);
+}

@@ -1,0 +1,9 @@
+// Kernels as hosts and bundlers import them: compiled.
+declare module '*.wasm' {
+  const module: WebAssembly.Module;
+  export default module;
+}
+declare module '*.wasm?module' {
+  const module: WebAssembly.Module;
+  export default module;
+}

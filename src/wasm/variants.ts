@@ -1,0 +1,40 @@
+// Which kernels there are, which of them a precision wants, and how kernels that say what they are get refused or taken.
+
+import { RelposError } from '../arguments/errors.ts';
+import { BASELINE, RELAXED } from './generated/job.ts';
+import type { Kernels } from './kernels.ts';
+
+/** `'reproducible'`: the same bits everywhere. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host. */
+export type Precision = 'reproducible' | 'relaxed';
+
+/** A set of kernels; the name is that of its file under relpos/wasm/. */
+export type Variant = 'baseline' | 'relaxed';
+
+/** The names, by what `variant()` returns. */
+const NAMES: Readonly<Record<number, Variant>> = { [BASELINE]: 'baseline', [RELAXED]: 'relaxed' };
+
+/** What to pass as "wasm". */
+export const SOURCES: Readonly<Record<Variant, string>> = {
+  baseline: 'relpos/wasm/baseline.wasm',
+  relaxed: 'relaxedKernels() of relpos/relaxed, or relpos/wasm/relaxed.wasm',
+};
+
+/** The kernels that give a precision on a host that fuses multiply and add, or does not. */
+export function variantFor(precision: Precision, fused: boolean): Variant {
+  return precision === 'relaxed' && fused ? 'relaxed' : 'baseline';
+}
+
+/**
+ * The kernels' own word of what they are. Where the host fuses, or the precision is another, there is one set to run; where it does not,
+ * `'relaxed'` runs either to the reproducible bits.
+ *
+ * @throws RelposError `bad-wasm` if they are not those of the precision
+ */
+export function checkVariant(kernels: Kernels, precision: Precision, wanted: Variant): Variant {
+  const found = NAMES[kernels.variant()];
+  if (found === wanted || (found === 'relaxed' && precision === 'relaxed')) return found;
+  throw new RelposError(
+    'bad-wasm',
+    `these are the ${found ?? 'unknown'} kernels, and precision '${precision}' needs the ${wanted} ones here: pass ${SOURCES[wanted]}`,
+  );
+}

@@ -1,0 +1,115 @@
+/** The entries of the package: the same names, engines of each, and the kernels that they bring or are given. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { packKernels } from '../../scripts/pack-kernels.mjs';
+import { createEngine, createEngineSync, type Engine } from '../../src/index.ts';
+import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { relaxed } from '../../src/wasm/generated/relaxed.ts';
+import { unpack } from '../../src/wasm/unpack.ts';
+import type { Any } from './calls.ts';
+
+const root = new URL('../../', import.meta.url);
+const file = (path: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(new URL(path, root)));
+const load = (path: string): Promise<Any> => import(new URL(`dist/${path}.js`, root).href);
+
+describe('inlined kernels', () => {
+  test('are the compiled ones', () => {
+    expect(Buffer.from(unpack(baseline)).equals(file('build/baseline.wasm'))).toBe(true);
+    expect(Buffer.from(unpack(relaxed)).equals(file('build/relaxed.wasm'))).toBe(true);
+  });
+
+  test('any bytes come back as they were, from characters that mean nothing in a string or in HTML', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(255), (bytes, offset) => {
+        // Counts of all sorts: the square crowds the bytes around one of them.
+        const crowded = bytes.map((byte) => offset + Math.floor((byte * byte) / 255));
+        const packed = packKernels(crowded);
+        expect(packed.text).toMatch(/^[ !#%&(-;=-[\]-_a-~]*$/);
+        expect(unpack(packed)).toEqual(Uint8Array.from(crowded));
+      }),
+    );
+    const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    expect(unpack(packKernels(all))).toEqual(all);
+  });
+});
+
+describe('entries', () => {
+  const NAMES = ['relpos', 'relpos/slim', 'relpos/relaxed', 'relpos/onnx', 'relpos/safetensors', 'relpos/worker'];
+  const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
+    exports: Record<string, Record<string, string>>;
+  };
+
+  test('every file that the package names is there', () => {
+    const paths = Object.values(exports).flatMap((target) => Object.values(typeof target === 'string' ? { target } : target));
+    for (const path of paths.filter((path) => !path.includes('*'))) expect(file(path).length).toBeGreaterThan(0);
+    for (const name of ['baseline', 'relaxed']) expect(file(`dist/wasm/${name}.wasm`)).toEqual(file(`build/${name}.wasm`));
+  });
+
+  test.each(NAMES)('%s resolves within the package', (name) => {
+    expect(createRequire(new URL('package.json', root)).resolve(name)).toMatch(/dist\/.*\.js$/);
+  });
+
+  test('relpos/slim has the names of relpos', async () => {
+    const [whole, slim] = [await load('index'), await load('entries/slim')];
+    expect(Object.keys(slim)).toEqual(Object.keys(whole));
+    for (const name of Object.keys(whole).filter((name) => !name.startsWith('createEngine'))) expect(slim[name]).toBe(whole[name]);
+  });
+
+  test('an engine of relpos/slim takes kernels as bytes or as a Module, and works with relpos/onnx and the encodings of relpos', async () => {
+    const [whole, slim, onnx] = [await load('index'), await load('entries/slim'), await load('onnx/index')];
+    const bytes = file('build/baseline.wasm');
+    for (const engine of [slim.createEngineSync({ wasm: new WebAssembly.Module(bytes) }), await slim.createEngine({ wasm: bytes })]) {
+      expect((await engine.selfTest()).passed).toBe(true);
+      const x = engine.tensor([1, 2, 3, 4], new Float32Array(24).fill(1));
+      const encoding = whole.rotary({ dim: 4, theta: 100, layout: 'halves' });
+      expect((await engine.attention(x, x, x, { encoding })).shape).toEqual([1, 2, 3, 4]);
+      expect((await onnx.onnxAttention(engine, { Q: x, K: x, V: x })).Y.toArray()).toHaveLength(24);
+      engine.dispose();
+    }
+  });
+
+  test('relpos/slim says that it needs kernels, and which', async () => {
+    const slim = await load('entries/slim');
+    const message = /"wasm" expected the baseline kernels \(relpos\/wasm\/baseline\.wasm\), got undefined/;
+    await expect(slim.createEngine()).rejects.toThrow(message);
+    await expect(slim.createEngine({})).rejects.toThrow(TypeError);
+    expect(() => slim.createEngineSync()).toThrow(message);
+  });
+});
+
+describe('kernels that are given', () => {
+  /** Baseline kernels that say they are the relaxed ones; this host can run no others in a test. Their `fuses` is the same function. */
+  function disguised(variant: number): Uint8Array<ArrayBuffer> {
+    const bytes = file('build/baseline.wasm');
+    const body = [4, 0, 0x41, 0, 0x0b];
+    const places = Array.from(bytes.keys()).filter((at) => body.every((byte, n) => bytes[at + n] === byte));
+    expect(places).toHaveLength(1);
+    bytes[(places[0] as number) + 3] = variant;
+    return bytes;
+  }
+
+  const refused = async (options: Any, message: RegExp): Promise<void> => {
+    const error = expect.objectContaining({ code: 'bad-wasm', message: expect.stringMatching(message) });
+    for (const threads of [1, 2]) await expect(createEngine({ ...options, threads, logger: { warn() {} } })).rejects.toEqual(error);
+    expect(() => createEngineSync(options)).toThrow(error);
+  };
+
+  test('reproducible engines refuse the relaxed ones', async () => {
+    const message = /the relaxed kernels, and precision 'reproducible' needs the baseline ones here: pass relpos\/wasm\/baseline.wasm/;
+    await refused({ wasm: disguised(1) }, message);
+    await refused({ wasm: disguised(1), precision: 'reproducible' }, message);
+  });
+
+  test('and those that nobody knows', async () => {
+    await refused({ wasm: disguised(7) }, /the unknown kernels/);
+    await refused({ wasm: disguised(7), precision: 'relaxed' }, /the unknown kernels/);
+  });
+
+  test('a relaxed engine needs them before it can return', async () => {
+    const call = (options: Any) => (): Engine => createEngineSync(options);
+    expect(call({ precision: 'relaxed' })).toThrow(TypeError);
+    expect(call({ precision: 'relaxed' })).toThrow(/"wasm" expected the relaxed kernels \(relaxedKernels\(\) of relpos\/relaxed/);
+  });
+});
