@@ -19,41 +19,69 @@ function release(timer: unknown): void {
   else (timer as { unref?(): void }).unref?.();
 }
 
+/** A way of calling back in a later task: the host's function that it stands on, and how it is asked. It throws where the host has none. */
+type Way = readonly [host: WeakKey | undefined, ask: (callback: () => void) => void];
+
+/** The hosts' functions that have called back before. */
+const proven = new WeakSet<WeakKey>();
+
 /**
- * Resolves in a later task, so that timers, input and messages get their turn first; never rejects. `setTimeout` comes last: browsers
- * stretch it to 4 ms, and to a second in background tabs. A fresh channel per turn costs microseconds and leaves nothing behind.
+ * Resolves in a later task, so that timers, input and messages get their turn first; never rejects.
  *
- * Where a host serves requests it resolves at once. There, a timer belongs to the request that set it and never fires for another one, while
- * the calls of all requests to one engine wait in one queue.
+ * A way is relied upon alone once it has been seen to work. Until then all are asked at once and the first answer counts: one that throws,
+ * as `setImmediate` does in Next's edge runtime, or never calls back, holds nothing up. A host that has none gets no turn.
  */
 export function nextTask(): Promise<void> {
-  const { name } = runtime();
-  if (name === 'workerd' || name === 'edge-light') return Promise.resolve();
+  const ways = waysHere();
   return new Promise((resolve) => {
-    for (const way of [bySetImmediate, byChannel]) {
+    let asked = false;
+    for (const [host, ask] of ways) {
       try {
-        if (way(resolve)) return;
-      } catch {
-        // Some hosts have the function only to say that it does not work there.
-      }
+        ask(() => {
+          if (host) proven.add(host);
+          resolve();
+        });
+        asked = true;
+        if (host && proven.has(host)) return;
+      } catch {}
     }
-    setTimeout(resolve);
+    if (!asked) resolve();
   });
 }
 
-function bySetImmediate(resolve: () => void): boolean {
-  if (typeof globalThis.setImmediate !== 'function') return false;
-  globalThis.setImmediate(resolve);
-  return true;
+/**
+ * The ways of this host, the best first: the one place that decides what yields.
+ *
+ * Where a host serves requests there is none, and a call runs to its end at once. There a timer belongs to the request that set it and
+ * never fires for another, while the calls of all requests to one engine wait in one queue.
+ *
+ * Elsewhere `setTimeout` comes last: browsers stretch it to 4 ms, and to a second in background tabs.
+ */
+function waysHere(): readonly Way[] {
+  const { name } = runtime();
+  if (name === 'workerd' || name === 'edge-light') return [];
+  const { setImmediate, MessageChannel, setTimeout } = globalThis;
+  return [
+    [setImmediate, bySetImmediate],
+    [MessageChannel, byChannel],
+    [setTimeout, byTimeout],
+  ];
 }
 
-function byChannel(resolve: () => void): boolean {
-  if (typeof globalThis.MessageChannel !== 'function') return false;
+function bySetImmediate(callback: () => void): void {
+  globalThis.setImmediate(callback);
+}
+
+/** A fresh channel per turn costs microseconds and leaves nothing behind. */
+function byChannel(callback: () => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {
     port1.close();
-    resolve();
+    callback();
   };
   port2.postMessage(undefined);
-  return true;
+}
+
+function byTimeout(callback: () => void): void {
+  setTimeout(callback);
 }
