@@ -33,10 +33,11 @@ function checkRow(row, runtime, reference) {
 }
 
 /** Runs one host and checks what it finds; whatever is thrown is a failed check. */
-async function checkHost(host, project, rows) {
+async function checkHost(host, project, rows, notes) {
   try {
     const found = await host.run(project);
     rows.push(...found.rows);
+    notes.push(...(found.notes ?? []));
     const reference = rows[0].hashes;
     return [...found.rows.flatMap((row) => checkRow(row, host.runtime, reference)), ...(found.checks ?? [])];
   } catch (error) {
@@ -51,17 +52,18 @@ export async function conformance(tarball, names = hosts.map(({ name }) => name)
   const project = await makeProject(tarball);
   const checks = [];
   const rows = [];
+  const notes = [];
   const absent = [];
   try {
     for (const host of hosts.filter(({ name }, n) => n === 0 || names.includes(name))) {
       const missing = host.missing();
-      if (missing === undefined) checks.push(...(await checkHost(host, project, rows)));
+      if (missing === undefined) checks.push(...(await checkHost(host, project, rows, notes)));
       else absent.push({ name: host.name, missing });
     }
   } finally {
     await project.remove();
   }
-  console.log(`\n${table(rows, absent)}\n`);
+  console.log(`\n${[table(rows, absent), ...notes].join('\n')}\n`);
   // Where everything must be, what is not is a failure.
   if (process.env.CI === 'true') checks.push(...absent.map(({ name, missing }) => check(`${name} is here`, missing)));
   return checks;

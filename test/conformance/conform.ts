@@ -5,6 +5,8 @@ import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.t
 import { hashBits } from './numbers.ts';
 import { schemes } from './schemes.ts';
 
+export { hashBits, numbers } from './numbers.ts';
+
 /** What one run finds: the engine's capabilities and the hash of each case's output bits. */
 export interface Findings {
   readonly capabilities: { readonly runtime: string; readonly version: string; readonly threads: number; readonly reason?: string };

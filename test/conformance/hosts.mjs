@@ -3,7 +3,7 @@
 //   name          as the table says it: `node24`, `firefox`
 //   runtime       what `capabilities.runtime` must say there
 //   missing()     what is not here, in words; undefined if all is
-//   run(project)  tries the library of the project (project.mjs): a promise of { rows, checks }
+//   run(project)  tries the library of the project (project.mjs): a promise of { rows, checks, notes }
 //
 // A row is one engine in one context that has run all the cases:
 //
@@ -17,10 +17,11 @@
 //   ms            the cases took so long
 //   frames        in pages, during a long call: { perSecond, longestGapMs }
 //
-// `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
+// `notes` (optional) are lines that are printed below the table. `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
 // checks.mjs judges the rows.
 import { chromium } from './hosts/chromium.mjs';
 import { commands } from './hosts/commands.mjs';
+import { workerd } from './hosts/workerd.mjs';
 
 /** The first is the one whose bits the others must give. */
-export const hosts = [...commands, chromium];
+export const hosts = [...commands, workerd, chromium];
