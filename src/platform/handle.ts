@@ -1,4 +1,5 @@
 import { runtime } from './host.ts';
+import { watchLife } from './life.ts';
 
 /** What every kind of worker has: a browser's `Worker`, and the one of `node:worker_threads` (with `on`, `ref`, `unref`). */
 export interface WorkerLike {
@@ -31,6 +32,8 @@ export interface WorkerHandle {
   end(): void;
   /** Whether this host says when a thread that was told to end, in the middle of a tile too, has ended. */
   readonly confirms: boolean;
+  /** The worker holds the lock of its life (life.ts): from here on the host does say so. */
+  watch(life: string): void;
   /** Asks without waiting for an event whether the worker was told to end; `false` where the host cannot say. */
   stopped(): boolean;
 }
@@ -41,7 +44,7 @@ export interface WorkerHandle {
  */
 export function handle(worker: WorkerLike, events: WorkerEvents): WorkerHandle {
   const { name } = runtime();
-  const confirms = worker.on !== undefined && (name === 'node' || name === 'bun');
+  let confirms = worker.on !== undefined && (name === 'node' || name === 'bun');
   if (worker.on) listenNode(worker as unknown as NodeEvents, events, confirms);
   else listenWeb(worker as unknown as EventTarget, events);
   return {
@@ -52,14 +55,20 @@ export function handle(worker: WorkerLike, events: WorkerEvents): WorkerHandle {
       if (name === 'node') stopped(worker as NodeWorker);
     },
     end: () => end(worker),
-    confirms,
+    get confirms() {
+      return confirms;
+    },
+    watch(life) {
+      confirms = true;
+      watchLife(life, () => events.ended('it was ended'));
+    },
     stopped: () => name === 'node' && stopped(worker as NodeWorker),
   };
 }
 
 /**
  * Node interrupts a tile and its `exit` event says that the thread has ended. Bun interrupts JavaScript but not WebAssembly: the tile runs to
- * its end, then the event comes. Deno says `exit` at once and lets a tile run on, as browsers do, which say nothing.
+ * its end, then the event comes. Deno says `exit` at once and lets a tile run on. Browsers have no event; life.ts stands in for one.
  */
 function end(worker: WorkerLike): void {
   const ended = worker.terminate();

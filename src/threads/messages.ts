@@ -14,10 +14,18 @@ export interface Start {
   readonly kernels: readonly string[];
   /** Turns to spin for the next job before sleeping. */
   readonly spins: number;
+  /** Name of the lock that tells the owner of this worker's end (life.ts), where the host has locks. */
+  readonly life?: string | undefined;
 }
 
-/** Worker to owner: it has started; it could not start; the last thread has left a gate at which a message was asked for. */
-export type Report = { readonly relpos: 'ready' } | { readonly relpos: 'failed'; readonly why: string } | { readonly relpos: 'empty' };
+/**
+ * Worker to owner: it has started, and whether it holds its lock; it could not start; the last thread has left a gate at which a message was
+ * asked for.
+ */
+export type Report =
+  | { readonly relpos: 'ready'; readonly held: boolean }
+  | { readonly relpos: 'failed'; readonly why: string }
+  | { readonly relpos: 'empty' };
 
 export function isStart(message: unknown): message is Start {
   return (message as Partial<Start> | null)?.relpos === 'start';

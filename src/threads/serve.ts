@@ -1,4 +1,5 @@
 import type { OwnerPort } from '../platform/inside.ts';
+import { holdLife } from '../platform/life.ts';
 import { controlView, JOB, KERNEL, noteTrap, READY, SCRATCH, SLOT, STEPS, STRIDE, THREADS, TILES } from './control.ts';
 import { join, leave } from './gate.ts';
 import { isStart, type Report, type Start } from './messages.ts';
@@ -9,12 +10,14 @@ import type { TileKernel } from './types.ts';
 export function serve(port: OwnerPort): void {
   port.listen((message) => {
     if (!isStart(message)) return false;
-    work(message, (report) => port.post(report));
+    const begin = (held: boolean): void => work(message, held, (report) => port.post(report));
+    if (message.life === undefined) begin(false);
+    else void holdLife(message.life).then(begin);
     return true;
   });
 }
 
-function work(start: Start, report: (report: Report) => void): void {
+function work(start: Start, held: boolean, report: (report: Report) => void): void {
   const kernels = instantiate(start);
   if (typeof kernels === 'string') {
     report({ relpos: 'failed', why: kernels });
@@ -22,7 +25,7 @@ function work(start: Start, report: (report: Report) => void): void {
   }
   const words = controlView(start.memory, start.control);
   Atomics.add(words, READY, 1);
-  report({ relpos: 'ready' });
+  report({ relpos: 'ready', held });
   let joined: number | undefined = -1;
   for (;;) {
     joined = join(words, start, joined);

@@ -1,9 +1,10 @@
 import type { WorkerFactory, WorkerHandle } from '../platform/handle.ts';
+import { lifeName } from '../platform/life.ts';
 import { after, nextTask, now } from '../platform/time.ts';
 import { type WorkerStarter, workerStarters } from '../platform/workers.ts';
 import { workerSource } from '../wasm/generated/worker-source.ts';
 import { controlView, READY } from './control.ts';
-import { bar, enroll, maybeInside, nextGeneration, shut } from './gate.ts';
+import { bar, enroll, inside, maybeInside, nextGeneration, shut } from './gate.ts';
 import { isReport, type Start } from './messages.ts';
 
 /** What a group is made from. */
@@ -11,7 +12,7 @@ export interface WorkerGroupPlan {
   /** Workers to start. */
   readonly size: number;
   /** What each worker is told, besides its number and generation. */
-  readonly start: Omit<Start, 'relpos' | 'generation' | 'worker'>;
+  readonly start: Omit<Start, 'relpos' | 'generation' | 'worker' | 'life'>;
   readonly factory: WorkerFactory | undefined;
   /** Milliseconds after which the group is of the workers that have answered by then. */
   readonly deadlineMs: number;
@@ -44,6 +45,7 @@ export async function startWorkerGroup(plan: WorkerGroupPlan): Promise<WorkerGro
 interface Member {
   readonly worker: number;
   readonly handle: WorkerHandle;
+  readonly life: string | undefined;
   ready: boolean;
   /** The host says that its thread has ended. */
   ended: boolean;
@@ -145,9 +147,10 @@ export class WorkerGroup {
       this.#shortage = `worker ${worker}: ${error instanceof Error ? error.message : String(error)}`;
       return false;
     }
-    const member: Member = { worker, handle, ready: false, ended: false };
+    const life = lifeName();
+    const member: Member = { worker, handle, life, ready: false, ended: false };
     this.#members.push(member);
-    handle.post({ ...this.#plan.start, relpos: 'start', generation: this.#generation, worker } satisfies Start);
+    handle.post({ ...this.#plan.start, relpos: 'start', generation: this.#generation, worker, life } satisfies Start);
     return true;
   }
 
@@ -184,7 +187,10 @@ export class WorkerGroup {
 
   #hear(data: unknown, member: Member): void {
     if (!isReport(data)) return;
-    if (data.relpos === 'ready') member.ready = true;
+    if (data.relpos === 'ready') {
+      member.ready = true;
+      if (data.held && member.life !== undefined) member.handle.watch(member.life);
+    }
     if (data.relpos === 'failed') member.failed ??= data.why;
     this.#event();
   }
@@ -229,8 +235,9 @@ export class WorkerGroup {
   }
 
   /**
-   * Resolves when the gate's message comes or the group is lost; calls `look` every `ms` milliseconds meanwhile. That timer is also what
-   * keeps the process alive: on all runtimes alike, and for exactly as long as somebody waits.
+   * Resolves when the gate's message comes or the group is lost; looks for itself every `ms` milliseconds, since a browser drops the message
+   * of a worker that was ended after it left, and calls `look`. That timer is also what keeps the process alive: on all runtimes alike, and
+   * for exactly as long as somebody waits.
    */
   untilEmpty(ms: number, look: () => void): Promise<void> {
     if (this.#lost !== undefined) return Promise.resolve();
@@ -239,7 +246,8 @@ export class WorkerGroup {
       const rearm = (): void => {
         cancel = after(ms, () => {
           rearm();
-          look();
+          if (inside(this.words) === 0) this.#event();
+          else look();
         });
       };
       rearm();

@@ -50,7 +50,7 @@ function served({ kernel = 'count', slot = 1, threads = 3, worker = 2, trapTile 
 
 test('a worker that takes part runs the tiles that are left, on scratch of its own', () => {
   const { words, reports, scratches, counts } = served({ slot: 1 });
-  expect(reports).toEqual([{ relpos: 'ready' }, { relpos: 'empty' }]);
+  expect(reports).toEqual([{ relpos: 'ready', held: false }, { relpos: 'empty' }]);
   expect([words[READY], words[DONE], words[SLOT], words[FAILED]]).toEqual([1, TILES, 2, 0]);
   expect(counts).toEqual([1, 1, 1, 1, 1]);
   expect(scratches).toEqual([1]);
