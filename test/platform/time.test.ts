@@ -91,6 +91,42 @@ test('other tasks get their turn', async () => {
 });
 
 test.each([
+  ['Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0', true, true],
+  ['Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0', false, false],
+  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36', true, false],
+  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/60.5 Safari/605.1.15', true, false],
+])('%s, a page: %s, yields by way of another process: %s', async (userAgent, page, expectedWay) => {
+  const made: BroadcastChannel[] = [];
+  const closed = vi.fn();
+  vi.stubGlobal(
+    'BroadcastChannel',
+    class extends BroadcastChannel {
+      constructor(name: string) {
+        super(name);
+        made.push(this);
+      }
+      override close(): void {
+        closed();
+        super.close();
+      }
+    },
+  );
+  vi.stubGlobal('process', undefined);
+  vi.stubGlobal('navigator', { userAgent });
+  vi.stubGlobal(page ? 'document' : 'WorkerGlobalScope', {});
+  vi.stubGlobal('setImmediate', undefined);
+  vi.stubGlobal('MessageChannel', class extends MessageChannel {});
+  for (let n = 0; n < 50; n++) await nextTask();
+  expect(made.length > 0).toBe(expectedWay);
+  // Once it is proven it is the only one, and nothing is left open.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(closed).toHaveBeenCalledTimes(made.length);
+  const before = made.length;
+  for (let n = 0; n < 5; n++) await nextTask();
+  expect(made.length).toBe(before + (expectedWay ? 10 : 0));
+});
+
+test.each([
   ['workerd', { navigator: { userAgent: 'Cloudflare-Workers' } }],
   ['edge-light', { EdgeRuntime: 'edge-runtime' }],
 ])('%s, which serves requests, is asked for no turn at all', async (_, globals) => {
