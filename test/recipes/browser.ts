@@ -1,0 +1,44 @@
+/** The system's browsers, driven by puppeteer, which is installed apart from the library. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** What is used of puppeteer. */
+export interface Page {
+  goto(url: string): Promise<unknown>;
+  evaluate<T>(script: string): Promise<T>;
+  close(): Promise<void>;
+}
+interface Browser {
+  newPage(): Promise<Page>;
+  close(): Promise<void>;
+}
+interface LaunchOptions {
+  readonly browser: 'chrome' | 'firefox';
+  readonly executablePath: string;
+  readonly args: readonly string[];
+  readonly userDataDir: string;
+  readonly headless: boolean;
+}
+
+export const CHROMIUM = '/usr/bin/chromium';
+
+const FLAGS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+
+/** Starts Chromium, in which a host's name with `.test` is this machine; `close` also removes its profile. */
+export async function startChromium(): Promise<Browser> {
+  const require = createRequire(new URL('../runtimes/package.json', import.meta.url));
+  const { launch } = require('puppeteer-core') as { launch: (options: LaunchOptions) => Promise<Browser> };
+  const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-recipes-chromium-'));
+  const args = [...FLAGS.split(' '), '--host-resolver-rules=MAP *.test 127.0.0.1'];
+  const browser = await launch({ browser: 'chrome', executablePath: CHROMIUM, args, userDataDir, headless: true });
+  return {
+    newPage: () => browser.newPage(),
+    close: async () => {
+      await browser.close();
+      rmSync(userDataDir, { recursive: true, force: true });
+    },
+  };
+}

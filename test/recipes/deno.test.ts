@@ -1,0 +1,56 @@
+/** The Deno handler, under `deno serve` and without any permission. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith, makeProject, runtime } from './project.ts';
+import { testService } from './service.ts';
+
+/** The recipe, saying what becomes of each call. */
+const WATCHED = `import { createEngine } from 'relpos';
+import server from './deno/server.mjs';
+const engine = await createEngine({ threads: 1 });
+const prototype = Object.getPrototypeOf(engine);
+const { attention } = prototype;
+prototype.attention = function (...given) {
+  const call = attention.apply(this, given);
+  call.then(() => console.log('threads', this.capabilities.threads), (error) => console.log('failed', error.name));
+  return call;
+};
+export default server;
+`;
+
+describeWith(runtime('.bin/deno'), 'deno', () => {
+  let server: ChildProcess;
+  let url: string;
+  let printed = '';
+
+  beforeAll(async () => {
+    const folder = makeProject();
+    writeFileSync(join(folder, 'watched.mjs'), WATCHED);
+    server = spawn(runtime('deno/deno'), ['serve', '--no-prompt', '--no-lock', '--host', '127.0.0.1', '--port', '0', 'watched.mjs'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    url = await new Promise((resolve, reject) => {
+      const hear = (chunk: Buffer): void => {
+        printed += chunk;
+        const address = /http:\/\/[\d.]+:\d+\//.exec(printed);
+        if (address) resolve(address[0]);
+      };
+      server.stdout?.on('data', hear);
+      server.stderr?.on('data', hear);
+      server.on('exit', () => reject(new Error(printed)));
+    });
+  });
+  afterAll(() => server?.kill());
+
+  const stopped = async (calls: number): Promise<void> => {
+    await expect.poll(() => printed, { timeout: 20_000, interval: 50 }).toMatch(new RegExp(`^(.*\nfailed AbortError){${calls}}`, 's'));
+  };
+  testService(() => url, stopped);
+
+  test('has threads', () => {
+    expect(printed).toContain('threads 2');
+  });
+});

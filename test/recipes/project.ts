@@ -1,0 +1,36 @@
+/** The recipes as a user has them: copied into a project of their own, the packed library installed beside them. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A folder with the recipes and the library; it goes after the tests of the file. */
+export function makeProject(): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-recipes-')));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: root });
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) as string;
+  const library = join(folder, 'node_modules/relpos');
+  mkdirSync(library, { recursive: true });
+  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', library, '--strip-components=1']);
+  cpSync(join(root, 'examples/recipes'), folder, { recursive: true });
+  // The library is beside the recipes here, and not on npm yet.
+  rmSync(join(folder, 'deno/deno.json'), { force: true });
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
+  return folder;
+}
+
+/** A program or package among the other runtimes. */
+export const runtime = (path: string): string => fileURLToPath(new URL(`../runtimes/node_modules/${path}`, import.meta.url));
+
+/** `describe` where the file is there; elsewhere it says what is missing, and under CI the tests run all the same, and fail. */
+export function describeWith(path: string, name: string, tests: () => void): void {
+  const here = existsSync(path);
+  if (!here) console.log(`${name}: ${path} is not here`);
+  describe.skipIf(!here && process.env.CI !== 'true')(name, tests);
+}

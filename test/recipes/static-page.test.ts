@@ -1,0 +1,77 @@
+/** The page on a host that sends no headers, in Chromium: it gets its threads by a service worker, or goes on without. */
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEngineSync, rotary } from '../../src/index.ts';
+import { CHROMIUM, type Page, startChromium } from './browser.ts';
+import { describeWith, makeProject } from './project.ts';
+
+const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
+
+/** A static host: files of a folder under `/site/`, types, no cache, and nothing else. It counts how often the page is asked for. */
+function serve(folder: string): Promise<{ server: Server; loads: () => number }> {
+  let loads = 0;
+  const server = createServer(({ url = '' }, response) => {
+    const path = join(folder, url.replace(/^\/site\//, '').replace(/^$/, 'index.html'));
+    if (!url.startsWith('/site/') || !existsSync(path)) return response.writeHead(404).end();
+    if (path.endsWith('.html')) loads++;
+    const type = TYPES[extname(path)] ?? 'application/octet-stream';
+    return response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(readFileSync(path));
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({ server, loads: () => loads })));
+}
+
+/** The last value that the page must find. */
+function lastValue(): number {
+  using engine = createEngineSync();
+  const x = engine.tensor(
+    [1, 8, 256, 64],
+    Float32Array.from({ length: 8 * 256 * 64 }, (_, n) => (n % 17) / 17 - 0.5),
+  );
+  const encoding = rotary({ dim: 64, theta: 10000, layout: 'halves' });
+  return engine.attentionSync(x, x, x, { encoding, causal: true }).toArray().at(-1) as number;
+}
+
+describeWith(CHROMIUM, 'a static page', () => {
+  let browser: Awaited<ReturnType<typeof startChromium>>;
+  let host: Awaited<ReturnType<typeof serve>>;
+
+  beforeAll(async () => {
+    const folder = makeProject();
+    cpSync(join(folder, 'node_modules/relpos/dist'), join(folder, 'static-page/relpos'), { recursive: true });
+    host = await serve(join(folder, 'static-page'));
+    browser = await startChromium();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    host?.server.close();
+  });
+
+  const address = (name: string): string => `http://${name}:${(host.server.address() as AddressInfo).port}/site/`;
+  // Asked anew each time: loading again gives an isolated page a process of its own, and what waits in the old one waits for ever.
+  const expectText = (page: Page, text: RegExp): Promise<void> =>
+    expect.poll(() => page.evaluate<string>('document.body?.textContent').catch(String), { timeout: 60_000, interval: 100 }).toMatch(text);
+
+  test('loads twice, then has threads, and so it stays', async () => {
+    const page = await browser.newPage();
+    await page.goto(address('localhost'));
+    const expected = new RegExp(`^2 thread\\(s\\); the last value is ${lastValue()}$`);
+    await expectText(page, expected);
+    expect(host.loads()).toBe(2);
+    await page.evaluate('document.body.textContent = "the page before"; location.reload()').catch(() => {});
+    await expectText(page, expected);
+    expect(host.loads()).toBe(3);
+    await page.close();
+  });
+
+  test('without service workers (plain http) it runs on one thread, and does not load again and again', async () => {
+    const before = host.loads();
+    const page = await browser.newPage();
+    await page.goto(address('page.test'));
+    await expectText(page, /^1 thread\(s\): .*Cross-Origin-Opener-Policy.*; the last value is /);
+    expect(host.loads() - before).toBe(1);
+    await page.close();
+  });
+});
