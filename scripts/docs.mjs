@@ -1,5 +1,6 @@
 // The generated parts of the documentation: docs/encodings.md and docs/pictures from the registry and the engine, and every number in
-// README.md and docs/benchmarks.md from the newest committed file of its topic in bench/results. Needs `npm run build`.
+// README.md and docs/benchmarks.md from the newest committed file of its topic in bench/results, and the code of docs/recipes from
+// examples/recipes, which the tests run. Needs `npm run build`.
 //   node scripts/docs.mjs            writes them
 //   node scripts/docs.mjs --check    writes nothing; exit code 1 if one is out of date
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -171,8 +172,13 @@ const coldTable = () =>
     return `${table(['', 'import', 'create', 'first run', 'total', 'resident'], rows)}\n\nMedians of ${processes} fresh processes. ${source(about)}`;
   });
 
-/** What stands between `<!-- docs:name -->` and `<!-- /docs -->`. */
+/** A recipe's file as a block of code; JavaScript is `js`, not `ts`, which the tests would run where it stands. */
+const code = (path) =>
+  `\`\`\`${/\w+$/.exec(path)[0].replace(/^[cm]js$/, 'js')}\n${readFileSync(`examples/recipes/${path}`, 'utf8').trim()}\n\`\`\``;
+
+/** What stands between `<!-- docs:name -->` and `<!-- /docs -->`; what follows the name in the first goes to the function. */
 const BLOCKS = {
+  code,
   headline,
   schemes: () => registry.map(({ name }) => `\`${name}\``).join(', '),
   size: () => bySize('bundle of createEngine, rotary'),
@@ -187,10 +193,10 @@ const BLOCKS = {
 };
 
 function filled(path) {
-  const marker = /(<!-- docs:([\w-]+) -->)[\s\S]*?(<!-- \/docs -->)/g;
-  return readFileSync(path, 'utf8').replace(marker, (_, start, name, end) => {
+  const marker = /(<!-- docs:([\w-]+)(?: ([\w./-]+))? -->)[\s\S]*?(<!-- \/docs -->)/g;
+  return readFileSync(path, 'utf8').replace(marker, (_, start, name, detail, end) => {
     if (!Object.hasOwn(BLOCKS, name)) throw new Error(`${path}: no block "${name}"; there are ${Object.keys(BLOCKS).join(', ')}`);
-    return `${start}\n${BLOCKS[name]()}\n${end}`;
+    return `${start}\n${BLOCKS[name](detail)}\n${end}`;
   });
 }
 
@@ -307,7 +313,8 @@ ${rows.join('\n')}
 
 const drawn = await pictures();
 const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
-for (const path of ['README.md', 'docs/benchmarks.md']) if (existsSync(path)) wanted.set(path, filled(path));
+const recipes = readdirSync('docs/recipes').map((name) => `docs/recipes/${name}`);
+for (const path of ['README.md', 'docs/benchmarks.md', ...recipes]) if (existsSync(path)) wanted.set(path, filled(path));
 
 mkdirSync('docs/pictures', { recursive: true });
 const stale = readdirSync('docs/pictures')
