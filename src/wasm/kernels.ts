@@ -79,16 +79,21 @@ export function compileSync(bytes: BufferSource): WebAssembly.Module {
 }
 
 function compileError(cause: unknown): RelposError {
-  const text = String(cause);
-  if (/Content.?Security|unsafe-eval|disallowed by embedder/i.test(text)) {
-    return new RelposError(
-      'unsupported-runtime',
-      `this host forbids compiling WebAssembly (${text}); allow 'wasm-unsafe-eval' in script-src, or pass a compiled Module as "wasm"`,
-      { cause },
-    );
-  }
   const hint = hasRelaxedSimd() ? '' : '; this host has no relaxed SIMD, which the relaxed kernels need';
-  return new RelposError('bad-wasm', `the kernels do not compile: ${text}${hint}`, { cause });
+  return forbidden(cause) ?? new RelposError('bad-wasm', `the kernels do not compile: ${String(cause)}${hint}`, { cause });
+}
+
+/**
+ * The error where it is the host that refuses, whatever the bytes. Chromium and Firefox refuse to compile; WebKit compiles and refuses to
+ * instantiate. A page whose policy forbids WebAssembly takes no Module either.
+ */
+function forbidden(cause: unknown): RelposError | undefined {
+  const text = String(cause).trim();
+  const refusal = (what: string, advice: string): RelposError =>
+    new RelposError('unsupported-runtime', `${what} forbids WebAssembly (${text}); ${advice}`, { cause });
+  if (/disallowed by embedder/i.test(text)) return refusal('this host', 'pass a compiled Module as "wasm"');
+  if (!/Content.?Security|\bCSP\b|unsafe-eval/i.test(text)) return undefined;
+  return refusal('the Content-Security-Policy', `allow it with "script-src 'self' 'wasm-unsafe-eval'"`);
 }
 
 /** True for a compiled module, of whatever realm. */
@@ -136,7 +141,7 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
   try {
     kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
   } catch (cause) {
-    throw new RelposError('bad-wasm', `the kernels do not instantiate: ${String(cause)}`, { cause });
+    throw forbidden(cause) ?? new RelposError('bad-wasm', `the kernels do not instantiate: ${String(cause)}`, { cause });
   }
   const found = typeof kernels.abi === 'function' ? kernels.abi() : 'none';
   if (found !== ABI) throw new RelposError('bad-wasm', `the kernels have interface version ${found}; this API speaks ${ABI}`);
