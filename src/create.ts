@@ -30,8 +30,8 @@ import { checkVariant, type Precision, SOURCES, type Variant, variantFor } from 
 export interface OwnKernels {
   /** At hand. */
   baseline(): Binary;
-  /** Loaded when they are asked for. */
-  relaxed(): Promise<Binary>;
+  /** Loaded when they are asked for; missing where they have to be given. */
+  relaxed?(): Promise<Binary>;
 }
 
 /** Options of `createEngine`. */
@@ -157,9 +157,10 @@ function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: 
 /** The kernels that are given, or those of the entry. */
 async function binaryOf({ where, given, variant }: Wanted, own: OwnKernels | undefined): Promise<Binary> {
   if (given.wasm !== undefined) return fetchWasm(given.wasm);
-  if (!own) throw noKernels(where, variant);
+  const load = own?.[variant];
+  if (!load) throw noKernels(where, variant);
   try {
-    return await own[variant]();
+    return await load();
   } catch (cause) {
     const message = `the ${variant} kernels cannot be loaded (${String(cause)}): pass ${SOURCES[variant]} as "wasm"`;
     throw new RelposError('bad-wasm', message, { cause });

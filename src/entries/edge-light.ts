@@ -5,10 +5,11 @@ import baseline from '../wasm/baseline.wasm?module';
 
 export * from './names.ts';
 
-const OWN: OwnKernels = {
-  baseline: () => baseline,
-  relaxed: async () => (await import('../wasm/relaxed.wasm?module')).default,
-};
+/**
+ * Without the relaxed kernels: such hosts compile all modules of a function before it runs, those of a dynamic import too, and one without
+ * relaxed SIMD (Next on Node 20) would run none of it. Whoever wants them passes `relaxedKernels()` of `relpos/relaxed`.
+ */
+const OWN: OwnKernels = { baseline: () => baseline };
 
 /** Makes an engine, as `createEngine` of `relpos` does. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {

@@ -70,6 +70,13 @@ describe('entries', () => {
     }
   });
 
+  test('no edge runtime has to compile the relaxed kernels unless they are imported: one without relaxed SIMD would run nothing', () => {
+    const imported = (path: string): (string | undefined)[] =>
+      Array.from(new TextDecoder().decode(file(path)).matchAll(/\w+\.wasm(\?module)?/g), ([name]) => name);
+    expect(imported('dist/entries/edge-light.js')).toEqual(['baseline.wasm?module']);
+    expect(imported('dist/entries/relaxed-edge-light.js')).toEqual(['relaxed.wasm?module']);
+  });
+
   test('relpos/slim says that it needs kernels, and which', async () => {
     const slim = await load('entries/slim');
     const message = /"wasm" expected the baseline kernels \(relpos\/wasm\/baseline\.wasm\), got undefined/;
