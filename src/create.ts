@@ -8,6 +8,7 @@ import { Arena, CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
+import type { WasmMemory, WasmModule } from './platform/types.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { Logger, Pool } from './threads/types.ts';
 import {
@@ -92,16 +93,16 @@ function checkEngineOptions(where: string, options: unknown): Wanted {
 }
 
 interface Host {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   readonly arena: Arena;
-  readonly module: WebAssembly.Module;
+  readonly module: WasmModule;
   readonly kernels: Kernels;
   /** The kernels that run, and whether they fuse multiply and add here. */
   readonly variant: Variant;
   readonly relaxed: boolean;
 }
 
-function host(module: WebAssembly.Module, shared: boolean, { given, precision, variant: wanted }: Wanted): Host {
+function host(module: WasmModule, shared: boolean, { given, precision, variant: wanted }: Wanted): Host {
   const { memory, limit } = createMemory(shared, given.maxMemory);
   const kernels = instantiate(module, memory);
   const variant = checkVariant(kernels, precision, wanted);

@@ -7,7 +7,7 @@ import { type SelfTestReport, selfTest } from './attention/selftest.ts';
 import { checkWeightsOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
 import type { Arena, MemoryUsage } from './memory/arena.ts';
-import { makeDisposable } from './memory/dispose.ts';
+import { Disposing } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';
 import { checkMergeOptions, type GivenState, type MergeOptions, prepareMerge } from './partial/merge.ts';
@@ -65,8 +65,7 @@ function contextOf({ arena, kernels, pool }: Parts, alive: () => void): Context 
  * Attention and position schemes on one WebAssembly memory. Made by `createEngine`; ended by `dispose()` or `using`, which ends the
  * workers and drops the memory.
  */
-export class Engine {
-  declare [Symbol.dispose]: () => void;
+export class Engine extends Disposing {
   readonly #host: Parts['host'];
   readonly #pool: Pool;
   readonly #exact: boolean;
@@ -76,6 +75,7 @@ export class Engine {
 
   /** @internal */
   constructor(parts: Parts) {
+    super();
     this.#host = parts.host;
     this.#pool = parts.pool;
     this.#exact = parts.precision === 'reproducible';
@@ -430,5 +430,3 @@ export class Engine {
     }
   }
 }
-
-makeDisposable(Engine.prototype);

@@ -1,5 +1,7 @@
 // Assertions on arguments. One message shape: `call: "name" expected X, got Y`. TypeError for a wrong type, RangeError for a wrong value.
 
+import type { Signal } from '../platform/types.ts';
+
 /** How a value reads in an error message: short, and unlike for unlike values. Never throws, whatever the value does when it is looked at. */
 export function describe(value: unknown): string {
   try {
@@ -192,7 +194,7 @@ export function nearest(word: string, choices: readonly string[]): string | unde
 }
 
 /** An AbortSignal, or what behaves as one: `aborted`, and listeners to put on and take off. */
-export function checkSignal(where: string, value: unknown, name = 'signal'): AbortSignal | undefined {
+export function checkSignal(where: string, value: unknown, name = 'signal'): Signal | undefined {
   if (value === undefined) return undefined;
   const fits = reading(where, name, () => {
     if (typeof value !== 'object' || value === null) return false;
@@ -200,7 +202,7 @@ export function checkSignal(where: string, value: unknown, name = 'signal'): Abo
     return typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
   });
   if (!fits) throw wrongType(where, name, 'an AbortSignal', value);
-  return value as AbortSignal;
+  return value as Signal;
 }
 
 /** A function, if there is one. */

@@ -12,6 +12,7 @@ import type { Layout } from '../memory/layout.ts';
 import type { Operand } from '../memory/operands.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { Signal } from '../platform/types.ts';
 import { type CheckedNorm, type QKNorm, readNorm } from './qk-norm.ts';
 
 /** Options of `attention` and its relatives. */
@@ -96,7 +97,7 @@ export interface AttentionOptions {
    */
   readonly out?: Tensor;
   /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
   /** Called now and then with tiles done and tiles in all. Asynchronous calls only. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
@@ -127,7 +128,7 @@ export interface CheckedOptions {
   readonly queryOffsets?: Float64Array;
   readonly keyOffsets?: Float64Array;
   readonly out?: Tensor;
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
   readonly onProgress?: NonNullable<AttentionOptions['onProgress']>;
 }
 
@@ -184,7 +185,7 @@ export const OPTIONS: Readers<CheckedOptions> = {
   queryOffsets: copyLengths,
   keyOffsets: copyLengths,
   out: outputTensor,
-  signal: (where, name, value) => checkSignal(where, value, name) as AbortSignal,
+  signal: (where, name, value) => checkSignal(where, value, name) as Signal,
   onProgress: callback,
 };
 

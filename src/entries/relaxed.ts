@@ -1,6 +1,7 @@
 /**
  * The kernels for precision `'relaxed'`, for `createEngineSync`, which cannot wait for them to be loaded.
  */
+import type { WasmModule } from '../platform/types.ts';
 import { baseline } from '../wasm/generated/baseline.ts';
 import { relaxed } from '../wasm/generated/relaxed.ts';
 import { hasRelaxedSimd } from '../wasm/probes.ts';
@@ -17,6 +18,6 @@ import { unpack } from '../wasm/unpack.ts';
  * engine.dispose();
  * ```
  */
-export function relaxedKernels(): Uint8Array | WebAssembly.Module {
+export function relaxedKernels(): Uint8Array | WasmModule {
   return unpack(hasRelaxedSimd() ? relaxed : baseline);
 }

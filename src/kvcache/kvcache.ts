@@ -5,7 +5,7 @@ import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
-import { makeDisposable } from '../memory/dispose.ts';
+import { Disposing } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Operand, type Operands, placeOperand, readOperand, type Shaped } from '../memory/operands.ts';
@@ -157,12 +157,12 @@ export function cacheBytes(where: string, given: unknown): number {
  * engine.dispose();
  * ```
  */
-export class KVCache {
-  declare [Symbol.dispose]: () => void;
+export class KVCache extends Disposing {
   readonly #core: CacheCore;
 
   /** @internal */
   constructor(core: CacheCore) {
+    super();
     this.#core = core;
   }
 
@@ -395,8 +395,6 @@ export class KVCache {
     return this.#core.spec.layout;
   }
 }
-
-makeDisposable(KVCache.prototype);
 
 /** @throws TypeError, RangeError, RelposError `out-of-memory` */
 export function makeCache(context: Context, runSync: (job: Job) => void, where: string, given: KVCacheOptions): KVCache {

@@ -1,6 +1,7 @@
 // The one memory: how large it may become, and who has which part of it.
 
 import { RelposError } from '../arguments/errors.ts';
+import type { WasmMemory } from '../platform/types.ts';
 import { roundUp } from './round.ts';
 
 const PAGE = 65536;
@@ -18,7 +19,7 @@ export const takenBytes = (bytes: number): number => roundUp(bytes, ALIGN) + GUA
 const LADDER = [65536, 32768, 16384, 8192, 4096];
 
 /** Makes a memory with the largest maximum the host grants, or with `maxMemory` bytes; `limit` is that maximum in bytes. */
-export function createMemory(shared: boolean, maxMemory?: number): { memory: WebAssembly.Memory; limit: number } {
+export function createMemory(shared: boolean, maxMemory?: number): { memory: WasmMemory; limit: number } {
   const ladder = maxMemory === undefined ? LADDER : [Math.max(1, Math.min(65536, Math.floor(maxMemory / PAGE)))];
   let cause: unknown;
   for (const maximum of ladder) {
@@ -52,7 +53,7 @@ interface Hole {
 /** First-fit allocator over the memory, 64-byte aligned; neighbouring holes merge. Growth is by an eighth more than is needed. */
 export class Arena {
   /** Unset once the engine was disposed. */
-  #memory: WebAssembly.Memory | undefined;
+  #memory: WasmMemory | undefined;
   /** Bytes that the memory can grow to. */
   readonly limit: number;
   readonly #sizes: Map<number, number> = new Map();
@@ -66,14 +67,14 @@ export class Arena {
   /** Suspects that were freed meanwhile. */
   readonly #kept: Set<number> = new Set();
 
-  constructor(memory: WebAssembly.Memory, limit: number) {
+  constructor(memory: WasmMemory, limit: number) {
     this.#memory = memory;
     this.limit = limit;
     this.#holes = [{ at: HEAP, size: memory.buffer.byteLength - HEAP }];
   }
 
   /** @throws RelposError `disposed` */
-  get memory(): WebAssembly.Memory {
+  get memory(): WasmMemory {
     if (!this.#memory) throw new RelposError('disposed', 'the engine was disposed');
     return this.#memory;
   }

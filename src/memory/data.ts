@@ -2,6 +2,7 @@
 
 import { describe, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { decoded, elementBytes, type FlatNumbers, isWhole, type NumberArray, readFlat, safeTensor } from '../arguments/numbers.ts';
+import type { WasmMemory } from '../platform/types.ts';
 import { arrayOf, DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
 
 /** A typed array that a tensor is filled from. */
@@ -55,11 +56,11 @@ function whole(where: string, values: NumberArray, dtype: DType): FillArray {
 const isShared = (buffer: ArrayBufferLike): boolean => Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 
 /** True if the array is, or may be, a view of the memory: every growth makes a new buffer object of the same shared bytes. */
-const isOf = ({ buffer }: FillArray, memory: WebAssembly.Memory): boolean =>
+const isOf = ({ buffer }: FillArray, memory: WasmMemory): boolean =>
   buffer === memory.buffer || (isShared(buffer) && isShared(memory.buffer));
 
 /** The array whenever asked, also after the memory that it is a view of has grown, which detaches the view. */
-export function keepFresh(data: FillArray, memory: WebAssembly.Memory): () => FillArray {
+export function keepFresh(data: FillArray, memory: WasmMemory): () => FillArray {
   if (data.buffer !== memory.buffer) return () => data;
   const { byteOffset, length } = data;
   const View = data.constructor as new (buffer: ArrayBufferLike, at: number, length: number) => FillArray;
@@ -67,6 +68,6 @@ export function keepFresh(data: FillArray, memory: WebAssembly.Memory): () => Fi
 }
 
 /** True if the array may lie on some of the bytes [low, high) of the memory. */
-export function sharesBytes(data: FillArray, memory: WebAssembly.Memory, [low, high]: readonly [number, number]): boolean {
+export function sharesBytes(data: FillArray, memory: WasmMemory, [low, high]: readonly [number, number]): boolean {
   return isOf(data, memory) && data.byteOffset < high && low < data.byteOffset + data.byteLength;
 }

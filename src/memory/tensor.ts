@@ -4,7 +4,7 @@ import { readShape, type SafeTensorLike } from '../arguments/numbers.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import type { Arena } from './arena.ts';
 import { type FillArray, keepFresh, ownNumbers, sharesBytes } from './data.ts';
-import { makeDisposable } from './dispose.ts';
+import { Disposing } from './dispose.ts';
 import { DTYPES, type DType, type ElementView, isDType, kindOf, viewOf } from './dtypes.ts';
 
 /**
@@ -86,8 +86,7 @@ export type SliceRange = readonly [number, number] | number | null | undefined;
  * engine.dispose();
  * ```
  */
-export class Tensor {
-  declare [Symbol.dispose]: () => void;
+export class Tensor extends Disposing {
   readonly shape: readonly number[];
   readonly dtype: DType;
   /** Elements from one index to the next, per dimension. */
@@ -99,6 +98,7 @@ export class Tensor {
 
   /** @internal */
   constructor(storage: Storage, dtype: DType, shape: readonly number[], strides: readonly number[], offset: number) {
+    super();
     this.#storage = storage;
     this.dtype = dtype;
     this.shape = Object.freeze([...shape]);
@@ -350,8 +350,6 @@ export class Tensor {
     if (this.#storage.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this tensor');
   }
 }
-
-makeDisposable(Tensor.prototype);
 
 /** Strides of a shape whose elements lie in row-major order without gaps. */
 function rowMajor(shape: readonly number[]): number[] {

@@ -19,6 +19,7 @@ import { A_FLOAT_TENSOR, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isF
 import type { Layout } from '../memory/layout.ts';
 import { roundUp } from '../memory/round.ts';
 import { Tensor } from '../memory/tensor.ts';
+import type { OwnBytes } from '../platform/types.ts';
 import { crc32 } from './crc.ts';
 import type { PartialState } from './merge.ts';
 
@@ -164,7 +165,7 @@ function labelBytes(where: string, { id, meta }: StateLabel): Uint8Array {
 export function encodeState(
   state: PartialState | (StateArrays & StateLabel),
   options: StateLabel & { readonly layout?: Layout } = {},
-): Uint8Array<ArrayBuffer> {
+): OwnBytes {
   const where = 'encodeState';
   options = knownOptions(where, options, ['shard', 'id', 'meta', 'layout'], 'options', ['meta']);
   if (typeof state !== 'object' || state === null) throw wrongType(where, 'state', 'an object { out, lse }', state);

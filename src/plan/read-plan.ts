@@ -4,6 +4,7 @@
 import { describe, integer, isPlain, oneOf, plainKeys, unknownKey, wrongType, wrongValue } from '../arguments/check.ts';
 import { arrayType, ownArray } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
+import type { WasmMemory } from '../platform/types.ts';
 import type {
   ContextTable,
   CurveBias,
@@ -28,7 +29,7 @@ import type {
 interface Spot {
   /** The call. */
   readonly where: string;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   /** What it is in, and there its name or number; the plan itself has no parent. */
   readonly parent?: Spot;
   readonly key: string | number;
@@ -303,7 +304,7 @@ const PLAN: ReadonlyMap<string, Field<boolean>> = new Map(
 );
 
 /** What an encoding lowers to, every part of it of the form that the plan wants. @throws TypeError, RangeError that names the part */
-export function lowerEncoding(where: string, name: string, encoding: Encoding, given: LowerContext, memory: WebAssembly.Memory): Plan {
+export function lowerEncoding(where: string, name: string, encoding: Encoding, given: LowerContext, memory: WasmMemory): Plan {
   const plan: unknown = encoding.lower(given);
   if (typeof plan !== 'object' || plan === null || Array.isArray(plan) || !isPlain(plan)) {
     throw wrongType(where, name, 'lower to return a plan, a plain object', plan);

@@ -1,4 +1,5 @@
 import { runtime } from './host.ts';
+import type { WasmMemory } from './types.ts';
 
 /** Whether workers can get this thread's memory; if not, `reason` says in words why not and what would help. */
 export type Sharing = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -27,6 +28,6 @@ function obstacle(): string | undefined {
 }
 
 /** Whether a memory was made with `shared: true`. */
-export function isShared(memory: WebAssembly.Memory): boolean {
+export function isShared(memory: WasmMemory): boolean {
   return 'SharedArrayBuffer' in globalThis && memory.buffer instanceof SharedArrayBuffer;
 }

@@ -1,3 +1,4 @@
+import type { WasmMemory } from '../platform/types.ts';
 import type { Job } from './types.ts';
 
 /**
@@ -55,7 +56,7 @@ export const CONTROL_BYTES: number = CONTROL_WORDS * 4;
 const TEXT_UNITS = (STATES - TRAP_TEXT) * 2;
 
 /** The control block at byte `offset`. The view stays good when the memory grows: low addresses keep their bytes. */
-export function controlView(memory: WebAssembly.Memory, offset: number): Int32Array {
+export function controlView(memory: WasmMemory, offset: number): Int32Array {
   return new Int32Array(memory.buffer, offset, CONTROL_WORDS);
 }
 

@@ -1,10 +1,12 @@
 /** What a group and its owner post to each other. Every message has the key `relpos`: a worker bundled with others ignores all else. */
 
+import type { WasmMemory, WasmModule } from '../platform/types.ts';
+
 /** Owner to worker, once. */
 export interface Start {
   readonly relpos: 'start';
-  readonly memory: WebAssembly.Memory;
-  readonly module: WebAssembly.Module;
+  readonly memory: WasmMemory;
+  readonly module: WasmModule;
   /** Byte offset of the control block. */
   readonly control: number;
   readonly generation: number;

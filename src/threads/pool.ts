@@ -1,6 +1,7 @@
 import type { WorkerFactory } from '../platform/handle.ts';
 import { cores } from '../platform/host.ts';
 import { canShareMemory, isShared } from '../platform/sharing.ts';
+import type { WasmMemory, WasmModule } from '../platform/types.ts';
 import { MAX_WORKERS } from './gate.ts';
 import { TilePool } from './tile-pool.ts';
 import type { Logger, Pool, Reserve, TileKernel } from './types.ts';
@@ -8,8 +9,8 @@ import type { Logger, Pool, Reserve, TileKernel } from './types.ts';
 /** What a pool is made from. */
 export interface PoolOptions {
   /** Shared memory, for a pool of more than one thread. */
-  readonly memory: WebAssembly.Memory;
-  readonly module: WebAssembly.Module;
+  readonly memory: WasmMemory;
+  readonly module: WasmModule;
   /** Where scratch comes from. */
   readonly reserve: Reserve;
   /** Byte offset of `CONTROL_BYTES` reserved bytes, 64-byte aligned. */
@@ -17,7 +18,7 @@ export interface PoolOptions {
   /** Threads wanted, the caller's included. */
   readonly threads: number;
   /** Exports of the caller's own instance of `module`. */
-  readonly kernels: WebAssembly.Exports;
+  readonly kernels: Readonly<Record<string, unknown>>;
   /** Starts the workers where the page's policies forbid others. */
   readonly worker?: WorkerFactory | undefined;
   /** Milliseconds that workers have to start, after which the pool is of those that have; 5000 unless given: a loaded machine is slow. */
@@ -50,10 +51,10 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 }
 
 /** A pool of the calling thread alone, and why it is. */
-export function createSoloPool(kernels: WebAssembly.Exports, reserve: Reserve, reason?: string): Pool {
+export function createSoloPool(kernels: Readonly<Record<string, unknown>>, reserve: Reserve, reason?: string): Pool {
   return new TilePool(kernelsOf(kernels), reserve, { reason });
 }
 
-function kernelsOf(exports: WebAssembly.Exports): Map<string, TileKernel> {
+function kernelsOf(exports: Readonly<Record<string, unknown>>): Map<string, TileKernel> {
   return new Map(Object.entries(exports).filter((entry): entry is [string, TileKernel] => typeof entry[1] === 'function'));
 }

@@ -2,6 +2,8 @@
  * A kernel the pool can spread over threads: pointers, a tile's number and the number of one of its steps in, nothing out. Most tiles have
  * one step; a kernel of such takes no fourth argument.
  */
+import type { Signal } from '../platform/types.ts';
+
 export type TileKernel = (job: number, tile: number, scratch: number, step: number) => void;
 
 /** One job: `tiles` independent calls of one kernel. Which thread runs which tile never changes a bit of the result. */
@@ -38,7 +40,7 @@ export interface Output {
 
 /** How an asynchronous job is watched and stopped. */
 export interface JobOptions {
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
   /** Called at most about 20 times a second while a job runs and once at its end, with tiles done and tiles in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }

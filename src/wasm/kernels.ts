@@ -2,6 +2,7 @@
 
 import { reading, wrongType } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import type { Bytes, FetchResponse, OwnBytes, Url, WasmMemory, WasmModule } from '../platform/types.ts';
 import type { TileKernel } from '../threads/types.ts';
 import { hasRelaxedSimd } from './probes.ts';
 
@@ -9,7 +10,7 @@ import { hasRelaxedSimd } from './probes.ts';
 const ABI = 3;
 
 /** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
-export interface Kernels extends WebAssembly.Exports {
+export interface Kernels extends Readonly<Record<string, (...given: never[]) => unknown>> {
   abi(): number;
   /** Which kernels these are: a number of variants.ts. */
   variant(): number;
@@ -38,10 +39,10 @@ export interface Kernels extends WebAssembly.Exports {
 }
 
 /** What `createEngine` takes as `wasm`. */
-export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+export type WasmSource = WasmModule | Bytes | FetchResponse | Url | string;
 
 /** Kernels that are at hand. */
-export type Binary = WebAssembly.Module | BufferSource;
+export type Binary = WasmModule | Bytes;
 
 /** How kernels begin to import their memory: "env", "memory", a memory, and the flag of its limits. */
 const MEMORY_IMPORT = [3, ...letters('env'), 6, ...letters('memory'), 2, 1];
@@ -51,7 +52,7 @@ function letters(word: string): number[] {
 }
 
 /** A copy of kernels for a shared memory, from which the others differ in one flag; undefined if they import no memory of that form. */
-export function sharedTwin(source: BufferSource): Uint8Array<ArrayBuffer> | undefined {
+export function sharedTwin(source: Bytes): OwnBytes | undefined {
   const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
   const at = bytes.findIndex((_, n) => MEMORY_IMPORT.every((byte, m) => bytes[n + m] === byte));
   if (at < 0) return undefined;
@@ -61,18 +62,18 @@ export function sharedTwin(source: BufferSource): Uint8Array<ArrayBuffer> | unde
 }
 
 /** Compiles bytes without blocking. @throws RelposError if the host forbids it or the bytes are no module. */
-export async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+export async function compile(bytes: Bytes): Promise<WasmModule> {
   try {
-    return await WebAssembly.compile(bytes);
+    return await WebAssembly.compile(bytes as BufferSource);
   } catch (cause) {
     throw compileError(cause);
   }
 }
 
 /** Compiles bytes at once. @throws RelposError as `compile`. */
-export function compileSync(bytes: BufferSource): WebAssembly.Module {
+export function compileSync(bytes: Bytes): WasmModule {
   try {
-    return new WebAssembly.Module(bytes);
+    return new WebAssembly.Module(bytes as BufferSource);
   } catch (cause) {
     throw compileError(cause);
   }
@@ -97,7 +98,7 @@ function forbidden(cause: unknown): RelposError | undefined {
 }
 
 /** True for a compiled module, of whatever realm. */
-export function isModule(value: unknown): value is WebAssembly.Module {
+export function isModule(value: unknown): value is WasmModule {
   try {
     WebAssembly.Module.customSections(value as WebAssembly.Module, '');
     return true;
@@ -109,12 +110,12 @@ export function isModule(value: unknown): value is WebAssembly.Module {
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
 
 /** True for an ArrayBuffer or a view of one, of whatever realm. */
-export const isBytes = (value: unknown): value is BufferSource =>
+export const isBytes = (value: unknown): value is Bytes =>
   ArrayBuffer.isView(value) || tagOf(value) === '[object ArrayBuffer]' || tagOf(value) === '[object SharedArrayBuffer]';
 
-const isUrl = (value: unknown): value is URL | string => typeof value === 'string' || tagOf(value) === '[object URL]';
+const isUrl = (value: unknown): value is Url | string => typeof value === 'string' || tagOf(value) === '[object URL]';
 
-const isResponse = (value: unknown): value is Response => tagOf(value) === '[object Response]';
+const isResponse = (value: unknown): value is FetchResponse => tagOf(value) === '[object Response]';
 
 /** Checks the option `wasm`, whether or not it will be needed. */
 export function checkWasm(where: string, name: string, value: unknown): WasmSource {
@@ -124,7 +125,7 @@ export function checkWasm(where: string, name: string, value: unknown): WasmSour
 }
 
 /** Fetches what the `wasm` option names, down to bytes or a module. */
-export async function fetchWasm(source: WasmSource): Promise<WebAssembly.Module | BufferSource> {
+export async function fetchWasm(source: WasmSource): Promise<Binary> {
   if (isBytes(source) || isModule(source)) return source;
   const response = isUrl(source) ? await fetch(source) : source;
   const bytes = new Uint8Array(await response.arrayBuffer());
@@ -136,7 +137,7 @@ export async function fetchWasm(source: WasmSource): Promise<WebAssembly.Module 
 }
 
 /** Instantiates the kernels on a memory. @throws RelposError if the module is not this version's kernels. */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+export function instantiate(module: WasmModule, memory: WasmMemory): Kernels {
   let kernels: Kernels;
   try {
     kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;

@@ -1,5 +1,7 @@
 // Inlined kernels: how scripts/pack-kernels.mjs wrote them, read back.
 
+import type { OwnBytes } from '../platform/types.ts';
+
 /** Kernels as text: a frequent byte is one character, any other one of two characters and one more. */
 export interface PackedKernels {
   /** The frequent bytes in the order of their characters, as base64; the others follow in ascending order. */
@@ -11,7 +13,7 @@ export interface PackedKernels {
 const LEFT_OUT = '\'"\\`$<';
 
 /** The bytes of packed kernels. */
-export function unpack({ common, text }: PackedKernels): Uint8Array<ArrayBuffer> {
+export function unpack({ common, text }: PackedKernels): OwnBytes {
   const byteOf = Array.from(atob(common), (character) => character.charCodeAt(0));
   for (let byte = 0; byte < 256; byte++) if (!byteOf.includes(byte)) byteOf.push(byte);
   const digitOf = new Uint8Array(128);
