@@ -1,6 +1,9 @@
-// The packed library as others see it: publint and "are the types wrong".
+// The packed library as others see it: publint and "are the types wrong", the links of its texts, JSR, and what a release writes.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { jsrChecks } from './jsr.mjs';
+import { brokenLinks } from './links.mjs';
+import { releaseCheck } from './release.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -9,14 +12,22 @@ const TOOLS = [
   ['attw', ['attw', '--profile', 'esm-only', '--no-emoji', '--no-color']],
 ];
 
-/** Runs each tool on the tarball. */
+/** A tool on the tarball. */
+function toolCheck(tarball, [name, [program, ...words]]) {
+  try {
+    execFileSync(`node_modules/.bin/${program}`, [...words, tarball], { cwd: root, encoding: 'utf8', stdio: 'pipe' });
+    return { name };
+  } catch (error) {
+    return { name, error: `${error.stdout ?? ''}${error.stderr ?? error}` };
+  }
+}
+
+function linkCheck(tarball) {
+  const broken = brokenLinks(tarball);
+  return { name: 'links lead somewhere', ...(broken.length && { error: broken.join('\n') }) };
+}
+
+/** All checks. */
 export function packageChecks(tarball) {
-  return TOOLS.map(([name, [program, ...words]]) => {
-    try {
-      execFileSync(`node_modules/.bin/${program}`, [...words, tarball], { cwd: root, encoding: 'utf8', stdio: 'pipe' });
-      return { name };
-    } catch (error) {
-      return { name, error: `${error.stdout ?? ''}${error.stderr ?? error}` };
-    }
-  });
+  return [...TOOLS.map((tool) => toolCheck(tarball, tool)), linkCheck(tarball), releaseCheck(), ...jsrChecks()];
 }

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
+import { createEngineSync, rotary } from '../../src/index.ts';
 
 /** What is used of puppeteer. */
 export interface Page {
@@ -41,4 +43,24 @@ export async function startChromium(): Promise<Browser> {
       rmSync(userDataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** The last value of what the pages compute. */
+export function lastValue(): number {
+  using engine = createEngineSync();
+  const x = engine.tensor(
+    [1, 8, 256, 64],
+    Float32Array.from({ length: 8 * 256 * 64 }, (_, n) => (n % 17) / 17 - 0.5),
+  );
+  const encoding = rotary({ dim: 64, theta: 10000, layout: 'halves' });
+  return engine.attentionSync(x, x, x, { encoding, causal: true }).toArray().at(-1) as number;
+}
+
+/**
+ * The page shows the text, sooner or later. It is asked anew each time: a page that becomes isolated as it loads again gets a process of its
+ * own, and what waits in the old one waits for ever.
+ */
+export function expectText(page: Page, text: RegExp): Promise<void> {
+  const shown = (): Promise<string> => page.evaluate<string>('document.body?.textContent').catch(String);
+  return expect.poll(shown, { timeout: 60_000, interval: 100 }).toMatch(text);
 }

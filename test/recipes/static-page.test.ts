@@ -4,8 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEngineSync, rotary } from '../../src/index.ts';
-import { CHROMIUM, type Page, startChromium } from './browser.ts';
+import { CHROMIUM, expectText, lastValue, startChromium } from './browser.ts';
 import { describeWith, makeProject } from './project.ts';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
@@ -21,17 +20,6 @@ function serve(folder: string): Promise<{ server: Server; loads: () => number }>
     return response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(readFileSync(path));
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({ server, loads: () => loads })));
-}
-
-/** The last value that the page must find. */
-function lastValue(): number {
-  using engine = createEngineSync();
-  const x = engine.tensor(
-    [1, 8, 256, 64],
-    Float32Array.from({ length: 8 * 256 * 64 }, (_, n) => (n % 17) / 17 - 0.5),
-  );
-  const encoding = rotary({ dim: 64, theta: 10000, layout: 'halves' });
-  return engine.attentionSync(x, x, x, { encoding, causal: true }).toArray().at(-1) as number;
 }
 
 describeWith(CHROMIUM, 'a static page', () => {
@@ -50,9 +38,6 @@ describeWith(CHROMIUM, 'a static page', () => {
   });
 
   const address = (name: string): string => `http://${name}:${(host.server.address() as AddressInfo).port}/site/`;
-  // Asked anew each time: loading again gives an isolated page a process of its own, and what waits in the old one waits for ever.
-  const expectText = (page: Page, text: RegExp): Promise<void> =>
-    expect.poll(() => page.evaluate<string>('document.body?.textContent').catch(String), { timeout: 60_000, interval: 100 }).toMatch(text);
 
   test('loads twice, then has threads, and so it stays', async () => {
     const page = await browser.newPage();
