@@ -17,11 +17,14 @@
 //   ms            the cases took so long
 //   frames        in pages, during a long call: { perSecond, longestGapMs }
 //
-// `notes` (optional) are lines that are printed below the table. `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
+// `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
+// `notes` (optional) are lines that are printed below the table.
 // checks.mjs judges the rows.
 import { chromium } from './hosts/chromium.mjs';
 import { commands } from './hosts/commands.mjs';
+import { edgeRuntime } from './hosts/edge-runtime.mjs';
+import { miniflare } from './hosts/miniflare.mjs';
 import { workerd } from './hosts/workerd.mjs';
 
 /** The first is the one whose bits the others must give. */
-export const hosts = [...commands, workerd, chromium];
+export const hosts = [...commands, workerd, miniflare, edgeRuntime, chromium];

@@ -1,10 +1,9 @@
 // Hosts that are programs run from a shell: Node, Deno, Bun. Each runs the entry entries/server-side.mjs.
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { installed } from '../install.mjs';
+import { installed, unusable } from '../install.mjs';
 import { goldenFolder } from '../project.mjs';
 
 const THREADS = [1, 2, 3, 5];
@@ -43,7 +42,7 @@ function host(name, runtime, program, flags = []) {
   return {
     name,
     runtime,
-    missing: () => (existsSync(program) ? undefined : `${program} is no file`),
+    missing: () => unusable(program),
     async run(project) {
       const script = join(project.folder, 'server-side.mjs');
       const found = JSON.parse(await runScript(command, project, script, name, goldenFolder, THREADS.join()));

@@ -1,8 +1,8 @@
 // workerd, the runtime of Cloudflare Workers, at several compatibility dates, with and without `nodejs_compat`.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { installed } from '../install.mjs';
+import { installed, unusable } from '../install.mjs';
 import { bundleFor } from './bundle.mjs';
 import { ONE_THREAD, tryServer, withServer } from './serving.mjs';
 
@@ -12,21 +12,10 @@ const program = installed('.bin/workerd');
 export const CONDITIONS = ['workerd', 'worker', 'browser'];
 
 /** The newest date that the program knows: `workerd 2026-11-17`. */
-const newest = () => execFileSync(program, ['--version'], { encoding: 'utf8' }).trim().split(' ')[1];
-
-/** The program if it is here and runs on this machine. */
-function missing() {
-  if (!existsSync(program)) return `${program} is no file`;
-  try {
-    newest();
-    return undefined;
-  } catch (error) {
-    return `${program} does not run: ${error.message.split('\n')[0]}`;
-  }
-}
+export const newest = () => execFileSync(program, ['--version'], { encoding: 'utf8' }).trim().split(' ')[1];
 
 /** The bundle as a folder of modules; their names. */
-async function writeModules(project) {
+export async function writeModules(project) {
   const folder = join(project.folder, 'workerd');
   mkdirSync(folder, { recursive: true });
   const { text, wasm } = await bundleFor(project, 'worker.mjs', { conditions: CONDITIONS, format: 'esm' });
@@ -78,4 +67,4 @@ async function run(project) {
   return found;
 }
 
-export const workerd = { name: 'workerd', runtime: 'workerd', missing, run };
+export const workerd = { name: 'workerd', runtime: 'workerd', missing: () => unusable(program), run };
