@@ -12,7 +12,7 @@ export interface Page {
   evaluate<T>(script: string): Promise<T>;
   close(): Promise<void>;
 }
-interface Browser {
+export interface Browser {
   newPage(): Promise<Page>;
   close(): Promise<void>;
 }
@@ -25,17 +25,23 @@ interface LaunchOptions {
 }
 
 export const CHROMIUM = '/usr/bin/chromium';
+export const FIREFOX = '/usr/bin/firefox-esr';
 
-const FLAGS =
-  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+/** Chromium's flags; a host's name with `.test` is this machine. */
+const FLAGS = [
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split(
+    ' ',
+  ),
+  '--host-resolver-rules=MAP *.test 127.0.0.1',
+].flat();
 
-/** Starts Chromium, in which a host's name with `.test` is this machine; `close` also removes its profile. */
-export async function startChromium(): Promise<Browser> {
+/** Starts a browser; `close` also removes its profile. */
+export async function startBrowser(program: string): Promise<Browser> {
   const require = createRequire(new URL('../runtimes/package.json', import.meta.url));
   const { launch } = require('puppeteer-core') as { launch: (options: LaunchOptions) => Promise<Browser> };
-  const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-recipes-chromium-'));
-  const args = [...FLAGS.split(' '), '--host-resolver-rules=MAP *.test 127.0.0.1'];
-  const browser = await launch({ browser: 'chrome', executablePath: CHROMIUM, args, userDataDir, headless: true });
+  const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-recipes-browser-'));
+  const kind = program === FIREFOX ? ({ browser: 'firefox', args: [] } as const) : ({ browser: 'chrome', args: FLAGS } as const);
+  const browser = await launch({ ...kind, executablePath: program, userDataDir, headless: true });
   return {
     newPage: () => browser.newPage(),
     close: async () => {
