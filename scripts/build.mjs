@@ -12,6 +12,7 @@ import { build as bundle } from 'esbuild';
 import { blockSource, layOut } from './blocks.mjs';
 import { checkKernels } from './kernel-facts.mjs';
 import { packKernels } from './pack-kernels.mjs';
+import { buildPeak } from './peak.mjs';
 import { writeSchemes } from './schemes.mjs';
 import { unroll } from './unroll.mjs';
 
@@ -72,6 +73,7 @@ const ENTRIES = [
   ...['slim', 'workerd', 'edge-light', 'relaxed', 'relaxed-workerd', 'relaxed-edge-light'].map((name) => `entries/${name}`),
   'safetensors/index',
   'onnx/index',
+  'bench/index',
   'threads/worker-entry',
   'encodings/registry',
   'cli/main',
@@ -113,6 +115,7 @@ if (part !== 'worker') {
   await compileKernels(target ? [target] : TARGETS);
   writeSchemes(banner);
 }
+const peaks = part === undefined ? await buildPeak(banner) : [];
 await inlineWorker();
 if (part === undefined) {
   run('tsc', '-p', 'tsconfig.build.json');
@@ -121,4 +124,5 @@ if (part === undefined) {
   await bundleRecipes();
   mkdirSync('dist/wasm', { recursive: true });
   for (const target of TARGETS) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);
+  for (const name of peaks) copyFileSync(`build/${name}`, `dist/wasm/${name}`);
 }

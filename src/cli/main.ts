@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { RelposError } from '../arguments/errors.ts';
 import { optionsHelp, parseCommand, unknown } from './args.ts';
 import { attend } from './attend.ts';
+import { bench } from './bench.ts';
 import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
 import { encodings } from './encodings.ts';
@@ -15,7 +16,7 @@ import { version } from './version.ts';
 
 export type { CliIo } from './io.ts';
 
-const COMMANDS: readonly Command[] = [attend, doctor, encodings];
+const COMMANDS: readonly Command[] = [attend, bench, doctor, encodings];
 const HELP_OPTION = { help: { kind: 'flag', short: 'h', help: 'print this' } } as const;
 
 /**

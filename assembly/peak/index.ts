@@ -1,0 +1,72 @@
+// What this machine can do at most, for `relpos bench`: arithmetic without memory, and memory without arithmetic. One module of its own, which
+// no entry but relpos/bench carries.
+import { madd } from '../simd';
+
+/**
+ * Twelve chains x = x·a + b, `turns` times: 12 · 4 · 2 operations a turn. Twelve hide the latency of a product and a sum (3 + 3 or 4 + 4 cycles,
+ * two of them begun per cycle), and with a and b they leave two of sixteen registers free.
+ */
+export function arithmetic(turns: i32, a: f32, b: f32): f32 {
+  const va = f32x4.splat(a);
+  const vb = f32x4.splat(b);
+  // Different starts: equal chains would be one.
+  let x0 = f32x4(0, 0.1, 0.2, 0.3);
+  let x1 = f32x4.add(x0, vb);
+  let x2 = f32x4.add(x1, vb);
+  let x3 = f32x4.add(x2, vb);
+  let x4 = f32x4.add(x3, vb);
+  let x5 = f32x4.add(x4, vb);
+  let x6 = f32x4.add(x5, vb);
+  let x7 = f32x4.add(x6, vb);
+  let x8 = f32x4.add(x7, vb);
+  let x9 = f32x4.add(x8, vb);
+  let x10 = f32x4.add(x9, vb);
+  let x11 = f32x4.add(x10, vb);
+  for (let i = 0; i < turns; i++) {
+    x0 = madd(x0, va, vb);
+    x1 = madd(x1, va, vb);
+    x2 = madd(x2, va, vb);
+    x3 = madd(x3, va, vb);
+    x4 = madd(x4, va, vb);
+    x5 = madd(x5, va, vb);
+    x6 = madd(x6, va, vb);
+    x7 = madd(x7, va, vb);
+    x8 = madd(x8, va, vb);
+    x9 = madd(x9, va, vb);
+    x10 = madd(x10, va, vb);
+    x11 = madd(x11, va, vb);
+  }
+  x0 = f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3));
+  x4 = f32x4.add(f32x4.add(x4, x5), f32x4.add(x6, x7));
+  x8 = f32x4.add(f32x4.add(x8, x9), f32x4.add(x10, x11));
+  return f32x4.extract_lane(f32x4.add(f32x4.add(x0, x4), x8), 0);
+}
+
+/** Reads `bytes` from `from`, a multiple of 128, and gives a sum of them that nobody needs. */
+export function read(from: usize, bytes: usize): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  for (const end = from + bytes; from < end; from += 128) {
+    s0 = f32x4.add(s0, f32x4.add(v128.load(from), v128.load(from, 16)));
+    s1 = f32x4.add(s1, f32x4.add(v128.load(from, 32), v128.load(from, 48)));
+    s2 = f32x4.add(s2, f32x4.add(v128.load(from, 64), v128.load(from, 80)));
+    s3 = f32x4.add(s3, f32x4.add(v128.load(from, 96), v128.load(from, 112)));
+  }
+  return f32x4.extract_lane(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)), 0);
+}
+
+/** Copies `bytes`, a multiple of 64. */
+export function copy(to: usize, from: usize, bytes: usize): void {
+  for (const end = from + bytes; from < end; from += 64, to += 64) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    const c = v128.load(from, 32);
+    const d = v128.load(from, 48);
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+  }
+}

@@ -1,0 +1,80 @@
+/** What one thread of this host can do at most, by the kernels of assembly/peak. */
+import { hasRelaxedSimd } from '../wasm/kernels.ts';
+import { fusedBytes, plainBytes } from './generated/peak.ts';
+import { type Measuring, measure } from './measure.ts';
+
+/** `relpos/wasm/peak.wasm` and `relpos/wasm/peak-fused.wasm` as modules, for hosts that forbid compiling bytes. */
+export interface PeakModules {
+  readonly plain?: WebAssembly.Module;
+  readonly fused?: WebAssembly.Module;
+}
+
+interface PeakKernels extends WebAssembly.Exports {
+  readonly memory: WebAssembly.Memory;
+  arithmetic(turns: number, a: number, b: number): number;
+  read(from: number, bytes: number): number;
+  copy(to: number, from: number, bytes: number): void;
+}
+
+/** Turns of a call, about half a millisecond, and the operations of a turn: 12 vectors of 4 lanes, a product and a sum each. */
+const TURNS = 200_000;
+const PER_TURN = 96;
+
+/** The bytes that `read` takes at a time. */
+const BLOCK = 128;
+
+/** One thread's peaks. */
+export class Peak {
+  readonly #plain: PeakKernels;
+  readonly #fused: PeakKernels | undefined;
+  readonly #measuring: Measuring;
+  readonly #memory = new Map<string, number>();
+
+  /** @throws where the host compiles no bytes and there is no module */
+  constructor(modules: PeakModules, measuring: Measuring) {
+    this.#plain = instantiate(modules.plain ?? compiled(plainBytes));
+    this.#fused = hasRelaxedSimd() ? tried(() => instantiate(modules.fused ?? compiled(fusedBytes))) : undefined;
+    this.#measuring = measuring;
+  }
+
+  /** GFLOP/s of products and sums, rounded twice and, where the host does so, once. */
+  async arithmetic(): Promise<{ readonly mulAdd: number; readonly fused: number | null }> {
+    const rate = async ({ arithmetic }: PeakKernels): Promise<number> =>
+      this.#best(PER_TURN * TURNS, () => arithmetic(TURNS, 0.999, 0.001));
+    return { mulAdd: await rate(this.#plain), fused: this.#fused ? await rate(this.#fused) : null };
+  }
+
+  /** GB/s of going through `bytes` again and again; a copy counts both ways. */
+  async memory(traffic: 'read' | 'copy', bytes: number): Promise<number | null> {
+    const key = `${traffic} ${bytes}`;
+    const known = this.#memory.get(key);
+    if (known !== undefined) return known;
+    const { memory, read, copy } = this.#plain;
+    const half = Math.ceil(bytes / 2 / BLOCK) * BLOCK;
+    const missing = 2 * half - memory.buffer.byteLength;
+    if (missing > 0 && tried(() => memory.grow(Math.ceil(missing / 65536))) === undefined) return null;
+    const rate = await this.#best(2 * half, traffic === 'read' ? () => read(0, 2 * half) : () => copy(half, 0, half));
+    this.#memory.set(key, rate);
+    return rate;
+  }
+
+  async #best(work: number, run: () => unknown): Promise<number> {
+    return work / (await measure(run, this.#measuring)).best / 1e6;
+  }
+}
+
+function compiled(base64: string): WebAssembly.Module {
+  return new WebAssembly.Module(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+}
+
+function instantiate(module: WebAssembly.Module): PeakKernels {
+  return new WebAssembly.Instance(module, {}).exports as PeakKernels;
+}
+
+function tried<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}

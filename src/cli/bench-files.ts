@@ -1,0 +1,147 @@
+// Reads results: those of `relpos bench`, several of them in one file (bench/runtimes.mjs), and those of bench/peers.
+
+import type { BenchHost, BenchResult } from '../bench/index.ts';
+import { hostText } from './bench-table.ts';
+import { readWhole } from './files.ts';
+import { InputError, shownPath } from './io.ts';
+
+/** One time of one case. */
+export interface Point {
+  readonly case: string;
+  readonly threads: number;
+  readonly unit: string;
+  readonly ms: number | null;
+  readonly rate: number | null;
+  readonly share: number | null;
+  /** Of the output's bits; missing if the program does not say. */
+  readonly hash?: string;
+}
+
+/** The results of one program on one host. */
+export interface Series {
+  /** `Node 24.21.0`, or a peer's name and version. */
+  readonly name: string;
+  readonly peer: boolean;
+  readonly file: string;
+  readonly date: string;
+  readonly host: string;
+  readonly precision: string;
+  readonly peak?: BenchResult['peak'];
+  readonly hash?: string;
+  readonly notes: readonly string[];
+  readonly points: readonly Point[];
+}
+
+/** Reads the files; series of the same name get their file's name too. */
+export async function readSeries(paths: readonly string[], signal: AbortSignal): Promise<Series[]> {
+  const all: Series[] = [];
+  for (const path of paths) all.push(...parsed(path, new TextDecoder().decode(await readWhole(path, signal))));
+  return all.map((one, n) => {
+    const twins = all.filter(({ name }) => name === one.name);
+    if (twins.length === 1) return one;
+    const files = new Set(twins.map(({ file }) => file)).size === twins.length;
+    return { ...one, name: `${one.name}, ${files ? one.file : `#${1 + all.slice(0, n).filter(({ name }) => name === one.name).length}`}` };
+  });
+}
+
+function parsed(path: string, text: string): Series[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new InputError(`${shownPath(path)}: no JSON`, { cause });
+  }
+  try {
+    const series = seriesOf(path, value as Record<string, unknown>);
+    if (series.length > 0) return series;
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+  }
+  throw new InputError(`${shownPath(path)}: not a result of relpos bench --json (nor of bench/runtimes.mjs or bench/peers)`);
+}
+
+function seriesOf(path: string, value: Record<string, unknown>): Series[] {
+  const file = (path.split(/[\\/]/).at(-1) as string).replace(/\.json$/, '');
+  if (value.format === 'relpos-bench') return [own(file, value as unknown as BenchResult)];
+  if (value.format === 'relpos-bench-runtimes') return (value.results as BenchResult[]).map((result) => own(file, result));
+  if (typeof value.peers === 'object' && Array.isArray(value.results)) return peersOf(file, value as unknown as PeersFile);
+  return [];
+}
+
+/** A number as it was written, or null. @throws TypeError for anything else */
+function amount(value: unknown): number | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'number') return value;
+  throw new TypeError('not a number');
+}
+
+function word(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('not a text');
+  return value;
+}
+
+function own(file: string, { host, date, precision, peak, hash, rows, engines, clock }: BenchResult): Series {
+  const machine = hostText(host as BenchHost & { label: string });
+  const reasons = engines.flatMap(({ reason, threads }) => (reason === undefined ? [] : [`${threads} thread: ${reason}`]));
+  return {
+    name:
+      word(host.label) +
+      (host.context === undefined || host.context === 'page' ? '' : `, ${host.context}`) +
+      (precision === 'relaxed' ? ', relaxed' : ''),
+    peer: false,
+    file,
+    date: word(date),
+    host: machine,
+    precision: word(precision),
+    peak: { mulAdd: amount(peak.mulAdd), fused: amount(peak.fused) },
+    hash: word(hash),
+    notes: [...reasons, ...(clock.why === undefined ? [] : [clock.why])],
+    points: rows.map((row) => ({
+      case: word(row.case),
+      threads: amount(row.threads) as number,
+      unit: word(row.unit),
+      ms: amount(row.ms),
+      rate: amount(row.rate),
+      share: amount(row.share),
+      hash: word(row.hash),
+    })),
+  };
+}
+
+/** What bench/peers writes, as far as it is read here. */
+interface PeersFile {
+  readonly date: string;
+  readonly node: string;
+  readonly cpu: string;
+  readonly cpus: number;
+  readonly peers: Readonly<Record<string, string>>;
+  readonly results: readonly {
+    readonly id: string;
+    readonly rows: readonly {
+      readonly peer: string;
+      readonly threads: number;
+      readonly medianMs: number;
+      readonly rate: number;
+      readonly unit: string;
+      readonly sameWork: boolean;
+    }[];
+  }[];
+}
+
+/** One series a package: the fastest of its rows that do the same work. */
+function peersOf(file: string, { date, node, cpu, cpus, peers, results }: PeersFile): Series[] {
+  return Object.entries(peers).map(([name, version]) => ({
+    name: `${name} ${version}`,
+    peer: name !== 'relpos',
+    file,
+    date: word(date),
+    host: `Node ${node.replace(/^v/, '')}, ${cpu}, ${cpus} cores`,
+    precision: '',
+    notes: [],
+    points: results.flatMap(({ id, rows }) => {
+      const [best] = rows.filter((row) => row.peer === name && row.sameWork).sort((a, b) => a.medianMs - b.medianMs);
+      if (best === undefined) return [];
+      return [{ case: id, threads: best.threads, unit: word(best.unit), ms: amount(best.medianMs), rate: amount(best.rate), share: null }];
+    }),
+  }));
+}
