@@ -73,7 +73,7 @@ const ENTRIES = [
   ...['slim', 'workerd', 'edge-light', 'relaxed', 'relaxed-workerd', 'relaxed-edge-light'].map((name) => `entries/${name}`),
   'safetensors/index',
   'onnx/index',
-  'bench/index',
+  ...['index', 'workerd', 'edge-light'].map((name) => `bench/${name}`),
   'threads/worker-entry',
   'encodings/registry',
   'cli/main',

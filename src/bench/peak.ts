@@ -1,15 +1,15 @@
-/** What one thread of this host can do at most, by the kernels of assembly/peak. */
-import { hasRelaxedSimd } from '../wasm/kernels.ts';
-import { fusedBytes, plainBytes } from './generated/peak.ts';
+/** What one thread of this host can do at most, by the kernels of assembly/peak.ts. */
+import { type Binary, isModule } from '../wasm/kernels.ts';
+import { fuses } from '../wasm/probes.ts';
 import { type Measuring, measure } from './measure.ts';
 
-/** `relpos/wasm/peak.wasm` and `relpos/wasm/peak-fused.wasm` as modules, for hosts that forbid compiling bytes. */
-export interface PeakModules {
-  readonly plain?: WebAssembly.Module;
-  readonly fused?: WebAssembly.Module;
+/** Where the kernels come from, rounding twice and once. */
+export interface PeakKernels {
+  plain(): Binary;
+  fused(): Binary;
 }
 
-interface PeakKernels extends WebAssembly.Exports {
+interface PeakExports extends WebAssembly.Exports {
   readonly memory: WebAssembly.Memory;
   arithmetic(turns: number, a: number, b: number): number;
   read(from: number, bytes: number): number;
@@ -25,21 +25,25 @@ const BLOCK = 128;
 
 /** One thread's peaks. */
 export class Peak {
-  readonly #plain: PeakKernels;
-  readonly #fused: PeakKernels | undefined;
+  readonly #plain: PeakExports;
+  readonly #fused: PeakExports | undefined;
   readonly #measuring: Measuring;
   readonly #memory = new Map<string, number>();
 
-  /** @throws where the host compiles no bytes and there is no module */
-  constructor(modules: PeakModules, measuring: Measuring) {
-    this.#plain = instantiate(modules.plain ?? compiled(plainBytes));
-    this.#fused = hasRelaxedSimd() ? tried(() => instantiate(modules.fused ?? compiled(fusedBytes))) : undefined;
+  private constructor(plain: PeakExports, fused: PeakExports | undefined, measuring: Measuring) {
+    this.#plain = plain;
+    this.#fused = fused;
     this.#measuring = measuring;
+  }
+
+  /** @throws where the host compiles no bytes, and bytes is what there is */
+  static async of(kernels: PeakKernels, measuring: Measuring): Promise<Peak> {
+    return new Peak(await instantiate(kernels.plain()), fuses() ? await instantiate(kernels.fused()) : undefined, measuring);
   }
 
   /** GFLOP/s of products and sums, rounded twice and, where the host does so, once. */
   async arithmetic(): Promise<{ readonly mulAdd: number; readonly fused: number | null }> {
-    const rate = async ({ arithmetic }: PeakKernels): Promise<number> =>
+    const rate = async ({ arithmetic }: PeakExports): Promise<number> =>
       this.#best(PER_TURN * TURNS, () => arithmetic(TURNS, 0.999, 0.001));
     return { mulAdd: await rate(this.#plain), fused: this.#fused ? await rate(this.#fused) : null };
   }
@@ -63,12 +67,9 @@ export class Peak {
   }
 }
 
-function compiled(base64: string): WebAssembly.Module {
-  return new WebAssembly.Module(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
-}
-
-function instantiate(module: WebAssembly.Module): PeakKernels {
-  return new WebAssembly.Instance(module, {}).exports as PeakKernels;
+async function instantiate(kernels: Binary): Promise<PeakExports> {
+  const module = isModule(kernels) ? kernels : await WebAssembly.compile(kernels);
+  return new WebAssembly.Instance(module, {}).exports as PeakExports;
 }
 
 function tried<T>(make: () => T): T | undefined {

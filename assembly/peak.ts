@@ -1,6 +1,6 @@
 // What this machine can do at most, for `relpos bench`: arithmetic without memory, and memory without arithmetic. One module of its own, which
 // no entry but relpos/bench carries.
-import { madd } from '../simd';
+import { madd } from './simd';
 
 /**
  * Twelve chains x = x·a + b, `turns` times: 12 · 4 · 2 operations a turn. Twelve hide the latency of a product and a sum (3 + 3 or 4 + 4 cycles,
