@@ -7,23 +7,24 @@ export function describe(value: unknown): string {
   try {
     return shown(value);
   } catch {
-    return 'an object';
+    return NAMELESS;
   }
 }
 
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
-  if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? shapeText(value) : 'an array';
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
-  const maker = typeof value === 'object' ? value.constructor?.name : undefined;
-  return typeof value === 'object' ? (typeof maker === 'string' && maker ? ownName(maker) : 'an object') : typeof value;
-}
+/** What is described as no more than this. */
+const NAMELESS = 'an object';
 
-/** The name of a class as it is written: bundlers put an underscore before one that is used within its own class. */
-const ownName = (name: string): string => name.replace(/^_(?=.)/, '');
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'symbol';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? shapeText(value) : 'an array';
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length ?? value.byteLength})`;
+  const maker: unknown = value.constructor?.name;
+  // Bundlers put an underscore before the name of a class that is used within itself.
+  return (typeof maker === 'string' && maker.replace(/^_(?=.)/, '')) || NAMELESS;
+}
 
 /** A shape, or a list of what its dimensions are called, as messages show it: `[2, 3]`. */
 export function shapeText(shape: readonly unknown[]): string {
@@ -39,13 +40,15 @@ export function wrongValue(where: string, name: string, expected: string, got: u
   return new RangeError(`${where}: "${name}" expected ${expected}, got ${shown}${because ? `: ${because}` : ''}`);
 }
 
+/** Whole numbers are at most this unless told otherwise. */
+const LARGEST_INTEGER = 0x7fffffff;
+
 /** A whole number in min … max. */
-export function integer(where: string, name: string, value: unknown, min: number, max: number = 2 ** 31 - 1): number {
-  if (typeof value !== 'number') throw wrongType(where, name, 'an integer', value);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw wrongValue(where, name, max === 2 ** 31 - 1 && !(value > max) ? `an integer ≥ ${min}` : `an integer in ${min} … ${max}`, value);
-  }
-  return value;
+export function integer(where: string, name: string, value: unknown, min: number, max: number = LARGEST_INTEGER): number {
+  const expected = 'an integer';
+  if (typeof value !== 'number') throw wrongType(where, name, expected, value);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw wrongValue(where, name, `${expected} ${max === LARGEST_INTEGER && !(value > max) ? `≥ ${min}` : `in ${min} … ${max}`}`, value);
 }
 
 /** A finite number, by default of any size; `above` is an open lower bound. */
@@ -86,15 +89,12 @@ export function reading<T>(where: string, name: string, read: () => T): T {
 /** An object made by `{ … }`, in whatever realm, or one without a prototype. */
 export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === null || prototype === Object.prototype) return true;
-  // Another realm's Object.prototype: nothing above it, and the methods that every one has.
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty');
-}
-
-/** The first key that an object inherits. */
-function inheritedKey(value: object): string | undefined {
-  for (const key in value) if (!Object.hasOwn(value, key)) return key;
-  return undefined;
+  return (
+    prototype === null ||
+    prototype === Object.prototype ||
+    // Another realm's Object.prototype: nothing above it, and the methods that every one has.
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty'))
+  );
 }
 
 /**
@@ -111,7 +111,7 @@ export function options<T = Record<string, unknown>>(
   nullable: readonly string[] = [],
 ): T {
   const record = readOwn(where, value, known, name);
-  for (const key of Object.keys(record)) {
+  for (const key in record) {
     if (record[key] === null && !nullable.includes(key)) throw wrongType(where, keyName(name, key), 'a value, or to be left out', null);
   }
   return Object.freeze(record) as T;
@@ -145,18 +145,18 @@ export function readOwn(where: string, value: unknown, known: readonly string[] 
 
 /** The keys of a plain object. @throws TypeError if it is none */
 export function plainKeys(where: string, name: string, value: unknown): string[] {
-  if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an object', value);
+  if (typeof value !== 'object' || value === null) throw wrongType(where, name, NAMELESS, value);
   let inherited: string | undefined;
   try {
-    const plain = !Array.isArray(value) && isPlain(value);
-    if (!plain) inherited = inheritedKey(value);
-    const keys = Object.keys(value);
-    if (plain) return keys;
+    if (!Array.isArray(value) && isPlain(value)) return Object.keys(value);
+    for (const key in value) if (!Object.hasOwn(value, key)) inherited ??= key;
   } catch (cause) {
     throw unreadable(where, name, cause);
   }
-  const own = inherited !== undefined && ['Object', 'an object'].includes(describe(value));
-  throw new TypeError(`${where}: "${name}" expected a plain object, got ${own ? `one that inherits "${inherited}"` : describe(value)}`);
+  const found = describe(value);
+  const isPlainlyNamed = found === 'Object' || found === NAMELESS;
+  const got = inherited !== undefined && isPlainlyNamed ? `one that inherits "${inherited}"` : found;
+  throw new TypeError(`${where}: "${name}" expected a plain object, got ${got}`);
 }
 
 export function unknownKey(where: string, name: string, key: string, known: readonly string[]): TypeError {
@@ -167,7 +167,7 @@ export function unknownKey(where: string, name: string, key: string, known: read
 
 /** Letters that differ between two words: those to put in, take out or change. */
 function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, n) => n);
+  let row = [...Array(b.length + 1).keys()];
   for (let i = 0; i < a.length; i++) {
     const next = [i + 1];
     for (let j = 0; j < b.length; j++) {
@@ -183,12 +183,10 @@ function distance(a: string, b: string): number {
 export function nearest(word: string, choices: readonly string[]): string | undefined {
   const bare = (text: string): string => text.replace(/[_-]/g, '').toLowerCase();
   let found: string | undefined;
-  let least = Math.min(3, Math.floor(word.length / 2) + 1);
+  let least = Math.min(3, (word.length >> 1) + 1);
   for (const choice of choices) {
     const far = word.length > 64 ? Infinity : distance(bare(word), bare(choice));
-    if (far >= least) continue;
-    least = far;
-    found = choice;
+    if (far < least) [least, found] = [far, choice];
   }
   return found;
 }
@@ -223,4 +221,4 @@ export function scaleFactor(where: string, name: string, value: unknown, signed:
 }
 
 /** 2^100. Products and quotients of a few numbers between its reciprocal and it are far from the ends of f32. */
-const LARGEST_FACTOR = 2 ** 100;
+const LARGEST_FACTOR = 1.2676506002282294e30; // 2^100

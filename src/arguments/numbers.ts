@@ -46,7 +46,11 @@ type ArrayName =
   | 'BigUint64Array';
 
 /** Getters of every typed array: what an own property, a subclass or another realm says instead is of no matter. */
-const INTRINSIC: object = Object.getPrototypeOf(Uint8Array.prototype);
+const INTRINSIC: object = /* @__PURE__ */ typedArrayPrototype();
+function typedArrayPrototype(): object {
+  return Object.getPrototypeOf(Uint8Array.prototype);
+}
+
 function intrinsic<T>(value: object, key: string | symbol): T {
   return Object.getOwnPropertyDescriptor(INTRINSIC, key)?.get?.call(value) as T;
 }
@@ -142,10 +146,10 @@ interface FileType {
   read(view: DataView, at: number): number | bigint;
 }
 
-const float = (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: false, read });
-const whole = (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: true, read });
+const float = /* @__NO_SIDE_EFFECTS__ */ (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: false, read });
+const whole = /* @__NO_SIDE_EFFECTS__ */ (bytes: number, read: FileType['read']): FileType => ({ bytes, integer: true, read });
 
-const WORDS = new DataView(new ArrayBuffer(4));
+const WORDS = /* @__PURE__ */ new DataView(/* @__PURE__ */ new ArrayBuffer(4));
 /** A number from the bits of its f32 form. */
 function fromBits(bits: number): number {
   WORDS.setUint32(0, bits);
@@ -237,16 +241,16 @@ export function readShape(where: string, name: string, given: unknown): readonly
 const MOST_DIMENSIONS = 32;
 
 /** Length of a dimension at most. */
-const LONGEST = 2 ** 31 - 1;
+const LONGEST = 0x7fffffff;
 
 /** A copy of the bytes of a file's tensor in which this host finds its elements, of `bytes` each. */
 export function elementBytes({ data }: CheckedSafeTensor, bytes: number): ArrayBuffer {
   const copy = new Uint8Array(data);
-  if (!LITTLE_ENDIAN) for (let at = 0; at < copy.length; at += bytes) copy.subarray(at, at + bytes).reverse();
+  if (!isLittleEndian()) for (let at = 0; at < copy.length; at += bytes) copy.subarray(at, at + bytes).reverse();
   return copy.buffer;
 }
 
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+const isLittleEndian = (): boolean => new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** True if a tensor of a file holds whole numbers or booleans. */
 export const isWhole = ({ dtype }: SafeTensorLike): boolean => Boolean(FILE_TYPES[dtype]?.integer);
@@ -260,7 +264,7 @@ export function expectEach(where: string, name: string, values: NumberArray, exp
 }
 
 /** Largest number of f32. */
-const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+export const LARGEST = 3.4028234663852886e38;
 
 /** A copy as f32. `'hiding'`: −Infinity may be among them, which as a bias or a logit hides. @throws RangeError if f32 does not hold one */
 export function narrow(where: string, name: string, values: NumberArray, allowed: 'finite' | 'hiding'): Float32Array {

@@ -29,16 +29,14 @@ export interface Named<T> {
 }
 
 /** A whole number in min … max. */
-export const whole =
-  (min: number, max?: number): Reader<number> =>
-  (where, name, value) =>
-    integer(where, name, value, min, max);
+/* @__NO_SIDE_EFFECTS__ */ export function whole(min: number, max?: number): Reader<number> {
+  return (where, name, value) => integer(where, name, value, min, max);
+}
 
 /** One of a few strings. */
-export const choice =
-  <T extends string>(...choices: readonly T[]): Reader<T> =>
-  (where, name, value) =>
-    oneOf(where, name, value, choices);
+/* @__NO_SIDE_EFFECTS__ */ export function choice<T extends string>(...choices: readonly T[]): Reader<T> {
+  return (where, name, value) => oneOf(where, name, value, choices);
+}
 
 /** True or false. */
 export const flag: Reader<boolean> = boolean;

@@ -72,7 +72,7 @@ function placesOf(where: string, given: CheckedOptions, shape: Shape, cached: Ca
 }
 
 /** Most that the scale of q·k may be of the softcap: with more the scores are beyond f32 before the cap is put on them. */
-const LARGEST_RATIO = 2 ** 100;
+const LARGEST_RATIO = 1.2676506002282294e30; // 2^100
 
 function scaling(where: string, { scale: given, softcap = 0 }: CheckedOptions, D: number): { scale: number; softcap: number } {
   const scale = given ?? 1 / Math.sqrt(D);

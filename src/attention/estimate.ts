@@ -56,7 +56,7 @@ const READERS: Readers<CheckedRequest> = {
 
 const PAGE = 65536;
 /** More than any memory has: the estimate says what is too much instead of failing on it. */
-const BOUNDLESS = 2 ** 44;
+const BOUNDLESS = 0x100000000000;
 
 /** A memory whose untouched parts cost nothing where the host can resize a buffer. */
 class Promised {

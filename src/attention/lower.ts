@@ -21,7 +21,11 @@ import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-te
 import { checkBias, checkFactor } from './check-biases.ts';
 
 /** What no encodings come to. */
-const NOTHING: { readonly plan: Plan; readonly keys: Map<unknown, Key> } = { plan: mergePlans('', []), keys: new Map() };
+const NOTHING: { readonly plan: Plan; readonly keys: Map<unknown, Key> } = /* @__PURE__ */ nothing();
+
+function nothing(): typeof NOTHING {
+  return { plan: mergePlans('', []), keys: new Map() };
+}
 
 /** Lowers the encodings and checks what came out. */
 export function lower(

@@ -133,7 +133,7 @@ export interface CheckedOptions {
 }
 
 /** Stands for "no bound" in FIRST and LAST; far beyond any position, far from overflow when added to one. */
-export const UNBOUNDED: number = 2 ** 30;
+export const UNBOUNDED: number = 0x40000000;
 
 /** One or several encodings. */
 function readEncodings(where: string, name: string, value: unknown): readonly Named<Encoding>[] {
@@ -170,7 +170,7 @@ export const OPTIONS: Readers<CheckedOptions> = {
   encoding: readEncodings,
   keyOffset: whole(0, UNBOUNDED),
   totalKeys: whole(0, UNBOUNDED),
-  queryOffset: whole(-UNBOUNDED, UNBOUNDED),
+  queryOffset: (where, name, value) => integer(where, name, value, -UNBOUNDED, UNBOUNDED),
   causal: readCausal,
   window: (where, name, value) => readRecord(where, value, WINDOW, name),
   scale: (where, name, value) => scaleFactor(where, name, value, true),
@@ -190,14 +190,14 @@ export const OPTIONS: Readers<CheckedOptions> = {
 };
 
 /** The names of all options. */
-export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
+export const OPTION_NAMES: readonly string[] = /* @__PURE__ */ Object.keys(OPTIONS);
 
 /** The options of a call as a record of their own. @throws TypeError, RangeError that names the option */
 export function checkOptions(where: string, given: unknown): CheckedOptions {
   return given === undefined ? NONE : readRecord(where, given, OPTIONS);
 }
 
-const NONE: CheckedOptions = Object.freeze({});
+const NONE: CheckedOptions = /* @__PURE__ */ Object.freeze({});
 
 /** `checkOptions` for a call that returns its result itself: it cannot be stopped, or tell how far it is. */
 export function checkSyncOptions(where: string, given: unknown): CheckedOptions {

@@ -23,7 +23,7 @@ export interface WeightsOptions extends Omit<AttentionOptions, 'out' | 'onProgre
 }
 
 /** Most probabilities of one call. */
-const MOST = 2 ** 24;
+const MOST = 0x1000000;
 /** Columns at a time: the widest value head. */
 const WIDEST = 512;
 
@@ -40,8 +40,12 @@ const range: Reader<readonly number[]> = (where, name, value) => {
   return copySizes(where, name, value, 0, 2 ** 31 - 1, ['start', 'end']);
 };
 
-const { out: _, onProgress: __, queryOffsets: ___, keyOffsets: ____, cache: _____, ...SHARED } = OPTIONS;
-const READERS: Readers<CheckedWeights> = { ...SHARED, queries: range, keys: range };
+const READERS: Readers<CheckedWeights> = /* @__PURE__ */ readers();
+
+function readers(): Readers<CheckedWeights> {
+  const { out, onProgress, queryOffsets, keyOffsets, cache, ...shared } = OPTIONS;
+  return { ...shared, queries: range, keys: range };
+}
 
 /** The options as a record of their own. @throws TypeError, RangeError that names the option */
 export function checkWeightsOptions(where: string, given: unknown): CheckedWeights {

@@ -45,7 +45,7 @@ const NAMES = [
   'divided',
 ];
 /** Far beyond any page in pixels. */
-const COORDINATE_LIMIT = 2 ** 20;
+const COORDINATE_LIMIT = 0x100000;
 
 /** Columns of a box that count: x is its left side, y its bottom. */
 const LEFT = 0;

@@ -19,8 +19,10 @@ export const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter)
 const OLDER_TYPES: Readonly<Record<string, string>> = { su: 'longrope', mrope: 'default', axial: 'default', xdrope: 'dynamic' };
 
 /** Keys that every model may have in its parameters: those of all types, which the others do not read, and what is no frequency. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  ...[
+const HARMLESS: ReadonlySet<string> = /* @__PURE__ */ harmless();
+
+function harmless(): ReadonlySet<string> {
+  return new Set([
     'rope_type',
     'type',
     'rope_theta',
@@ -29,9 +31,9 @@ const HARMLESS: ReadonlySet<string> = new Set([
     'mrope_interleaved',
     'llama_4_scaling_beta',
     'finetuned',
-  ],
-  ...Object.values(SCALING_KEYS).flatMap(({ required, more }) => [...required, ...more].map(snakeCase)),
-]);
+    ...Object.values(SCALING_KEYS).flatMap(({ required, more }) => [...required, ...more].map(snakeCase)),
+  ]);
+}
 
 /** True for parameters that are nested by layer type. */
 function nested(given: HfConfig): boolean {

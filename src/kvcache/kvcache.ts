@@ -87,9 +87,9 @@ export interface RemoveOptions {
 /** One number for all batch rows, or one for each. */
 type PerRow = number | readonly number[] | Int32Array | BigInt64Array;
 
-const MOST_KEYS = 2 ** 30;
+const MOST_KEYS = 0x40000000;
 /** Addresses have 32 bits. */
-const MOST_BYTES = 2 ** 32;
+const MOST_BYTES = 0x100000000;
 
 function checkSpec(where: string, options: unknown): CacheSpec {
   const known = ['batch', 'heads', 'headDim', 'valueDim', 'capacity', 'dtype', 'pageSize', 'window', 'encoding', 'rotate', 'layout'];

@@ -6,7 +6,7 @@ import type { Mask, MaskRows } from './mask.ts';
 import { NONE, type Runs, run, unite } from './runs.ts';
 
 /** Positions are below this; so no sum of two of them leaves the integers of 32 bits. */
-export const FARTHEST: number = 2 ** 30;
+export const FARTHEST: number = 0x40000000;
 
 /** One run for every query, the same for all batch rows. */
 const band = (runs: MaskRows['runs']): MaskRows => ({ batched: false, runs });

@@ -2,7 +2,7 @@
 
 import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { safeTensor } from '../arguments/numbers.ts';
-import { A_MASK_TENSOR, arrayOf, DTYPES, type DType } from '../memory/dtypes.ts';
+import { aMaskTensor, arrayOf, DTYPES, type DType } from '../memory/dtypes.ts';
 import { FileTensor, type Operand, placeOperand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import { type MemoryContext, makeTensor, Tensor } from '../memory/tensor.ts';
@@ -17,7 +17,7 @@ export function readMaskFile(where: string, name: string, value: unknown): FileT
   const file = safeTensor(where, name, value);
   if (!file) return undefined;
   const dtype = Object.hasOwn(MASK_FILES, file.dtype) ? MASK_FILES[file.dtype] : undefined;
-  if (!dtype) throw wrongType(where, name, A_MASK_TENSOR, file.dtype);
+  if (!dtype) throw wrongType(where, name, aMaskTensor(), file.dtype);
   // A byte hides where it is 0, whatever else it means.
   return new FileTensor(dtype === 'i8' ? { ...file, dtype: DTYPES.i8.safetensors } : file, dtype);
 }
@@ -33,7 +33,7 @@ export function checkMaskTensor(
 ): void {
   if (tensor instanceof Tensor) {
     if (tensor.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-    if (!DTYPES[tensor.dtype].mask) throw wrongType(where, name, A_MASK_TENSOR, tensor.dtype);
+    if (!DTYPES[tensor.dtype].mask) throw wrongType(where, name, aMaskTensor(), tensor.dtype);
     void tensor.pointer; // throws if it was disposed
   }
   const rank = tensor.shape.length;

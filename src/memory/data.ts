@@ -1,9 +1,18 @@
 // What tensors are filled from: checked, in a form that cannot fail half way, and safe where it is a view of the engine's own memory.
 
 import { describe, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
-import { decoded, elementBytes, type FlatNumbers, isWhole, type NumberArray, readFlat, safeTensor } from '../arguments/numbers.ts';
+import {
+  arrayType,
+  decoded,
+  elementBytes,
+  type FlatNumbers,
+  isWhole,
+  type NumberArray,
+  readFlat,
+  safeTensor,
+} from '../arguments/numbers.ts';
 import type { WasmMemory } from '../platform/types.ts';
-import { arrayOf, DTYPES, type DType, fillNames, fillsFrom, kindOf } from './dtypes.ts';
+import { arrayOf, DTYPES, type DType, fillNames, fillsFrom } from './dtypes.ts';
 
 /** A typed array that a tensor is filled from. */
 export type FillArray = Float32Array | Float64Array | Uint16Array | Int8Array | Int32Array;
@@ -27,7 +36,7 @@ export function ownNumbers(where: string, data: unknown, dtype: DType, shape: re
     if (float ? file.dtype === 'BOOL' : !isWhole(file)) throw wrongType(where, 'data', `numbers for ${dtype}`, file.dtype);
     return float ? (decoded(where, 'data', file, false) as FillArray) : whole(where, decoded(where, 'data', file, true), dtype);
   }
-  const kind = kindOf(data);
+  const kind = arrayType(data);
   if (kind ? !fillsFrom(dtype, kind) && (float || !WHOLE.includes(kind)) : !Array.isArray(data)) {
     throw wrongType(where, 'data', `a ${fillNames(dtype)} or an array of numbers for ${dtype}`, data);
   }
@@ -44,7 +53,7 @@ export function ownNumbers(where: string, data: unknown, dtype: DType, shape: re
 /** Whole numbers, each of them one that the type holds. */
 function whole(where: string, values: NumberArray, dtype: DType): FillArray {
   const { view, range } = DTYPES[dtype];
-  if (kindOf(values) === view.name) return values as FillArray;
+  if (arrayType(values) === view.name) return values as FillArray;
   const [least, most] = range as readonly [number, number];
   for (let n = 0; n < values.length; n++) {
     const x = values[n] as number;

@@ -62,7 +62,7 @@ export interface ElementType {
   readonly onnx: readonly (readonly [name: OnnxType, ...arrays: string[]])[];
 }
 
-const plainRow = (code: number, bytes: number): CacheRow => ({ code, channel: bytes, bytes: (n) => bytes * n });
+const plainRow = /* @__NO_SIDE_EFFECTS__ */ (code: number, bytes: number): CacheRow => ({ code, channel: bytes, bytes: (n) => bytes * n });
 
 /** A scale as f32, then the channels as i8, up to a whole word. */
 const scaledRow: CacheRow = { code: Q8, channel: 1, bytes: (n) => 4 + roundUp(n, 4) };
@@ -126,7 +126,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     view: Int32Array,
     bits: false,
     float: false,
-    range: [-(2 ** 31), 2 ** 31 - 1],
+    range: [-0x80000000, 0x7fffffff],
     exact: false,
     safetensors: 'I32',
     onnx: [
@@ -136,26 +136,28 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
   },
 };
 
-const NAMES = Object.keys(DTYPES) as readonly DType[];
+const NAMES = /* @__PURE__ */ Object.keys(DTYPES) as readonly DType[];
 
 /** Names of the element types of which something holds. */
-const namesOf = (holds: (type: ElementType) => boolean): readonly DType[] => NAMES.filter((name) => holds(DTYPES[name]));
+const namesOf = /* @__NO_SIDE_EFFECTS__ */ (holds: (type: ElementType) => boolean): readonly DType[] =>
+  NAMES.filter((name) => holds(DTYPES[name]));
 
 /** In words: `f32, f16 or bf16`. */
-const words = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+const words = /* @__NO_SIDE_EFFECTS__ */ (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
 /** Those of q, k, v, their outputs and their states. */
-export const FLOAT_DTYPES: readonly FloatDType[] = namesOf(({ float }) => float) as readonly FloatDType[];
+export const FLOAT_DTYPES: readonly FloatDType[] = /* @__PURE__ */ namesOf(({ float }) => float) as readonly FloatDType[];
 /** Those of a cache. */
-export const CACHE_DTYPES: readonly CacheDType[] = namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[];
+export const CACHE_DTYPES: readonly CacheDType[] = /* @__PURE__ */ namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[];
 
 /** How an error names the tensors that may be operands. */
-export const A_FLOAT_TENSOR: string = `a tensor of ${words(FLOAT_DTYPES)}`;
+export const aFloatTensor = (): string => `a tensor of ${words(FLOAT_DTYPES)}`;
 
 /** How an error names the tensors that may be masks. */
-export const A_MASK_TENSOR: string = `a tensor of ${namesOf(({ mask }) => mask === 'hides').join(', ')} (nonzero is visible) or of ${namesOf(
-  ({ mask }) => mask === 'adds',
-).join(', ')} (added)`;
+export function aMaskTensor(): string {
+  const [hides, adds] = ['hides', 'adds'].map((kind) => namesOf(({ mask }) => mask === kind).join(', '));
+  return `a tensor of ${hides} (nonzero is visible) or of ${adds} (added)`;
+}
 
 export const isDType = (name: unknown): name is DType => typeof name === 'string' && Object.hasOwn(DTYPES, name);
 
@@ -183,13 +185,6 @@ export function viewOf(dtype: DType, buffer: ArrayBufferLike, at: number, length
   return new DTYPES[dtype].view(buffer, at, length);
 }
 
-const tag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get as (
-  this: unknown,
-) => unknown;
-
-/** The kind of a typed array by its name, whatever realm it is of; undefined for anything else. */
-export const kindOf = (data: unknown): string | undefined => tag.call(data) as string | undefined;
-
 /** Typed arrays of floats, which any float type is filled from. */
 const FLOATS = ['Float32Array', 'Float64Array', 'Float16Array'];
 
@@ -210,7 +205,7 @@ export const dtypeOfOnnx = (type: OnnxType): DType => NAMES.find((name) => DTYPE
 export const onnxOf = (dtype: DType): OnnxType => (DTYPES[dtype].onnx[0] as readonly [OnnxType])[0];
 
 /** All types of ONNX that have an element type. */
-const ONNX: readonly (readonly [OnnxType, ...string[]])[] = NAMES.flatMap((name) => DTYPES[name].onnx);
+const ONNX: readonly (readonly [OnnxType, ...string[]])[] = /* @__PURE__ */ NAMES.flatMap((name) => DTYPES[name].onnx);
 
 export const isOnnxType = (type: unknown): type is OnnxType => ONNX.some(([name]) => name === type);
 

@@ -3,7 +3,7 @@
 import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { type SafeTensorLike, safeTensor } from '../arguments/numbers.ts';
 import * as field from '../wasm/generated/job.ts';
-import { A_FLOAT_TENSOR, DTYPES, type DType, FLOAT_DTYPES, type FloatDType, isFloat } from './dtypes.ts';
+import { aFloatTensor, DTYPES, type DType, FLOAT_DTYPES, type FloatDType, isFloat } from './dtypes.ts';
 import { axes, type Layout } from './layout.ts';
 import type { Scope } from './scope.ts';
 import { type MemoryContext, makeTensor, Tensor } from './tensor.ts';
@@ -37,17 +37,18 @@ export type Operand = Tensor | FileTensor;
 export type Shaped = Pick<Operand, 'shape' | 'dtype'>;
 
 /** Types of files that are operands as they are, or as f32. */
-const FLOAT_FILES: Readonly<Record<string, FloatDType>> = {
-  ...Object.fromEntries(FLOAT_DTYPES.map((dtype) => [DTYPES[dtype].safetensors, dtype])),
-  F64: 'f32',
-};
+const FLOAT_FILES: Readonly<Record<string, FloatDType>> = /* @__PURE__ */ floatFiles();
+
+function floatFiles(): Record<string, FloatDType> {
+  return { ...Object.fromEntries(FLOAT_DTYPES.map((dtype) => [DTYPES[dtype].safetensors, dtype])), F64: 'f32' };
+}
 
 /** A tensor of floats of a safetensors file, checked; undefined for what is none of a file. */
 export function readFloatFile(where: string, name: string, value: unknown): FileTensor | undefined {
   const file = safeTensor(where, name, value);
   if (!file) return undefined;
   const dtype = Object.hasOwn(FLOAT_FILES, file.dtype) ? FLOAT_FILES[file.dtype] : undefined;
-  if (!dtype) throw wrongType(where, name, A_FLOAT_TENSOR, file.dtype);
+  if (!dtype) throw wrongType(where, name, aFloatTensor(), file.dtype);
   return new FileTensor(file, dtype);
 }
 
@@ -67,7 +68,7 @@ export function placeOperand(where: string, operand: Operand, context: MemoryCon
 function checkTensor(where: string, name: string, value: unknown, context: MemoryContext): Tensor {
   if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
   if (value.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (!isFloat(value.dtype)) throw wrongType(where, name, A_FLOAT_TENSOR, value.dtype);
+  if (!isFloat(value.dtype)) throw wrongType(where, name, aFloatTensor(), value.dtype);
   void value.pointer; // throws if it was disposed
   return value;
 }

@@ -1,11 +1,11 @@
 import { describe, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
-import { readShape, type SafeTensorLike } from '../arguments/numbers.ts';
+import { arrayType, readShape, type SafeTensorLike } from '../arguments/numbers.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import type { Arena } from './arena.ts';
 import { type FillArray, keepFresh, ownNumbers, sharesBytes } from './data.ts';
 import { Disposing } from './dispose.ts';
-import { DTYPES, type DType, type ElementView, isDType, kindOf, viewOf } from './dtypes.ts';
+import { DTYPES, type DType, type ElementView, isDType, viewOf } from './dtypes.ts';
 
 /**
  * What a tensor is filled from: the matching typed array, numbers, or a tensor of a safetensors file. For f16 and bf16 a Uint16Array holds
@@ -234,7 +234,7 @@ export class Tensor extends Disposing {
       source = () => copy;
       data = copy;
     }
-    if (bits && kindOf(data) !== view.name) {
+    if (bits && arrayType(data) !== view.name) {
       this.#withLine((line) => {
         const numbers = source();
         this.#rows((to, from, n, stride) => {

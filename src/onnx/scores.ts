@@ -8,7 +8,7 @@ import { type Bounds, rangeOf } from './masks.ts';
 import type { Workspace } from './values.ts';
 
 /** Most of them: the output is L × S. */
-const MOST = 2 ** 24;
+const MOST = 0x1000000;
 
 /**
  * scale · q·k of every pair, capped if there is a softcap: [B, H, L, S]. The log-sum-exp over one key is its score; so each key is given

@@ -1,8 +1,9 @@
 // Tensors of ONNX as they come, plain arrays or tensors of the engine, and the way there and back.
 
 import { shapeText, wrongType, wrongValue } from '../arguments/check.ts';
+import { arrayType } from '../arguments/numbers.ts';
 import type { Engine } from '../engine.ts';
-import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, fillsFrom, isOnnxType, kindOf, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
+import { DTYPES, dtypeOfOnnx, FLOAT_DTYPES, fillsFrom, isOnnxType, type OnnxType, onnxOf, onnxOfArray } from '../memory/dtypes.ts';
 import { Tensor, type TensorData } from '../memory/tensor.ts';
 
 export type { OnnxType } from '../memory/dtypes.ts';
@@ -57,7 +58,7 @@ function describePlain(where: string, name: string, value: unknown, types: reado
     throw wrongType(where, name, '{ data, dims } or a tensor', value);
   }
   const { data, dims, type } = value as OnnxValue;
-  const kind = kindOf(data);
+  const kind = arrayType(data);
   const own = type ?? onnxOfArray(kind ?? '');
   if (!own) throw wrongType(where, name, `a typed array of ${types.join(', ')}`, data);
   if (!isOnnxType(own)) throw wrongType(where, name, types.join(', '), own);
@@ -110,7 +111,7 @@ export class Workspace {
     const { type, dims } = describeInput(this.where, name, value, types);
     if (value instanceof Tensor) return value;
     const { data } = value as OnnxValue;
-    const kind = kindOf(data);
+    const kind = arrayType(data);
     if (hides(type)) return this.make(dims, Int8Array.from(data as ArrayLike<number>, bit), type);
     if (type === 'float32' && kind !== 'Float32Array') return this.make(dims, Float32Array.from(data as ArrayLike<number>), type);
     return this.make(dims, data as TensorData, type);

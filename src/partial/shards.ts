@@ -33,8 +33,8 @@ export interface Shard {
 }
 
 /** Beyond any position; sums of two stay exact. */
-const FAR = 2 ** 31;
-const MOST_SHARDS = 2 ** 20;
+const FAR = 0x80000000;
+const MOST_SHARDS = 0x100000;
 
 /** First key of each shard, and one past the last key. */
 function cuts(where: string, total: number, { shards, shardSize }: ShardOptions): number[] {

@@ -13,9 +13,9 @@
 // layouts: 0 [B, H, L, E], 1 [B, L, H, E]; bases: 0 is e.
 
 import { integer, options as knownOptions, oneOf, reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
-import { ownArray, readShape } from '../arguments/numbers.ts';
+import { arrayType, ownArray, readShape } from '../arguments/numbers.ts';
 import type { Engine } from '../engine.ts';
-import { A_FLOAT_TENSOR, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isFloat, kindOf, viewOf } from '../memory/dtypes.ts';
+import { aFloatTensor, DTYPES, dtypeOfWire, FLOAT_DTYPES, type FloatDType, isFloat, viewOf } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { roundUp } from '../memory/round.ts';
 import { Tensor } from '../memory/tensor.ts';
@@ -67,7 +67,7 @@ const HEADER = 64;
 const NO_SHARD = 0xffffffff;
 const LAYOUTS: readonly Layout[] = ['bhld', 'blhd'];
 /** Length of a dimension at most: 32 bits without the sign. */
-const LONGEST = 2 ** 31 - 1;
+const LONGEST = 0x7fffffff;
 
 const isLittleEndian = (): boolean => new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -88,7 +88,7 @@ function copyNumbers(bytes: Uint8Array, numbers: Float32Array | Uint16Array, way
 
 /** A state's tensors as plain arrays. */
 function arraysOf(where: string, { out, lse }: PartialState, layout: Layout): Required<StateArrays> {
-  if (!isFloat(out.dtype)) throw wrongType(where, 'state.out', A_FLOAT_TENSOR, out.dtype);
+  if (!isFloat(out.dtype)) throw wrongType(where, 'state.out', aFloatTensor(), out.dtype);
   if (lse.dtype !== 'f32') throw wrongType(where, 'state.lse', 'a tensor of f32', lse.dtype);
   if (out.shape.length !== 4) throw wrongValue(where, 'state.out', 'shape [B, H, L, E]', shapeText(out.shape));
   const [B, second, third, E] = out.shape as [number, number, number, number];
@@ -112,7 +112,7 @@ function checkArrays(where: string, state: StateArrays, layout: Layout): Require
   if (shape.length !== 4) throw wrongValue(where, 'state.shape', '[B, H, L, E]', shape);
   const dtype = oneOf(where, 'state.dtype', state.dtype ?? 'f32', FLOAT_DTYPES);
   const { name } = DTYPES[dtype].view;
-  if (kindOf(given) !== name) throw wrongType(where, 'state.out', `a ${name} for ${dtype}`, given);
+  if (arrayType(given) !== name) throw wrongType(where, 'state.out', `a ${name} for ${dtype}`, given);
   const [out, lse] = [ownArray(given) as StateArrays['out'], ownArray(givenLse)];
   if (!(lse instanceof Float32Array)) throw wrongType(where, 'state.lse', 'a Float32Array', givenLse);
   const expected = sizes(shape, dtype);

@@ -4,7 +4,7 @@ import type { Standing } from '../arguments/lists.ts';
 import type { SumIndex } from './plan.ts';
 
 /** Differences beyond this many, counted in whole numbers and kinds of fractions, would take too large a map. */
-export const DIFFERENCES_LIMIT: number = 2 ** 24;
+export const DIFFERENCES_LIMIT: number = 0x1000000;
 
 /** Distinct numbers in ascending order. */
 const distinct = (list: Float64Array): Float64Array => Float64Array.from(new Set(list)).sort();

@@ -3,8 +3,8 @@
 const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;
 
-/** Coefficients of e^r, from r¹³ down to r². */
-const TERMS = [...[6227020800, 479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6].map((factorial) => 1 / factorial), 0.5];
+/** Of e^r, from that of r¹³ down to that of r². */
+const FACTORIALS = [6227020800, 479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2];
 
 /** 2^k for a whole k in −1022 … 1023, exact. */
 function scale(k: number): number {
@@ -27,7 +27,7 @@ export function powerOfTwo(y: number): number {
   if (x < -745.2) return 0;
   const k = nearest(x * Math.LOG2E);
   const r = x - k * LN2_HIGH - k * LN2_LOW;
-  const p = TERMS.reduce((sum, term) => sum * r + term) * r * r + r + 1;
+  const p = FACTORIALS.reduce((sum, factorial) => sum * r + 1 / factorial, 0) * r * r + r + 1;
   const half = Math.floor(k / 2);
   return p * scale(half) * scale(k - half);
 }

@@ -2,7 +2,7 @@
 // refused. Sizes are checked later, against the call.
 
 import { describe, integer, isPlain, oneOf, plainKeys, unknownKey, wrongType, wrongValue } from '../arguments/check.ts';
-import { arrayType, ownArray } from '../arguments/numbers.ts';
+import { arrayType, LARGEST, ownArray } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { WasmMemory } from '../platform/types.ts';
 import type {
@@ -56,8 +56,8 @@ interface Field<Needed extends boolean> {
 /** Every field of a part: those that its type needs, and no others, are needed. */
 type Fields<T> = { readonly [K in keyof T]-?: Field<Record<never, never> extends Pick<T, K> ? false : true> };
 
-const needed = (read: Read): Field<true> => ({ read, needed: true });
-const optional = (read: Read): Field<false> => ({ read, needed: false });
+const needed = /* @__NO_SIDE_EFFECTS__ */ (read: Read): Field<true> => ({ read, needed: true });
+const optional = /* @__NO_SIDE_EFFECTS__ */ (read: Read): Field<false> => ({ read, needed: false });
 
 /** Reads the fields of a plain object. The object itself is returned unless something in it was replaced. */
 function readFields(value: object, spot: Spot, fields: ReadonlyMap<string, Field<boolean>>, needs: number): unknown {
@@ -84,7 +84,7 @@ function missing(value: object, spot: Spot, fields: ReadonlyMap<string, Field<bo
   return wrongType(spot.where, nameOf(inside(spot, absent?.[0] ?? '')), 'a value', undefined);
 }
 
-function record<T extends object>(described: Fields<T>): Read {
+/* @__NO_SIDE_EFFECTS__ */ function record<T extends object>(described: Fields<T>): Read {
   const fields: ReadonlyMap<string, Field<boolean>> = new Map(Object.entries<Field<boolean>>(described));
   const needs = [...fields.values()].filter((field) => field.needed).length;
   return (value, spot, key) => {
@@ -95,7 +95,7 @@ function record<T extends object>(described: Fields<T>): Read {
 }
 
 /** One of several records, told apart by `kind`. */
-function oneOfKinds(kinds: Readonly<Record<string, Read>>): Read {
+/* @__NO_SIDE_EFFECTS__ */ function oneOfKinds(kinds: Readonly<Record<string, Read>>): Read {
   const names = Object.keys(kinds);
   return (value, spot, key) => {
     const at = inside(spot, key);
@@ -109,7 +109,7 @@ function oneOfKinds(kinds: Readonly<Record<string, Read>>): Read {
   };
 }
 
-function list(read: Read): Read {
+/* @__NO_SIDE_EFFECTS__ */ function list(read: Read): Read {
   return (value, spot, key) => {
     const at = inside(spot, key);
     if (!Array.isArray(value)) throw wrongType(spot.where, nameOf(at), 'an array', value);
@@ -130,6 +130,8 @@ type TypedArray = Float32Array | Float64Array | Int32Array;
 /**
  * A typed array of this very type, since another one's numbers would be taken for its bits. A view of the engine's memory becomes a copy:
  * the call that the plan is for may make that grow, which detaches views.
+ *
+ * @__NO_SIDE_EFFECTS__
  */
 function arrayOf(Type: new (n: number) => TypedArray): Read {
   const expected = `a ${Type.name}`.replace('a I', 'an I');
@@ -144,8 +146,6 @@ const floats = arrayOf(Float32Array);
 const doubles = arrayOf(Float64Array);
 const integers = arrayOf(Int32Array);
 
-const LARGEST = (2 - 2 ** -23) * 2 ** 127;
-
 /** A number that f32 holds. */
 const number: Read = (value, spot, key) => {
   if (typeof value === 'number' && Math.abs(value) <= LARGEST) return value;
@@ -155,9 +155,10 @@ const number: Read = (value, spot, key) => {
 };
 
 const whole =
-  (min: number): Read =>
-  (value, spot, key) =>
-    Number.isInteger(value) && (value as number) >= min ? value : integer(spot.where, nameOf(inside(spot, key)), value, min);
+  /* @__NO_SIDE_EFFECTS__ */
+    (min: number): Read =>
+    (value, spot, key) =>
+      Number.isInteger(value) && (value as number) >= min ? value : integer(spot.where, nameOf(inside(spot, key)), value, min);
 
 const text: Read = (value, spot, key) => {
   if (typeof value !== 'string') throw wrongType(spot.where, nameOf(inside(spot, key)), 'a string', value);
@@ -175,9 +176,10 @@ const callback: Read = (value, spot, key) => {
 };
 
 const choice =
-  (...choices: readonly string[]): Read =>
-  (value, spot, key) =>
-    typeof value === 'string' && choices.includes(value) ? value : oneOf(spot.where, nameOf(inside(spot, key)), value, choices);
+  /* @__NO_SIDE_EFFECTS__ */
+    (...choices: readonly string[]): Read =>
+    (value, spot, key) =>
+      typeof value === 'string' && choices.includes(value) ? value : oneOf(spot.where, nameOf(inside(spot, key)), value, choices);
 
 /** First and one past the last of some rows. */
 const range: Read = (value, spot, key) => {
@@ -231,28 +233,32 @@ const scaled = { coefficient: optional(number), gate: optional(floats) };
 /** What is a function of the offset. */
 const offsets = { heads, fill: needed(callback), variant: optional(text) };
 
-const bias = oneOfKinds({
-  offset: record<OffsetBias>({ kind: needed(text), ...offsets, ...scaled, queries: optional(range) }),
-  index: record<IndexBias>({ kind: needed(text), table: needed(floats), heads, index: needed(index), ...scaled }),
-  curve: record<CurveBias>({
-    kind: needed(text),
-    ...offsets,
-    ...scaled,
-    factors: needed(floats),
-    units: needed(floats),
-    weights: needed(floats),
-    queries: optional(range),
-  }),
-  sum: record<SumBias>({
-    kind: needed(text),
-    batch: needed(whole(1)),
-    heads,
-    rows: needed(doubles),
-    columns: needed(doubles),
-    ...scaled,
-  }),
-  dense: record<DenseBias>({ kind: needed(text), tensor: needed(tensor) }),
-});
+const bias = /* @__PURE__ */ biases();
+
+function biases(): Read {
+  return oneOfKinds({
+    offset: record<OffsetBias>({ kind: needed(text), ...offsets, ...scaled, queries: optional(range) }),
+    index: record<IndexBias>({ kind: needed(text), table: needed(floats), heads, index: needed(index), ...scaled }),
+    curve: record<CurveBias>({
+      kind: needed(text),
+      ...offsets,
+      ...scaled,
+      factors: needed(floats),
+      units: needed(floats),
+      weights: needed(floats),
+      queries: optional(range),
+    }),
+    sum: record<SumBias>({
+      kind: needed(text),
+      batch: needed(whole(1)),
+      heads,
+      rows: needed(doubles),
+      columns: needed(doubles),
+      ...scaled,
+    }),
+    dense: record<DenseBias>({ kind: needed(text), tensor: needed(tensor) }),
+  });
+}
 
 const positions = record<Positions>({ values: needed(doubles), batched: needed(flag), table: optional(floats) });
 
@@ -289,8 +295,8 @@ const term = record<Term>({
   scale: optional(number),
 });
 
-const PLAN: ReadonlyMap<string, Field<boolean>> = new Map(
-  Object.entries({
+const PLAN: ReadonlyMap<string, Field<boolean>> = /* @__PURE__ */ new Map(
+  /* @__PURE__ */ Object.entries({
     normalization: optional(normalization),
     rotation: optional(rotation),
     rowScale: optional(floats),

@@ -12,7 +12,7 @@ import { axesOf, fillJob, nameOf, type TableUse, type Turn } from './rotary-tabl
 import { Uses } from './uses.ts';
 
 /** Part of the memory's limit that idle tables may take; beyond, those not used for longest go. */
-const SHARE = 1 / 4;
+const SHARE = 0.25;
 /** Ranges that are kept: more than the layers of a model have. */
 const MOST = 512;
 /** Ranges that are kept of one key. */

@@ -83,7 +83,7 @@ export const SCALING_KEYS: Readonly<
 };
 
 /** The names of the types. */
-export const SCALING_TYPES = Object.keys(SCALING_KEYS) as RopeScaling['type'][];
+export const SCALING_TYPES = /* @__PURE__ */ Object.keys(SCALING_KEYS) as RopeScaling['type'][];
 
 /** Frequencies of the pairs and what multiplies cosine and sine. */
 export interface Frequencies {

@@ -51,7 +51,7 @@ export interface TokenPositions {
   readonly deltas: Int32Array;
 }
 
-const LONGEST = 2 ** 24;
+const LONGEST = 0x1000000;
 
 function gridOf(where: string, name: string, given: unknown): VisionGrid {
   return copySizes(where, name, given, 1, 65536, ['frames', 'rows', 'columns']) as unknown as VisionGrid;

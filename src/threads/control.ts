@@ -51,9 +51,10 @@ export const STATES = 128;
 /** Words in a control block. */
 export const CONTROL_WORDS = 384;
 /** Bytes that the owner of the memory reserves for a control block, 64-byte aligned. */
-export const CONTROL_BYTES: number = CONTROL_WORDS * 4;
+export const CONTROL_BYTES = 1536;
 
-const TEXT_UNITS = (STATES - TRAP_TEXT) * 2;
+/** Characters of a text, between TRAP_TEXT and STATES. */
+const TEXT_UNITS = 128;
 
 /** The control block at byte `offset`. The view stays good when the memory grows: low addresses keep their bytes. */
 export function controlView(memory: WasmMemory, offset: number): Int32Array {

@@ -45,7 +45,7 @@ export type WasmSource = WasmModule | Bytes | FetchResponse | Url | string;
 export type Binary = WasmModule | Bytes;
 
 /** How kernels begin to import their memory: "env", "memory", a memory, and the flag of its limits. */
-const MEMORY_IMPORT = [3, ...letters('env'), 6, ...letters('memory'), 2, 1];
+const memoryImport = (): number[] => [3, ...letters('env'), 6, ...letters('memory'), 2, 1];
 
 function letters(word: string): number[] {
   return Array.from(word, (letter) => letter.charCodeAt(0));
@@ -54,10 +54,11 @@ function letters(word: string): number[] {
 /** A copy of kernels for a shared memory, from which the others differ in one flag; undefined if they import no memory of that form. */
 export function sharedTwin(source: Bytes): OwnBytes | undefined {
   const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
-  const at = bytes.findIndex((_, n) => MEMORY_IMPORT.every((byte, m) => bytes[n + m] === byte));
+  const start = memoryImport();
+  const at = bytes.findIndex((_, n) => start.every((byte, m) => bytes[n + m] === byte));
   if (at < 0) return undefined;
   const twin = Uint8Array.from(bytes);
-  twin[at + MEMORY_IMPORT.length - 1] = 3;
+  twin[at + start.length - 1] = 3;
   return twin;
 }
 

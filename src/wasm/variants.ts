@@ -10,8 +10,10 @@ export type Precision = 'reproducible' | 'relaxed';
 /** A set of kernels; the name is that of its file under relpos/wasm/. */
 export type Variant = 'baseline' | 'relaxed';
 
-/** The names, by what `variant()` returns. */
-const NAMES: Readonly<Record<number, Variant>> = { [BASELINE]: 'baseline', [RELAXED]: 'relaxed' };
+/** The name of what `variant()` returns. */
+function nameOf(variant: number): Variant | undefined {
+  return variant === BASELINE ? 'baseline' : variant === RELAXED ? 'relaxed' : undefined;
+}
 
 /** What to pass as "wasm". */
 export const SOURCES: Readonly<Record<Variant, string>> = {
@@ -31,7 +33,7 @@ export function variantFor(precision: Precision, fused: boolean): Variant {
  * @throws RelposError `bad-wasm` if they are not those of the precision
  */
 export function checkVariant(kernels: Kernels, precision: Precision, wanted: Variant): Variant {
-  const found = NAMES[kernels.variant()];
+  const found = nameOf(kernels.variant());
   if (found === wanted || (found === 'relaxed' && precision === 'relaxed')) return found;
   throw new RelposError(
     'bad-wasm',
