@@ -28,7 +28,10 @@ function checkRow(row, runtime, reference) {
     check(`${name}: is ${runtime}`, capabilities.runtime !== runtime && `it is ${capabilities.runtime} ${capabilities.version}`),
     check(`${name}: no case fails`, failed.join('\n')),
     check(`${name}: ${expected.threads} thread(s)`, wrongThreads(row)),
-    check(`${name}: ${Object.keys(hashes).length} hashes are the reference's`, different.length && `they differ in ${different.join(', ')}`),
+    check(
+      `${name}: ${Object.keys(hashes).length} hashes are the reference's`,
+      different.length && `they differ in ${different.join(', ')}`,
+    ),
   ];
 }
 

@@ -28,6 +28,11 @@ function cells({ host, version, context, asked, capabilities: { threads, reason 
 export function table(rows, absent) {
   const lines = [HEADER, ...rows.map(cells)];
   const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const padded = lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
+  const padded = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('  ')
+      .trimEnd(),
+  );
   return [...padded, ...absent.map(({ name, missing }) => `${name.padEnd(widths[0])}  not here: ${missing}`)].join('\n');
 }

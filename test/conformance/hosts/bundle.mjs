@@ -34,7 +34,10 @@ export async function bundleFor(project, entry, { conditions, format, moduleOf }
         wasm.set(basename(file), readFileSync(file));
         return moduleOf ? { path: basename(file), namespace: 'wasm' } : { path: `./${basename(file)}`, external: true };
       });
-      onLoad({ filter: /./, namespace: 'wasm' }, ({ path }) => ({ contents: `export default ${moduleOf(path)};`, resolveDir: dirname(path) }));
+      onLoad({ filter: /./, namespace: 'wasm' }, ({ path }) => ({
+        contents: `export default ${moduleOf(path)};`,
+        resolveDir: dirname(path),
+      }));
     },
   };
   const { outputFiles } = await build({

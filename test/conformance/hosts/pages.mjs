@@ -4,7 +4,12 @@ import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { goldenFolder } from '../project.mjs';
 
-const TYPES = { '.mjs': 'text/javascript', '.js': 'text/javascript', '.wasm': 'application/wasm', '.safetensors': 'application/octet-stream' };
+const TYPES = {
+  '.mjs': 'text/javascript',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.safetensors': 'application/octet-stream',
+};
 /** The headers that let pages share memory. */
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 const IMPORTS = {

@@ -148,6 +148,5 @@ export async function withServer({ program, args, listening, end = 'SIGKILL' }, 
 /** The reason that such a host gives for its one thread. */
 export const ONE_THREAD = /edge runtimes have one thread/;
 
-
 /** The address that the programs of `servers` print. */
 export const listening = (printed) => /^listening: (\S+)$/m.exec(printed)?.[1];
