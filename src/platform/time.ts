@@ -21,11 +21,24 @@ export function now(): number {
   return performance.now();
 }
 
-/** Calls `callback` once after `ms` milliseconds unless the returned function is called before. It keeps the process alive if `holds`. */
+/**
+ * Calls `callback` once after `ms` milliseconds unless the returned function is called before, which never throws. It keeps the process
+ * alive if `holds`.
+ */
 export function after(ms: number, callback: () => void, holds = true): () => void {
-  const timer = setTimeout(callback, ms);
+  let cancelled = false;
+  const timer = setTimeout(() => {
+    if (!cancelled) callback();
+  }, ms);
   if (!holds) release(timer);
-  return () => clearTimeout(timer);
+  return () => {
+    cancelled = true;
+    try {
+      clearTimeout(timer);
+    } catch {
+      // It may fire for nothing.
+    }
+  };
 }
 
 /** Node's and Bun's timers let go of the process by themselves; Deno's are numbers. */
