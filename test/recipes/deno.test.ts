@@ -1,6 +1,6 @@
 /** The Deno handler, under `deno serve` and without any permission. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith, makeProject, runtime } from './project.ts';
@@ -8,7 +8,7 @@ import { testService } from './service.ts';
 
 /** The recipe, saying what becomes of each call. */
 const WATCHED = `import { createEngine } from 'relpos';
-import server from './deno/server.mjs';
+import server from './server.mjs';
 const engine = await createEngine({ threads: 1 });
 const prototype = Object.getPrototypeOf(engine);
 const { attention } = prototype;
@@ -20,14 +20,20 @@ prototype.attention = function (...given) {
 export default server;
 `;
 
+const LIBRARY = '../node_modules/relpos/dist';
+
 describeWith(runtime('.bin/deno'), 'deno', () => {
   let server: ChildProcess;
   let url: string;
   let printed = '';
 
   beforeAll(async () => {
-    const folder = makeProject();
+    const folder = join(makeProject(), 'deno');
     writeFileSync(join(folder, 'watched.mjs'), WATCHED);
+    // The library is beside the recipe here, not on npm.
+    const map = readFileSync(join(folder, 'deno.json'), 'utf8');
+    const local = map.replace('npm:relpos/safetensors', `${LIBRARY}/safetensors/index.js`).replace('npm:relpos', `${LIBRARY}/index.js`);
+    writeFileSync(join(folder, 'deno.json'), local);
     server = spawn(runtime('deno/deno'), ['serve', '--no-prompt', '--no-lock', '--host', '127.0.0.1', '--port', '0', 'watched.mjs'], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -19,8 +19,6 @@ export function makeProject(): string {
   mkdirSync(library, { recursive: true });
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', library, '--strip-components=1']);
   cpSync(join(root, 'examples/recipes'), folder, { recursive: true });
-  // The library is beside the recipes here, and not on npm yet.
-  rmSync(join(folder, 'deno/deno.json'), { force: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   return folder;
 }
