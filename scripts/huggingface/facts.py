@@ -126,7 +126,8 @@ def widths(C, saw, fields, defaults):
     if h and n:
         facts["hidden"], facts["heads"] = f"{names(hidden, 'hidden_size')}:{h}", f"{names(heads, 'num_attention_heads')}:{n}"
     changed = saw.having(hidden)
-    quotient = changed is not None and kinds(changed)[0]["D"] == 48 or (changed is None and h and n and D in (None, h // n))
+    seen = {kind["D"] for kind in kinds(changed)} if changed else set()
+    quotient = changed is not None and 48 in seen or (changed is None and h and n and D in (None, h // n))
     doubled = changed is not None and kinds(changed)[0]["D"] == 96
     own = saw.find(head_dim=48)
     key = called.get("head_dim", "head_dim")
@@ -148,7 +149,12 @@ def widths(C, saw, fields, defaults):
     if "head" not in facts and quotient and own is not None and kinds(own)[0]["D"] == 48:
         facts["head"] = "head_dim"
     if D is not None and not quotient and "head" not in facts:
-        facts["head"] = "head_dim" if "head_dim" in saw.needed else f":{D}"
+        # Of several counts of heads the config has changed another one.
+        elsewhere = changed and n and "heads" in MORE.get(C.model_type, {}) and seen == {changed["given"][hidden] // n}
+        if not elsewhere and "head_dim" not in saw.needed:
+            raise ValueError(f"a head of {D} channels follows from no key")
+        if not elsewhere:
+            facts["head"] = "head_dim"
     return facts
 
 
@@ -322,7 +328,15 @@ MORE = {
     "diffusion_gemma_text": {"wide": "512", "last": "full_attention", "partly": ""},
     "gpt2": {"scale": "switch:scale_attn_weights:layers"}, "gpt_bigcode": {"scale": "switch:scale_attn_weights"},
     "decision_transformer": {"scale": "switch:scale_attn_weights:layers"}, "imagegpt": {"scale": "switch:scale_attn_weights:layers"},
-    "deberta": {"scale": "terms:pos_att_type"},
+    "deberta": {"scale": "terms:pos_att_type"}, "deberta-v2": {"scale": "terms:pos_att_type:c2p,p2c"}, "sew-d": {"scale": "terms:pos_att_type:c2p,p2c:p2c,c2p"},
+    "seamless_m4t": {"heads": "encoder_attention_heads/num_attention_heads:16",
+                     "elsewhere": "hidden,position_embeddings_type,rotary,relative,speech_encoder_attention_heads:16"},
+    "seamless_m4t_v2": {"heads": "encoder_attention_heads/num_attention_heads:16"},
+    "wav2vec2-bert": {"elsewhere": "hidden,position_embeddings_type,rotary,relative_key"},
+    "wav2vec2-conformer": {"elsewhere": "hidden,position_embeddings_type,rotary,relative"},
+    "lightglue": {"hidden": "descriptor_dim/hidden_size:256", "elsewhere": "weights"},
+    "convbert": {"ratio": "head_ratio:2"}, "zamba": {"head": "attention_head_dim"},
+    "clvp_encoder": {"elsewhere": "values,use_rotary_embedding,true,true,projection_dim:768"},
     "mpt": {"scale": "nested:softmax_scale"}, "jetmoe": {"head": "kv_channels/head_dim:128"}, "step3p5": {"partly": "", "rope": '{"full_attention":{},"sliding_attention":{}}', "theta": "10000", "thetaKey": "rope_theta"},
     "dbrx": {"inner": "attn_config"}, "glm_image_text": {"head": "head_dim"},
 }
@@ -337,15 +351,28 @@ VISION = {
         "video_llama_3_vision").split(), ("halves", "blocks")),
     "pixtral": ("halves", "split"), "kimi_k25_vision": ("halves", "swapped"), "minimax_m3_vl_vision": ("halves", "three"),
     **dict.fromkeys(("edgetam_video", "sam2_video", "sam3_tracker_video"), ("pairs", "memory")), "sam3_vit_model": ("pairs", "columns"),
-    "dinov3_vit": ("halves", "centers"), "eomt_dinov3": ("halves", "centers"),
+    **dict.fromkeys(("dinov3_vit", "eomt_dinov3", "sapiens2"), ("halves", "centers")),
+    "gemma4_vision": ("halves", "apart"), "llama4_vision_model": ("pairs", "counted"), "efficientloftr": ("pairs", "spread"),
+    "vjepa2": ("pairs", "twofold"), "esmfold2_atom_encoder": ("halves", "atoms"),
 }
 
 
-def tower(C, folder):
+# What else the code of some says: `square` the keys by which rows and columns are counted, `spatial` and `residue` pairs and bases.
+TOWERS = {
+    "gemma4_vision": {"scale": "one"},
+    "llama4_vision_model": {"square": "image_size:448,patch_size:14"},
+    "vjepa2": {"square": "crop_size:256,patch_size:16", "thetaKey": ""},
+    "efficientloftr": {"part": "4"},
+    "esmfold2_atom_encoder": {"spatial": "num_spatial_rope_pairs_per_axis:2,spatial_rope_base_frequency:20",
+                              "residue": "num_uid_rope_pairs:10,uid_rope_base_frequency:10000"},
+}
+
+
+def tower(C, folder, type_name):
     """Facts of a vision tower."""
     plain = made(C)
-    layout, axes = VISION[C.model_type]
-    facts = {"layout": layout, "axes": axes}
+    layout, axes = VISION[type_name]
+    facts = {"layout": layout, "axes": axes} | TOWERS.get(type_name, {})
     if plain is None:
         return facts
     fields = set(plain.to_dict())
@@ -424,7 +451,7 @@ SCALE_BY_HAND = {**dict.fromkeys(("gemma3n_text", "dia_encoder", "dia_decoder", 
 
 # Types whose attention module is made from widths, not from the config; its `scaling` is read from the module.
 BY_WIDTHS = ("whisper siglip_vision_model siglip_text_model siglip2_vision_model siglip2_text_model bloom wav2vec2 hubert unispeech unispeech-sat "
-             "data2vec-audio sew mbart m2m_100 marian pegasus opt plbart speech_to_text").split()
+             "data2vec-audio sew mbart m2m_100 marian pegasus opt plbart speech_to_text clvp_encoder").split()
 
 
 def plain_scale(module, config):
@@ -510,21 +537,22 @@ def main():
             problems.append((C.model_type, repr(error)))
             continue
         t = C.model_type
-        if "?" in facts.get("scale", "") and "scale" not in MORE.get(t, {}) or t == "imagegpt":
+        if "?" in facts.get("scale", "") and "scale" not in MORE.get(t, {}):
             problems.append((t, "its scale follows no rule"))
             continue
         if t in LAYERS: facts["layers"] = LAYERS[t]
         if t in OFF: facts["off"] = OFF[t]
         facts |= MORE.get(t, {})
+        if "elsewhere" in facts:  # what turns is no operand of attention alone
+            facts = {key: value for key, value in facts.items() if key in ("hidden", "heads", "head", "scale", "elsewhere")}
         if "back" in facts.get("layers", "") or "end," in facts.get("layers", ""):
             facts["depth"] = str(plain.num_hidden_layers)
         rows[t] = facts
     for (folder, name), C in configs.items():
-        if C.model_type in VISION:
-            rows[C.model_type] = tower(C, folder)
+        type_name = "esmfold2_atom_encoder" if name == "EsmFold2AtomEncoderConfig" else C.model_type
+        if type_name in VISION:
+            rows[type_name] = tower(C, folder, type_name)
     left_over(rows, configs)
-    rows["deberta-v2"] = {"hidden": "hidden_size:1536", "heads": "num_attention_heads:24", "scale": "terms:pos_att_type:c2p,p2c"}
-    rows["gpt_neo"] = {"hidden": "hidden_size:2048", "heads": "num_heads/num_attention_heads:16", "scale": "one"}
     for (folder, name), C in configs.items():
         text = getattr(made(C), "text_config", None) if "text_config" in (getattr(C, "sub_configs", None) or {}) else None
         if C.model_type and text is not None and text.model_type in rows and C.model_type not in rows:
@@ -536,7 +564,7 @@ def main():
             if facts is None:
                 problems.append((C.model_type, "its attention module says no scale"))
             else:
-                rows[C.model_type] = facts
+                rows[C.model_type] = facts | MORE.get(C.model_type, {})
     rows["fuyu"] = {"text": "persimmon"}
     for (folder, name), C in configs.items():
         if C.model_type and C.model_type not in rows:
@@ -570,7 +598,7 @@ export const TRANSFORMERS = 'VERSION';
 /**
  * What the code of each model type knows beside its config: a line is facts|types.
  *
- * - `hidden=KEYS:DEFAULT`, `heads`, `head` (width of a head, if the config has the key), `times` (a head is so many quotients wide),
+ * - `hidden=KEYS:DEFAULT`, `heads`, `head` (width of a head, if the config has the key), `times` (a head is so many quotients wide), `ratio` (ConvBERT),
  *   `latent=NOPE+ROPE` (DeepSeek's heads), `wide` (head width of full attention)
  * - `layout`: `halves`, `pairs`, `mixed` (pairs are read, halves written); none: the type does not turn. `start=end`, `sense=-`
  * - `partly`: a plain rope may be partial; `part` its default; `rot=KEY:DEFAULT` the width itself
@@ -584,30 +612,33 @@ export const TRANSFORMERS = 'VERSION';
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read
  * - `extra`: keys of the parameters that this type knows; `su`: "yarn" is LongRoPE; `mrope=ARRANGEMENT:SECTIONS`
- * - `axes`, `merge`, `registers`: vision towers, see vision.ts
+ * - `axes`, `merge`, `registers`, `square`, `spatial`, `residue`: vision towers and their like, see vision.ts
+ * - `elsewhere=WHAT,KEY,VALUE,DEFAULT,HEADS`: where the key has the value, the model turns what is no operand of attention, see elsewhere.ts
  * - `text`: the type of its text_config, or of what is `inside` another key; `parts`: keys of several models that turn
  */
 export const MODELS = `"""
 
 
 def meaningless(entry, case, rows):
-    """Configs that no model has: transformers takes no notice of a key, or half of its code does."""
+    """Why a config is in no golden: no model has it, transformers takes no notice of a key, or half of its code does. None: it is in."""
     facts, given = rows[entry["type"]], case["given"]
     if any(abs(x) > 32767 for kind in case["layers"]["kinds"] for y in kind["at"].values() for x in y) or case["layers"]["kinds"][0]["scale"] <= 0:
-        return True  # queries of too low a rank
+        return "queries of too low a rank"
     keys = set(given) - {"num_hidden_layers"}
     if "parts" in facts or "text" in facts and keys:
-        return True  # keys beside text_config
+        return "keys beside text_config"
     if given.get("head_dim") == 48 and case["layers"]["kinds"][0]["D"] != 48 and "latent" not in facts:
-        return True
+        return "head_dim is not read"
     if entry["type"] in UNFIT and (UNFIT[entry["type"]] == "" or keys & set(UNFIT[entry["type"]].split(","))):
-        return True
-    if keys & {"encoder_attention_heads", "decoder_attention_heads"} and "layout" not in facts:
-        return True
+        return "what the probe cannot tell: UNFIT"
+    if keys & {"encoder_attention_heads"} and (len(case["layers"]["kinds"]) > 1 or re.search("Decoder", case["layers"]["kinds"][0]["module"])):
+        return "two models of different widths"
     flat = given.get("rope_parameters")
     if "scaled" in facts and flat and not is_nested(flat):
-        return True  # flat rope_parameters of a model whose layers differ
-    return "scaled" in facts and "type" in given.get("rope_scaling", {}) and "compress" not in facts["scaled"]
+        return "flat rope_parameters of a model whose layers differ"
+    if "scaled" in facts and "type" in given.get("rope_scaling", {}) and "compress" not in facts["scaled"]:
+        return "the older key of a scaling, where layers differ"
+    return None
 
 
 # What the probe cannot tell: a layer norm after the projection takes a direction away from the queries (Persimmon), one after the rotation
@@ -627,14 +658,16 @@ def write_golden(raw, rows):
 
     vision = [{"type": entry["type"], **{**case, "at": {token: vector(y) for token, y in case["at"].items()}}}
               for entry in raw for case in entry.get("vision", [])]
-    seen = set()
+    seen, dropped = set(), collections.defaultdict(list)
     for entry in raw:
         for case in entry.get("cases", []):
             name = entry["type"], json.dumps(case["given"]), case.get("axes")
             if "layers" not in case or name in seen or entry["type"] not in rows:
                 continue
             seen.add(name)
-            if meaningless(entry, case, rows):
+            why = meaningless(entry, case, rows)
+            if why:
+                dropped[why].append(entry["type"])
                 continue
             facts = rows[entry["type"]]
             turning = rows[facts.get("text", entry["type"])].get("layout")
@@ -643,8 +676,17 @@ def write_golden(raw, rows):
             used = [{"D": k["D"], "scale": k["scale"], "at": {("6" if p == "1000" and entry["type"] in OWN_POSITIONS else p): vector(y) for p, y in k["at"].items()} if turning else {}} for k in case["layers"]["kinds"]]
             cases.append({"type": entry["type"], "given": case["given"], "factor": case["factor"], "module": case["layers"]["kinds"][0]["module"],
                           "layers": [of[str(n)] if str(n) in of else None for n in range(max(layers) + 1)], "kinds": used})
-    GOLDEN.write_text(json.dumps({"transformers": transformers.__version__, "cases": cases, "vision": vision, "vectors": list(vectors)}, separators=(",", ":")) + "\n")
-    print(len(cases), "cases,", len(vision), "of vision towers,", len(vectors), "vectors,", GOLDEN.stat().st_size, "bytes")
+    elsewhere = [{"type": entry["type"], **{**case, "at": {token: vector(y) for token, y in case["at"].items()}}}
+                 for entry in raw for case in entry.get("elsewhere", [])]
+    GOLDEN.write_text(json.dumps({"transformers": transformers.__version__, "cases": cases, "vision": vision, "elsewhere": elsewhere, "vectors": list(vectors)}, separators=(",", ":")) + "\n")
+    run = {(entry["type"], json.dumps(case["given"])) for entry in raw for case in entry.get("cases", []) if "layers" in case}
+    failed = [name for name, _ in {(entry["type"], json.dumps(case["given"])): 0 for entry in raw for case in entry.get("cases", [])} if (name, _) not in run]
+    print(len(failed), "configs on which transformers itself, or the probe, fails:", ", ".join(f"{t} {n}" for t, n in collections.Counter(failed).items() if t in rows))
+    for why, types in dropped.items():
+        print(len(types), "left out,", why + ":", ", ".join(f"{t} {n}" for t, n in collections.Counter(types).items()))
+    outside = sorted({entry["type"] for entry in raw if entry["type"] and entry["type"] not in rows and any("layers" in c for c in entry.get("cases", []))})
+    print(len(outside), "types that are not in the table although something was seen:", *outside)
+    print(len(cases), "cases,", len(vision), "of vision towers,", len(elsewhere), "of rotations beside attention,", len(vectors), "vectors,", GOLDEN.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

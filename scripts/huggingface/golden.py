@@ -170,6 +170,12 @@ def variants(C):
     called = getattr(C, "attribute_map", {})
     out.append({called.get(key, key): value for key, value in (("hidden_size", 384), ("num_attention_heads", 8), ("num_key_value_heads", 4))
                 if called.get(key, key) in fields})
+    out.append({called.get(key, key): value for key, value in (("hidden_size", 320), ("num_attention_heads", 5), ("num_key_value_heads", 5),
+                                                              ("decoder_attention_heads", 5)) if called.get(key, key) in fields})
+    if "decoder_attention_heads" in fields:  # both as wide
+        out.append({called.get("hidden_size", "hidden_size"): 384, called.get("num_attention_heads", "num_attention_heads"): 8, "decoder_attention_heads": 8})
+    if {"rotary_dim", "n_embd", "n_head"} <= fields:
+        out.append({"n_embd": 512, "n_head": 4, "rotary_dim": 32})
     if {"qk_rope_head_dim", "qk_nope_head_dim"} <= fields:
         out.append({"qk_rope_head_dim": 32, "qk_nope_head_dim": 16})
     for key in ("sliding_window_pattern", "full_attention_interval", "global_attn_every_n_layers", "no_rope_layer_interval", "max_window_layers"):
@@ -189,7 +195,20 @@ def variants(C):
                        ("scaling_attention", 0.1), ("attention_dropout", 0.0)):
         if key in fields and key != "attention_dropout":
             out.append({key: value})
+    if C.__name__ in LONG:
+        pairs = plain.hidden_size // plain.num_attention_heads // 2
+        for trained in LONG[C.__name__]:
+            scaling = {"type": "longrope", "short_factor": [1 + n / 64 for n in range(pairs)], "long_factor": [2 + n / 8 for n in range(pairs)]}
+            if C.__name__ == "PhimoeConfig":
+                scaling |= {"short_mscale": 1.25, "long_mscale": 1.5, "original_max_position_embeddings": trained}
+                out.append({"rope_scaling": scaling})
+            else:
+                out.append({"rope_scaling": scaling, "original_max_position_embeddings": trained, "max_position_embeddings": 4 * trained})
     return [{**small, **v} for v in out]
+
+
+# LongRoPE, within and beyond the trained length. PhiMoE's class keeps to the short factors beyond it, against Microsoft's own code: only within.
+LONG = {"Phi3Config": [4096, 64], "PhimoeConfig": [4096]}
 
 
 WHOLE = {"NemotronHConfig", "Zamba2Config"}

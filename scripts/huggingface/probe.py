@@ -182,6 +182,8 @@ class Products(TorchFunctionMode):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
+        if name == "baddbmm" and "batch1" in kwargs:
+            args = (args[0], kwargs["batch1"], kwargs["batch2"])
         if name in self.NAMES and torch.is_tensor(out) and out.dim() >= 3:
             self.last = (name, args, out.clone())
         elif name == "softmax" and self.last is not None and args[0].shape[-1] == self.last[2].shape[-1]:

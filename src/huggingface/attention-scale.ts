@@ -19,7 +19,7 @@ const where = 'attentionScale';
  * How a checkpoint scales its scores: 1/√D, or what its config or its model's code says instead.
  *
  * - `query_pre_attn_scalar`^(−1/2) (Gemma 2 and 3), `attention_multiplier` (Granite), 1 (T5, GPT-Neo, Gemma 3n and 4), `softmax_scale` (MPT)
- * - DeBERTa: 1/√(D·(1 + n)) with n entries of `pos_att_type`
+ * - DeBERTa, SEW-D: 1/√(D·(1 + n)) with n entries of `pos_att_type`
  * - GPT-2 with `scale_attn_by_inverse_layer_idx`: 1/√D/(layer + 1)
  * - DeepSeek-V2/V3 and its relatives with `mscale_all_dim`: m²/√D, m = 0.1·mscale_all_dim·ln(factor) + 1, beside the attention factor of
  *   the rotation
@@ -47,7 +47,7 @@ export function attentionScale(
 }
 
 function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
-  const [rule = 'head', key = '', fallback = ''] = facts.scale?.split(':') ?? [];
+  const [rule = 'head', key = '', fallback = '', standard = ''] = facts.scale?.split(':') ?? [];
   const plain = (): number =>
     1 / Math.sqrt(facts.wide === undefined ? headDim(where, config, facts) : headDimOf(where, config, facts, layer().type));
   switch (rule) {
@@ -78,7 +78,7 @@ function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
       return Number(key) * plain();
     case 'terms':
       // DeBERTa: each kind of term in a list counts as much as the content does.
-      return plain() / Math.sqrt(1 + termsOf(config, key, fallback));
+      return plain() / Math.sqrt(1 + termsOf(config, key, fallback, standard));
     case 'inverse':
       return 1 / headDim(where, config, facts);
     case 'latent': {
@@ -90,9 +90,9 @@ function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): number {
   }
 }
 
-/** How many terms a list names, which may be one string with bars between; only those of `counted`, if some are named. */
-function termsOf(config: HfConfig, key: string, counted: string): number {
-  const given = config[key] ?? [];
+/** How many terms a list names, which may be one string with bars between; only those of `counted`, if some are named; `standard` if there is no key. */
+function termsOf(config: HfConfig, key: string, counted: string, standard: string): number {
+  const given = (standard && config[key] === undefined ? standard.split(',') : config[key]) ?? [];
   const list: unknown = typeof given === 'string' ? given.toLowerCase().split('|') : given;
   if (!Array.isArray(list) || !list.every((term) => typeof term === 'string')) throw wrongType(where, key, 'a list of names', given);
   const names = list.map((term) => term.trim());

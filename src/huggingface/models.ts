@@ -6,7 +6,7 @@ export const TRANSFORMERS = '5.18.0';
 /**
  * What the code of each model type knows beside its config: a line is facts|types.
  *
- * - `hidden=KEYS:DEFAULT`, `heads`, `head` (width of a head, if the config has the key), `times` (a head is so many quotients wide),
+ * - `hidden=KEYS:DEFAULT`, `heads`, `head` (width of a head, if the config has the key), `times` (a head is so many quotients wide), `ratio` (ConvBERT),
  *   `latent=NOPE+ROPE` (DeepSeek's heads), `wide` (head width of full attention)
  * - `layout`: `halves`, `pairs`, `mixed` (pairs are read, halves written); none: the type does not turn. `start=end`, `sense=-`
  * - `partly`: a plain rope may be partial; `part` its default; `rot=KEY:DEFAULT` the width itself
@@ -20,25 +20,29 @@ export const TRANSFORMERS = '5.18.0';
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read
  * - `extra`: keys of the parameters that this type knows; `su`: "yarn" is LongRoPE; `mrope=ARRANGEMENT:SECTIONS`
- * - `axes`, `merge`, `registers`: vision towers, see vision.ts
+ * - `axes`, `merge`, `registers`, `square`, `spatial`, `residue`: vision towers and their like, see vision.ts
+ * - `elsewhere=WHAT,KEY,VALUE,DEFAULT,HEADS`: where the key has the value, the model turns what is no operand of attention, see elsewhere.ts
  * - `text`: the type of its text_config, or of what is `inside` another key; `parts`: keys of several models that turn
  */
 export const MODELS = `head=d_kv:64 scale=one|longt5 mt5 pix2struct_text_model pop2piano switch_transformers t5 udop umt5
 head=head_dim:128|canary_decoder nemotron_h
 head=head_dim:80 scale=times:1.4426950408889634|timesfm
-hidden=d_model/hidden_size:1024 heads=encoder_attention_heads/num_attention_heads:16|bart m2m_100 marian mbart pegasus
-hidden=d_model/hidden_size:1024 heads=encoder_attention_heads/num_attention_heads:16 head=:64|bigbird_pegasus
+hidden=d_model/hidden_size:1024 heads=decoder_attention_heads/num_attention_heads:16|trocr
+hidden=d_model/hidden_size:1024 heads=encoder_attention_heads/num_attention_heads:16|bart bigbird_pegasus m2m_100 marian mbart pegasus
 hidden=d_model/hidden_size:2048 heads=n_heads/num_attention_heads:16 scale=nested:softmax_scale|mpt
 hidden=d_model/hidden_size:256 heads=encoder_attention_heads/num_attention_heads:4|speech_to_text
 hidden=d_model/hidden_size:2560 heads=encoder_attention_heads/num_attention_heads:32|blenderbot
 hidden=d_model/hidden_size:384 heads=encoder_attention_heads/num_attention_heads:6|whisper
 hidden=d_model/hidden_size:512 heads=encoder_attention_heads/num_attention_heads:16|blenderbot-small
 hidden=d_model/hidden_size:768 heads=encoder_attention_heads/num_attention_heads:12|plbart
+hidden=descriptor_dim/hidden_size:256 heads=num_attention_heads:4 elsewhere=weights|lightglue
 hidden=emb_dim/hidden_size:2048 heads=n_heads/num_attention_heads:16|flaubert
-hidden=hidden_size:1024 heads=decoder_attention_heads/num_attention_heads:16 head=:64|seamless_m4t seamless_m4t_v2
-hidden=hidden_size:1024 heads=num_attention_heads:16|bert-generation clvp_decoder eomt internvl_vision janus_vision_model megatron-bert qianfan_ocr_vision videomt wav2vec2-bert
-hidden=hidden_size:1024 heads=num_attention_heads:16 head=:64|vjepa2
+hidden=hidden_size:1024 heads=encoder_attention_heads/num_attention_heads:16|seamless_m4t_v2
+hidden=hidden_size:1024 heads=encoder_attention_heads/num_attention_heads:16 elsewhere=hidden,position_embeddings_type,rotary,relative,speech_encoder_attention_heads:16|seamless_m4t
+hidden=hidden_size:1024 heads=num_attention_heads:16|bert-generation clvp_decoder eomt internvl_vision janus_vision_model megatron-bert phi4_multimodal_audio qianfan_ocr_vision videomt
+hidden=hidden_size:1024 heads=num_attention_heads:16 elsewhere=hidden,position_embeddings_type,rotary,relative_key|wav2vec2-bert
 hidden=hidden_size:1024 heads=num_attention_heads:16 head=head_dim|moshi_depth neucodec xcodec2
+hidden=hidden_size:1024 heads=num_attention_heads:8 head=head_dim|cohere_asr
 hidden=hidden_size:1152 heads=num_attention_heads:16|phi4_multimodal_vision
 hidden=hidden_size:1152 heads=num_attention_heads:18|rembert
 hidden=hidden_size:120 heads=num_attention_heads:8|pp_ocrv5_mobile_rec pp_ocrv5_server_rec pp_ocrv6_small_rec
@@ -47,19 +51,29 @@ hidden=hidden_size:1280 heads=attention_heads/num_attention_heads:16|mllama_visi
 hidden=hidden_size:1280 heads=num_attention_heads:16|pixio radio
 hidden=hidden_size:1536 heads=num_attention_heads:24 scale=terms:pos_att_type:c2p,p2c|deberta-v2
 hidden=hidden_size:2048 heads=num_heads/num_attention_heads:16 scale=one|gpt_neo
-hidden=hidden_size:256 heads=num_attention_heads:4|electra lightglue superglue
+hidden=hidden_size:256 heads=num_attention_heads:4|electra superglue
 hidden=hidden_size:2560 heads=num_attention_heads:32|xlm-roberta-xl
+hidden=hidden_size:3712 heads=num_attention_heads:16 times=2 scale=times:1.4142135623730951 head=attention_head_dim|zamba
 hidden=hidden_size:4096 heads=num_attention_heads:32 head=head_dim|jamba
 hidden=hidden_size:4096 heads=num_attention_heads:64|albert
 hidden=hidden_size:512 heads=num_attention_heads:4|fun_asr_nano_encoder
 hidden=hidden_size:512 heads=num_attention_heads:8|clip_text_model clipseg_text_model metaclip_2_text_model xclip_text_model
 hidden=hidden_size:64 heads=n_head/num_attention_heads:8|bloom
-hidden=hidden_size:768 heads=num_attention_heads:12|altclip_vision_model audio-spectrogram-transformer beit bert big_bird camembert canine chinese_clip_vision_model clip_vision_model clipseg_vision_model convbert data2vec-audio data2vec-vision deit dinov2 dinov2_with_registers dpr dpt ernie flava_image_model flava_multimodal_model flava_text_model hubert ijepa layoutlm lw_detr_vit markuplm metaclip_2_vision_model mgp-str mpnet nystromformer opt rf_detr_dinov2 roberta roberta-prelayernorm roc_bert sew siglip2_text_model siglip2_vision_model siglip_text_model siglip_vision_model splinter tapas timesformer tipsv2_text_model tipsv2_vision_model tvp unispeech unispeech-sat videomae videoprism_text_model videoprism_vision_model vilt visual_bert vit vit_mae vit_msn vitpose_backbone vivit wav2vec2 xclip_vision_model xlm-roberta xmod yolos
+hidden=hidden_size:768 heads=num_attention_heads:12|altclip_vision_model audio-spectrogram-transformer beit bert big_bird camembert canine chinese_clip_vision_model clip_vision_model clipseg_vision_model data2vec-audio data2vec-vision deit dinov2 dinov2_with_registers dpr dpt ernie flava_image_model flava_multimodal_model flava_text_model hubert ijepa layoutlm luke lw_detr_vit markuplm metaclip_2_vision_model mgp-str mpnet nystromformer opt rf_detr_dinov2 roberta roberta-prelayernorm roc_bert sew siglip2_text_model siglip2_vision_model siglip_text_model siglip_vision_model splinter tapas timesformer tipsv2_text_model tipsv2_vision_model tvp unispeech unispeech-sat videomae videoprism_text_model videoprism_vision_model vilt visual_bert vit vit_mae vit_msn vitpose_backbone vivit wav2vec2 xclip_vision_model xlm-roberta xmod yolos
+hidden=hidden_size:768 heads=num_attention_heads:12 elsewhere=hidden,position_embeddings_type,rotary,relative|wav2vec2-conformer
+hidden=hidden_size:768 heads=num_attention_heads:12 elsewhere=values,use_rotary_embedding,true,true,projection_dim:768|clvp_encoder
+hidden=hidden_size:768 heads=num_attention_heads:12 ratio=head_ratio:2|convbert
 hidden=hidden_size:768 heads=num_attention_heads:12 scale=terms:pos_att_type|deberta
+hidden=hidden_size:768 heads=num_attention_heads:12 scale=terms:pos_att_type:c2p,p2c:p2c,c2p|sew-d
 hidden=hidden_size:768 heads=num_heads/num_attention_heads:12|coarse_acoustics semantic
+hidden=hidden_size:8192 heads=num_attention_heads:64 head=head_dim|cohere_compass_text
+hidden=n_embd/hidden_size:512 heads=n_head/num_attention_heads:8 scale=switch:scale_attn_weights:layers|imagegpt
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights|gpt_bigcode
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights:layers|gpt2
+latent=128+64|kimi_linear
 latent=256+0|glm5_next_text
+layout=halves axes=apart scale=one hidden=hidden_size:768 heads=num_attention_heads:12 head=head_dim:64 theta=100|gemma4_vision
+layout=halves axes=atoms spatial=num_spatial_rope_pairs_per_axis:2,spatial_rope_base_frequency:20 residue=num_uid_rope_pairs:10,uid_rope_base_frequency:10000 hidden=hidden_size:128 heads=num_attention_heads:4 head=head_dim|esmfold2_atom_encoder
 layout=halves axes=blocks hidden=embed_dim/hidden_size:1280 heads=num_heads:16 merge=2|qwen2_vl_vision
 layout=halves axes=blocks hidden=hidden_size:1024 heads=num_heads:16 merge=2|glm5_next_vision glm_ocr_vision
 layout=halves axes=blocks hidden=hidden_size:1152 heads=num_attention_heads:16|paddleocr_vl_vision
@@ -71,6 +85,7 @@ layout=halves axes=blocks hidden=hidden_size:1664 heads=num_attention_heads:16|m
 layout=halves axes=blocks hidden=hidden_size:3584 heads=num_heads:16 merge=2|exaone4_5_vision qwen2_5_omni_vision_encoder qwen2_5_vl_vision
 layout=halves axes=blocks hidden=hidden_size:768 heads=num_attention_heads:12|video_llama_3_vision
 layout=halves axes=centers hidden=hidden_size:1024 heads=num_attention_heads:16 theta=100 registers=4|eomt_dinov3
+layout=halves axes=centers hidden=hidden_size:1024 heads=num_attention_heads:16 theta=100 registers=8|sapiens2
 layout=halves axes=centers hidden=hidden_size:384 heads=num_attention_heads:6 theta=100 registers=0|dinov3_vit
 layout=halves axes=split hidden=hidden_size:1024 heads=num_attention_heads:16 head=head_dim|pixtral
 layout=halves axes=swapped hidden=hidden_size:1152 heads=num_attention_heads:16|kimi_k25_vision
@@ -198,7 +213,10 @@ layout=mixed start=end latent=192+64,head_dim max=202752 scale=latent|glm4_moe_l
 layout=mixed start=end latent=64+32 max=131072 scale=latent|axk2
 layout=mixed start=end latent=64+64 partKey= rope={"factor":128.0,"original_max_position_embeddings":8192,"beta_fast":32.0,"beta_slow":1.0,"mscale_all_dim":1.0,"mscale":1.0,"llama_4_scaling_beta":0.1,"rope_type":"yarn","rope_theta":10000.0} part=0.5 max=1048576 scale=latent query=beta|mistral4
 layout=pairs axes=columns hidden=hidden_size:1024 heads=num_attention_heads:16|sam3_vit_model
+layout=pairs axes=counted square=image_size:448,patch_size:14 hidden=hidden_size:768 heads=num_attention_heads:16|llama4_vision_model
 layout=pairs axes=memory|edgetam_video sam2_video sam3_tracker_video
+layout=pairs axes=spread part=4 hidden=hidden_size:256 heads=num_attention_heads:8|efficientloftr
+layout=pairs axes=twofold square=crop_size:256,patch_size:16 thetaKey hidden=hidden_size:1024 heads=num_attention_heads:16|vjepa2
 layout=pairs head=head_dim:128 max=8192 layers=prefix,full_attention,sliding_attention,4,sliding_window_pattern off=full ignores=rope_scaling|cohere2_moe
 layout=pairs head=head_dim:128 rope={"rope_theta":20000} max=10000|pe_audio_encoder pe_audio_video_encoder pe_video_encoder
 layout=pairs head=head_dim:128 theta=100000 max=4096|helium
@@ -231,7 +249,9 @@ text=bart|florence2
 text=bert|grounding-dino mm-grounding-dino
 text=clip_text_model|clip omdet-turbo sam3
 text=clipseg_text_model|clipseg
+text=clvp_encoder|clvp
 text=cohere2|aya_vision cohere2_vision
+text=cohere_compass_text|cohere_compass
 text=cosmos3_edge_text|cosmos3_edge
 text=deepseek_ocr2_encoder inside=encoder_config|deepseek_ocr2_vision
 text=deepseek_ocr2_text|deepseek_ocr2
@@ -290,6 +310,8 @@ text=qwen4_exp_text|qwen4_exp
 text=sam3_tracker_video inside=tracker_config|sam3_video
 text=sam3_vision_model inside=vision_config|sam3_tracker
 text=sam3_vit_model inside=backbone_config|sam3_vision_model
+text=siglip2_text_model|siglip2
+text=siglip_text_model|siglip
 text=step3p5|step3p7
 text=t5gemma2_text|t5gemma2_encoder
 text=tipsv2_text_model|tipsv2

@@ -9,6 +9,7 @@ import type { Encoding, LowerContext } from '../plan/plan.ts';
 import { checkLayout, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, headDimOf, isRecord, latentDims, number, textConfig } from './config.ts';
+import { expectInAttention } from './elsewhere.ts';
 import { type Facts, factsOf, findFacts } from './facts.ts';
 import { type Layer, layerOf, turns } from './layers.ts';
 import { type RopeParameters, ropeParameters, scalingOf, snakeCase } from './rope-parameters.ts';
@@ -32,7 +33,8 @@ export interface RotaryFromConfigOptions {
   readonly scaling?: RopeScaling;
   /** Added to the standard positions; default 0. */
   readonly offset?: number;
-  /** [S] or [B][S]; [3][S] or [3][B][S] of time, rows and columns for M-RoPE; [2][S] or [2][B][S] of rows and columns for vision models. */
+  /** [S] or [B][S]; [3][S] or [3][B][S] of time, rows and columns for M-RoPE; [2][S] or [2][B][S] of rows and columns for vision models
+   * (frames before them in video; from 1 on in Llama 4 and EfficientLoFTR); [4][S] of x, y, z and residue for ESMFold2's atoms. */
   readonly positions?: PositionList;
   readonly queryPositions?: PositionList;
   /** Rows and columns of the image, for vision models; MiniMax-M3: frames, rows and columns. */
@@ -75,6 +77,7 @@ export function rotaryFromConfig(config: Readonly<Record<string, unknown>>, give
   const more = UNKNOWN.find((key) => given[key] !== undefined);
   if (more) throw wrongValue(where, more, `none: the config of ${model} says it`, given[more]);
   if (facts.axes !== undefined) return vision(where, text.own, facts, given);
+  expectInAttention(where, text.own, model, facts);
   if (facts.layout === undefined) throw wrongValue(where, 'model_type', 'a model that turns q and k', describe(model));
   if (given.grid !== undefined || given.exclude !== undefined) {
     throw wrongValue(where, 'grid', 'a vision model in config.model_type', describe(model));
