@@ -1,4 +1,4 @@
-// From a web request to a web response, for hosts that speak in those: Cloudflare, Deno, Bun, Vercel and others.
+// From a web request to a web response, for hosts that speak in those, as Cloudflare, Deno and Bun do.
 import { attend, statusOf, TooMuch } from './attend.mjs';
 
 /** Bytes of a body at most. */

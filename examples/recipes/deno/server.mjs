@@ -1,4 +1,4 @@
-// deno serve server.mjs
+// deno serve server.mjs, or bun server.mjs
 import { createEngine } from 'relpos';
 import { answer } from '../answer.mjs';
 
