@@ -11,6 +11,7 @@ import asc from 'assemblyscript/asc';
 import { build as bundle } from 'esbuild';
 import { blockSource, layOut } from './blocks.mjs';
 import { checkKernels } from './kernel-facts.mjs';
+import { writeNotices } from './notices.mjs';
 import { packKernels } from './pack-kernels.mjs';
 import { buildPeak } from './peak.mjs';
 import { writeSchemes } from './schemes.mjs';
@@ -81,7 +82,7 @@ const ENTRIES = [
 
 // One file an entry and shared chunks: a cold start reads a few files, not eighty (import: 8 to 10 ms, not 27).
 async function bundlePackage() {
-  await bundle({
+  const { metafile } = await bundle({
     entryPoints: ENTRIES.map((name) => `src/${name}.ts`),
     outdir: 'dist',
     outbase: 'src',
@@ -93,7 +94,25 @@ async function bundlePackage() {
     platform: 'neutral',
     external: ['node:*', '*.wasm', '*.wasm?module'],
     sourcemap: true,
+    metafile: true,
   });
+  return metafile;
+}
+
+/** The script and the style of the pages that `relpos report` writes, with the library that draws: no entry has any of it. */
+async function bundleReport() {
+  const { metafile } = await bundle({
+    entryPoints: ['src/report/page.ts'],
+    outfile: 'dist/report/page.js',
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    charset: 'utf8',
+    metafile: true,
+  });
+  copyFileSync('src/report/page.css', 'dist/report/page.css');
+  return metafile;
 }
 
 /** For the benchmark and the pictures, which run without TypeScript. */
@@ -120,7 +139,7 @@ await inlineWorker();
 if (part === undefined) {
   run('tsc', '-p', 'tsconfig.build.json');
   rmSync('dist/chunks', { recursive: true, force: true });
-  await bundlePackage();
+  writeNotices([await bundlePackage(), await bundleReport()]);
   await bundleRecipes();
   mkdirSync('dist/wasm', { recursive: true });
   for (const target of TARGETS) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);

@@ -10,13 +10,14 @@ import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
 import { encodings } from './encodings.ts';
 import { permissionWanted, reason } from './files.ts';
+import { report } from './html.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
 
 export type { CliIo } from './io.ts';
 
-const COMMANDS: readonly Command[] = [attend, bench, doctor, encodings];
+const COMMANDS: readonly Command[] = [attend, bench, doctor, encodings, report];
 const HELP_OPTION = { help: { kind: 'flag', short: 'h', help: 'print this' } } as const;
 
 /**

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import type { ParsedArgs } from './args.ts';
+import { readSeries } from './bench-files.ts';
+import type { Command } from './command.ts';
+import { outputTarget, writeWhole } from './files.ts';
+import { pageOf } from './html-page.ts';
+import { type CliIo, EXIT, InputError, shownPath } from './io.ts';
+
+/** `relpos report`: results as one page with charts. */
+export const report: Command = {
+  name: 'report',
+  summary: 'make one page with charts of what relpos bench --json wrote',
+  usage: '<result.json> ... -o <report.html>',
+  about: `Reads results of relpos bench, of several runtimes in one file (bench/runtimes.mjs) and of other packages (bench/peers), and writes
+one HTML file that needs nothing else, no network either: charts by case or by runtime, for each number of threads, a table of
+the same numbers, the hosts, and whether the bits are the same. An existing file is replaced.`,
+  examples: `  relpos report node.json deno.json bun.json -o report.html
+  relpos report bench/results/*.json -o report.html --title "Two laptops"`,
+  options: {
+    output: { kind: 'text', short: 'o', value: '<file>', help: 'the page to write' },
+    title: { kind: 'text', value: '<text>', help: 'its title (relpos benchmark)' },
+  },
+  run: runReport,
+};
+
+/** Where the build puts the page's script and style: beside dist/cli, and at the same place from src/cli. */
+const asset = (name: string): URL => new URL(`../../dist/report/${name}`, import.meta.url);
+
+async function runReport(args: ParsedArgs, io: CliIo): Promise<number> {
+  if (args.positionals.length === 0) throw new InputError('report expected files that relpos bench --json wrote; see relpos report --help');
+  const output = args.texts.get('output');
+  if (output === undefined) throw new InputError('report expected -o <report.html>; see relpos report --help');
+  const target = await outputTarget(output);
+  const series = await readSeries(args.positionals, io.signal);
+  const [script, style] = await Promise.all(['page.js', 'page.css'].map((name) => readFile(asset(name), 'utf8')));
+  const page = pageOf(series, { title: args.texts.get('title') ?? 'relpos benchmark', script: script as string, style: style as string });
+  await writeWhole(target, new TextEncoder().encode(page), io.signal);
+  io.stdout(`${shownPath(output)}: ${series.length} result${series.length > 1 ? 's' : ''}\n`);
+  return EXIT.ok;
+}
