@@ -2,44 +2,29 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { bundleSize } from '../scripts/bundle-size.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Imports, minified by esbuild for a browser; the kernels are inside. */
-const IMPORTS = {
-  'createEngine, rotary': "export { createEngine, rotary } from './dist/index.js'",
-  'rotary alone': "export { rotary } from './dist/index.js'",
-  everything: "export * from './dist/index.js'",
-};
+const budgets = JSON.parse(readFileSync(`${root}test/package/budgets.json`, 'utf8'));
 
-async function bundled(contents) {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: root },
-    bundle: true,
-    write: false,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    logLevel: 'error',
-  });
-  return outputFiles[0].contents;
-}
-
-/** `{ name, bytes, gzip? }` of each. */
+/** `{ name, bytes, gzip, brotli? }` of each; the imports are those that have a budget. */
 export async function sizes() {
   const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: 'pipe' });
   const [{ size, unpackedSize, files }] = JSON.parse(packed);
   const results = [{ name: `package, ${files.length} files`, bytes: unpackedSize, gzip: size }];
   for (const target of ['baseline', 'relaxed']) {
     const bytes = readFileSync(`${root}dist/wasm/${target}.wasm`);
-    results.push({ name: `${target}.wasm`, bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
+    const [gzip, brotli] = [gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
+    results.push({ name: `${target}.wasm`, bytes: bytes.length, gzip, brotli });
   }
-  for (const [name, contents] of Object.entries(IMPORTS)) {
-    const bytes = await bundled(contents);
-    results.push({ name: `bundle of ${name}`, bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
+  for (const [name, { code }] of Object.entries(budgets)) {
+    // The package by its own name, as those do who install it.
+    results.push({ name: `bundle of ${name}`, ...(await bundleSize(root, code)) });
   }
-  for (const { name, bytes, gzip } of results) console.log(`  ${name.padEnd(42)}${String(bytes).padStart(9)} bytes, ${gzip} gzip`);
+  for (const { name, bytes, gzip, brotli = '' } of results) {
+    console.log(`  ${name.padEnd(44)}${String(bytes).padStart(9)} bytes, ${gzip} gzip, ${brotli} brotli`);
+  }
   return results;
 }

@@ -158,8 +158,8 @@ const encodingsTable = () =>
 
 const sizesTable = () =>
   from('sizes', ({ results, file }) => {
-    const rows = results.map(({ name, bytes, gzip }) => [name, kilobytes(bytes), kilobytes(gzip)]);
-    return `${table(['', 'bytes', 'gzip'], rows)}\n\n\`${file}\`.`;
+    const rows = results.map(({ name, bytes, gzip, brotli }) => [name, kilobytes(bytes), kilobytes(gzip), brotli ? kilobytes(brotli) : '']);
+    return `${table(['', 'bytes', 'gzip', 'brotli'], rows)}\n\n\`${file}\`.`;
   });
 
 const coldTable = () =>

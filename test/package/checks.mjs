@@ -1,9 +1,11 @@
-// The packed library as others see it: publint and "are the types wrong", the links of its texts, JSR, and what a release writes.
+// The packed library as others see it: publint and "are the types wrong", the links of its texts, JSR, what a release writes, and what an import
+// weighs.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { jsrChecks } from './jsr.mjs';
 import { brokenLinks } from './links.mjs';
 import { releaseCheck } from './release.mjs';
+import { sizeChecks } from './sizes.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -28,6 +30,7 @@ function linkCheck(tarball) {
 }
 
 /** All checks. */
-export function packageChecks(tarball) {
-  return [...TOOLS.map((tool) => toolCheck(tarball, tool)), linkCheck(tarball), releaseCheck(), ...jsrChecks()];
+export async function packageChecks(tarball) {
+  const sizes = await sizeChecks(tarball);
+  return [...TOOLS.map((tool) => toolCheck(tarball, tool)), linkCheck(tarball), releaseCheck(), ...jsrChecks(), ...sizes];
 }
