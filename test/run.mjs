@@ -1,6 +1,7 @@
 // `npm test`: lint, types, the vitest suites, the package, and the conformance of every runtime. The last line counts what passed and failed.
 //   node test/run.mjs                        all of it, on what `npm run build` made
 //   node test/run.mjs package conformance    some steps
+//   node test/run.mjs quick                  what is worth a minute between two edits: lint, types, the contract, the same bits on this Node
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,12 +25,11 @@ function command(name, args) {
   return [status === 0 ? { name } : { name, error: `exit code ${status}` }];
 }
 
-/** The vitest suites; each test is a check. */
-function vitest() {
+/** The vitest suites, or those of some folders; each test is a check. */
+function vitest(...folders) {
   const report = join(work, 'vitest.json');
-  const { status } = spawnSync('node_modules/.bin/vitest', ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`], {
-    stdio: 'inherit',
-  });
+  const args = ['run', ...folders, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
+  const { status } = spawnSync('node_modules/.bin/vitest', args, { stdio: 'inherit' });
   if (!existsSync(report)) return [{ name: 'vitest', error: `no report, exit code ${status}` }];
   const files = JSON.parse(readFileSync(report, 'utf8')).testResults;
   const checks = files.flatMap(({ name, message, status: outcome, assertionResults }) => [
@@ -49,24 +49,34 @@ async function packed() {
   return tarball;
 }
 
+const conformance = async (...hosts) => (await import('./conformance/checks.mjs')).conformance(await packed(), ...hosts);
+
 const steps = {
   runtimes: async () => (await import('./conformance/install.mjs')).installRuntimes(),
   lint: () => script('lint'),
   types: () => script('types'),
-  vitest,
+  vitest: () => vitest(),
   docs: () => command('docs', ['scripts/docs.mjs', '--check']),
   package: async () => (await import('./package/checks.mjs')).packageChecks(await packed()),
-  conformance: async () => (await import('./conformance/checks.mjs')).conformance(await packed()),
+  conformance: () => conformance(),
 };
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !Object.hasOwn(steps, name));
-if (unknown.length) throw new Error(`unknown steps: ${unknown.join(', ')}; there are ${Object.keys(steps).join(', ')}`);
+const quick = {
+  lint: steps.lint,
+  types: steps.types,
+  vitest: () => vitest('test/contract', 'test/platform', 'test/conformance', 'test/golden.test.ts'),
+  conformance: () => conformance([]),
+};
+
+const words = process.argv.slice(2);
+const [chosen, asked] = words[0] === 'quick' ? [quick, words.slice(1)] : [steps, words];
+const unknown = asked.filter((name) => !Object.hasOwn(chosen, name));
+if (unknown.length) throw new Error(`unknown steps: ${unknown.join(', ')}; there are ${Object.keys(chosen).join(', ')}`);
 
 const lines = [];
 const failures = [];
 let passed = 0;
-for (const [name, run] of Object.entries(steps)) {
+for (const [name, run] of Object.entries(chosen)) {
   if (asked.length && !asked.includes(name)) continue;
   const began = performance.now();
   let checks;

@@ -115,7 +115,7 @@ function byChannel(callback: () => void): void {
 
 /** A message to a channel of a name that nobody else has; like the channels above, gone after its turn. */
 function byBroadcast(callback: () => void): void {
-  const name = `relpos ${Math.random()}`;
+  const name = `relpos ${crypto.getRandomValues(new Uint32Array(4)).join()}`;
   const [from, to] = [new BroadcastChannel(name), new BroadcastChannel(name)];
   to.onmessage = () => {
     from.close();
