@@ -71,10 +71,20 @@ describe('entries', () => {
   });
 
   test('no edge runtime has to compile the relaxed kernels unless they are imported: one without relaxed SIMD would run nothing', () => {
-    const imported = (path: string): (string | undefined)[] =>
-      Array.from(new TextDecoder().decode(file(path)).matchAll(/\w+\.wasm(\?module)?/g), ([name]) => name);
-    expect(imported('dist/entries/edge-light.js')).toEqual(['baseline.wasm?module']);
-    expect(imported('dist/entries/relaxed-edge-light.js')).toEqual(['relaxed.wasm?module']);
+    /** The kernels that a built file imports, by itself or by way of others, from the root. */
+    const imported = (path: string): string[] => {
+      const found = new Set([new URL(path, root).href]);
+      for (const url of found) {
+        if (!url.endsWith('.js')) continue;
+        const text = readFileSync(new URL(url), 'utf8');
+        for (const [, next] of text.matchAll(/(?:from|import) ?\(?"(\.[^"]+)"/g)) found.add(new URL(next as string, url).href);
+      }
+      return [...found].filter((url) => url.includes('.wasm')).map((url) => url.slice(root.href.length));
+    };
+    expect(imported('dist/entries/edge-light.js')).toEqual(['dist/wasm/baseline.wasm?module']);
+    expect(imported('dist/entries/relaxed-edge-light.js')).toEqual(['dist/wasm/relaxed.wasm?module']);
+    expect(imported('dist/entries/workerd.js').sort()).toEqual(['dist/wasm/baseline.wasm', 'dist/wasm/relaxed.wasm']);
+    expect(imported('dist/index.js')).toEqual([]);
   });
 
   test('relpos/slim says that it needs kernels, and which', async () => {
