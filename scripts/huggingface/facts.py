@@ -334,6 +334,7 @@ MORE = {
     "seamless_m4t_v2": {"heads": "encoder_attention_heads/num_attention_heads:16"},
     "wav2vec2-bert": {"elsewhere": "hidden,position_embeddings_type,rotary,relative_key"},
     "wav2vec2-conformer": {"elsewhere": "hidden,position_embeddings_type,rotary,relative"},
+    "qwen2_5_omni_dit": {"first": ""},
     "lightglue": {"hidden": "descriptor_dim/hidden_size:256", "elsewhere": "weights"},
     "convbert": {"ratio": "head_ratio:2"}, "zamba": {"head": "attention_head_dim"},
     "clvp_encoder": {"elsewhere": "values,use_rotary_embedding,true,true,projection_dim:768"},
@@ -403,7 +404,7 @@ BY_HAND = {
                     "hunyuan_v1_moe hunyuan_vl_text lfm2_moe muse_glimmer_assistant qwen3_omni_moe_text qwen3_omni_moe_talker_text "
                     "qwen3_omni_moe_talker_code_predictor qwen3_5_text qwen4_exp_text step3p5 t5gemma2_text t5gemma2_decoder voxtral_realtime_text zaya gpt_oss jetmoe "
                     "minimax ministral nemotron higgs_audio_v2 olmoe paddleocr_vl_text phi4_multimodal".split(), "halves"),
-    **dict.fromkeys("llama4_text blt_local_encoder blt_local_decoder moonshine moonshine_streaming roformer glm4v_text".split(), "pairs"),
+    **dict.fromkeys("qwen2_5_omni_dit llama4_text blt_local_encoder blt_local_decoder moonshine moonshine_streaming roformer glm4v_text".split(), "pairs"),
     **dict.fromkeys("glm4v_moe_text glm_image_text".split(), "halves"),
 }
 
@@ -608,6 +609,7 @@ export const TRANSFORMERS = 'VERSION';
  * - `layers=KIND,FULL,OTHER,PERIOD,KEY` how layer types follow where the config does not list them; `depth` default number of layers
  * - `last`: the type of the last layer, whatever the config lists
  * - `off`: which layers do not turn; `only=KEY:VALUE` the type turns only then; `perLayer`: layer_rope_theta
+ * - `first`: of all heads only the first turns
  * - `inner`: the object in which rope_theta stands
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read

@@ -61,6 +61,9 @@ def noise(batch, width):
 
 
 class Linear(nn.Module):
+    #: True: the output may be written to
+    own = False
+
     def __init__(self, in_features=1, out_features=1, bias=True, *_, **__):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
@@ -73,8 +76,9 @@ class Linear(nn.Module):
     def forward(self, x, *_, **__):
         batch = x.shape[0] if x.dim() > 2 else 1
         made = noise(batch, self.out_features)
-        return made.view(batch, *[1] * (x.dim() - 2), self.out_features).expand(*x.shape[:-1], self.out_features) if x.dim() > 2 \
+        out = made.view(batch, *[1] * (x.dim() - 2), self.out_features).expand(*x.shape[:-1], self.out_features) if x.dim() > 2 \
             else made.expand(*x.shape[:-1], self.out_features)
+        return out.contiguous() if Linear.own else out
 
 
 class Embedding(nn.Module):

@@ -19,6 +19,7 @@ ALIASES = {"Ernie4_5_VL_MoeVisionConfig"}
 MERGED = re.compile(r"get_vision_position_ids\(\s*grid_thw,\s*(?:spatial_merge_size=)?(?:self\.(?:config\.)?spatial_merge_size|merge_sizes)")
 # Where the name of the attention module does not tell it from the others.
 ATTENTION = {
+    "qwen2_5_omni_dit": "DiTAttention",
     "efficientloftr": "EfficientLoFTRAttention", "qwen2_vl_vision": "VisionAttention", "qwen2_5_omni_vision_encoder": "Qwen2_5OmniVisionAttention",
     "step3p5_vision": "Step3p7VisionAttention", "edgetam_video": "EdgeTamVideoRoPESelfAttention", "sam2_video": "Sam2VideoRoPEAttention",
     "sam3_tracker_video": "Sam3TrackerVideoRoPEAttention", "pixtral": "PixtralAttention", "video_llama_3_vision": "VideoLlama3VisionAttention",
@@ -120,9 +121,23 @@ def esmfold2(module, config, grid):
     return module.apply_rotary_pos_emb(q, q, cos, sin)[0][0, 0], {"position_embeddings": (cos, sin)}
 
 
+def dit(module, config, grid):
+    """The first head alone. It reads pairs and writes halves, in q and k alike: here they are put back."""
+    assert grid is None
+    D, H = config.head_dim, config.num_attention_heads
+    cos, sin = module.Qwen2_5OmniDiTRotaryEmbedding(config)(torch.zeros(1), torch.tensor([PLACES]))
+    x = torch.tensor(pattern(D)).float().expand(1, 1, len(PLACES), D)
+    turned, _ = module.apply_rotary_pos_emb(module.deinterleave_head_dim(x), module.deinterleave_head_dim(x), cos, sin)
+    back = turned.view(1, 1, -1, 2, D // 2).transpose(-1, -2).reshape(len(PLACES), D)
+    return torch.cat([back, x[0, 0].repeat(1, H - 1)], dim=-1), {"position_embeddings": (cos, sin)}
+
+
 # x, y, z in ångström, and which residue.
 ATOMS = [[0.0, 1.53, -2.25, 10.0, -31.5], [0.0, -0.75, 4.5, 0.125, 12.25], [0.0, 3.0, -8.0, 2.5, 0.5], [0.0, 1.0, 1.0, 7.0, 300.0]]
-OWN = {"gemma4_vision": gemma4, "llama4_vision_model": llama4, "efficientloftr": efficient_loftr, "vjepa2": vjepa2, "esmfold2_atom_encoder": esmfold2}
+OWN = {"gemma4_vision": gemma4, "llama4_vision_model": llama4, "efficientloftr": efficient_loftr, "vjepa2": vjepa2, "esmfold2_atom_encoder": esmfold2,
+       "qwen2_5_omni_dit": dit}
+PLACES = [0, 1, 2, 40, 300]
+POSITIONS = {"esmfold2_atom_encoder": ATOMS, "qwen2_5_omni_dit": [PLACES]}
 # What else to try, with the grid that the config asks for.
 CASES = {
     "gemma4_vision": [({}, [4, 6]), ({"rope_parameters": {"rope_type": "axial", "rope_theta": 500.0}}, [3, 5]), ({"head_dim": 48}, [5, 3]),
@@ -134,15 +149,13 @@ CASES = {
                          "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 2.0}}, [5, 2])],
     "vjepa2": [({}, [3, 16, 16]), ({"hidden_size": 192, "num_attention_heads": 4, "crop_size": 64}, [3, 4, 4]),
                ({"hidden_size": 1280, "crop_size": 96, "patch_size": 32}, [5, 3, 3])],
+    "qwen2_5_omni_dit": [({}, None), ({"rope_theta": 500.0}, None), ({"head_dim": 48, "num_attention_heads": 4}, None)],
     "esmfold2_atom_encoder": [({}, None), ({"spatial_rope_base_frequency": 50.0, "uid_rope_base_frequency": 300.0}, None),
                               ({"head_dim": 48, "num_spatial_rope_pairs_per_axis": 3, "num_uid_rope_pairs": 8, "hidden_size": 192}, None)],
 }
 
 
 # --------------------------------------------------------------------------------- what turns elsewhere than in attention
-
-
-PLACES = [0, 1, 2, 40, 300]
 
 
 def hidden_states(module, config):
@@ -283,7 +296,7 @@ def case(type_name, C, module, given, grid, merged, axes):
     heads = 1
     if type_name in OWN:
         out, inputs = OWN[type_name](module, config, grid)
-        heads = config.num_attention_heads if axes == "spread" else 1
+        heads = config.num_attention_heads if type_name in ("efficientloftr", "qwen2_5_omni_dit") else 1
     else:
         rotary = rotary_of(module, C)(config).eval()  # in training DINOv3 shakes the coordinates
         cos, sin = cosines(rotary, config, grid, config.spatial_merge_size if merged else 1, axes)
@@ -295,11 +308,12 @@ def case(type_name, C, module, given, grid, merged, axes):
     N, D = out.shape[0], out.shape[1] // heads
     scale = scale_of(type_name, module, C, config, inputs, N, grid, D)
     tokens = sorted({1, 2, N // 2, N - 1})
-    return {"given": given, "grid": grid} | ({"positions": ATOMS} if grid is None else {}) | ({"heads": heads} if heads > 1 else {}) | {
+    return {"given": given, "grid": grid} | ({"positions": POSITIONS[type_name]} if grid is None else {}) | ({"heads": heads} if heads > 1 else {}) | {
         "D": D, "scale": scale, "tokens": N, "at": {t: torch.round(out[t].double() * 8192).int().tolist() for t in tokens}}
 
 
 def main():
+    Linear.own = True
     configs = classes_of(modules_of("configuration"), PreTrainedConfig)
     modules = modules_of("modeling")
     wanted = sys.argv[2:]
@@ -310,9 +324,9 @@ def main():
                 entry = {"folder": folder, "type": type_name, "elsewhere": list(elsewhere(type_name, C, modules[folder, "modeling_" + folder]))}
                 print(type_name, len(entry["elsewhere"]), "beside attention")
                 out.write(json.dumps(entry) + "\n")
-            if type_name not in VISION or C.__name__ in ALIASES or wanted and type_name not in wanted:
+            if type_name not in VISION and type_name not in OWN or C.__name__ in ALIASES or wanted and type_name not in wanted:
                 continue
-            module, axes = modules[folder, "modeling_" + folder], VISION[type_name][1]
+            module, axes = modules[folder, "modeling_" + folder], VISION.get(type_name, ("", ""))[1]
             source = Path(module.__file__).read_text()
             merged = bool(MERGED.search(source)) and hasattr(C(), "spatial_merge_size")
             entry = {"folder": folder, "type": type_name, "vision": []}

@@ -16,6 +16,7 @@ export const TRANSFORMERS = '5.18.0';
  * - `layers=KIND,FULL,OTHER,PERIOD,KEY` how layer types follow where the config does not list them; `depth` default number of layers
  * - `last`: the type of the last layer, whatever the config lists
  * - `off`: which layers do not turn; `only=KEY:VALUE` the type turns only then; `perLayer`: layer_rope_theta
+ * - `first`: of all heads only the first turns
  * - `inner`: the object in which rope_theta stands
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read
@@ -222,6 +223,7 @@ layout=pairs head=head_dim:128 rope={"rope_theta":20000} max=10000|pe_audio_enco
 layout=pairs head=head_dim:128 theta=100000 max=4096|helium
 layout=pairs head=head_dim:128 theta=500000 max=131072|ernie4_5
 layout=pairs head=head_dim:128 theta=500000 max=131072 off=listed query=tempered normed=use_qk_norm|llama4_text
+layout=pairs head=head_dim:64 max=32768 first|qwen2_5_omni_dit
 layout=pairs head=head_dim:64 theta=150000 rope={"rope_type":"yarn","factor":32.0,"beta_fast":32.0,"beta_slow":1.0,"truncate":false,"original_max_position_embeddings":4096} max=131072|openai_privacy_filter
 layout=pairs hidden=hidden_size:1024 heads=num_attention_heads:16 head=head_dim theta=500000 max=24576|blt_local_decoder
 layout=pairs hidden=hidden_size:1024 heads=num_attention_heads:16 max=131072 mrope=chunked:8,12,12|glm_ocr_text
@@ -294,6 +296,7 @@ text=paddleocr_vl_text|paddleocr_vl
 text=persimmon|fuyu
 text=pix2struct_text_model|pix2struct
 text=qwen2|audioflamingo3 fast_vlm got_ocr2 internvl llava_onevision musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice vibevoice_asr video_llama_3
+text=qwen2_5_omni_dit inside=dit_config|qwen2_5_omni_token2wav
 text=qwen2_5_omni_text|qwen2_5_omni_thinker
 text=qwen2_5_omni_thinker inside=thinker_config|qwen2_5_omni
 text=qwen2_5_vl_text|qwen2_5_vl

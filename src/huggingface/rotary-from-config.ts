@@ -5,7 +5,7 @@ import { type MropeArrangement, mropeAxes } from '../encodings/mrope.ts';
 import type { Recipes } from '../encodings/recipe.ts';
 import { rotary } from '../encodings/rotary.ts';
 import type { Scheme } from '../encodings/scheme.ts';
-import type { Encoding, LowerContext } from '../plan/plan.ts';
+import type { Encoding, LowerContext, Rotation } from '../plan/plan.ts';
 import { checkLayout, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, headDimOf, isRecord, latentDims, number, textConfig } from './config.ts';
@@ -93,7 +93,20 @@ function textRotation(own: HfConfig, model: string, facts: Facts, given: RotaryF
   const parameters = ropeParameters(where, own, facts, layer);
   if (!parameters) return STILL;
   const rope = ropeOf(own, model, facts, parameters, layer, given);
-  return { name: where, lower: (context) => lowerRope(specially(rope, parameters, context), context) };
+  return {
+    name: where,
+    lower(context) {
+      const plan = lowerRope(specially(rope, parameters, context), context);
+      return facts.first === undefined ? plan : { rotation: ofFirstHead(plan.rotation, context.shape.G) };
+    },
+  };
+}
+
+/** The rotation of the first head; the others have frequencies of 0. */
+function ofFirstHead(rotation: Rotation, heads: number): Rotation {
+  const frequencies = new Float64Array(heads * rotation.frequencies.length);
+  frequencies.set(rotation.frequencies);
+  return { ...rotation, heads, frequencies };
 }
 
 /** A layer that does not turn: nothing in attention; asked for the rotation itself, one by nothing. */
