@@ -52,6 +52,7 @@ NEEDED = {
     "dbrx": {"attn_config": {"kv_n_heads": 8, "clip_qkv": 8, "rope_theta": 10000.0}},
     "esm": {"position_embedding_type": "rotary"},
     "granitemoehybrid": {"position_embedding_type": "rope"},
+    "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "zamba2": {"use_mem_rope": True},
     "gemma3n_text": {"num_kv_shared_layers": 0},
     # Their classes' own widths do not fit their sections of M-RoPE.
@@ -60,6 +61,13 @@ NEEDED = {
     "glm4v_moe_text": {"head_dim": 128},
     "qwen3_omni_moe_text": {"head_dim": 128},
 }
+# Whose parameters are there for each layer type alone.
+BY_LAYER = {"cohere_compass_text": [
+    {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [20, 20, 24]}}},
+    {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 5000.0}},
+     "layer_types": ["sliding_attention", "full_attention"] * 4, "num_hidden_layers": 8},
+    {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5000.0}}},
+]}
 # Their positions are the numbers of the heads, the same at every token; moshi_depth is made without rotation.
 BY_HEAD = {"neucodec", "xcodec2"}
 WITHOUT = {"moshi_depth", "timesfm"}
@@ -300,13 +308,14 @@ def observe_direct(type_name, C, given, module, axes_apart=False):
     rotary = made_rotary(rotary_class, config) if rotary_class else None
     for layer in layers:
         attention = attention_of(attention_class, config, layer, module)
-        axes = max(axes, plain_positions(rotary, config, layer) if rotary else 0)
+        still = (getattr(config, "rope_parameters", None) or {}).get(label_of(config, layer), "") is None
+        axes = max(axes, plain_positions(rotary, config, layer) if rotary and not still else 0)
         if axes_apart and axes == 0:
             return None
         where = list(zip(*AXES[:axes])) if axes_apart else POSITIONS
         ids = list(range(config.num_attention_heads)) if type_name in BY_HEAD else POSITIONS
         turns = rotary and getattr(config, "position_embedding_type", "rope") in ("rope", "rotary", "absolute")
-        turns = turns and (getattr(config, "layer_rope_theta", None) or [1.0] * (layer + 1))[layer]
+        turns = turns and not still and (getattr(config, "layer_rope_theta", None) or [1.0] * (layer + 1))[layer]
         embeddings = angles(rotary, config, layer, AXES[:axes] if axes_apart else [ids] * axes or ids, axes) if turns else None
         if isinstance(embeddings, tuple) or torch.is_tensor(embeddings) and embeddings.is_complex():
             cos, sin = embeddings if isinstance(embeddings, tuple) else (embeddings.real, embeddings.imag)
@@ -339,6 +348,8 @@ def first_attending(config):
 
 def sections(C):
     """Other sections of M-RoPE than the default."""
+    if C.model_type in BY_LAYER:
+        return BY_LAYER[C.model_type]
     standard = (getattr(C(), "rope_parameters", None) or {}).get("mrope_section")
     if not standard or len(standard) != 3:
         return []
@@ -348,7 +359,8 @@ def sections(C):
 
 def cases_of(type_name, C, module):
     cases = []
-    for given, apart in [*((v, False) for v in variants(C)), *((v, True) for v in [{}, *sections(C)])]:
+    usual = [{}, *BY_LAYER[type_name]] if type_name in BY_LAYER else variants(C)
+    for given, apart in [*((v, False) for v in usual), *((v, True) for v in [{}, *sections(C)])]:
         given = completed(type_name, given)
         try:
             signal.alarm(20)

@@ -334,7 +334,7 @@ MORE = {
     "seamless_m4t_v2": {"heads": "encoder_attention_heads/num_attention_heads:16"},
     "wav2vec2-bert": {"elsewhere": "hidden,position_embeddings_type,rotary,relative_key"},
     "wav2vec2-conformer": {"elsewhere": "hidden,position_embeddings_type,rotary,relative"},
-    "qwen2_5_omni_dit": {"first": ""},
+    "qwen2_5_omni_dit": {"first": ""}, "cohere_compass_text": {"nested": "", "mrope": "turns:22,22,20", "layers": "all,full_attention", "thetaKey": "-:"},
     "lightglue": {"hidden": "descriptor_dim/hidden_size:256", "elsewhere": "weights"},
     "convbert": {"ratio": "head_ratio:2"}, "zamba": {"head": "attention_head_dim"},
     "clvp_encoder": {"elsewhere": "values,use_rotary_embedding,true,true,projection_dim:768"},
@@ -610,6 +610,7 @@ export const TRANSFORMERS = 'VERSION';
  * - `last`: the type of the last layer, whatever the config lists
  * - `off`: which layers do not turn; `only=KEY:VALUE` the type turns only then; `perLayer`: layer_rope_theta
  * - `first`: of all heads only the first turns
+ * - `nested`: parameters must be there, for each layer type
  * - `inner`: the object in which rope_theta stands
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read

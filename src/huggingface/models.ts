@@ -17,6 +17,7 @@ export const TRANSFORMERS = '5.18.0';
  * - `last`: the type of the last layer, whatever the config lists
  * - `off`: which layers do not turn; `only=KEY:VALUE` the type turns only then; `perLayer`: layer_rope_theta
  * - `first`: of all heads only the first turns
+ * - `nested`: parameters must be there, for each layer type
  * - `inner`: the object in which rope_theta stands
  * - `scale`, `query`: what is done to the scores and to q, see attention-scale.ts
  * - `normed`: a norm after the rotation takes the attention factor away again (if the key is not false); `ignores`: keys that are not read
@@ -67,7 +68,6 @@ hidden=hidden_size:768 heads=num_attention_heads:12 ratio=head_ratio:2|convbert
 hidden=hidden_size:768 heads=num_attention_heads:12 scale=terms:pos_att_type|deberta
 hidden=hidden_size:768 heads=num_attention_heads:12 scale=terms:pos_att_type:c2p,p2c:p2c,c2p|sew-d
 hidden=hidden_size:768 heads=num_heads/num_attention_heads:12|coarse_acoustics semantic
-hidden=hidden_size:8192 heads=num_attention_heads:64 head=head_dim|cohere_compass_text
 hidden=n_embd/hidden_size:512 heads=n_head/num_attention_heads:8 scale=switch:scale_attn_weights:layers|imagegpt
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights|gpt_bigcode
 hidden=n_embd/hidden_size:768 heads=n_head/num_attention_heads:12 scale=switch:scale_attn_weights:layers|gpt2
@@ -178,6 +178,7 @@ layout=halves hidden=hidden_size:768 heads=num_attention_heads:12 head=head_dim 
 layout=halves hidden=hidden_size:768 heads=num_attention_heads:12 head=head_dim theta=160000 max=8192|gte
 layout=halves hidden=hidden_size:768 heads=num_attention_heads:12 max=1026 only=position_embedding_type:rotary ignores=rope_scaling,rope_parameters|esm
 layout=halves hidden=hidden_size:768 heads=num_attention_heads:12 rope={"sliding_attention":{},"full_attention":{}} theta=sliding_attention:10000,full_attention:160000 thetaKey=full_attention:global_rope_theta,sliding_attention:local_rope_theta scaled=full_attention,sliding_attention partKey= max=8192 layers=first,full_attention,sliding_attention,3,global_attn_every_n_layers|modernbert modernbert-decoder
+layout=halves hidden=hidden_size:8192 heads=num_attention_heads:64 head=head_dim max=8192 nested mrope=turns:22,22,20 layers=all,full_attention thetaKey=-:|cohere_compass_text
 layout=halves hidden=hidden_size:8192 heads=num_attention_heads:64 theta=1e+06 max=32768 mrope=chunked:16,24,24|qwen2_5_vl_text qwen2_vl_text
 layout=halves partly head=head_dim:128 rope={"full_attention":{"partial_rotary_factor":0.5},"sliding_attention":{"partial_rotary_factor":1.0}} theta=full_attention:500000,sliding_attention:10000 thetaKey=-: partKey= max=131072 layers=all,full_attention|laguna
 layout=halves partly head=head_dim:128 rope={"hybrid":{"partial_rotary_factor":0.5},"hybrid_sliding":{"partial_rotary_factor":0.5}} theta=hybrid:5e+06,hybrid_sliding:10000 thetaKey=-: partKey= max=131072 layers=all,hybrid|zaya

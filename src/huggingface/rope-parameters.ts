@@ -58,6 +58,8 @@ export function ropeParameters(where: string, config: HfConfig, facts: Facts, la
   const said = givenParameters(where, config, facts);
   const standard: HfConfig = facts.rope === undefined ? {} : JSON.parse(facts.rope);
   const labels = nested(standard) ? Object.keys(standard) : undefined;
+  if (facts.nested !== undefined && !(said && nested(said.given)))
+    throw wrongType(where, 'rope_parameters', 'an object for each layer type', said?.given);
   if (!labels && !(said && nested(said.given))) return complete(where, config, facts, layer, said ?? { key: '', given: standard });
   const known = labels ?? Object.keys(said?.given ?? {});
   const label = labelOf(layer.type, known);

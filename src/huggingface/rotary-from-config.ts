@@ -180,13 +180,15 @@ function ropeOf(
   const called = (name: string): string => (name ? `${key}.${snakeCase(name)}` : key);
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);
-  const axes = keys && sectionsOf(config, model, facts, parameters);
+  const sections = sectionsOf(config, model, facts, parameters);
+  const axes = keys && sections;
   return {
     where,
     width,
     theta: parameters.rope_theta,
     scaling: checkScaling(where, scalingOf(where, parameters), width, called),
     ...checkLayout(where, { ...layoutOf(config, facts, given), start: facts.start ?? 0, offset: given.offset }),
+    ...(sections?.turns && parameters.rope_type === 'default' && { order: byTurns(sections.sections) }),
     sense: facts.sense === '-' ? 'backward' : 'forward',
     ...(axes && {
       axisOf: mropeAxes(where, Math.ceil(width / 2), axes.sections, axes.arrangement, axes.order),
@@ -215,8 +217,17 @@ function specially(rope: Rope, parameters: RopeParameters, context: LowerContext
   return rope;
 }
 
+/** Cohere Compass: the first section has the even ones of the frequencies of the first two, the second the odd ones. */
+function byTurns([first = 0, second = 0, third = 0]: readonly number[]): number[] {
+  const both = Array.from({ length: first + second }, (_, i) => i);
+  const rest = Array.from({ length: third }, (_, i) => first + second + i);
+  return [...both.filter((i) => i % 2 === 0), ...both.filter((i) => i % 2 === 1), ...rest];
+}
+
 /** How `mrope_section` is dealt out. */
 interface Sections {
+  /** Frequencies by turns, see `byTurns`. */
+  readonly turns?: boolean;
   readonly sections: readonly number[];
   readonly arrangement: MropeArrangement;
   /** The axis each section reads. */
@@ -234,6 +245,8 @@ function sectionsOf(config: HfConfig, model: string, facts: Facts, parameters: R
   const checked = sections.map((n: unknown, i) => integer(where, `mrope_section[${i}]`, n, 0, 256));
   // As many axes as sections, and a cut that goes through the pairs.
   if (model.startsWith('hunyuan_vl')) return { sections: checked, arrangement: 'channels', order: checked.map((_, i) => i) };
+  // Rows, columns, time.
+  if (kind === 'turns') return { sections: checked, arrangement: 'chunked', order: [1, 2, 0], turns: true };
   const arrangement = (kind as Sections['arrangement'] | undefined) ?? (parameters.mrope_interleaved === true ? 'interleaved' : 'chunked');
   // Sections beyond the third start over with the first axis. ERNIE's are rows, columns, time.
   const order = checked.map((_, i) => (i + (arrangement === 'alternating' ? 1 : 0)) % 3);

@@ -24,6 +24,8 @@ export interface Rope extends Lists {
   readonly start: number | 'end';
   /** Default `'forward'`. */
   readonly sense?: RotarySense;
+  /** Which of the frequencies each pair has; default its own. */
+  readonly order?: readonly number[] | undefined;
   /** Which axis each pair reads, [R/2], or each channel, first channels of the pairs first, [R]; default one axis. */
   readonly axisOf?: readonly number[] | undefined;
 }
@@ -66,7 +68,8 @@ export function reachOf({ offset, keys, queries }: Rope, context: LowerContext):
 export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
   const { where, width, theta, scaling, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
   const { shape, math } = context;
-  const { values, factor } = scaledFrequencies(width, theta, scaling, reachOf(rope, context), math);
+  const { values: scaled, factor } = scaledFrequencies(width, theta, scaling, reachOf(rope, context), math);
+  const values = rope.order ? Float64Array.from(rope.order, (i) => scaled[i] as number) : scaled;
   const explicit = keys !== undefined || queries !== undefined || context.perAxis === true;
   const signed = sense === 'forward' ? values : values.map((f) => -f);
   const { axisOf = [] } = rope;
