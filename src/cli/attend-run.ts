@@ -70,7 +70,7 @@ export async function compute(task: Task, io: CliIo): Promise<Outcome> {
       const { out, lse, time: first } = await once(0);
       const times: number[] = [];
       for (let run = 1; run <= (task.repeat ?? 0); run++) times.push(await again(run));
-      if (task.repeat === undefined && first < WARM_BUDGET)
+      if (task.repeat === undefined && (first < WARM_BUDGET || task.operations < WARM_OPERATIONS))
         times.push(...(await timed(WARM_BUDGET, io.signal, async () => void (await again(1)))));
       const downloaded = download(out);
       const difference = task.expected && differenceFrom(engine, task.file, task.expected, downloaded);
@@ -85,6 +85,8 @@ export async function compute(task: Task, io: CliIo): Promise<Outcome> {
 
 /** Milliseconds to time warm runs in, and what a run may take to be run again. */
 const WARM_BUDGET = 100;
+/** Operations that take about as long once they are compiled: that a first run of them took longer says nothing of the work. */
+const WARM_OPERATIONS = 2e9;
 
 /** The options of attention, tensors in place of their names; a mask is a tensor whatever its type. */
 function attentionOptions(engine: Engine, { file, job }: Task, lookup: (name: string) => unknown): object {

@@ -58,8 +58,8 @@ export const attend: Command = {
   about: `Reads q [B, H, L, D], k [B, G, S, D] and v [B, G, S, E] (f32, f16 or bf16; G divides H), computes attention and writes
 "out" [B, H, L, E] and "lse" [B, H, L], the natural logarithm of each row's softmax denominator, both f32.
 Prints the shapes, the threads, the time and the rate: 2 B H L S (D + E) operations, that is 4 L S H D, whatever the mask.
-The time is the median of runs after the first, which also compiles; work of more than a tenth of a second runs once, unless
---repeat says otherwise, and the report calls that run cold.
+The time is the median of runs after the first, which also compiles; work of more than a tenth of a second (and of two thousand
+million operations) runs once, unless --repeat says otherwise, and the report calls that run cold.
 If the file holds a tensor "expected", prints how far "out" is from it, and exits with 1 if that is more than the tolerance:
 1e-5 of its largest value (2^-9 if it is f16, 2^-6 if bf16), or twice the "naive_error" in the metadata if that is more.`,
   examples: `  relpos attend in.safetensors -o out.safetensors --encoding rotary --layout halves --causal

@@ -25,7 +25,7 @@ Exit code 1 if the host cannot run the kernels or the self-test fails.`,
   examples: `  relpos doctor
   relpos doctor --threads 1 --json
   npx relpos doctor            node
-  deno run -A npm:relpos doctor         (or --allow-read --allow-sys)
+  deno run -A npm:relpos doctor         (without -A it leaves out the memory of the machine)
   bunx --bun relpos doctor`,
   options: {
     threads: { kind: 'text', value: '<n>|auto', help: 'threads to ask for (auto)' },
@@ -37,7 +37,8 @@ Exit code 1 if the host cannot run the kernels or the self-test fails.`,
 /** What the doctor finds out. */
 interface Findings {
   readonly relpos: string;
-  readonly host: { readonly platform: string; readonly arch: string; readonly cores: number; readonly memory: number };
+  /** The machine's memory is null where the host does not tell it. */
+  readonly host: { readonly platform: string; readonly arch: string; readonly cores: number; readonly memory: number | null };
   readonly capabilities: Engine['capabilities'];
   /** Whether precision "relaxed" would find relaxed SIMD; the engine examined here is reproducible. */
   readonly hostRelaxedSimd: boolean;
@@ -84,7 +85,7 @@ async function examine(engine: Engine, signal: AbortSignal, step: (done: number,
   step(3, 3);
   return {
     relpos: version(),
-    host: { platform: process.platform, arch: process.arch, cores: os.availableParallelism(), memory: os.totalmem() },
+    host: { platform: process.platform, arch: process.arch, cores: os.availableParallelism(), memory: totalMemory() },
     capabilities: engine.capabilities,
     hostRelaxedSimd: fuses(),
     memoryLimit: engine.memoryUsage().limit,
@@ -92,6 +93,15 @@ async function examine(engine: Engine, signal: AbortSignal, step: (done: number,
     selfTest,
     ...(speed === undefined ? {} : { speed }),
   };
+}
+
+/** Bytes; null where the host does not tell: Deno does so with --allow-sys alone. */
+function totalMemory(): number | null {
+  try {
+    return os.totalmem();
+  } catch {
+    return null;
+  }
 }
 
 async function runSelfTest(engine: Engine): Promise<Findings['selfTest']> {
@@ -141,7 +151,7 @@ function textReport({ relpos, host, capabilities, hostRelaxedSimd, memoryLimit, 
   const lines: [string, string][] = [
     ['relpos', relpos],
     ['runtime', `${runtime} ${runtimeVersion}, ${host.platform} ${host.arch}`],
-    ['cores', `${host.cores}, ${showBytes(host.memory)} of memory`],
+    ['cores', `${host.cores}${host.memory === null ? '' : `, ${showBytes(host.memory)} of memory`}`],
     ['SIMD', simd ? 'yes' : 'no'],
     ['relaxed', hostRelaxedSimd ? 'yes: precision "relaxed" uses it' : 'no: precision "relaxed" runs the reproducible kernels'],
     ['threads', `${threads} (asked: ${requestedThreads}${reason === undefined ? '' : `; ${reason}`})`],

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '../bench/generated/version.ts';
 
-/** The package's version, from the package.json two folders up: the same from `src/cli` and from `dist/cli`. */
+/** The package's version, which the build writes down: reading package.json would ask Deno's user for a permission. */
 export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  return packageVersion;
 }
