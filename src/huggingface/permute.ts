@@ -1,4 +1,5 @@
 import { boolean, integer, options, wrongType, wrongValue } from '../arguments/check.ts';
+import { arrayType } from '../arguments/numbers.ts';
 
 /** Options of `permuteForPairs`. */
 export interface PermuteOptions {
@@ -31,7 +32,7 @@ type Weights = Float32Array | Float64Array | Uint16Array | Int8Array;
 export function permuteForPairs<T extends Weights>(weights: T, heads: number, headDim: number, given: PermuteOptions = {}): T {
   const where = 'permuteForPairs';
   given = options(where, given, ['dim', 'start', 'inverse']);
-  if (!ArrayBuffer.isView(weights) || weights instanceof DataView) throw wrongType(where, 'weights', 'a typed array', weights);
+  if (arrayType(weights) === undefined) throw wrongType(where, 'weights', 'a typed array', weights);
   const H = integer(where, 'heads', heads, 1);
   const D = integer(where, 'headDim', headDim, 1);
   const start = integer(where, 'start', given.start ?? 0, 0, D);

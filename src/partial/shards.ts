@@ -1,7 +1,7 @@
 // Which shards of the keys a range of queries needs, and putting together what came back from them.
 
 import { boolean, integer, options as knownOptions, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
-import { readList } from '../arguments/numbers.ts';
+import { arrayType, readList } from '../arguments/numbers.ts';
 import type { DecodedState } from './wire.ts';
 
 /** Options of `planShards`. */
@@ -143,7 +143,7 @@ export function collectStates(
   let common: string | undefined;
   for (const [n, state] of (states as readonly DecodedState[]).entries()) {
     const name = `states[${n}]`;
-    if (!(state?.lse instanceof Float32Array)) throw wrongType(where, name, 'a state from decodeState', state);
+    if (arrayType(state?.lse) !== 'Float32Array') throw wrongType(where, name, 'a state from decodeState', state);
     if (!state.shard) throw wrongValue(where, name, `a shard of ${count}`, 'a state that is no shard');
     const { index } = state.shard;
     if (state.shard.count !== count) throw wrongValue(where, name, `a shard of ${count}`, `shard ${index} of ${state.shard.count}`);

@@ -234,9 +234,10 @@ function readLabel(where: string, text: Uint8Array): Pick<StateLabel, 'id' | 'me
  * shard; // { index: 1, count: 2 }
  * ```
  */
-export function decodeState(bytes: Uint8Array): DecodedState {
+export function decodeState(given: Uint8Array): DecodedState {
   const where = 'decodeState';
-  if (!(bytes instanceof Uint8Array)) throw wrongType(where, 'bytes', 'a Uint8Array', bytes);
+  const bytes = ownArray(given);
+  if (!(bytes instanceof Uint8Array)) throw wrongType(where, 'bytes', 'a Uint8Array', given);
   const must = (holds: boolean, expected: string, got: number | string): void => {
     if (!holds) throw wrongValue(where, 'bytes', expected, String(got));
   };

@@ -194,7 +194,8 @@ const range: Read = (value, spot, key) => {
 const tensor: Read = (value, { memory }) => {
   if (value instanceof Tensor || typeof value !== 'object' || value === null) return value;
   const { data } = value as { readonly data?: unknown };
-  return data instanceof Uint8Array && data.buffer === memory.buffer ? { ...value, data: data.slice() } : value;
+  const bytes = arrayType(data) === 'Uint8Array' ? (data as Uint8Array) : undefined;
+  return bytes?.buffer === memory.buffer ? { ...value, data: bytes.slice() } : value;
 };
 
 const sum = record<SumIndex>({ rows: needed(integers), columns: needed(integers), map: optional(integers) });

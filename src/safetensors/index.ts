@@ -5,6 +5,7 @@
  * refusal is one line that names the tensor, what was expected and what came. Touches no platform, so it runs in a page.
  */
 
+import { arrayType, ownArray } from '../arguments/numbers.ts';
 import { quote } from '../cli/text.ts';
 import { roundUp } from '../memory/round.ts';
 
@@ -97,12 +98,13 @@ interface Entry extends SafeTensor {
 /**
  * Reads a whole file.
  *
- * @param bytes the file; the tensors returned are views of it.
- * @throws {TypeError} if `bytes` is not a Uint8Array.
+ * @param given the file; the tensors returned are views of it.
+ * @throws {TypeError} if it is not a Uint8Array.
  * @throws {SafetensorsError} if the file breaks the format.
  */
-export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError(`readSafetensors: "bytes" expected a Uint8Array, got ${show(bytes)}`);
+export function readSafetensors(given: Uint8Array): SafetensorsFile {
+  const bytes = ownArray(given);
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`readSafetensors: "bytes" expected a Uint8Array, got ${show(given)}`);
   const length = headerLength(bytes);
   const header = parseHeader(new Uint8Array(bytes.subarray(8, 8 + length))); // A copy: decoders refuse shared memory.
   const body = bytes.subarray(8 + length);
@@ -131,7 +133,7 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, SafeTensor> | Readonly<Record<string, SafeTensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const sorted = (tensors instanceof Map ? [...tensors] : Object.entries(tensors)) as [string, SafeTensor][];
+  const sorted = (isMap(tensors) ? [...tensors] : Object.entries(tensors)) as [string, SafeTensor][];
   for (const [name, tensor] of sorted) checkWritable(name, tensor);
   const rank = (tensor: SafeTensor): number => DTYPES.indexOf(tensor.dtype);
   sorted.sort(([aName, a], [bName, b]) => rank(b) - rank(a) || compareCodePoints(aName, bName));
@@ -282,11 +284,14 @@ function checkCoverage(entries: readonly Entry[], length: number): void {
   if (end !== length) throw new SafetensorsError(`expected ${end} bytes of data, got ${length}: ${length - end} belong to no tensor`);
 }
 
+/** A map, of whatever realm. */
+const isMap = (value: object): value is ReadonlyMap<string, SafeTensor> => Object.prototype.toString.call(value) === '[object Map]';
+
 function checkWritable(name: string, tensor: SafeTensor): void {
   checkName(name, 'tensor name');
   if (name === METADATA) throw new SafetensorsError(`a tensor cannot be named "${METADATA}"`);
   if (!isObject(tensor)) throw new TypeError(`writeSafetensors: tensor ${quote(name)} expected an object, got ${show(tensor)}`);
-  if (!(tensor.data instanceof Uint8Array)) {
+  if (arrayType(tensor.data) !== 'Uint8Array') {
     throw new TypeError(`writeSafetensors: tensor ${quote(name)} expected data a Uint8Array, got ${show(tensor.data)}`);
   }
   const bytes = byteLength(tensor.dtype, tensor.shape);

@@ -2,6 +2,7 @@
 
 import { reading, wrongType } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import { bytesOf } from '../arguments/numbers.ts';
 import type { Bytes, FetchResponse, OwnBytes, Url, WasmMemory, WasmModule } from '../platform/types.ts';
 import type { TileKernel } from '../threads/types.ts';
 import { hasRelaxedSimd } from './probes.ts';
@@ -51,13 +52,17 @@ function letters(word: string): number[] {
   return Array.from(word, (letter) => letter.charCodeAt(0));
 }
 
+/** A copy: hosts compile no bytes of a DataView, and none that are shared. */
+function copyBytes(source: Bytes): OwnBytes {
+  return new Uint8Array(bytesOf(source) as Uint8Array);
+}
+
 /** A copy of kernels for a shared memory, from which the others differ in one flag; undefined if they import no memory of that form. */
 export function sharedTwin(source: Bytes): OwnBytes | undefined {
-  const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+  const twin = copyBytes(source);
   const start = memoryImport();
-  const at = bytes.findIndex((_, n) => start.every((byte, m) => bytes[n + m] === byte));
+  const at = twin.findIndex((_, n) => start.every((byte, m) => twin[n + m] === byte));
   if (at < 0) return undefined;
-  const twin = Uint8Array.from(bytes);
   twin[at + start.length - 1] = 3;
   return twin;
 }
@@ -65,7 +70,7 @@ export function sharedTwin(source: Bytes): OwnBytes | undefined {
 /** Compiles bytes without blocking. @throws RelposError if the host forbids it or the bytes are no module. */
 export async function compile(bytes: Bytes): Promise<WasmModule> {
   try {
-    return await WebAssembly.compile(bytes as BufferSource);
+    return await WebAssembly.compile(copyBytes(bytes));
   } catch (cause) {
     throw compileError(cause);
   }
@@ -74,7 +79,7 @@ export async function compile(bytes: Bytes): Promise<WasmModule> {
 /** Compiles bytes at once. @throws RelposError as `compile`. */
 export function compileSync(bytes: Bytes): WasmModule {
   try {
-    return new WebAssembly.Module(bytes as BufferSource);
+    return new WebAssembly.Module(copyBytes(bytes));
   } catch (cause) {
     throw compileError(cause);
   }
@@ -111,8 +116,7 @@ export function isModule(value: unknown): value is WasmModule {
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
 
 /** True for an ArrayBuffer or a view of one, of whatever realm. */
-export const isBytes = (value: unknown): value is Bytes =>
-  ArrayBuffer.isView(value) || tagOf(value) === '[object ArrayBuffer]' || tagOf(value) === '[object SharedArrayBuffer]';
+export const isBytes = (value: unknown): value is Bytes => bytesOf(value) !== undefined;
 
 const isUrl = (value: unknown): value is Url | string => typeof value === 'string' || tagOf(value) === '[object URL]';
 
