@@ -14,6 +14,9 @@ export interface WorkerLike {
 /** Makes a worker that runs `relpos/worker`; for pages whose Content-Security-Policy allows only workers from their own origin. */
 export type WorkerFactory = () => WorkerLike;
 
+/** What is said of a worker that never ran. */
+export const REFUSED = 'the host refused it (a Content-Security-Policy? then use the "worker" option)';
+
 /** What a started worker reports. */
 export interface WorkerEvents {
   message(data: unknown): void;
@@ -106,6 +109,6 @@ function listenWeb(worker: EventTarget, { message, lost }: WorkerEvents): void {
   worker.addEventListener('messageerror', () => lost('a message was lost'));
   worker.addEventListener('error', (event) => {
     const { message } = event as ErrorEvent;
-    lost(message ? `it failed: ${message}` : 'the host refused it (a Content-Security-Policy? then use the "worker" option)');
+    lost(message ? `it failed: ${message}` : REFUSED);
   });
 }

@@ -1,4 +1,4 @@
-import { handle, type WorkerEvents, type WorkerFactory, type WorkerHandle, type WorkerLike } from './handle.ts';
+import { handle, REFUSED, type WorkerEvents, type WorkerFactory, type WorkerHandle, type WorkerLike } from './handle.ts';
 import { builtinModule, runtime } from './host.ts';
 
 /** One way of starting workers. */
@@ -29,8 +29,17 @@ function urlStarters(source: string): WorkerStarter[] {
   const dataUrl = `data:text/javascript,${encodeURIComponent(source)}`;
   return [
     { name: 'blob: worker', start: (events) => blobWorker(source, events) },
-    { name: 'data: worker', start: (events) => handle(new Worker(dataUrl), events) },
+    { name: 'data: worker', start: (events) => handle(urlWorker(dataUrl), events) },
   ];
+}
+
+/** A worker of that URL. Where a policy refuses it WebKit throws, without saying so, and the others send an `error` event. */
+function urlWorker(url: string): Worker {
+  try {
+    return new Worker(url);
+  } catch (cause) {
+    throw new Error(`${REFUSED}: ${String(cause)}`, { cause });
+  }
 }
 
 /** The URL is given back as soon as the worker has been heard of, for good or ill. */
@@ -42,5 +51,10 @@ function blobWorker(source: string, { message, lost, ended }: WorkerEvents): Wor
       URL.revokeObjectURL(url);
       event(detail);
     };
-  return handle(new Worker(url), { message: heard(message), lost: heard(lost), ended });
+  try {
+    return handle(urlWorker(url), { message: heard(message), lost: heard(lost), ended });
+  } catch (error) {
+    URL.revokeObjectURL(url);
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { hosts } from './hosts.mjs';
 import { makeProject } from './project.mjs';
+import { smooth } from './smooth.mjs';
 import { table } from './table.mjs';
 
 /** The outcome of one check; `error` says what is wrong, and is missing if nothing is. */
@@ -20,7 +21,7 @@ function wrongThreads({ asked, expected, capabilities: { threads, reason } }) {
 
 /** Checks one row: the runtime it claims, no failed case, the threads expected, and the reference's bits. */
 function checkRow(row, runtime, reference) {
-  const { host, context, asked, expected, capabilities, hashes, failures } = row;
+  const { host, context, asked, expected, capabilities, hashes, failures, frames } = row;
   const name = `${host}, ${context}, ${asked} asked`;
   const failed = Object.entries(failures).map(([at, error]) => `${at}: ${error}`);
   const different = differences(hashes, reference);
@@ -32,6 +33,7 @@ function checkRow(row, runtime, reference) {
       `${name}: ${Object.keys(hashes).length} hashes are the reference's`,
       different.length && `they differ in ${different.join(', ')}`,
     ),
+    ...(frames ? [check(`${name}: draws during a call`, !smooth(frames) && JSON.stringify(frames))] : []),
   ];
 }
 

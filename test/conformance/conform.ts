@@ -1,4 +1,5 @@
 /** Runs the cases in whatever runtime this is: no test framework, no import but its own; the package comes as an argument. */
+import type { EngineOptions } from '../../src/index.ts';
 import type { Package } from './call.ts';
 import { cases } from './cases.ts';
 import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.ts';
@@ -21,13 +22,15 @@ export interface Findings {
 export interface Subject {
   readonly relpos: Package;
   readonly golden: ReadonlyMap<string, GoldenFile>;
+  /** Options of the engine beside the number of threads. */
+  readonly options?: EngineOptions;
 }
 
 /** Runs every case and every golden file whose encodings the package has, on `threads` threads. */
-export async function conform({ relpos, golden }: Subject, threads: number): Promise<Findings> {
+export async function conform({ relpos, golden, options }: Subject, threads: number): Promise<Findings> {
   const began = Date.now();
   const make: Make = (name) => (relpos as unknown as Record<string, ReturnType<Make>>)[name];
-  const engine = await relpos.createEngine({ threads, logger: { warn() {} } });
+  const engine = await relpos.createEngine({ ...options, threads, logger: { warn() {} } });
   const hashes: Record<string, string> = {};
   const failures: Record<string, string> = {};
   const attempt = async (name: string, run: () => Promise<string>): Promise<void> => {

@@ -20,11 +20,11 @@
 // `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
 // `notes` (optional) are lines that are printed below the table.
 // checks.mjs judges the rows.
-import { chromium } from './hosts/chromium.mjs';
+import { browserHosts } from './hosts/browsers.mjs';
 import { commands } from './hosts/commands.mjs';
 import { edgeRuntime } from './hosts/edge-runtime.mjs';
 import { miniflare } from './hosts/miniflare.mjs';
 import { workerd } from './hosts/workerd.mjs';
 
 /** The first is the one whose bits the others must give. */
-export const hosts = [...commands, workerd, miniflare, edgeRuntime, chromium];
+export const hosts = [...commands, workerd, miniflare, edgeRuntime, ...browserHosts];
