@@ -4,9 +4,9 @@ import { cpus, loadavg } from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { MAX_ERROR, numbers } from '../build/bench-kit.mjs';
 import { KERNELS, OPS, THREADS } from './cases.mjs';
 import { compare, FULL, QUICK, samplesOf, samplesOfSync, summarize } from './measure.mjs';
-import { MAX_ERROR, numbers } from './reference.mjs';
 import { BOUNDS, lengthOf, RECIPES } from './schemes.mjs';
 import { sizes } from './sizes.mjs';
 
@@ -61,13 +61,13 @@ async function inTurn(relpos, cases, { budget, precision, sync }) {
   const engine = await relpos.createEngine({ threads: 1, precision });
   const results = [];
   for (const one of cases) {
-    const prepared = await one.prepare(relpos, engine);
-    const error = await checked(one.name, prepared);
+    const prepared = await one.prepare(engine);
+    const error = await checked(one.id, prepared);
     const times = summarize(sync ? samplesOfSync(prepared.runSync, budget) : await samplesOf(prepared.run, budget));
     prepared.dispose();
     const rate = rateOf(one, times.median);
-    results.push({ name: one.name, ...times, rate, unit: one.unit, error });
-    line(one.name, times, `${show(rate)} ${one.unit}`);
+    results.push({ name: one.id, ...times, rate, unit: one.unit, error });
+    line(one.id, times, `${show(rate)} ${one.unit}`);
   }
   engine.dispose();
   return results;
@@ -81,9 +81,9 @@ async function threads(relpos, cases, { budget, precision }) {
   const results = [];
   for (const one of cases) {
     const prepared = [];
-    for (const engine of engines) prepared.push(await one.prepare(relpos, engine));
+    for (const engine of engines) prepared.push(await one.prepare(engine));
     const errors = [];
-    for (const each of prepared) errors.push(await checked(one.name, each));
+    for (const each of prepared) errors.push(await checked(one.id, each));
     const times = await compare(
       prepared.map(({ run }) => run),
       budget,
@@ -91,8 +91,8 @@ async function threads(relpos, cases, { budget, precision }) {
     for (const { dispose } of prepared) dispose();
     const rows = times.map(({ ratio, ...own }, n) => ({ threads: n + 1, ...own, rate: rateOf(one, own.median), error: errors[n] }));
     const speedup = 1 / times[1].ratio;
-    results.push({ name: one.name, unit: one.unit, rows, speedup });
-    for (const row of rows) line(`${one.name}, ${row.threads} thread(s)`, row, `${show(row.rate)} ${one.unit}`);
+    results.push({ name: one.id, unit: one.unit, rows, speedup });
+    for (const row of rows) line(`${one.id}, ${row.threads} thread(s)`, row, `${show(row.rate)} ${one.unit}`);
     console.log(`  ${''.padEnd(42)}  ${show(speedup)} times as fast`);
   }
   for (const engine of engines) engine.dispose();
@@ -174,7 +174,7 @@ async function main() {
   const relpos = await import('../dist/index.js');
   const { registry } = await import('../dist/encodings/registry.js');
   const only = new RegExp(values.only);
-  const chosen = (cases) => cases.filter(({ name }) => only.test(name));
+  const chosen = (cases) => cases.filter(({ id }) => only.test(id));
   const precision = values.relaxed ? 'relaxed' : 'reproducible';
   const options = { budget: values.quick ? QUICK : FULL, precision, only };
   const topics = {

@@ -117,11 +117,12 @@ async function bundleReport() {
   return metafile;
 }
 
-/** For the benchmark and the pictures, which run without TypeScript. */
-async function bundleRecipes() {
+/** For the developers' benchmark and the pictures, which run without TypeScript. */
+async function bundleForScripts() {
   await bundle({
-    entryPoints: ['src/encodings/generated/recipes.ts'],
-    outfile: 'build/recipes.mjs',
+    entryPoints: { recipes: 'src/encodings/generated/recipes.ts', 'bench-kit': 'src/bench/kit.ts' },
+    outdir: 'build',
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     format: 'esm',
     target: 'es2022',
@@ -142,7 +143,7 @@ if (part === undefined) {
   run('tsc', '-p', 'tsconfig.build.json');
   rmSync('dist/chunks', { recursive: true, force: true });
   writeNotices([await bundlePackage(), await bundleReport()]);
-  await bundleRecipes();
+  await bundleForScripts();
   mkdirSync('dist/wasm', { recursive: true });
   for (const target of TARGETS) copyFileSync(`build/${target}.wasm`, `dist/wasm/${target}.wasm`);
   for (const name of peaks) copyFileSync(`build/${name}`, `dist/wasm/${name}`);
