@@ -176,6 +176,25 @@ const coldTable = () =>
 const code = (path) =>
   `\`\`\`${/\w+$/.exec(path)[0].replace(/^[cm]js$/, 'js')}\n${readFileSync(`examples/recipes/${path}`, 'utf8').trim()}\n\`\`\``;
 
+/** The same benchmark in every runtime: a row for each case and number of threads, a column for each runtime. */
+const runtimesTable = () =>
+  from('runtimes', ({ results, ...about }) => {
+    const rowOf = ({ rows }, id, threads) => rows.find((one) => one.case === id && one.threads === threads);
+    const keys = new Map(
+      results.flatMap(({ rows }) => rows.map(({ case: id, threads, unit }) => [`${id} ${threads}`, { id, threads, unit }])),
+    );
+    const rows = [...keys.values()].map(({ id, threads, unit }) => {
+      const cells = results.map((result) => rowOf(result, id, threads)).map((own) => (own?.rate ? three(own.rate) : '–'));
+      return [`${id}, ${threads} thread${threads > 1 ? 's' : ''}, ${unit}`, ...cells];
+    });
+    const peaks = results.map(({ peak }) => (peak.mulAdd ? three(peak.mulAdd) : '–'));
+    const ends = [
+      ['peak of one thread, GFLOP/s', ...peaks],
+      ['hash of all outputs', ...results.map(({ hash }) => `\`${hash}\``)],
+    ];
+    return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${source(about)}`;
+  });
+
 /** What stands between `<!-- docs:name -->` and `<!-- /docs -->`; what follows the name in the first goes to the function. */
 const BLOCKS = {
   code,
@@ -189,6 +208,7 @@ const BLOCKS = {
   ops: opsTable('ops'),
   threads: threadsTable,
   encodings: encodingsTable,
+  runtimes: runtimesTable,
   sizes: sizesTable,
 };
 

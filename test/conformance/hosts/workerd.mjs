@@ -39,18 +39,29 @@ const worker :Workerd.Worker = (
 );
 `;
 
-/** Tries one date with these flags. */
-function tryDate(project, { folder, names }, date, flags) {
-  const context = [date, ...flags].join(' ');
-  const file = join(folder, `${context.replaceAll(' ', '-')}.capnp`);
+/** Serves the modules at one date with these flags. */
+function serve({ folder, names }, date, flags, use) {
+  const file = join(folder, `${[date, ...flags].join('-')}.capnp`);
   writeFileSync(file, config(names, date, flags));
-  const row = { host: 'workerd', version: newest(), context, asked: 2, expected: { threads: 1, reason: ONE_THREAD } };
   const listening = (printed) => {
     const port = /"socket":"http","port":(\d+)/.exec(printed)?.[1];
     return port && `http://127.0.0.1:${port}`;
   };
   const args = ['serve', '--control-fd=1', file];
-  return withServer({ program, args, listening }, (address) => tryServer(address, project, row));
+  return withServer({ program, args, listening }, use);
+}
+
+/** Serves the project's worker.mjs at the newest date; `use` gets the address and the version. */
+export async function serveNewest(project, use) {
+  const version = newest();
+  return serve(await writeModules(project), version, [], (address) => use(address, version));
+}
+
+/** Tries one date with these flags. */
+function tryDate(project, modules, date, flags) {
+  const context = [date, ...flags].join(' ');
+  const row = { host: 'workerd', version: newest(), context, asked: 2, expected: { threads: 1, reason: ONE_THREAD } };
+  return serve(modules, date, flags, (address) => tryServer(address, project, row));
 }
 
 async function run(project) {
