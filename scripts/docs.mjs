@@ -192,7 +192,8 @@ const runtimesTable = () =>
       ['peak of one thread, GFLOP/s', ...peaks],
       ['hash of all outputs', ...results.map(({ hash }) => `\`${hash}\``)],
     ];
-    return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${source(about)}`;
+    const busy = about.load > 0.7 ? ' The machine was busy with other work: the hashes mean what they say, the rates little.' : '';
+    return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${source(about)}${busy}`;
   });
 
 /** What stands between `<!-- docs:name -->` and `<!-- /docs -->`; what follows the name in the first goes to the function. */

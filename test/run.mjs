@@ -58,6 +58,7 @@ const steps = {
   vitest: () => vitest(),
   docs: () => command('docs', ['scripts/docs.mjs', '--check']),
   package: async () => (await import('./package/checks.mjs')).packageChecks(await packed()),
+  bench: async () => (await import('./bench/checks.mjs')).benchChecks(await packed()),
   conformance: () => conformance(),
 };
 
