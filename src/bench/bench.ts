@@ -3,6 +3,7 @@ import { wrongType, wrongValue } from '../arguments/check.ts';
 import { callback, flag, type Readers, readRecord, whole } from '../arguments/record.ts';
 import type { EngineOptions } from '../create.ts';
 import type { Engine } from '../engine.ts';
+import type { Signal } from '../platform/types.ts';
 import { cases, type Listed } from './cases.ts';
 import { type Clock, watch } from './clock.ts';
 import { packageVersion } from './generated/version.ts';
@@ -37,7 +38,7 @@ export interface BenchOptions {
   /** Only the cases whose id has this text in it, or fits this pattern; of all cases, also with `quick`. */
   readonly only?: string | RegExp;
   readonly onProgress?: (progress: BenchProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
   /** Milliseconds since some moment; default `performance.now`. */
   readonly now?: () => number;
   /** Run each case so many times and look at no clock: for hosts whose clock stands still, where whoever calls measures around the call. */
@@ -56,7 +57,7 @@ const READERS: Readers<BenchOptions> = {
   },
   onProgress: callback,
   signal(where, name, value) {
-    if (typeof (value as AbortSignal | null)?.throwIfAborted === 'function') return value as AbortSignal;
+    if (typeof (value as Signal | null)?.throwIfAborted === 'function') return value as Signal;
     throw wrongType(where, name, 'an AbortSignal', value);
   },
   now: callback,

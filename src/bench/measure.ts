@@ -3,6 +3,7 @@
  * as a coarse clock needs, where tinybench times each call and takes 0 and 1 ms for short ones.
  */
 import { Bench } from 'tinybench';
+import type { Signal } from '../platform/types.ts';
 import { type Clock, event } from './clock.ts';
 
 /** Times of one call, in milliseconds. */
@@ -26,7 +27,7 @@ export interface Measuring {
   readonly clock: Clock;
   /** Milliseconds to take samples in. */
   readonly budget: number;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
 }
 
 /** Times `run` by a clock that moves. @throws the signal's reason once it is aborted */

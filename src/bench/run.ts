@@ -1,5 +1,6 @@
 /** Runs one case: verified first, then timed. */
 import type { Engine } from '../engine.ts';
+import type { Signal } from '../platform/types.ts';
 import type { Clock } from './clock.ts';
 import type { Case, Prepared } from './making.ts';
 import { measure } from './measure.ts';
@@ -19,7 +20,7 @@ export interface Running {
   /** Undefined: nothing is timed. */
   readonly clock: Clock | undefined;
   readonly budget: number;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Calls, where nothing is timed; default one. */
   readonly calls: number | undefined;
   readonly peak: Peak | undefined;
