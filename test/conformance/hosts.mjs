@@ -19,7 +19,7 @@
 //
 // `checks` (optional) are `{ name, error }` of what else must hold in that host; `error` says what is wrong, and is missing if nothing is.
 // `notes` (optional) are lines that are printed below the table.
-// checks.mjs judges the rows.
+// judge.mjs judges the rows.
 import { browserHosts } from './hosts/browsers.mjs';
 import { commands } from './hosts/commands.mjs';
 import { edgeRuntime } from './hosts/edge-runtime.mjs';

@@ -1,6 +1,6 @@
 // What the requests of a server do with the engine that they share. Each gives the hash of its outputs, which depends on `seed` alone: a server
 // answers with it, and the Node that asks knows it from an engine of its own. `pause(ms)` waits, by the request's own timer where there are
-// requests.
+// requests; `signal` is the request's, if there is one.
 import { hashBits, numbers } from './conform.mjs';
 
 /** A tensor [1, heads, rows, width] of numbers that follow from the seed. */
@@ -43,8 +43,8 @@ export const calls = {
   plain,
 
   /** Seconds, beside those of others, which take less than one millisecond. */
-  long: ({ engine, seed }) =>
-    withInputs(engine, seed, async (q, k, v) => hashOf(await engine.attention(q, k, v, { causal: true })), 3000, 8, 64),
+  long: ({ engine, seed, signal }) =>
+    withInputs(engine, seed, async (q, k, v) => hashOf(await engine.attention(q, k, v, { causal: true, signal })), 3000, 8, 64),
 
   /** Several calls at once. */
   together: async (given) => {
@@ -62,15 +62,15 @@ export const calls = {
       return hashOf(first, second, await engine.rotate(second, relpos.rotary({ dim: 32, theta: 10000, layout: 'pairs' })));
     }),
 
-  /** A signal that fires too late, one that has fired, one of a timer. */
-  signal: ({ engine, seed }) =>
+  /** A signal that fires too late, one that has fired, one of a timer, the request's own. */
+  signal: ({ engine, seed, signal }) =>
     withInputs(engine, seed, async (q, k, v) => {
       const controller = new AbortController();
       const one = await engine.attention(q, k, v, { signal: controller.signal });
       controller.abort();
       await refused(engine.attention(q, k, v, { signal: controller.signal }), 'AbortError');
       const two = await engine.attention(q, k, v, { causal: true, signal: AbortSignal.timeout(60_000) });
-      return hashOf(one, two);
+      return hashOf(one, two, await engine.attention(q, k, v, { signal }));
     }),
 
   /** Progress that is told to its end, and a listener that throws. */

@@ -48,5 +48,6 @@ export async function answer(request) {
   const kind = searchParams.get('kind');
   if (kind === 'left') return new Response(leave(number('seed')));
   if (searchParams.get('wait')) await request.text();
-  return new Response(await calls[kind]({ relpos, engine: await kept(), seed: number('seed'), pause }));
+  const { signal } = request;
+  return new Response(await calls[kind]({ relpos, engine: await kept(), seed: number('seed'), pause, signal }));
 }
