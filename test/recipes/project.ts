@@ -1,6 +1,5 @@
-/** The recipes as a user has them: copied into a project of their own, the packed library installed beside them. */
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+/** The recipes as a user has them: copied into a project of their own, the library installed beside them. */
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -9,15 +8,14 @@ import { afterAll, describe } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A folder with the recipes and the library; it goes after the tests of the file. */
+/** A folder with the recipes and, under `node_modules`, what is packed of the built library; it goes after the tests of the file. */
 export function makeProject(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-recipes-')));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: root });
-  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) as string;
-  const library = join(folder, 'node_modules/relpos');
-  mkdirSync(library, { recursive: true });
-  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', library, '--strip-components=1']);
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+  for (const name of ['package.json', ...files]) {
+    cpSync(join(root, name), join(folder, 'node_modules/relpos', name), { recursive: true });
+  }
   cpSync(join(root, 'examples/recipes'), folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   return folder;
