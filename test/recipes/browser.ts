@@ -1,4 +1,5 @@
 /** The system's browsers, driven by puppeteer, which is installed apart from the library. */
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,9 @@ export interface Page {
 export interface Browser {
   newPage(): Promise<Page>;
   close(): Promise<void>;
+}
+interface Launched extends Browser {
+  process(): ChildProcess | null;
 }
 interface LaunchOptions {
   readonly browser: 'chrome' | 'firefox';
@@ -38,14 +42,17 @@ const FLAGS = [
 /** Starts a browser; `close` also removes its profile. */
 export async function startBrowser(program: string): Promise<Browser> {
   const require = createRequire(new URL('../runtimes/package.json', import.meta.url));
-  const { launch } = require('puppeteer-core') as { launch: (options: LaunchOptions) => Promise<Browser> };
+  const { launch } = require('puppeteer-core') as { launch: (options: LaunchOptions) => Promise<Launched> };
   const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-recipes-browser-'));
   const kind = program === FIREFOX ? ({ browser: 'firefox', args: [] } as const) : ({ browser: 'chrome', args: FLAGS } as const);
   const browser = await launch({ ...kind, executablePath: program, userDataDir, headless: true });
   return {
     newPage: () => browser.newPage(),
     close: async () => {
-      await browser.close();
+      // On a busy machine a browser may not answer; what it showed has been judged by then.
+      const late = setTimeout(() => browser.process()?.kill('SIGKILL'), 20_000);
+      await browser.close().catch(() => {});
+      clearTimeout(late);
       rmSync(userDataDir, { recursive: true, force: true });
     },
   };
