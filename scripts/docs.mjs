@@ -196,6 +196,20 @@ const runtimesTable = () =>
     return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${source(about)}${busy}`;
   });
 
+/** Every way that ran, with the bytes of those that have a size. */
+function bundlersTable({ rows, ...about }) {
+  const bytes = (row, name) => (row.bytes ? kilobytes(row.bytes[name]) : '');
+  const lines = rows.map((row) => [
+    `${row.tool} ${row.version}`,
+    row.way,
+    row.threads,
+    ...['raw', 'gzip', 'brotli'].map((name) => bytes(row, name)),
+    row.chunk ? kilobytes(row.chunk.brotli) : '',
+  ]);
+  const head = ['tool', 'what ran', 'threads', 'raw', 'gzip', 'brotli', 'relaxed chunk, brotli'];
+  return `${table(head, lines)}\n\nNext without the framework's own scripts. ${source(about)}`;
+}
+
 /** What stands between `<!-- docs:name -->` and `<!-- /docs -->`; what follows the name in the first goes to the function. */
 const BLOCKS = {
   code,
@@ -211,6 +225,7 @@ const BLOCKS = {
   encodings: encodingsTable,
   runtimes: runtimesTable,
   sizes: sizesTable,
+  bundlers: () => from('bundlers', bundlersTable),
 };
 
 function filled(path) {
@@ -335,7 +350,8 @@ ${rows.join('\n')}
 const drawn = await pictures();
 const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
 const recipes = readdirSync('docs/recipes').map((name) => `docs/recipes/${name}`);
-for (const path of ['README.md', 'docs/benchmarks.md', ...recipes]) if (existsSync(path)) wanted.set(path, filled(path));
+for (const path of ['README.md', 'docs/benchmarks.md', 'docs/bundlers.md', ...recipes])
+  if (existsSync(path)) wanted.set(path, filled(path));
 
 mkdirSync('docs/pictures', { recursive: true });
 const stale = readdirSync('docs/pictures')

@@ -1,4 +1,4 @@
-// `npm test`: lint, types, the vitest suites, the package, and the conformance of every runtime. The last line counts what passed and failed.
+// `npm test`: lint, types, the vitest suites, the package, the bundlers, and the conformance of every runtime. The last line counts what passed and failed.
 //   node test/run.mjs                        all of it, on what `npm run build` made
 //   node test/run.mjs package conformance    some steps
 //   node test/run.mjs quick                  what is worth a minute between two edits: lint, types, the contract, the same bits on this Node
@@ -59,6 +59,10 @@ const steps = {
   docs: () => command('docs', ['scripts/docs.mjs', '--check']),
   package: async () => (await import('./package/checks.mjs')).packageChecks(await packed()),
   bench: async () => (await import('./bench/checks.mjs')).benchChecks(await packed()),
+  bundlers: async () => {
+    const [{ installTools }, { bundlers }] = await Promise.all([import('./bundlers/install.mjs'), import('./bundlers/checks.mjs')]);
+    return [...installTools(), ...(await bundlers(await packed())).checks];
+  },
   conformance: () => conformance(),
 };
 

@@ -1,0 +1,3 @@
+import { attend } from './attend.js';
+
+console.log(JSON.stringify(await attend()));
