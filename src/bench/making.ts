@@ -2,6 +2,7 @@
 import type { AttentionOptions } from '../attention/options.ts';
 import { rotary } from '../encodings/rotary.ts';
 import type { Engine } from '../engine.ts';
+import type { FloatDType } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { numbers } from './numbers.ts';
 import { attentionError, type Formula, type Inputs, rotationError, type Sizes } from './reference.ts';
@@ -31,9 +32,6 @@ export interface Case {
   prepare(engine: Engine): Promise<Prepared>;
 }
 
-/** Types that a tensor of a case can have. */
-type Float = 'f32' | 'f16' | 'bf16';
-
 /** What a maker of attention takes. */
 export interface AttentionCase {
   readonly B?: number;
@@ -42,7 +40,7 @@ export interface AttentionCase {
   readonly L?: number;
   readonly S?: number;
   readonly D?: number;
-  readonly dtype?: Float;
+  readonly dtype?: FloatDType;
   /** Options of the call and what they mean, made when the case is prepared: tables are of a size. */
   readonly make?: (sizes: Sizes) => { readonly options?: AttentionOptions; readonly formula?: Formula };
   /** Part of the pairs that are visible; default all. */
@@ -50,7 +48,7 @@ export interface AttentionCase {
 }
 
 /** The nearest values that a type has: what the engine stores, read back. */
-function storedAs(engine: Engine, data: Float32Array, dtype: Float): Float32Array {
+function storedAs(engine: Engine, data: Float32Array, dtype: FloatDType): Float32Array {
   if (dtype === 'f32') return data;
   const tensor = engine.tensor([data.length], data, dtype);
   const read = tensor.toArray();

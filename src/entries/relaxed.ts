@@ -13,6 +13,8 @@ import { unpack } from '../wasm/unpack.ts';
  *
  * @example
  * ```ts
+ * import { relaxedKernels } from 'relpos/relaxed';
+ *
  * const engine = createEngineSync({ precision: 'relaxed', wasm: relaxedKernels() });
  * engine.capabilities.relaxedSimd; // true where this host fuses multiply and add
  * engine.dispose();

@@ -15,7 +15,10 @@ export interface SlimEngineOptions extends EngineOptions {
  * Makes an engine, as `createEngine` of `relpos` does, of the kernels that it is given.
  *
  * ```ts
- * const engine = await createEngine({ wasm: new URL('relpos/wasm/baseline.wasm', import.meta.url) });
+ * import { createEngine } from 'relpos/slim';
+ *
+ * const engine = await createEngine({ wasm: import.meta.resolve('relpos/wasm/baseline.wasm') });
+ * engine.dispose();
  * ```
  */
 export async function createEngine(options: SlimEngineOptions): Promise<Engine> {

@@ -3,6 +3,7 @@
 import { reading, wrongType } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import { bytesOf } from '../arguments/numbers.ts';
+import { builtinModule, runtime } from '../platform/host.ts';
 import type { Bytes, FetchResponse, OwnBytes, Url, WasmMemory, WasmModule } from '../platform/types.ts';
 import type { TileKernel } from '../threads/types.ts';
 import { hasRelaxedSimd } from './probes.ts';
@@ -129,10 +130,26 @@ export function checkWasm(where: string, name: string, value: unknown): WasmSour
   return value as WasmSource;
 }
 
+/** What is at a URL. Node's `fetch` knows no files. */
+async function load(url: Url | string): Promise<FetchResponse | OwnBytes> {
+  try {
+    const files = runtime().name === 'node' ? builtinModule<Files>('node:fs/promises') : undefined;
+    return files && `${url}`.startsWith('file:') ? new Uint8Array(await files.readFile(new URL(`${url}`))) : await fetch(`${url}`);
+  } catch (cause) {
+    const { cause: deeper = cause } = cause as { cause?: unknown };
+    throw new RelposError('bad-wasm', `the kernels cannot be loaded from ${url}: ${String(deeper)}`, { cause });
+  }
+}
+
+interface Files {
+  readFile(url: URL): Promise<Uint8Array<ArrayBuffer>>;
+}
+
 /** Fetches what the `wasm` option names, down to bytes or a module. */
 export async function fetchWasm(source: WasmSource): Promise<Binary> {
   if (isBytes(source) || isModule(source)) return source;
-  const response = isUrl(source) ? await fetch(source) : source;
+  const response = isUrl(source) ? await load(source) : source;
+  if (isBytes(response)) return response;
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (!response.ok || bytes[0] !== 0) {
     const type = response.headers.get('content-type') ?? 'no content type';

@@ -119,6 +119,24 @@ describe('kernels that are given', () => {
     await refused({ wasm: disguised(1), precision: 'reproducible' }, message);
   });
 
+  test('a file by its URL; what cannot be loaded is named', async () => {
+    for (const wasm of [
+      new URL('../../build/baseline.wasm', import.meta.url),
+      new URL('../../build/baseline.wasm', import.meta.url).href,
+    ]) {
+      const engine = await createEngine({ wasm, threads: 2 });
+      expect(engine.capabilities.threads).toBe(2);
+      engine.dispose();
+    }
+    const refusal = (wasm: string): Promise<unknown> =>
+      createEngine({ wasm, threads: 1 }).catch((error) => `${error.code}: ${error.message}`);
+    expect(await refusal('file:///nowhere/kernels.wasm')).toMatch(
+      /^bad-wasm: the kernels cannot be loaded from file:\/\/\/nowhere\/kernels.wasm: .*ENOENT/,
+    );
+    expect(await refusal('http://127.0.0.1:1/kernels.wasm')).toMatch(/^bad-wasm: .*from http:\/\/127.0.0.1:1\/kernels.wasm: /);
+    expect(await refusal('kernels.wasm')).toMatch(/^bad-wasm: .*from kernels.wasm: .*URL/);
+  });
+
   test('and those that nobody knows', async () => {
     await refused({ wasm: disguised(7) }, /the unknown kernels/);
     await refused({ wasm: disguised(7), precision: 'relaxed' }, /the unknown kernels/);

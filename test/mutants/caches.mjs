@@ -148,7 +148,7 @@ const shared = [
   source('a window keeps the tables of what it has left', 'plan/table-cache.ts', 'return slides || both', 'return both', [
     'kvcache/tables',
   ]),
-  source('idle tables have no bound', 'plan/table-cache.ts', 'const SHARE = 1 / 4;', 'const SHARE = 4;', ['kvcache/tables']),
+  source('idle tables have no bound', 'plan/table-cache.ts', 'const SHARE = 0.25;', 'const SHARE = 4;', ['kvcache/tables']),
   source(
     'tables of all shapes of a scheme are one',
     'plan/relative-terms.ts',

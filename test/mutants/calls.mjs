@@ -30,7 +30,7 @@ const places = [
   source(
     'a scale near the softcap is refused too late',
     'attention/check-call.ts',
-    'const LARGEST_RATIO = 2 ** 100;',
+    'const LARGEST_RATIO = 1.2676506002282294e30;',
     'const LARGEST_RATIO = 2 ** 130;',
     ['attention/logits', 'contract/arguments'],
   ),
