@@ -7,7 +7,9 @@ import { packKernels } from '../../scripts/pack-kernels.mjs';
 import { createEngine, createEngineSync, type Engine } from '../../src/index.ts';
 import { baseline } from '../../src/wasm/generated/baseline.ts';
 import { relaxed } from '../../src/wasm/generated/relaxed.ts';
+import { fuses } from '../../src/wasm/probes.ts';
 import { unpack } from '../../src/wasm/unpack.ts';
+import { variantFor } from '../../src/wasm/variants.ts';
 import type { Any } from './calls.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -117,6 +119,19 @@ describe('kernels that are given', () => {
     const message = /the relaxed kernels, and precision 'reproducible' needs the baseline ones here: pass relpos\/wasm\/baseline.wasm/;
     await refused({ wasm: disguised(1) }, message);
     await refused({ wasm: disguised(1), precision: 'reproducible' }, message);
+  });
+
+  test('none: those that the precision runs on this host', async () => {
+    const fused = fuses();
+    expect([variantFor('reproducible', true), variantFor('relaxed', true), variantFor('relaxed', false)]).toEqual([
+      'baseline',
+      'relaxed',
+      'baseline',
+    ]);
+    const engine = await createEngine({ precision: 'relaxed', threads: 1 });
+    expect(engine.capabilities.relaxedSimd).toBe(fused);
+    expect(engine.capabilities.reason === undefined).toBe(fused);
+    engine.dispose();
   });
 
   test('a file by its URL; what cannot be loaded is named', async () => {

@@ -2,9 +2,10 @@
 // must notice, those that are quickest to. A mutation that changes nothing (an equivalent one) does not belong here.
 import { caches } from './caches.mjs';
 import { calls } from './calls.mjs';
+import { hosts } from './hosts.mjs';
 import { kernels } from './kernels.mjs';
 import { memory } from './memory.mjs';
 import { schemes } from './schemes.mjs';
 
 /** In this order: what is built of the kernels is built anew only once after the last of theirs. */
-export const mutants = [...kernels, ...memory, ...caches, ...calls, ...schemes];
+export const mutants = [...kernels, ...memory, ...caches, ...calls, ...schemes, ...hosts];
