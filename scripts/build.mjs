@@ -140,8 +140,9 @@ if (part !== 'worker') {
 const peaks = part === undefined ? await buildPeak(banner) : [];
 await inlineWorker();
 if (part === undefined) {
+  // What no longer has a source must not travel.
+  rmSync('dist', { recursive: true, force: true });
   run('tsc', '-p', 'tsconfig.build.json');
-  rmSync('dist/chunks', { recursive: true, force: true });
   writeNotices([await bundlePackage(), await bundleReport()]);
   await bundleForScripts();
   mkdirSync('dist/wasm', { recursive: true });
