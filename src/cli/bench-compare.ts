@@ -1,4 +1,4 @@
-// `relpos bench --compare`: times as ratios to the first file's, and whether the bits are the same.
+// `relpos bench --compare`: how many times as fast each result is as the first, and whether the bits are the same.
 
 import type { ParsedArgs } from './args.ts';
 import { type Point, readSeries, type Series } from './bench-files.ts';
@@ -34,7 +34,7 @@ export async function compareFiles(args: ParsedArgs, io: CliIo): Promise<number>
 
 const keyOf = ({ case: id, threads }: Point): string => `${id} ${threads}`;
 
-/** Times as fast as the first: above 1 is faster. */
+/** How many times as fast as the first: 2 is half the time. */
 function ratio(base: Point | undefined, own: Point | undefined): number | undefined {
   return base?.ms && own?.ms ? base.ms / own.ms : undefined;
 }
@@ -59,7 +59,7 @@ function table(series: readonly Series[]): string {
   return [
     ...series.map(({ name, host, file }, n) => `${letters[n]}  ${oneLine(`${name} (${file}): ${host}`)}\n`),
     '\n',
-    line(['case', 'threads', ...series.flatMap((_, n) => (n === 0 ? ['A'] : [letters[n] as string, `/ A`]))], widths),
+    line(['case', 'threads', ...series.flatMap((_, n) => (n === 0 ? ['A'] : [letters[n] as string, 'speed/A']))], widths),
     ...lines,
     line(['geometric mean', '', ...means], widths),
   ].join('');
@@ -102,6 +102,8 @@ export function verdict(series: readonly Series[], differences: readonly Differe
   const shared = compared.map(({ points }) => new Set(points.map((point) => point.case)));
   const cases = [...new Set(shared.flatMap((ids) => [...ids]))].filter((id) => shared.filter((ids) => ids.has(id)).length > 1);
   const wrong = new Set(differences.map((one) => one.case));
+  if (cases.length === 0) return '\nbits: not compared; no two results have a case in common\n';
   const same = cases.filter((id) => !wrong.has(id)).length;
-  return `\nbits: the same in ${same} of ${cases.length} cases that ${compared.length} results share${wrong.size ? `; DIFFERENT in ${[...wrong].join(', ')}` : ''}\n`;
+  const who = compared.length === 2 ? 'both results have' : `two or more of the ${compared.length} results have`;
+  return `\nbits: the same in ${same} of ${cases.length} cases that ${who}${wrong.size ? `; DIFFERENT in ${[...wrong].join(', ')}` : ''}\n`;
 }

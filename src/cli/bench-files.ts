@@ -1,4 +1,4 @@
-// Reads results: those of `relpos bench`, several of them in one file (bench/runtimes.mjs), and those of bench/peers.
+// Reads results: those of `relpos bench`, several of them in one file (`npm run bench:runtimes`), and those of `npm run bench:peers`.
 
 import type { BenchHost, BenchResult } from '../bench/index.ts';
 import { hostText } from './bench-table.ts';
@@ -32,10 +32,24 @@ export interface Series {
   readonly points: readonly Point[];
 }
 
-/** Reads the files; series of the same name get their file's name too. */
-export async function readSeries(paths: readonly string[], signal: AbortSignal): Promise<Series[]> {
+/** A file that can be read and holds no result. */
+class NoResult extends InputError {}
+
+/**
+ * Reads the files; series of the same name get their file's name too.
+ *
+ * @param leaveOut is told of each file that is no result, which is then left out; without it such a file is an error.
+ */
+export async function readSeries(paths: readonly string[], signal: AbortSignal, leaveOut?: (message: string) => void): Promise<Series[]> {
   const all: Series[] = [];
-  for (const path of paths) all.push(...parsed(path, new TextDecoder().decode(await readWhole(path, signal))));
+  for (const path of paths) {
+    try {
+      all.push(...parsed(path, new TextDecoder().decode(await readWhole(path, signal))));
+    } catch (error) {
+      if (leaveOut === undefined || !(error instanceof NoResult)) throw error;
+      leaveOut(error.message);
+    }
+  }
   return all.map((one, n) => {
     const twins = all.filter(({ name }) => name === one.name);
     if (twins.length === 1) return one;
@@ -49,7 +63,7 @@ function parsed(path: string, text: string): Series[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new InputError(`${shownPath(path)}: no JSON`, { cause });
+    throw new NoResult(`${shownPath(path)}: no JSON`, { cause });
   }
   try {
     const series = seriesOf(path, value as Record<string, unknown>);
@@ -57,7 +71,9 @@ function parsed(path: string, text: string): Series[] {
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
   }
-  throw new InputError(`${shownPath(path)}: not a result of relpos bench --json (nor of bench/runtimes.mjs or bench/peers)`);
+  throw new NoResult(
+    `${shownPath(path)}: not a result of relpos bench --json, nor of npm run bench:runtimes or bench:peers of the repository`,
+  );
 }
 
 function seriesOf(path: string, value: Record<string, unknown>): Series[] {
@@ -108,7 +124,7 @@ function own(file: string, { host, date, precision, peak, hash, rows, engines, c
   };
 }
 
-/** What bench/peers writes, as far as it is read here. */
+/** What `npm run bench:peers` writes, as far as it is read here. */
 interface PeersFile {
   readonly date: string;
   readonly node: string;

@@ -19,8 +19,8 @@ the median of samples, the rate, and the share of what this machine was measured
 4 B H L S D operations whatever the mask (the share counts visible pairs alone); decoding counts the keys and values that it
 reads, a rotation one read and one write. All takes two minutes, --quick about 20 seconds; close what else uses the processor.
 
-Equal hashes mean equal bits. --compare prints times as ratios to the first file's, and exits with 1 if two files differ in the
-bits of a case, unless one of them is of precision "relaxed", whose bits are each host's own.
+Equal hashes mean equal bits. --compare prints how many times as fast each is as the first file (2x = half the time), and exits
+with 1 if two files differ in the bits of a case, unless one of them is of precision "relaxed", whose bits are each host's own.
 Exit code 1 also if an output is wrong. The module relpos/bench does the same in a page, a worker or a handler.`,
   examples: `  npx relpos bench --quick                          node
   deno run -A npm:relpos bench --quick
@@ -31,7 +31,7 @@ Exit code 1 also if an output is wrong. The module relpos/bench does the same in
   relpos report node.json deno.json -o report.html`,
   options: {
     quick: { kind: 'flag', help: 'fewer cases, shorter samples: about 20 seconds' },
-    only: { kind: 'text', value: '<pattern>', help: 'cases whose name fits this regular expression, such as decode or ^causal' },
+    only: { kind: 'text', value: '<pattern>', help: 'of all cases, also with --quick, those whose name fits this regular expression' },
     threads: { kind: 'list', value: '<n,...>', help: 'numbers of threads, or auto for all (1,auto)' },
     precision: { kind: 'choice', choices: ['reproducible', 'relaxed'], help: 'same bits everywhere, or faster (reproducible)' },
     json: { kind: 'text', value: '<file>', help: 'write the result as JSON; - is stdout, in place of the table' },

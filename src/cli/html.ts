@@ -11,11 +11,12 @@ export const report: Command = {
   name: 'report',
   summary: 'make one page with charts of what relpos bench --json wrote',
   usage: '<result.json> ... -o <report.html>',
-  about: `Reads results of relpos bench, of several runtimes in one file (bench/runtimes.mjs) and of other packages (bench/peers), and writes
-one HTML file that needs nothing else, no network either: charts by case or by runtime, for each number of threads, a table of
-the same numbers, the hosts, and whether the bits are the same. An existing file is replaced.`,
+  about: `Reads results of relpos bench, and of the repository's npm run bench:runtimes (several runtimes in one file) and bench:peers
+(other packages), and writes one HTML file that needs nothing else, no network either: charts by case or by runtime, for each
+number of threads, a table of the same numbers, the hosts, and whether the bits are the same. Files that are no results are
+named and left out. An existing file is replaced.`,
   examples: `  relpos report node.json deno.json bun.json -o report.html
-  relpos report bench/results/*.json -o report.html --title "Two laptops"`,
+  relpos report *.json -o report.html --title "Two laptops"`,
   options: {
     output: { kind: 'text', short: 'o', value: '<file>', help: 'the page to write' },
     title: { kind: 'text', value: '<text>', help: 'its title (relpos benchmark)' },
@@ -31,7 +32,8 @@ async function runReport(args: ParsedArgs, io: CliIo): Promise<number> {
   const output = args.texts.get('output');
   if (output === undefined) throw new InputError('report expected -o <report.html>; see relpos report --help');
   const target = await outputTarget(output);
-  const series = await readSeries(args.positionals, io.signal);
+  const series = await readSeries(args.positionals, io.signal, (message) => io.stderr(`relpos: ${message}; left out\n`));
+  if (series.length === 0) throw new InputError('none of the files is a result of relpos bench --json; see relpos report --help');
   const [script, style] = await Promise.all(['page.js', 'page.css'].map((name) => readFile(asset(name), 'utf8')));
   const page = pageOf(series, { title: args.texts.get('title') ?? 'relpos benchmark', script: script as string, style: style as string });
   await writeWhole(target, new TextEncoder().encode(page), io.signal);

@@ -96,28 +96,52 @@ describe('relpos bench', () => {
 
   it('teaches', async () => {
     const { stdout } = await relpos(['bench', '--help']);
-    for (const word of ['--quick', '--compare', 'deno run -A npm:relpos bench', 'Exit code 1', 'f64']) expect(stdout).toContain(word);
+    for (const word of [
+      '--quick',
+      '--compare',
+      'deno run -A npm:relpos bench',
+      'Exit code 1',
+      'f64',
+      '2x = half the time',
+      'also with --quick',
+    ])
+      expect(stdout).toContain(word);
     for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(130);
   });
 });
 
 describe('relpos bench --compare', () => {
-  it('prints times as ratios to the first, and their geometric mean', async () => {
+  it('prints how many times as fast each is as the first, and the geometric mean', async () => {
     const { code, stdout, stderr } = await relpos(['bench', '--compare', ...files(A, B)]);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('A  Node 20.0.0 (a): Node 20.0.0, linux, Some CPU, 2 cores');
+    expect(stdout).toMatch(/^case +threads +A +B +speed\/A$/m);
     expect(stdout).toMatch(/^attention\/x +1 +10 ms +5 ms +2\.00x$/m);
     expect(stdout).toMatch(/^rotary\/y +1 +4 ms +16 ms +0\.25x$/m);
     expect(stdout).toMatch(/^geometric mean +0\.71x$/m);
-    expect(stdout).toContain('bits: the same in 2 of 2 cases that 2 results share');
+    expect(stdout).toContain('bits: the same in 2 of 2 cases that both results have');
   });
 
   it('fails on other bits, and names them', async () => {
     const other = { ...B, rows: [row('attention/x', 5, '33333333'), row('rotary/y', 16, '22222222')] };
     const { code, stdout, stderr } = await relpos(['bench', '--compare', ...files(A, other)]);
     expect(code).toBe(1);
-    expect(stdout).toContain('bits: the same in 1 of 2 cases that 2 results share; DIFFERENT in attention/x');
+    expect(stdout).toContain('bits: the same in 1 of 2 cases that both results have; DIFFERENT in attention/x');
     expect(stderr).toBe('relpos: attention/x: Node 20.0.0 has the bits 11111111, Bun 1.0.0 33333333\n');
+  });
+
+  it('counts the cases that two or more of several results have, not all of them', async () => {
+    const third = result('Deno 1.0.0', [row('attention/x', 5, '11111111'), row('swin/z', 5, '44444444')]);
+    const { code, stdout } = await relpos(['bench', '--compare', ...files(A, B, third)]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('bits: the same in 2 of 2 cases that two or more of the 3 results have\n');
+  });
+
+  it('compares no bits where no case is in two results', async () => {
+    const other = result('Deno 1.0.0', [row('swin/z', 5, '44444444')]);
+    const { code, stdout } = await relpos(['bench', '--compare', ...files(A, other)]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('bits: not compared; no two results have a case in common\n');
   });
 
   it('does not judge relaxed bits, which are each host’s own', async () => {
@@ -160,8 +184,14 @@ describe('relpos bench --compare', () => {
 
   it.each([
     ['no JSON', 'a.json: no JSON'],
-    [{ format: 'relpos-bench' }, 'a.json: not a result of relpos bench --json (nor of bench/runtimes.mjs or bench/peers)'],
-    [{ ...A, rows: [{ case: 7 }] }, 'a.json: not a result of relpos bench --json (nor of bench/runtimes.mjs or bench/peers)'],
+    [
+      { format: 'relpos-bench' },
+      'a.json: not a result of relpos bench --json, nor of npm run bench:runtimes or bench:peers of the repository',
+    ],
+    [
+      { ...A, rows: [{ case: 7 }] },
+      'a.json: not a result of relpos bench --json, nor of npm run bench:runtimes or bench:peers of the repository',
+    ],
     [A, '--compare expected two results or more, got one'],
   ])('refuses %j', async (content, message) => {
     const { code, stderr } = await relpos(['bench', '--compare', ...files(content)]);
@@ -182,7 +212,7 @@ describe('relpos report', () => {
     expect(page).not.toMatch(/(?:src|href)="/);
     expect(page).toContain("default-src 'none'");
     expect(page.match(/<\/script>/g)).toHaveLength(2);
-    expect(page).toContain('<p class="verdict same">Bits: the same in 2 of 2 cases that 2 results share</p>');
+    expect(page).toContain('<p class="verdict same">Bits: the same in 2 of 2 cases that both results have</p>');
     const data = JSON.parse(/<script type="application\/json" id="data">(.*?)<\/script>/.exec(page)?.[1] ?? '');
     expect(data.names).toEqual(['Node 20.0.0', 'Bun </script><script>alert(1)</script> 1.0.0']);
     expect(data.charts[0].bars[0]).toEqual({
@@ -195,11 +225,42 @@ describe('relpos report', () => {
     expect(page).toMatch(/<th scope="row">attention\/x<\/th><td>1<\/td><td>80 <span class="soft">10 ms<\/span><\/td><td class="best">160/);
   });
 
+  it('leaves out files that are no results, and names them', async () => {
+    const target = folder().path('r.html');
+    const [lock, a, text, list, b] = files({ lockfileVersion: 3 }, A, 'no JSON', null, B) as [string, string, string, string, string];
+    const { code, stdout, stderr } = await relpos(['report', lock, a, text, list, b, '-o', target]);
+    expect([code, stdout]).toEqual([0, `${target}: 2 results\n`]);
+    const why = 'not a result of relpos bench --json, nor of npm run bench:runtimes or bench:peers of the repository';
+    expect(stderr).toBe(`relpos: ${lock}: ${why}; left out\nrelpos: ${text}: no JSON; left out\nrelpos: ${list}: ${why}; left out\n`);
+    const page = readFileSync(target, 'utf8');
+    expect(JSON.parse(/id="data">(.*?)<\/script>/.exec(page)?.[1] ?? '').names).toEqual(['Node 20.0.0', 'Bun 1.0.0']);
+  });
+
+  it('fails where no file is a result, and writes nothing', async () => {
+    const { path, names } = folder();
+    const { code, stdout, stderr } = await relpos(['report', ...files({ lockfileVersion: 3 }), '-o', path('r.html')]);
+    expect([code, stdout, names()]).toEqual([2, '', []]);
+    expect(stderr).toMatch(/; left out\nrelpos: none of the files is a result of relpos bench --json; see relpos report --help\n$/);
+  });
+
+  it('fails at a file that cannot be read', async () => {
+    const { path, names } = folder();
+    const { code, stderr } = await relpos(['report', ...files(A), '/nowhere/a.json', '-o', path('r.html')]);
+    expect([code, stderr, names()]).toEqual([2, 'relpos: cannot read /nowhere/a.json: no such file\n', []]);
+  });
+
+  it('teaches', async () => {
+    const { stdout } = await relpos(['report', '--help']);
+    for (const word of ['npm run bench:runtimes', 'left out', 'repository']) expect(stdout).toContain(word);
+    expect(stdout).not.toContain('runtimes.mjs');
+    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(130);
+  });
+
   it('says in red that bits differ', async () => {
     const target = folder().path('r.html');
     await relpos(['report', ...files(A, { ...B, rows: [row('attention/x', 5, '33333333')] }), '-o', target]);
     expect(readFileSync(target, 'utf8')).toContain(
-      '<p class="verdict different">Bits: the same in 0 of 1 cases that 2 results share; DIFFERENT in attention/x</p>',
+      '<p class="verdict different">Bits: the same in 0 of 1 cases that both results have; DIFFERENT in attention/x</p>',
     );
   });
 });
