@@ -39,6 +39,9 @@ const from = (topic, render) => {
   return result ? render(result) : none(topic);
 };
 
+/** A block with what stands above it: nothing at all where there is no result. */
+const under = (heading, topic, render) => (resultOf(topic) ? `${heading}\n\n${render()}` : '');
+
 /** The fastest row of each peer in a case of bench/peers, among those that do the same work. */
 const fastest = ({ rows }, peer) => rows.filter((one) => one.peer === peer && one.sameWork).sort((a, b) => a.medianMs - b.medianMs)[0];
 
@@ -109,7 +112,8 @@ function headline() {
   if (encodings) {
     const costs = (kind) => encodings.results.filter((one) => one.kind === kind && !one.missing).map(({ cost }) => cost);
     const [biases, tables] = ['offset bias', 'table'].map((kind) => costs(kind).sort((a, b) => a - b));
-    const said = (list) => `${list[0].toFixed(0)} to ${list.at(-1).toFixed(0)} %`;
+    // Less than nothing is noise.
+    const said = (list) => `${Math.max(0, list[0]).toFixed(0)} to ${Math.max(0, list.at(-1)).toFixed(0)} %`;
     if (biases.length && tables.length) {
       lines.push(
         `**Positions at small cost**: a bias by distance (T5, ALiBi, …) adds ${said(biases)}, a table met by the query ` +
@@ -176,6 +180,14 @@ const coldTable = () =>
 const code = (path) =>
   `\`\`\`${/\w+$/.exec(path)[0].replace(/^[cm]js$/, 'js')}\n${readFileSync(`examples/recipes/${path}`, 'utf8').trim()}\n\`\`\``;
 
+/** A sentence if the newest result of a topic is of another machine. */
+function elsewhere(own, topic, what) {
+  const other = resultOf(topic);
+  const machine = ({ cpus, cpu }) => `${cpus} × ${cpu}`;
+  if (!other || machine(other) === machine(own)) return '';
+  return ` The ${what} below were measured on another machine, ${machine(other)}: rates here and there cannot be compared.`;
+}
+
 /** The same benchmark in every runtime: a row for each case and number of threads, a column for each runtime. */
 const runtimesTable = () =>
   from('runtimes', ({ results, ...about }) => {
@@ -192,8 +204,10 @@ const runtimesTable = () =>
       ['peak of one thread, GFLOP/s', ...peaks],
       ['hash of all outputs', ...results.map(({ hash }) => `\`${hash}\``)],
     ];
-    const busy = about.load > 0.7 ? ' The machine was busy with other work: the hashes mean what they say, the rates little.' : '';
-    return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${source(about)}${busy}`;
+    // What ran just before counts in the load too: only more than all cores can be other work.
+    const busy = about.load > about.cpus ? ' The machine was busy with other work: the hashes mean what they say, the rates little.' : '';
+    const notes = `${source(about)}${busy}${elsewhere(about, 'peers', 'other packages')}`;
+    return `${table(['', ...results.map(({ host }) => host.label)], [...rows, ...ends])}\n\n${notes}`;
   });
 
 /** Every way that ran, with the bytes of those that have a size. */
@@ -217,11 +231,12 @@ const BLOCKS = {
   schemes: () => registry.map(({ name }) => `\`${name}\``).join(', '),
   size: () => bySize('bundle of createEngine, rotary, attention'),
   peers: () => from('peers', peerTable),
-  'peers-two': () => from('peers-two-threads', peerTable),
+  'peers-two': () => under('Two threads:', 'peers-two-threads', () => from('peers-two-threads', peerTable)),
   cold: coldTable,
-  kernels: opsTable('kernels'),
-  ops: opsTable('ops'),
-  threads: threadsTable,
+  kernels: () =>
+    under('## One tile\n\nSynchronous, one thread: the kernel with as little around it as a call has.', 'kernels', opsTable('kernels')),
+  ops: () => under('## Operations, one thread', 'ops', opsTable('ops')),
+  threads: () => under('## Threads', 'threads', threadsTable),
   encodings: encodingsTable,
   runtimes: runtimesTable,
   sizes: sizesTable,
@@ -232,7 +247,8 @@ function filled(path) {
   const marker = /(<!-- docs:([\w-]+)(?: ([\w./-]+))? -->)[\s\S]*?(<!-- \/docs -->)/g;
   return readFileSync(path, 'utf8').replace(marker, (_, start, name, detail, end) => {
     if (!Object.hasOwn(BLOCKS, name)) throw new Error(`${path}: no block "${name}"; there are ${Object.keys(BLOCKS).join(', ')}`);
-    return `${start}\n${BLOCKS[name](detail)}\n${end}`;
+    const block = BLOCKS[name](detail);
+    return block ? `${start}\n${block}\n${end}` : `${start}\n${end}`;
   });
 }
 
