@@ -1,24 +1,27 @@
 /** The Lambda handler as an ES module and as CommonJS, invoked as Lambda does: loaded once, one event after another, frozen in between. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writeSafetensors } from '../../src/safetensors/index.ts';
-import { type Example, examples, expectValues, file, tensor, wrongs } from './posts.ts';
+import { type Example, examples, expectValues, file, madeInput, tensor, wrongs } from './posts.ts';
 import { makeProject } from './project.ts';
 
 /** Loads the handler and answers events with its replies and the memories that were made so far. */
 const LAMBDA = `
+const { existsSync } = require('node:fs');
 let memories = 0;
 const { Memory } = WebAssembly;
 WebAssembly.Memory = class extends Memory {
   constructor(limits) { super(limits); memories++; }
 };
-const file = process.argv[2];
+const [path, name] = process.argv[2].split('.'); // "folder/file.function", from the function's folder, as Lambda reads it.
+const file = ['.mjs', '.cjs'].map((end) => process.cwd() + '/' + path + end).find(existsSync);
 const loaded = file.endsWith('.cjs') ? Promise.resolve(require(file)) : import(file);
 process.on('message', async (event) => {
   try {
-    process.send({ reply: await (await loaded).handler(event), memories });
+    process.send({ reply: await (await loaded)[name](event), memories });
   } catch (error) {
     process.send({ error: String(error), memories });
   }
@@ -32,15 +35,25 @@ interface Reply {
   readonly isBase64Encoded?: boolean;
 }
 
+const HANDLERS = ['index.mjs', 'index.cjs'];
 const folder = makeProject();
 writeFileSync(join(folder, 'lambda.cjs'), LAMBDA);
+
+/** A folder as Lambda unpacks the page's zip, with one of the two handlers, and nothing around it. */
+function unpack(name: string): string {
+  const task = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-lambda-')));
+  afterAll(() => rmSync(task, { recursive: true, force: true }));
+  for (const path of ['aws-lambda', 'attend.mjs', 'node_modules']) cpSync(join(folder, path), join(task, path), { recursive: true });
+  for (const other of HANDLERS) if (other !== name) rmSync(join(task, 'aws-lambda', other));
+  return task;
+}
 
 // What Lambda starts its Node 20 and 22 with.
 const FLAGS =
   process.versions.node.startsWith('20.') || process.versions.node.startsWith('22.') ? ['--no-experimental-require-module'] : [];
 
-describe.each(['index.mjs', 'index.cjs'])('%s', (name) => {
-  const lambda: ChildProcess = fork(join(folder, 'lambda.cjs'), [join(folder, 'aws-lambda', name)], { execArgv: FLAGS });
+describe.each(HANDLERS)('%s', (name) => {
+  const lambda: ChildProcess = fork(join(folder, 'lambda.cjs'), ['aws-lambda/index.handler'], { cwd: unpack(name), execArgv: FLAGS });
   afterAll(() => lambda.kill());
   const invoke = (event: object): Promise<{ reply: Reply; memories: number }> =>
     new Promise((resolve, reject) => {
@@ -65,6 +78,12 @@ describe.each(['index.mjs', 'index.cjs'])('%s', (name) => {
       made.push(found.memories);
     }
     expect(new Set(made).size).toBe(1);
+  });
+
+  test('the input that make-input.mjs writes', async () => {
+    execFileSync(process.execPath, ['make-input.mjs'], { cwd: folder });
+    const made = madeInput(readFileSync(join(folder, 'in.safetensors')));
+    expectReply(await invoke(event(made.body)), made);
   });
 
   test('an instance that was frozen goes on', async () => {

@@ -45,6 +45,16 @@ export function examples(count: number): Example[] {
   });
 }
 
+/** The request that `make-input.mjs` wrote, and the library's values for what the pages say is in it. */
+export function madeInput(body: Uint8Array): Example {
+  using engine = createEngineSync();
+  const { tensors, metadata } = readSafetensors(body);
+  const options = { dim: 64, theta: 10000, layout: 'halves' } as const;
+  expect(JSON.parse(metadata.case ?? '')).toEqual({ encoding: { name: 'rotary', options }, attention: { causal: true } });
+  const [q, k, v] = ['q', 'k', 'v'].map((name) => tensors.get(name) as SafeTensor) as [SafeTensor, SafeTensor, SafeTensor];
+  return { body, expected: engine.attentionSync(q, k, v, { encoding: rotary(options), causal: true }).toArray() };
+}
+
 /** The reply's file holds these bits. */
 export function expectValues(reply: Uint8Array, expected: Float32Array): void {
   const out = readSafetensors(reply).tensors.get('out');

@@ -1,11 +1,12 @@
 /** The Deno handler, under `deno serve` and without any permission; and under Bun, which serves the same file. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { madeInput } from './posts.ts';
 import { describeWith, makeProject, runtime } from './project.ts';
-import { testService } from './service.ts';
+import { expectAnswer, testService } from './service.ts';
 
 /** The recipe, saying what becomes of each call. */
 const WATCHED = `import { createEngine } from 'relpos';
@@ -25,16 +26,28 @@ const LIBRARY = '../node_modules/relpos/dist';
 const folder = join(makeProject(), 'deno');
 writeFileSync(join(folder, 'watched.mjs'), WATCHED);
 // The library is beside the recipe here, not on npm.
-const map = readFileSync(join(folder, 'deno.json'), 'utf8');
-const local = map.replace('npm:relpos/safetensors', `${LIBRARY}/safetensors/index.js`).replace('npm:relpos', `${LIBRARY}/index.js`);
-writeFileSync(join(folder, 'deno.json'), local);
+const { version } = JSON.parse(readFileSync(join(folder, '../node_modules/relpos/package.json'), 'utf8')) as { version: string };
+const asked = `npm:relpos@^${version.replace(/\.\d+$/, '')}`; // What a range says of a version below 1.0: the minor one.
+const map = {
+  [asked]: `${LIBRARY}/index.js`,
+  [`${asked}/safetensors`]: `${LIBRARY}/safetensors/index.js`,
+};
+const { imports } = JSON.parse(readFileSync(join(folder, 'deno.json'), 'utf8')) as { imports: Record<string, string> };
+const local = Object.entries(imports).map(([name, address]) => [name, map[address] ?? address]);
+writeFileSync(join(folder, 'deno.json'), JSON.stringify({ imports: Object.fromEntries(local) }));
 
-const HOSTS: readonly [name: string, program: string, words: readonly string[]][] = [
-  ['deno', runtime('deno/deno'), ['serve', '--no-prompt', '--no-lock', '--host', '127.0.0.1', '--port', '0']],
-  ['bun', runtime('.bin/bun'), ['run']],
+/** A host, what serves a file by it, and what runs one that may write. */
+const HOSTS: readonly [name: string, program: string, serve: readonly string[], run: readonly string[]][] = [
+  [
+    'deno',
+    runtime('deno/deno'),
+    ['serve', '--no-prompt', '--no-lock', '--host', '127.0.0.1', '--port', '0'],
+    ['run', '--config', 'deno.json', '--no-prompt', '--no-lock', '--allow-write'],
+  ],
+  ['bun', runtime('.bin/bun'), ['run'], ['run']],
 ];
 
-for (const [name, program, words] of HOSTS) {
+for (const [name, program, words, run] of HOSTS) {
   describeWith(program, name, () => {
     let server: ChildProcess;
     let url: string;
@@ -62,6 +75,13 @@ for (const [name, program, words] of HOSTS) {
       await expect.poll(() => printed, { timeout: 20_000, interval: 50 }).toMatch(failures);
     };
     testService(() => url, stopped);
+
+    test('answers the input that make-input.mjs writes', async () => {
+      const path = join(folder, 'in.safetensors');
+      rmSync(path, { force: true });
+      execFileSync(program, [...run, '../make-input.mjs'], { cwd: folder });
+      await expectAnswer(url, madeInput(readFileSync(path)));
+    });
 
     test('has threads', () => {
       expect(printed).toContain('threads 2');

@@ -9,7 +9,7 @@ const TOO_LONG = `the body is longer than ${MOST_BYTES} bytes`;
 const post = (url: string, body: BodyInit, more: RequestInit & { duplex?: 'half' } = {}): Promise<Response> =>
   fetch(url, { method: 'POST', body, ...more });
 
-async function expectAnswer(url: string, { body, expected }: Example): Promise<void> {
+export async function expectAnswer(url: string, { body, expected }: Example): Promise<void> {
   const response = await post(url, body as BodyInit);
   const reply = new Uint8Array(await response.arrayBuffer());
   expect([response.status, response.status === 200 ? '' : new TextDecoder().decode(reply)]).toEqual([200, '']);

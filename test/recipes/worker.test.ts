@@ -1,12 +1,14 @@
 /** The Cloudflare worker in workerd, bundled as wrangler does, at the compatibility date of the recipe and at an old one. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { madeInput } from './posts.ts';
 import { describeWith, makeProject, runtime } from './project.ts';
-import { testService } from './service.ts';
+import { expectAnswer, testService } from './service.ts';
 
 /** Puts the worker and what it imports beside each other: scripts in one file, kernels as modules. Returns the names of the kernels. */
 async function bundle(folder: string): Promise<string[]> {
@@ -85,6 +87,11 @@ describeWith(WORKERD, 'cloudflare worker', () => {
       worker = await start(folder, settings);
     });
     afterAll(() => worker?.server.kill());
+
+    test('answers the input that make-input.mjs writes', async () => {
+      execFileSync(process.execPath, ['make-input.mjs'], { cwd: folder });
+      await expectAnswer(worker.url, madeInput(readFileSync(join(folder, 'in.safetensors'))));
+    });
 
     testService(() => worker.url);
   });
