@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { commandLine } from './words.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-const work = mkdtempSync(join(tmpdir(), 'relpos-test-'));
 
 /** A script of package.json as one check. */
 function script(name) {
@@ -43,6 +43,7 @@ function vitest(...folders) {
   return status !== 0 && checks.every(({ error }) => !error) ? [...checks, { name: 'vitest', error: `exit code ${status}` }] : checks;
 }
 
+let work;
 let tarball;
 async function packed() {
   tarball ??= (await import('./conformance/project.mjs')).pack(work);
@@ -73,10 +74,21 @@ const quick = {
   conformance: () => conformance([]),
 };
 
-const words = process.argv.slice(2);
-const [chosen, asked] = words[0] === 'quick' ? [quick, words.slice(1)] : [steps, words];
-const unknown = asked.filter((name) => !Object.hasOwn(chosen, name));
-if (unknown.length) throw new Error(`unknown steps: ${unknown.join(', ')}; there are ${Object.keys(chosen).join(', ')}`);
+const { positionals: words } = commandLine({
+  usage: `npm test [-- [quick] [step ...]]
+
+Lint, types and all tests, on what the build made; the last line counts what passed and failed.
+
+  (no step)  all of them: ${Object.keys(steps).join(', ')}
+  step ...   these alone
+  quick      what is worth a minute between two edits: ${Object.keys(quick).join(', ')}
+  --help     this`,
+  kind: 'steps',
+  names: ([first]) => (first === 'quick' ? ['quick', ...Object.keys(quick)] : Object.keys(steps)),
+});
+const chosen = words[0] === 'quick' ? quick : steps;
+const asked = words.filter((word) => word !== 'quick');
+work = mkdtempSync(join(tmpdir(), 'relpos-test-'));
 
 const lines = [];
 const failures = [];

@@ -9,9 +9,9 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { installRuntimes } from '../../test/conformance/install.mjs';
 import { pack } from '../../test/conformance/project.mjs';
+import { commandLine } from '../../test/words.mjs';
 import { hosts } from './hosts.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -64,12 +64,22 @@ async function runAll(chosen, options) {
   return { results, wrong };
 }
 
-const { values, positionals } = parseArgs({
+const names = hosts.map(({ name }) => name);
+const { values, positionals } = commandLine({
+  usage: `npm run bench:runtimes [-- [runtime ...] [options]]
+
+Runs relpos bench --quick from one tarball in every runtime, one after the other, and writes bench/results/<date>-runtimes.json.
+
+  (no runtime)      all of them: ${names.join(', ')}
+  runtime ...       these alone; writes nothing unless --out says where
+  --out <file>      writes the results there
+  --only <pattern>  of all cases, those whose name fits; writes nothing unless --out says where
+  --full            all cases and longer samples
+  --help            this`,
+  kind: 'runtimes',
+  names,
   options: { out: { type: 'string' }, only: { type: 'string' }, full: { type: 'boolean', default: false } },
-  allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !hosts.some((host) => host.name === name));
-if (unknown.length) throw new Error(`no runtime ${unknown.join(', ')}; there are ${hosts.map(({ name }) => name).join(', ')}`);
 installRuntimes();
 const about = {
   format: 'relpos-bench-runtimes',

@@ -7,15 +7,25 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { installRuntimes } from '../conformance/install.mjs';
 import { pack } from '../conformance/project.mjs';
+import { commandLine } from '../words.mjs';
 import { bundlers, NAMES } from './checks.mjs';
 import { installTools } from './install.mjs';
 
-const { values, positionals } = parseArgs({ options: { record: { type: 'boolean' } }, allowPositionals: true });
-const unknown = positionals.filter((name) => !NAMES.includes(name));
-if (unknown.length) throw new Error(`unknown tools: ${unknown.join(', ')}; there are ${NAMES.join(', ')}`);
+const { values, positionals } = commandLine({
+  usage: `npm run bundlers [-- [tool ...] [--record]]
+
+Builds an app of ten lines from the packed library with each tool, and runs it where it belongs.
+
+  (no tool)  all of them: ${NAMES.join(', ')}
+  tool ...   these alone
+  --record   writes bench/results/<date>-bundlers.json as well, of which scripts/docs.mjs makes docs/bundlers.md
+  --help     this`,
+  kind: 'tools',
+  names: NAMES,
+  options: { record: { type: 'boolean' } },
+});
 
 const date = new Date().toISOString().slice(0, 10);
 const about = { date, node: process.versions.node, cpus: cpus().length, cpu: cpus()[0].model, load: loadavg()[0] };
