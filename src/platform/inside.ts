@@ -16,7 +16,12 @@ interface NodePort {
 /** The line to the owner, seen from inside a worker: `parentPort` where it is set, else the worker's global scope. */
 export function ownerPort(): OwnerPort {
   const port = builtinModule<{ parentPort: NodePort | null }>('node:worker_threads')?.parentPort;
-  return port ? nodePort(port) : webPort(globalThis as unknown as MessagePort);
+  if (port) return nodePort(port);
+  const scope = globalThis as unknown as Partial<MessagePort>;
+  if (typeof scope.addEventListener !== 'function' || typeof scope.postMessage !== 'function') {
+    throw new Error('relpos/worker is the program of a worker: it has nobody to work for on this thread');
+  }
+  return webPort(scope as MessagePort);
 }
 
 function nodePort(port: NodePort): OwnerPort {

@@ -87,7 +87,7 @@ export function compileSync(bytes: Bytes): WasmModule {
 }
 
 function compileError(cause: unknown): RelposError {
-  const hint = hasRelaxedSimd() ? '' : '; this host has no relaxed SIMD, which the relaxed kernels need';
+  const hint = hasRelaxedSimd() || !/opcode/i.test(String(cause)) ? '' : '; this host has no relaxed SIMD, which the relaxed kernels need';
   return forbidden(cause) ?? new RelposError('bad-wasm', `the kernels do not compile: ${String(cause)}${hint}`, { cause });
 }
 
@@ -130,32 +130,36 @@ export function checkWasm(where: string, name: string, value: unknown): WasmSour
   return value as WasmSource;
 }
 
-/** What is at a URL. Node's `fetch` knows no files. */
-async function load(url: Url | string): Promise<FetchResponse | OwnBytes> {
-  try {
-    const files = runtime().name === 'node' ? builtinModule<Files>('node:fs/promises') : undefined;
-    return files && `${url}`.startsWith('file:') ? new Uint8Array(await files.readFile(new URL(`${url}`))) : await fetch(`${url}`);
-  } catch (cause) {
-    const { cause: deeper = cause } = cause as { cause?: unknown };
-    throw new RelposError('bad-wasm', `the kernels cannot be loaded from ${url}: ${String(deeper)}`, { cause });
-  }
-}
-
 interface Files {
   readFile(url: URL): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Fetches what the `wasm` option names, down to bytes or a module. */
+/** What is at a URL. Node's `fetch` knows no files. */
+async function load(url: string): Promise<FetchResponse | OwnBytes> {
+  const files = runtime().name === 'node' && url.startsWith('file:') ? builtinModule<Files>('node:fs/promises') : undefined;
+  return files ? new Uint8Array(await files.readFile(new URL(url))) : fetch(url);
+}
+
+/** The bytes of a response, if they may be WebAssembly. */
+async function bytesIn(response: FetchResponse): Promise<OwnBytes> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (response.ok && bytes[0] === 0) return bytes;
+  const type = response.headers.get('content-type') ?? 'no content type';
+  throw new RelposError('bad-wasm', `${response.url || 'the response'} is no WebAssembly: status ${response.status}, ${type}`);
+}
+
+/** Fetches what the `wasm` option names, down to bytes or a module. @throws RelposError `bad-wasm` if it cannot be had */
 export async function fetchWasm(source: WasmSource): Promise<Binary> {
   if (isBytes(source) || isModule(source)) return source;
-  const response = isUrl(source) ? await load(source) : source;
-  if (isBytes(response)) return response;
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (!response.ok || bytes[0] !== 0) {
-    const type = response.headers.get('content-type') ?? 'no content type';
-    throw new RelposError('bad-wasm', `${response.url || 'the response'} is no WebAssembly: status ${response.status}, ${type}`);
+  try {
+    const found = isUrl(source) ? await load(`${source}`) : source;
+    return isBytes(found) ? found : await bytesIn(found);
+  } catch (cause) {
+    if (cause instanceof RelposError) throw cause;
+    const { cause: deeper = cause } = Object(cause) as { cause?: unknown };
+    const from = isUrl(source) ? `${source}` : (source as FetchResponse).url || 'the response';
+    throw new RelposError('bad-wasm', `the kernels cannot be loaded from ${from}: ${String(deeper)}`, { cause });
   }
-  return bytes;
 }
 
 /** Instantiates the kernels on a memory. @throws RelposError if the module is not this version's kernels. */

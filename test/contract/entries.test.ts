@@ -143,13 +143,22 @@ describe('kernels that are given', () => {
       expect(engine.capabilities.threads).toBe(2);
       engine.dispose();
     }
-    const refusal = (wasm: string): Promise<unknown> =>
-      createEngine({ wasm, threads: 1 }).catch((error) => `${error.code}: ${error.message}`);
+    const refusal = (wasm: Any): Promise<unknown> => createEngine({ wasm, threads: 1 }).catch((error) => `${error.code}: ${error.message}`);
     expect(await refusal('file:///nowhere/kernels.wasm')).toMatch(
       /^bad-wasm: the kernels cannot be loaded from file:\/\/\/nowhere\/kernels.wasm: .*ENOENT/,
     );
     expect(await refusal('http://127.0.0.1:1/kernels.wasm')).toMatch(/^bad-wasm: .*from http:\/\/127.0.0.1:1\/kernels.wasm: /);
     expect(await refusal('kernels.wasm')).toMatch(/^bad-wasm: .*from kernels.wasm: .*URL/);
+    const broken = new ReadableStream({
+      pull(controller) {
+        controller.error(new Error('it broke off'));
+      },
+    });
+    expect(await refusal(new Response(broken))).toMatch(/^bad-wasm: the kernels cannot be loaded from the response: .*it broke off/);
+    const read = new Response('text');
+    await read.text();
+    expect(await refusal(read)).toMatch(/^bad-wasm: the kernels cannot be loaded from the response: /);
+    expect(await refusal(new TextEncoder().encode('<!doctype html>'))).not.toMatch(/relaxed/);
   });
 
   test('and those that nobody knows', async () => {
