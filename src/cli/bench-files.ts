@@ -4,6 +4,7 @@ import type { BenchHost, BenchResult } from '../bench/index.ts';
 import { hostText } from './bench-table.ts';
 import { readWhole } from './files.ts';
 import { InputError, shownPath } from './io.ts';
+import { oneLine } from './text.ts';
 
 /** One time of one case. */
 export interface Point {
@@ -84,38 +85,60 @@ function seriesOf(path: string, value: Record<string, unknown>): Series[] {
   return [];
 }
 
-/** A number as it was written, or null. @throws TypeError for anything else */
+/** A number that is none of these is no measurement. @throws TypeError for anything else than a finite one from 0 on, or nothing */
 function amount(value: unknown): number | null {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'number') return value;
-  throw new TypeError('not a number');
+  if (typeof value === 'number' && value >= 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new TypeError('not an amount');
 }
 
+/** A count of threads or cores. */
+function count(value: unknown): number {
+  if (Number.isInteger(value) && (value as number) > 0) return value as number;
+  throw new TypeError('not a count');
+}
+
+/** A text of a line: it goes to a terminal, too. */
 function word(value: unknown): string {
   if (typeof value !== 'string') throw new TypeError('not a text');
-  return value;
+  return oneLine(value);
+}
+
+/** One of these texts. */
+function one(value: unknown, ...texts: readonly string[]): string {
+  if (!texts.includes(value as string)) throw new TypeError(`not one of ${texts.join(', ')}`);
+  return value as string;
+}
+
+const unitOf = (value: unknown): string => one(value, 'GFLOP/s', 'GB/s');
+
+/** Rows as there may be: a result has dozens. */
+function few<T>(rows: readonly T[]): readonly T[] {
+  if (!Array.isArray(rows) || rows.length > 10_000) throw new TypeError('not some rows');
+  return rows;
 }
 
 function own(file: string, { host, date, precision, peak, hash, rows, engines, clock }: BenchResult): Series {
-  const machine = hostText(host as BenchHost & { label: string });
-  const reasons = engines.flatMap(({ reason, threads }) => (reason === undefined ? [] : [`${threads} thread: ${reason}`]));
+  const [cores, memory, load] = [amount(host.cores), amount(host.memory), amount(host.load)];
+  const machine = oneLine(hostText({ ...host, cores, memory, load } as BenchHost));
+  const reasons = engines.flatMap(({ reason, threads }) => (reason === undefined ? [] : [`${count(threads)} thread: ${word(reason)}`]));
   return {
     name:
       word(host.label) +
-      (host.context === undefined || host.context === 'page' ? '' : `, ${host.context}`) +
+      (host.context === undefined || host.context === 'page' ? '' : `, ${word(host.context)}`) +
       (precision === 'relaxed' ? ', relaxed' : ''),
     peer: false,
     file,
     date: word(date),
     host: machine,
-    precision: word(precision),
+    precision: one(precision, 'reproducible', 'relaxed'),
     peak: { mulAdd: amount(peak.mulAdd), fused: amount(peak.fused) },
     hash: word(hash),
-    notes: [...reasons, ...(clock.why === undefined ? [] : [clock.why])],
-    points: rows.map((row) => ({
+    notes: [...reasons, ...(clock.why === undefined ? [] : [word(clock.why)])],
+    points: few(rows).map((row) => ({
       case: word(row.case),
-      threads: amount(row.threads) as number,
-      unit: word(row.unit),
+      threads: count(row.threads),
+      unit: unitOf(row.unit),
       ms: amount(row.ms),
       rate: amount(row.rate),
       share: amount(row.share),
@@ -147,17 +170,20 @@ interface PeersFile {
 /** One series a package: the fastest of its rows that do the same work. */
 function peersOf(file: string, { date, node, cpu, cpus, peers, results }: PeersFile): Series[] {
   return Object.entries(peers).map(([name, version]) => ({
-    name: `${name} ${version}`,
+    name: `${word(name)} ${word(version)}`,
     peer: name !== 'relpos',
     file,
     date: word(date),
-    host: `Node ${node.replace(/^v/, '')}, ${cpu}, ${cpus} cores`,
+    host: `Node ${word(node).replace(/^v/, '')}, ${word(cpu)}, ${count(cpus)} cores`,
     precision: '',
     notes: [],
-    points: results.flatMap(({ id, rows }) => {
-      const [best] = rows.filter((row) => row.peer === name && row.sameWork).sort((a, b) => a.medianMs - b.medianMs);
+    points: few(results).flatMap(({ id, rows }) => {
+      const [best] = few(rows)
+        .filter((row) => row.peer === name && row.sameWork)
+        .sort((a, b) => a.medianMs - b.medianMs);
       if (best === undefined) return [];
-      return [{ case: id, threads: best.threads, unit: word(best.unit), ms: amount(best.medianMs), rate: amount(best.rate), share: null }];
+      const { threads, unit, medianMs, rate } = best;
+      return [{ case: word(id), threads: count(threads), unit: unitOf(unit), ms: amount(medianMs), rate: amount(rate), share: null }];
     }),
   }));
 }

@@ -79,7 +79,7 @@ function rateTable(series: readonly Series[], unit: string): string {
     return `<tr><th scope="row">${escaped(id)}</th>${cell(String(threads))}${own.map((point) => rateCell(point, best)).join('')}</tr>`;
   });
   const heads = series.map(({ name }) => `<th scope="col">${escaped(name)}</th>`).join('');
-  return `<div class="table" tabindex="0" role="region" aria-label="Rates in ${unit}"><table><caption>${unit}, and the time of a call; the fastest of a row is bold</caption>
+  return `<div class="table" tabindex="0" role="region" aria-label="Rates in ${escaped(unit)}"><table><caption>${escaped(unit)}, and the time of a call; the fastest of a row is bold</caption>
 <thead><tr><th scope="col" class="text">case</th><th scope="col">threads</th>${heads}</tr></thead>
 <tbody>${rows.join('\n')}</tbody></table></div>`;
 }

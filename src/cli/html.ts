@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import type { ParsedArgs } from './args.ts';
 import { readSeries } from './bench-files.ts';
 import type { Command } from './command.ts';
@@ -32,6 +32,10 @@ async function runReport(args: ParsedArgs, io: CliIo): Promise<number> {
   const output = args.texts.get('output');
   if (output === undefined) throw new InputError('report expected -o <report.html>; see relpos report --help');
   const target = await outputTarget(output);
+  const inputs = await Promise.all(args.positionals.map((path) => realpath(path).catch(() => undefined)));
+  if (inputs.includes(await realpath(output).catch(() => ''))) {
+    throw new InputError(`the page would replace ${shownPath(output)}, which is one of the results; name another file after -o`);
+  }
   const series = await readSeries(args.positionals, io.signal, (message) => io.stderr(`relpos: ${message}; left out\n`));
   if (series.length === 0) throw new InputError('none of the files is a result of relpos bench --json; see relpos report --help');
   const [script, style] = await Promise.all(['page.js', 'page.css'].map((name) => readFile(asset(name), 'utf8')));

@@ -17,8 +17,8 @@ interface NodePort {
 export function ownerPort(): OwnerPort {
   const port = builtinModule<{ parentPort: NodePort | null }>('node:worker_threads')?.parentPort;
   if (port) return nodePort(port);
-  const scope = globalThis as unknown as Partial<MessagePort>;
-  if (typeof scope.addEventListener !== 'function' || typeof scope.postMessage !== 'function') {
+  const scope = globalThis as unknown as Partial<MessagePort> & { readonly Bun?: { readonly isMainThread?: boolean } };
+  if (scope.Bun?.isMainThread || typeof scope.addEventListener !== 'function' || typeof scope.postMessage !== 'function') {
     throw new Error('relpos/worker is the program of a worker: it has nobody to work for on this thread');
   }
   return webPort(scope as MessagePort);

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { BenchResult, BenchRow } from '../../src/bench/index.ts';
+import type { Any } from '../contract/calls.ts';
 import { folder, relpos } from './process.ts';
 
 const row = (id: string, ms: number | null, hash: string, more: Partial<BenchRow> = {}): BenchRow => ({
@@ -262,5 +263,66 @@ describe('relpos report', () => {
     expect(readFileSync(target, 'utf8')).toContain(
       '<p class="verdict different">Bits: the same in 0 of 1 cases that both results have; DIFFERENT in attention/x</p>',
     );
+  });
+});
+
+describe('files of strangers', () => {
+  const one = (more: Any): Any => result('Node 20.0.0', [{ ...row('attention/x', 10, '11111111'), ...more }]);
+  const peers = (more: Any): Any => {
+    const rows = [{ peer: 'relpos', threads: 1, medianMs: 1, rate: 1, unit: 'GFLOP/s', sameWork: true, ...more.row }];
+    return {
+      date: '2026-11-26',
+      node: 'v20.0.0',
+      cpu: 'CPU',
+      cpus: 2,
+      peers: { relpos: '0.1.0' },
+      results: [{ id: 'x', rows, ...more.result }],
+    };
+  };
+  const markup = '"><img src=x onerror="document.title=1">';
+  const wrong: Readonly<Record<string, Any>> = {
+    'a unit that nobody has': one({ unit: markup }),
+    'threads that are text': peers({ row: { threads: markup } }),
+    'no threads': one({ threads: null }),
+    'threads below one': one({ threads: -1.5 }),
+    'a rate below zero': one({ rate: -5 }),
+    'an infinite rate': JSON.stringify(one({})).replace(/"rate":[\d.]+/, '"rate":1e999'),
+    'another precision': { ...A, precision: 'x' },
+    'memory in words': { ...A, host: { ...A.host, memory: 'x' } },
+    'a case by number': peers({ result: { id: 5 } }),
+    'no case': peers({ result: { id: undefined } }),
+    'rows without end': { ...A, rows: Array.from({ length: 20_000 }, () => A.rows[0]) },
+    'rows that are none': { ...A, rows: 'x' },
+  };
+
+  it.each(Object.entries(wrong))('%s: no result', async (_, content) => {
+    const paths = files(A, content);
+    const compared = await relpos(['bench', '--compare', ...paths]);
+    expect([compared.code, compared.stdout]).toEqual([2, '']);
+    expect(compared.stderr).toMatch(/b\.json: not a result/);
+    const page = folder().path('r.html');
+    const { code, stderr } = await relpos(['report', ...paths, '-o', page]);
+    expect([code, stderr.split('\n').length]).toEqual([0, 2]);
+    expect(stderr).toMatch(/b\.json: not a result of .*; left out/);
+    expect(readFileSync(page, 'utf8')).not.toContain('<img');
+  });
+
+  it('says nothing to the terminal but text', async () => {
+    const id = 'rot\u001b]0;OWNED\u0007\u001b[31mred\nline';
+    const said = (hash: string): Any => result(`Node\u001b[2J ${hash}`, [row(id, 10, `${hash}\u001b[2J`)]);
+    const { code, stdout, stderr } = await relpos(['bench', '--compare', ...files(said('aa'), said('bb'))]);
+    expect(code).toBe(1);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
+    expect(stdout).toMatch(/red line/);
+  });
+
+  it('a page does not replace a result that it is made of', async () => {
+    const [path = ''] = files(A);
+    const before = readFileSync(path, 'utf8');
+    const { code, stderr } = await relpos(['report', path, '-o', path]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/would replace .*a\.json/);
+    expect(readFileSync(path, 'utf8')).toBe(before);
   });
 });
