@@ -52,6 +52,16 @@ interface Frame {
   readonly dark: boolean;
 }
 
+/** Space between the columns of a plot, and before the first and after the last: a part of the step from one to the next. */
+const GAP = 0.06;
+const MARGIN_RIGHT = 8;
+
+/** As wide as `shown` columns are in a plot of `all` of them, so that bars of one length mean one rate in all plots. */
+function widthOf(shown: number, all: number, { width, marginLeft }: { readonly width: number; readonly marginLeft: number }): number {
+  const margins = marginLeft + MARGIN_RIGHT;
+  return margins + ((width - margins) * (shown + GAP)) / (all + GAP);
+}
+
 const threadsText = (n: number): string => `${n} thread${n > 1 ? 's' : ''}`;
 
 /** The bars of one case, or of one runtime, in columns by threads. */
@@ -64,14 +74,14 @@ function draw(bars: readonly Bar[], { unit, inner, threads, most, width, marginL
     width,
     height: 46 + rows.length * 17,
     marginLeft,
-    marginRight: 8,
+    marginRight: MARGIN_RIGHT,
     marginTop: 18,
     marginBottom: 28,
     ariaLabel: `${unit} by ${inner === 'name' ? 'runtime' : 'case'} and threads; the table has the same numbers`,
     style: { background: 'transparent', color: 'currentColor', fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' },
     x: { domain: [0, most], label: null, grid: true, insetRight: 44, ticks: width < 700 ? 3 : 6 },
     y: { domain: rows, label: null, tickSize: 0, padding: 0.18 },
-    fx: { domain: [...threads], label: null, padding: 0.06 },
+    fx: { domain: [...threads], label: null, padding: GAP, round: false },
     color: { domain: data.names, range: dark ? DARK : LIGHT },
     marks: [
       axisFx({ anchor: 'top', label: null, tickFormat: threadsText, dy: 4 }),
@@ -107,7 +117,7 @@ function drawChart({ unit, bars }: Chart, view: View, dark: boolean, width: numb
     inner,
     most: Math.max(...bars.map((bar) => bar.rate)),
     width,
-    marginLeft: Math.min(230, 20 + 6.6 * longest),
+    marginLeft: Math.min(Math.max(230, 0.35 * width), 20 + 6.6 * longest),
     dark,
   } as const;
   const columns = width < 620 ? threads.map((n) => [n]) : [threads];
@@ -119,7 +129,13 @@ function drawChart({ unit, bars }: Chart, view: View, dark: boolean, width: numb
     if (plots.length === 0) return [];
     const heading = document.createElement('h3');
     heading.textContent = group;
-    return [heading, ...plots.map((one) => draw(one.bars, { ...frame, threads: one.shown }) as HTMLElement)];
+    return [
+      heading,
+      ...plots.map((one) => {
+        const found = one.shown.filter((n) => one.bars.some((bar) => bar.threads === n));
+        return draw(one.bars, { ...frame, threads: found, width: widthOf(found.length, one.shown.length, frame) }) as HTMLElement;
+      }),
+    ];
   });
 }
 
@@ -136,9 +152,16 @@ function drawAll(): void {
 
 for (const input of document.querySelectorAll('input[name="view"]')) input.addEventListener('change', drawAll);
 scheme.addEventListener('change', drawAll);
+
+/** Tables that are wider than the page say so: their bar of scrolling may be hidden, or far below. */
+function markWideTables(): void {
+  for (const box of document.querySelectorAll('.table')) box.classList.toggle('scrolls', box.scrollWidth > box.clientWidth);
+}
+
 let width = 0;
 new ResizeObserver(() => {
   if (document.body.clientWidth === width) return;
   width = document.body.clientWidth;
   drawAll();
+  markWideTables();
 }).observe(document.body);

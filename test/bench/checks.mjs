@@ -1,7 +1,7 @@
 // `relpos bench` from the packed library in every program that runs it: the name of the runtime, no failure, one hash; and the page of
 // `relpos report` in a browser. Nothing is judged by its time.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -33,6 +33,14 @@ async function runIn({ name, program, flags }, cli, file) {
   return name;
 }
 
+/** A result with a case that ran on one thread alone, made of another. */
+function oneThreadOf(file, target) {
+  const result = JSON.parse(readFileSync(file, 'utf8'));
+  const rows = result.rows.filter(({ threads }) => threads === 1).map((row) => ({ ...row, case: `alone/${row.case}` }));
+  writeFileSync(target, JSON.stringify({ ...result, rows }));
+  return target;
+}
+
 /** What is wrong with a page of `relpos report`, in a browser. */
 async function wrongWithPage(address) {
   const browser = await browsers[0].launch();
@@ -43,10 +51,13 @@ async function wrongWithPage(address) {
       bars: document.querySelectorAll('figure [aria-label="bar"] rect').length,
       points: JSON.parse(document.getElementById('data').textContent).charts.flatMap(({ bars }) => bars).length,
       named: [...document.querySelectorAll('figure [aria-label="bar"] rect')].every((bar) => /thread/.test(bar.getAttribute('aria-label'))),
+      panels: document.querySelectorAll('figure [aria-label="fx-axis tick label"] text').length,
+      filled: [...document.querySelectorAll('figure svg')].flatMap((svg) => [...new Set([...svg.querySelectorAll('[aria-label="bar"] rect')].map((bar) => bar.getAttribute('aria-label').match(/, (\\d+ threads?):/)[1]))]).length,
+      hints: [...document.querySelectorAll('.table')].every((box) => (box.scrollWidth > box.clientWidth) === box.classList.contains('scrolls')),
       wide: document.documentElement.scrollWidth > innerWidth,
       resources: performance.getEntriesByType('resource').length,
     })`);
-    const right = found.points > 0 && found.bars === found.points && found.named && !found.wide && found.resources === 0;
+    const right = found.points > 0 && found.bars === found.points && found.named && found.panels === found.filled && found.hints && !found.wide && found.resources === 0;
     return right ? undefined : JSON.stringify(found);
   } finally {
     await browser.close();
@@ -78,8 +89,8 @@ export async function benchChecks(tarball) {
     const absent = browsers[0].missing();
     if (absent.length) return [...checks, ...missing('the report in a browser', `${absent.join(', ')} is not installed`)];
     const page = join(results, 'report.html');
-    await node('report', ...files, '-o', page);
-    checks.push(check('report: a bar for each rate, each with a name, in a page that loads nothing', await wrongWithPage(pathToFileURL(page).href)));
+    await node('report', ...files, oneThreadOf(files[0], join(results, 'alone.json')), '-o', page);
+    checks.push(check('report: a bar for each rate, each with a name, no panel without bars, in a page that loads nothing', await wrongWithPage(pathToFileURL(page).href)));
   } catch (error) {
     checks.push(check('bench', String(error.stack ?? error)));
   } finally {
