@@ -202,13 +202,7 @@ const turning = [
     turned,
   ),
   kernel('an inverse has the sine of the rotation', 'rotate.ts', '<f32>(sign * size * sin(angle))', '<f32>(size * sin(angle))', turned),
-  kernel(
-    'every block turns by the angles of the first',
-    'rotate.ts',
-    'table + at, sines + at, 0, half, job)',
-    'table, sines, 0, half, job)',
-    ['attention/rotation-terms'],
-  ),
+  kernel('every block turns by the angles of the first', 'rotate.ts', '    table += size;', '', ['attention/rotation-terms']),
   kernel(
     'channels before the first that turns are lost',
     'rotate.ts',
