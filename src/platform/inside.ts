@@ -16,12 +16,16 @@ interface NodePort {
 /** The line to the owner, seen from inside a worker: `parentPort` where it is set, else the worker's global scope. */
 export function ownerPort(): OwnerPort {
   const port = builtinModule<{ parentPort: NodePort | null }>('node:worker_threads')?.parentPort;
-  if (port) return nodePort(port);
+  return port ? nodePort(port) : webPort(globalThis as unknown as MessagePort);
+}
+
+/** Says so where nobody started this thread as a worker. Apart, since workers that relpos starts itself carry no such check. */
+export function assertOwned(): void {
+  if (builtinModule<{ parentPort: NodePort | null }>('node:worker_threads')?.parentPort) return;
   const scope = globalThis as unknown as Partial<MessagePort> & { readonly Bun?: { readonly isMainThread?: boolean } };
   if (scope.Bun?.isMainThread || typeof scope.addEventListener !== 'function' || typeof scope.postMessage !== 'function') {
     throw new Error('relpos/worker is the program of a worker: it has nobody to work for on this thread');
   }
-  return webPort(scope as MessagePort);
 }
 
 function nodePort(port: NodePort): OwnerPort {

@@ -7,7 +7,8 @@
  *
  * It answers only messages that relpos sends, so it may be bundled with a worker of your own.
  */
-import { ownerPort } from '../platform/inside.ts';
+import { assertOwned, ownerPort } from '../platform/inside.ts';
 import { serve } from './serve.ts';
 
+assertOwned();
 serve(ownerPort());
