@@ -10,36 +10,59 @@ export function arithmetic(turns: i32, a: f32, b: f32): f32 {
   const va = f32x4.splat(a);
   const vb = f32x4.splat(b);
   // Different starts: equal chains would be one.
-  let x0 = f32x4(0, 0.1, 0.2, 0.3);
-  let x1 = f32x4.add(x0, vb);
-  let x2 = f32x4.add(x1, vb);
-  let x3 = f32x4.add(x2, vb);
-  let x4 = f32x4.add(x3, vb);
-  let x5 = f32x4.add(x4, vb);
-  let x6 = f32x4.add(x5, vb);
-  let x7 = f32x4.add(x6, vb);
-  let x8 = f32x4.add(x7, vb);
-  let x9 = f32x4.add(x8, vb);
-  let x10 = f32x4.add(x9, vb);
-  let x11 = f32x4.add(x10, vb);
+  // repeat $n 12
+  let x$n = f32x4.add(f32x4(0, 0.1, 0.2, 0.3), f32x4.splat($n * b));
+  // end
   for (let i = 0; i < turns; i++) {
-    x0 = madd(x0, va, vb);
-    x1 = madd(x1, va, vb);
-    x2 = madd(x2, va, vb);
-    x3 = madd(x3, va, vb);
-    x4 = madd(x4, va, vb);
-    x5 = madd(x5, va, vb);
-    x6 = madd(x6, va, vb);
-    x7 = madd(x7, va, vb);
-    x8 = madd(x8, va, vb);
-    x9 = madd(x9, va, vb);
-    x10 = madd(x10, va, vb);
-    x11 = madd(x11, va, vb);
+    // repeat $n 12
+    x$n = madd(x$n, va, vb);
+    // end
   }
   x0 = f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3));
   x4 = f32x4.add(f32x4.add(x4, x5), f32x4.add(x6, x7));
   x8 = f32x4.add(f32x4.add(x8, x9), f32x4.add(x10, x11));
   return f32x4.extract_lane(f32x4.add(f32x4.add(x0, x4), x8), 0);
+}
+
+/**
+ * The same for 16-bit integers: twelve chains x = dot(x, a) + b. A dot takes eight products and four sums of two, so 12 · 16 operations a turn. Each
+ * dot is of what the last sum gave: one of constants would be computed once, before the loop.
+ */
+export function dots16(turns: i32, a: i32, b: i32): i32 {
+  const va = i16x8.splat(a as i16);
+  const vb = i32x4.splat(b);
+  // repeat $n 12
+  let x$n = i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat($n * b));
+  // end
+  for (let i = 0; i < turns; i++) {
+    // repeat $n 12
+    x$n = i32x4.add(i32x4.dot_i16x8_s(x$n, va), vb);
+    // end
+  }
+  let sum = i32x4.splat(0);
+  // repeat $n 12
+  sum = i32x4.add(sum, x$n);
+  // end
+  return i32x4.extract_lane(sum, 0);
+}
+
+/** The form that ARM64 has an instruction for, x = extmul(x, a) + b: four products and four sums, so 12 · 8 operations a turn. */
+export function wide16(turns: i32, a: i32, b: i32): i32 {
+  const va = i16x8.splat(a as i16);
+  const vb = i32x4.splat(b);
+  // repeat $n 12
+  let x$n = i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat($n * b));
+  // end
+  for (let i = 0; i < turns; i++) {
+    // repeat $n 12
+    x$n = i32x4.add(i32x4.extmul_low_i16x8_s(x$n, va), vb);
+    // end
+  }
+  let sum = i32x4.splat(0);
+  // repeat $n 12
+  sum = i32x4.add(sum, x$n);
+  // end
+  return i32x4.extract_lane(sum, 0);
 }
 
 /** Reads `bytes` from `from`, a multiple of 128, and gives a sum of them that nobody needs. */

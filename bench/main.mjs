@@ -4,7 +4,7 @@ import { cpus, loadavg } from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { MAX_ERROR, numbers } from '../build/bench-kit.mjs';
+import { numbers, wrongness } from '../build/bench-kit.mjs';
 import { KERNELS, OPS, THREADS } from './cases.mjs';
 import { compare, FULL, QUICK, samplesOf, samplesOfSync, summarize } from './measure.mjs';
 import { BOUNDS, lengthOf, RECIPES } from './schemes.mjs';
@@ -40,11 +40,12 @@ const OPTIONS = Object.fromEntries(
 );
 
 /** Runs a case once and checks it. @throws if the output is off */
-async function checked(name, { run, error }) {
+async function checked(name, { run, error }, precision) {
   await run();
-  const worst = error();
-  if (!(worst <= MAX_ERROR)) throw new Error(`${name}: WRONG RESULT, off by ${worst}`);
-  return worst;
+  const deviation = error();
+  const wrong = wrongness(precision, deviation);
+  if (wrong) throw new Error(`${name}: WRONG RESULT, ${wrong}`);
+  return deviation.error;
 }
 
 const rateOf = ({ work }, ms) => work / ms / 1e6;
@@ -62,7 +63,7 @@ async function inTurn(relpos, cases, { budget, precision, sync }) {
   const results = [];
   for (const one of cases) {
     const prepared = await one.prepare(engine);
-    const error = await checked(one.id, prepared);
+    const error = await checked(one.id, prepared, precision);
     const times = summarize(sync ? samplesOfSync(prepared.runSync, budget) : await samplesOf(prepared.run, budget));
     prepared.dispose();
     const rate = rateOf(one, times.median);
@@ -83,7 +84,7 @@ async function threads(relpos, cases, { budget, precision }) {
     const prepared = [];
     for (const engine of engines) prepared.push(await one.prepare(engine));
     const errors = [];
-    for (const each of prepared) errors.push(await checked(one.id, each));
+    for (const each of prepared) errors.push(await checked(one.id, each, precision));
     const times = await compare(
       prepared.map(({ run }) => run),
       budget,

@@ -10,8 +10,8 @@ import { packageVersion } from './generated/version.ts';
 import { describeHost } from './host.ts';
 import type { Measuring } from './measure.ts';
 import { hashTogether } from './numbers.ts';
-import { Peak, type PeakKernels } from './peak.ts';
-import type { BenchResult, BenchRow } from './result.ts';
+import { type Arithmetic, Peak, type PeakKernels } from './peak.ts';
+import type { BenchPrecision, BenchResult, BenchRow } from './result.ts';
 import { type Budget, runCase, shareOfArithmetic } from './run.ts';
 
 /** What engines `bench` makes: the options of `createEngine`, and several numbers of threads. */
@@ -98,25 +98,33 @@ function chosen({ quick = false, only }: BenchOptions): readonly Listed[] {
 interface Used {
   readonly engine: Engine;
   readonly asked: number;
+  readonly precision: BenchPrecision;
 }
+
+/** Relaxed kernels that do not fuse here give the reproducible bits. */
+const precisionOf = ({ capabilities }: Engine, asked: BenchPrecision = 'reproducible'): BenchPrecision =>
+  capabilities.relaxedSimd ? 'relaxed' : asked === 'relaxed' ? 'reproducible' : asked;
 
 const isEngine = (subject: object): subject is Engine => typeof (subject as Partial<Engine>).attention === 'function';
 
 /** The engine that was given, or those that were described: no two with as many threads. */
 async function enginesOf({ createEngine }: OwnBench, subject: Engine | BenchEngines): Promise<{ engines: readonly Used[]; made: boolean }> {
   if (typeof subject !== 'object' || subject === null) throw wrongType('bench', 'subject', 'an engine or options', subject);
-  if (isEngine(subject)) return { engines: [{ engine: subject, asked: subject.capabilities.requestedThreads }], made: false };
+  if (isEngine(subject)) {
+    const asked = subject.capabilities.requestedThreads;
+    return { engines: [{ engine: subject, asked, precision: precisionOf(subject) }], made: false };
+  }
   const { threads = [1, 'auto'], ...rest } = subject;
   const engines: Used[] = [];
   try {
     for (const asked of [threads].flat() as readonly (number | 'auto')[]) {
       const engine = await createEngine({ logger: { warn() {} }, ...rest, threads: asked });
       const { threads: found, requestedThreads } = engine.capabilities;
+      const used = { engine, asked: requestedThreads, precision: precisionOf(engine, rest.precision) };
       const known = engines.findIndex((other) => other.engine.capabilities.threads === found);
       // As many threads as another has: of the two, the one that was refused something has something to say.
-      if (known < 0) engines.push({ engine, asked: requestedThreads });
-      else if (requestedThreads > (engines[known] as Used).asked)
-        engines.splice(known, 1, replaced(engines[known] as Used, { engine, asked: requestedThreads }));
+      if (known < 0) engines.push(used);
+      else if (requestedThreads > (engines[known] as Used).asked) engines.splice(known, 1, replaced(engines[known] as Used, used));
       else engine.dispose();
     }
   } catch (error) {
@@ -149,23 +157,23 @@ async function runAll(
   const before = await peak?.arithmetic();
   const rows: BenchRow[] = [];
   for (const one of listed) {
-    for (const { engine } of engines) {
+    for (const used of engines) {
+      const { engine, precision } = used;
       const { threads } = engine.capabilities;
       onProgress?.({ done: rows.length, total, next: `${one.id}, ${threads} thread${threads > 1 ? 's' : ''}` });
-      const row = await runCase(one, engine, { clock: timed ? clock : undefined, budget: budget.time, signal, calls, peak });
-      rows.push(sameBits(withShare(one, row, engine, before), rows));
+      const row = await runCase(one, engine, { clock: timed ? clock : undefined, budget: budget.time, signal, calls, peak, precision });
+      rows.push(sameBits(withShare(one, row, used, before), rows));
       onProgress?.({ done: rows.length, total, row: rows.at(-1) as BenchRow });
     }
   }
   // Once more: what else the machine does may have slowed the first.
   const rates = best(before, await peak?.arithmetic(), why);
-  const fuses = engines.some(({ engine }) => engine.capabilities.relaxedSimd);
   return {
     format: 'relpos-bench',
     relpos: packageVersion,
     date: new Date().toISOString(),
     host,
-    precision: fuses ? 'relaxed' : 'reproducible',
+    precision: (engines[0] as Used).precision,
     quick,
     engines: engines.map(({ engine: { capabilities }, asked }) => ({
       asked,
@@ -175,7 +183,7 @@ async function runAll(
     clock: { kind: clock.kind, resolution: clock.resolution, ...(!timed && { why: untimed(clock, calls) }) },
     peak: rates,
     rows: rows.map((row, n) =>
-      withShare(listed[Math.floor(n / engines.length)] as Listed, row, engines[n % engines.length]?.engine as Engine, rates),
+      withShare(listed[Math.floor(n / engines.length)] as Listed, row, engines[n % engines.length] as Used, rates),
     ),
     hash: hashTogether(new Map(rows.map(({ case: id, hash }) => [id, hash]))),
   };
@@ -193,8 +201,6 @@ const untimed = ({ kind }: Clock, calls: number | undefined): string =>
     ? 'the clock of this host stands still while code runs: outputs were checked and hashed, and nothing was timed; measure around the call (option "calls")'
     : `each case ran ${calls} times and no clock was looked at${kind === 'stands still' ? ', since it stands still here' : ''}`;
 
-type Arithmetic = Pick<BenchResult['peak'], 'mulAdd' | 'fused'>;
-
 async function makePeak(kernels: PeakKernels, measuring: Measuring): Promise<{ peak?: Peak; why?: string }> {
   try {
     return { peak: await Peak.of(kernels, measuring) };
@@ -206,11 +212,19 @@ async function makePeak(kernels: PeakKernels, measuring: Measuring): Promise<{ p
 function best(a: Arithmetic | undefined, b: Arithmetic | undefined, why: string | undefined): BenchResult['peak'] {
   const larger = (x: number | null = null, y: number | null = null): number | null =>
     x === null || y === null ? (x ?? y) : Math.max(x, y);
-  return { mulAdd: larger(a?.mulAdd, b?.mulAdd), fused: larger(a?.fused, b?.fused), ...(why !== undefined && { why }) };
+  return {
+    mulAdd: larger(a?.mulAdd, b?.mulAdd),
+    fused: larger(a?.fused, b?.fused),
+    int16: larger(a?.int16, b?.int16),
+    ...(why !== undefined && { why }),
+  };
 }
 
+/** Which peak a precision's rows are a share of. */
+const PEAKS = { reproducible: 'mulAdd', relaxed: 'fused', int16: 'int16' } as const;
+
 /** A row with its share of arithmetic, if that is what its rate is of. */
-function withShare(one: Listed, row: BenchRow, { capabilities }: Engine, rates: Arithmetic | undefined): BenchRow {
-  const most = (capabilities.relaxedSimd ? rates?.fused : rates?.mulAdd) ?? null;
+function withShare(one: Listed, row: BenchRow, { precision }: Used, rates: BenchResult['peak'] | undefined): BenchRow {
+  const most = rates?.[PEAKS[precision]] ?? null;
   return { ...row, share: shareOfArithmetic(one, row, most) ?? row.share };
 }

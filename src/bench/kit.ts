@@ -2,4 +2,5 @@
 export { alibi, causal, rotated, rotatedCausal, t5, windowed } from './formulas.ts';
 export { attention, cachedStep, rotation } from './making.ts';
 export { numbers } from './numbers.ts';
-export { MAX_ERROR } from './reference.ts';
+export { Peak } from './peak.ts';
+export { wrongness } from './reference.ts';

@@ -5,15 +5,15 @@ import type { Engine } from '../engine.ts';
 import type { FloatDType } from '../memory/dtypes.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { numbers } from './numbers.ts';
-import { attentionError, type Formula, type Inputs, rotationError, type Sizes } from './reference.ts';
+import { attentionError, type Deviation, type Formula, type Inputs, rotationError, type Sizes } from './reference.ts';
 
 /** Inputs in an engine's memory, ready to run as often as one likes. */
 export interface Prepared {
   run(): Promise<unknown>;
   /** The same at once, where there is such a call. */
   runSync?(): unknown;
-  /** Of the last run: largest difference from the f64 evaluation. */
-  error(): number;
+  /** Of the last run, from the f64 evaluation. */
+  error(): Deviation;
   /** Of the last run: a copy of the output. */
   output(): Float32Array;
   dispose(): void;

@@ -2,4 +2,4 @@
 
 export { type BenchEngines, type BenchOptions, type BenchProgress, benchCases } from './bench.ts';
 export type { BenchHost } from './host.ts';
-export type { BenchResult, BenchRow } from './result.ts';
+export type { BenchPrecision, BenchResult, BenchRow } from './result.ts';

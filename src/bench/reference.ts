@@ -1,7 +1,43 @@
 /** A plain f64 evaluation of a few rows, from the formula. Every case is checked against it before it is timed. */
 
+import type { BenchPrecision } from './result.ts';
+
 /** Far above what float32 rounding gives (1e-6), far below what a wrong mask, bias or rotation gives. */
-export const MAX_ERROR = 1e-4;
+const MAX_ERROR = 1e-4;
+/** For 16-bit products, in parts of a row's root mean square: their own is 2.2e-4 of it, and the largest of some ten thousand channels five times that. */
+const MAX_ERROR_INT16 = 2.5e-3;
+
+/** How far an output is from the f64 evaluation. */
+export interface Deviation {
+  /** The largest difference. */
+  readonly error: number;
+  /** The largest of a row over the row's root mean square. */
+  readonly relative: number;
+}
+
+/** What is wrong with an output of a precision, in words; undefined if nothing is. */
+export function wrongness(precision: BenchPrecision, { error, relative }: Deviation): string | undefined {
+  if (error <= MAX_ERROR) return undefined;
+  if (precision !== 'int16') return `off by ${error} from the f64 evaluation, more than ${MAX_ERROR}`;
+  if (relative <= MAX_ERROR_INT16) return undefined;
+  return `off by ${relative} of a row's root mean square from the f64 evaluation, more than ${MAX_ERROR_INT16}`;
+}
+
+/** Takes rows one after the other and keeps the largest differences; a NaN stays. */
+class Worst {
+  error = 0;
+  relative = 0;
+
+  row(out: Float32Array, at: number, expected: Float64Array): void {
+    let most = 0;
+    for (const [d, value] of expected.entries()) most = larger(most, Math.abs((out[at * expected.length + d] as number) - value));
+    this.error = larger(this.error, most);
+    this.relative = larger(this.relative, most / Math.sqrt(dot(expected, expected) / expected.length));
+  }
+}
+
+const larger = (a: number, b: number): number => (b <= a ? a : b);
+
 /** Rows of each head that are evaluated. */
 const ROWS = 6;
 
@@ -75,25 +111,25 @@ const some = (n: number): number[] => {
 /** The first, the middle and the last of n. */
 const three = (n: number): Set<number> => new Set([0, n >> 1, n - 1]);
 
-/** Largest difference of attention's output [B, H, L, D] from the f64 evaluation of some rows of three heads, of the first and the last batch row. */
-export function attentionError(sizes: Sizes, formula: Formula, inputs: Inputs, out: Float32Array): number {
-  let worst = 0;
-  for (const b of new Set([0, sizes.B - 1])) {
-    for (const h of three(sizes.H)) {
-      const error = headError(sizes, formula, inputs, out, b, h);
-      if (!(error <= worst)) worst = error; // takes a NaN too, which then stays
-    }
-  }
+/** Attention's output [B, H, L, D] against the f64 evaluation of some rows of three heads, of the first and the last batch row. */
+export function attentionError(sizes: Sizes, formula: Formula, inputs: Inputs, out: Float32Array): Deviation {
+  const worst = new Worst();
+  for (const b of new Set([0, sizes.B - 1])) for (const h of three(sizes.H)) headError(sizes, formula, inputs, out, { b, h, worst });
   return worst;
 }
 
-function headError({ H, G, L, S, D }: Sizes, formula: Formula, { q, k, v }: Inputs, out: Float32Array, b: number, h: number): number {
+interface Head {
+  readonly b: number;
+  readonly h: number;
+  readonly worst: Worst;
+}
+
+function headError({ H, G, L, S, D }: Sizes, formula: Formula, { q, k, v }: Inputs, out: Float32Array, { b, h, worst }: Head): void {
   const { visible = () => true, bias = () => 0, term = () => 0, theta, scale = 1 / Math.sqrt(D) } = formula;
   const row = (data: Float32Array, r: number): Float64Array => Float64Array.from(data.subarray(r * D, (r + 1) * D));
   const placed = (own: Float64Array, position: number): Float64Array => (theta === undefined ? own : turned(own, position, theta));
   const first = (b * G + Math.floor(h / (H / G))) * S;
   const keys = Array.from({ length: S }, (_, j) => placed(row(k, first + j), j));
-  let worst = 0;
   for (const i of some(L)) {
     const at = (b * H + h) * L + i;
     const query = placed(row(q, at), i + S - L);
@@ -104,25 +140,27 @@ function headError({ H, G, L, S, D }: Sizes, formula: Formula, { q, k, v }: Inpu
     const top = scores.reduce((a, s) => Math.max(a, s), Number.NEGATIVE_INFINITY);
     const weights = scores.map((s) => Math.exp(s - top));
     const sum = weights.reduce((a, w) => a + w, 0);
-    for (let d = 0; d < D; d++) {
-      const expected = weights.reduce((total, w, j) => total + (w / sum) * (v[(first + j) * D + d] as number), 0);
-      const error = Math.abs((out[at * D + d] as number) - expected);
-      if (!(error <= worst)) worst = error;
-    }
+    const channel = (d: number): number => weights.reduce((total, w, j) => total + (w / sum) * (v[(first + j) * D + d] as number), 0);
+    worst.row(
+      out,
+      at,
+      Float64Array.from({ length: D }, (_, d) => channel(d)),
+    );
   }
-  return worst;
 }
 
-/** Largest difference of a rotation's output [1, H, L, D] from the f64 evaluation of some rows of three heads. */
-export function rotationError({ H, L, D }: { H: number; L: number; D: number }, theta: number, x: Float32Array, out: Float32Array): number {
-  let worst = 0;
+/** A rotation's output [1, H, L, D] against the f64 evaluation of some rows of three heads. */
+export function rotationError(
+  { H, L, D }: { H: number; L: number; D: number },
+  theta: number,
+  x: Float32Array,
+  out: Float32Array,
+): Deviation {
+  const worst = new Worst();
   for (const h of three(H)) {
     for (const i of some(L)) {
       const at = (h * L + i) * D;
-      turned(Float64Array.from(x.subarray(at, at + D)), i, theta).forEach((value, d) => {
-        const error = Math.abs((out[at + d] as number) - value);
-        if (!(error <= worst)) worst = error;
-      });
+      worst.row(out, h * L + i, turned(Float64Array.from(x.subarray(at, at + D)), i, theta));
     }
   }
   return worst;

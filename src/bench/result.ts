@@ -1,6 +1,9 @@
 /** What a benchmark finds: plain data, as `relpos bench --json` writes it and `--compare` and `relpos report` read it. */
 import type { BenchHost } from './host.ts';
 
+/** Whose arithmetic a result is of. */
+export type BenchPrecision = 'reproducible' | 'relaxed' | 'int16';
+
 /** One case on one number of threads. */
 export interface BenchRow {
   readonly case: string;
@@ -34,15 +37,18 @@ export interface BenchResult {
   readonly relpos: string;
   readonly date: string;
   readonly host: BenchHost;
-  /** Of the kernels that ran: `'relaxed'` only where the host fuses, and then the bits are this host's own. */
-  readonly precision: 'reproducible' | 'relaxed';
+  /** Of the kernels that ran: `'relaxed'` only where the host fuses, and then the bits are this host's own; those of the others are everybody's. */
+  readonly precision: BenchPrecision;
   readonly quick: boolean;
   /** The engines: threads asked for, had, and why they are fewer. */
   readonly engines: readonly { readonly asked: number; readonly threads: number; readonly reason?: string }[];
   /** The clock's smallest step in milliseconds, and whether it moves while code runs; `why` there are no times, if there are none. */
   readonly clock: { readonly kind: 'runs' | 'between events' | 'stands still'; readonly resolution: number; readonly why?: string };
-  /** One thread's arithmetic, in GFLOP/s; null where it cannot be measured, and `why`. */
-  readonly peak: { readonly mulAdd: number | null; readonly fused: number | null; readonly why?: string };
+  /**
+   * One thread's arithmetic, in GFLOP/s: products and sums in f32, the same rounded once, and of 16-bit integers; null where it cannot be measured,
+   * and `why`. Results of 0.1.0 have no `int16`.
+   */
+  readonly peak: { readonly mulAdd: number | null; readonly fused: number | null; readonly int16?: number | null; readonly why?: string };
   readonly rows: readonly BenchRow[];
   /** One hash of all cases: equal in every runtime that ran the same cases in reproducible precision. */
   readonly hash: string;

@@ -6,8 +6,8 @@ import type { Case, Prepared } from './making.ts';
 import { measure } from './measure.ts';
 import { hashOf } from './numbers.ts';
 import type { Peak } from './peak.ts';
-import { MAX_ERROR } from './reference.ts';
-import type { BenchRow } from './result.ts';
+import { wrongness } from './reference.ts';
+import type { BenchPrecision, BenchRow } from './result.ts';
 
 /** Milliseconds of samples: for a case, and for each peak. */
 export interface Budget {
@@ -24,6 +24,7 @@ export interface Running {
   /** Calls, where nothing is timed; default one. */
   readonly calls: number | undefined;
   readonly peak: Peak | undefined;
+  readonly precision: BenchPrecision;
 }
 
 const UNTIMED = { ms: null, mad: null, samples: 0, rate: null, share: null } as const;
@@ -34,11 +35,11 @@ export async function runCase(one: Case, engine: Engine, running: Running): Prom
   const prepared = await one.prepare(engine);
   try {
     await prepared.run();
-    const error = prepared.error();
+    const deviation = prepared.error();
+    const failure = wrongness(running.precision, deviation);
     const { threads } = engine.capabilities;
-    const row = { case: one.id, threads, unit: one.unit, work: one.work, error, hash: hashOf(prepared.output()) };
-    if (!(error <= MAX_ERROR))
-      return { ...row, ...UNTIMED, calls: 1, failure: `off by ${error} from the f64 evaluation, more than ${MAX_ERROR}` };
+    const row = { case: one.id, threads, unit: one.unit, work: one.work, error: deviation.error, hash: hashOf(prepared.output()) };
+    if (failure !== undefined) return { ...row, ...UNTIMED, calls: 1, failure };
     return { ...row, ...(await times(one, prepared, threads, running)) };
   } finally {
     prepared.dispose();

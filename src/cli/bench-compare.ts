@@ -76,20 +76,25 @@ function meanRatio(base: Series, own: Series): string {
   return found.length ? `${Math.exp(found.reduce((a, b) => a + b, 0) / found.length).toFixed(2)}x` : '';
 }
 
-/** The reproducible results that have bits. */
+/** The results that have bits which are not their host's own. */
 const judged = (series: readonly Series[]): Series[] =>
-  series.filter(({ precision, points }) => precision === 'reproducible' && points.some(({ hash }) => hash !== undefined));
+  series.filter(({ precision, points }) => precision !== 'relaxed' && points.some(({ hash }) => hash !== undefined));
+
+/** A case as far as its bits go: each precision has its own. */
+const bitsOf = ({ precision }: Series, id: string): string => (precision === 'reproducible' ? id : `${id} in ${precision}`);
 
 /** Where bits differ from those of the first result that has the case. */
 export function differencesOf(series: readonly Series[]): Difference[] {
   const first = new Map<string, { name: string; hash: string }>();
   const found = new Map<string, Difference>();
-  for (const { name, points } of judged(series)) {
+  for (const one of judged(series)) {
+    const { name, points } = one;
     for (const { case: id, hash } of points) {
       if (hash === undefined) continue;
-      const known = first.get(id);
-      if (known === undefined) first.set(id, { name, hash });
-      else if (known.hash !== hash) found.set(`${id} ${name}`, { case: id, names: [known.name, name], hashes: [known.hash, hash] });
+      const bits = bitsOf(one, id);
+      const known = first.get(bits);
+      if (known === undefined) first.set(bits, { name, hash });
+      else if (known.hash !== hash) found.set(`${bits} ${name}`, { case: bits, names: [known.name, name], hashes: [known.hash, hash] });
     }
   }
   return [...found.values()];
@@ -98,11 +103,11 @@ export function differencesOf(series: readonly Series[]): Difference[] {
 /** Whether the bits are the same, in words. */
 export function verdict(series: readonly Series[], differences: readonly Difference[]): string {
   const compared = judged(series);
-  if (compared.length < 2) return '\nbits: not compared; there are no two results of precision "reproducible" with hashes\n';
-  const shared = compared.map(({ points }) => new Set(points.map((point) => point.case)));
+  if (compared.length < 2) return '\nbits: not compared; there are no two results with hashes of a precision other than "relaxed"\n';
+  const shared = compared.map((one) => new Set(one.points.map((point) => bitsOf(one, point.case))));
   const cases = [...new Set(shared.flatMap((ids) => [...ids]))].filter((id) => shared.filter((ids) => ids.has(id)).length > 1);
   const wrong = new Set(differences.map((one) => one.case));
-  if (cases.length === 0) return '\nbits: not compared; no two results have a case in common\n';
+  if (cases.length === 0) return '\nbits: not compared; no two results of one precision have a case in common\n';
   const same = cases.filter((id) => !wrong.has(id)).length;
   const who = compared.length === 2 ? 'both results have' : `two or more of the ${compared.length} results have`;
   return `\nbits: the same in ${same} of ${cases.length} cases that ${who}${wrong.size ? `; DIFFERENT in ${[...wrong].join(', ')}` : ''}\n`;

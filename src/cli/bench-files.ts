@@ -1,6 +1,6 @@
 // Reads results: those of `relpos bench`, several of them in one file (`npm run bench:runtimes`), and those of `npm run bench:peers`.
 
-import type { BenchHost, BenchResult } from '../bench/index.ts';
+import type { BenchHost, BenchPrecision, BenchResult } from '../bench/index.ts';
 import { hostText } from './bench-table.ts';
 import { readWhole } from './files.ts';
 import { InputError, shownPath } from './io.ts';
@@ -110,6 +110,8 @@ function one(value: unknown, ...texts: readonly string[]): string {
   return value as string;
 }
 
+const PRECISIONS: readonly BenchPrecision[] = ['reproducible', 'relaxed', 'int16'];
+
 const unitOf = (value: unknown): string => one(value, 'GFLOP/s', 'GB/s');
 
 /** Rows as there may be: a result has dozens. */
@@ -126,13 +128,13 @@ function own(file: string, { host, date, precision, peak, hash, rows, engines, c
     name:
       word(host.label) +
       (host.context === undefined || host.context === 'page' ? '' : `, ${word(host.context)}`) +
-      (precision === 'relaxed' ? ', relaxed' : ''),
+      (precision === 'reproducible' ? '' : `, ${one(precision, ...PRECISIONS)}`),
     peer: false,
     file,
     date: word(date),
     host: machine,
-    precision: one(precision, 'reproducible', 'relaxed'),
-    peak: { mulAdd: amount(peak.mulAdd), fused: amount(peak.fused) },
+    precision: one(precision, ...PRECISIONS),
+    peak: { mulAdd: amount(peak.mulAdd), fused: amount(peak.fused), int16: amount(peak.int16) },
     hash: word(hash),
     notes: [...reasons, ...(clock.why === undefined ? [] : [word(clock.why)])],
     points: few(rows).map((row) => ({

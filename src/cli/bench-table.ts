@@ -62,13 +62,15 @@ export function summary({ engines, clock, peak, hash, rows: found, precision }: 
   }
   if (peak.mulAdd !== null) {
     const fused = peak.fused === null ? '' : `, ${digits(peak.fused)} fused`;
-    lines.push(['peak', `${digits(peak.mulAdd)} GFLOP/s on one thread, a product and a sum${fused}`]);
+    const integers = peak.int16 == null ? '' : `, ${digits(peak.int16)} of 16-bit integers`;
+    lines.push(['peak', `${digits(peak.mulAdd)} GFLOP/s on one thread, a product and a sum${fused}${integers}`]);
   }
   if (clock.why !== undefined) lines.push(['clock', clock.why]);
   else if (peak.why !== undefined) lines.push(['peak', peak.why]);
   if (clock.resolution >= 0.05) lines.push(['clock', `steps of ${showTime(clock.resolution)}: samples are longer for it`]);
   const count = new Set(found.map((row) => row.case)).size;
-  const bits = precision === 'reproducible' ? 'the same wherever these cases run' : 'relaxed: this host’s own';
+  const bits =
+    precision === 'relaxed' ? 'relaxed: this host’s own' : `the same wherever these cases run${precision === 'int16' ? ' in int16' : ''}`;
   lines.push(['hash', `${hash} of ${count} case${count > 1 ? 's' : ''}, ${bits}`]);
   return `\n${rows(lines.map(([label, text]) => [label, oneLine(text)]))}`;
 }

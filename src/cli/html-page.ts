@@ -54,7 +54,9 @@ const cell = (text: string, kind = ''): string => `<td${kind && ` class="${kind}
 
 function hostTable(series: readonly Series[]): string {
   const peaks = ({ peak }: Series): string =>
-    peak?.mulAdd ? `${digits(peak.mulAdd)}${peak.fused ? `, fused ${digits(peak.fused)}` : ''}` : '–';
+    [peak?.mulAdd, peak?.fused, peak?.int16]
+      .flatMap((rate, n) => (rate ? [`${['', 'fused ', 'int16 '][n]}${digits(rate)}`] : []))
+      .join(', ') || '–';
   const rows = series.map((one) => {
     const { name, host, date, hash, notes, file } = one;
     const notesText = notes.length ? `<br><span class="soft">${escaped(notes.join('; '))}</span>` : '';

@@ -57,6 +57,7 @@ describe('bench', () => {
     if (row?.ms == null || row.rate === null || row.share === null || peak.mulAdd === null) throw new Error('not timed');
     expect(row.rate).toBeCloseTo(row.work / row.ms / 1e6, 9);
     expect(row.share).toBeCloseTo(row.rate / peak.mulAdd, 9);
+    expect(peak.int16).toBeGreaterThan(0);
     expect(row.samples).toBeGreaterThanOrEqual(5);
     expect(clock.kind).toBe('runs');
     expect(host).toMatchObject({ runtime: 'node', version: process.versions.node, label: `Node ${process.versions.node}` });
@@ -99,7 +100,7 @@ describe('bench', () => {
     const { rows, clock, peak } = await bench(engine, { ...small, now: () => 7 });
     expect(clock).toMatchObject({ kind: 'stands still', resolution: 0 });
     expect(clock.why).toMatch(/stands still.*nothing was timed/);
-    expect(peak).toEqual({ mulAdd: null, fused: null, why: 'nothing is timed' });
+    expect(peak).toEqual({ mulAdd: null, fused: null, int16: null, why: 'nothing is timed' });
     expect(rows[0]).toMatchObject({ ms: null, mad: null, rate: null, share: null, hash: BITS['swin/64x7x7x12x32'] });
   });
 

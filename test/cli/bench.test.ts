@@ -142,7 +142,7 @@ describe('relpos bench --compare', () => {
     const other = result('Deno 1.0.0', [row('swin/z', 5, '44444444')]);
     const { code, stdout } = await relpos(['bench', '--compare', ...files(A, other)]);
     expect(code).toBe(0);
-    expect(stdout).toContain('bits: not compared; no two results have a case in common\n');
+    expect(stdout).toContain('bits: not compared; no two results of one precision have a case in common\n');
   });
 
   it('does not judge relaxed bits, which are each host’s own', async () => {
@@ -151,6 +151,21 @@ describe('relpos bench --compare', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('B  Bun 1.0.0, relaxed (b)');
     expect(stdout).toContain('bits: not compared');
+  });
+
+  it('judges int16 bits among themselves, and reproducible ones apart', async () => {
+    const int16 = (label: string, hash: string): BenchResult =>
+      result(label, [row('attention/x', 5, hash)], { precision: 'int16', peak: { mulAdd: 48, fused: null, int16: 96 } });
+    const apart = await relpos(['bench', '--compare', ...files(A, int16('Node 20.0.0', '55555555'))]);
+    expect(apart.code).toBe(0);
+    expect(apart.stdout).toContain('B  Node 20.0.0, int16 (b)');
+    expect(apart.stdout).toContain('bits: not compared; no two results of one precision have a case in common\n');
+    const { code, stderr } = await relpos([
+      ...['bench', '--compare'],
+      ...files(A, B, int16('Node 20.0.0', '55555555'), int16('Bun 1.0.0', '66666666')),
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toBe('relpos: attention/x in int16: Node 20.0.0, int16 has the bits 55555555, Bun 1.0.0, int16 66666666\n');
   });
 
   it('has no ratio where there is no time', async () => {
