@@ -33,7 +33,7 @@ import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } 
 import { scores, scoresOfRow } from './scores';
 import { softmax } from './softmax';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
-import { allFinite, values, valuesMasked, valuesOfRow } from './values';
+import { COLUMN, allFinite, values, valuesMasked, valuesOfRow } from './values';
 
 /**
  * One step of a tile, so that no thread works on long rows without a pause: the keys step·STEP_KEYS … of those that its rows see. The steps
@@ -180,8 +180,9 @@ function keyBlocks(
   const s = scratch + load<usize>(job, S_SCORES);
   const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
   const keys = scratch + load<usize>(job, S_KEYS);
-  if (rows == 1) scoresOfRow(group, q, keys, s, block, D);
-  else scores(group, rows + 3 >> 2, q, keys, s, block, D);
+  const end = block + KEY_BLOCK;
+  if (rows == 1) scoresOfRow(group, q, keys, s, block, block, end, D);
+  else scores(group, rows + 3 >> 2, q, keys, s, block, block, end, D);
 }
 
 /**
@@ -269,8 +270,12 @@ function processBand(
   }
   // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite.
   if (mark) allFrom = high;
-  if (allFinite(v, width, low - block, min(allFrom, high) - block) && allFinite(v, width, max(allTo, low) - block, high - block)) {
-    if (rows == 1) valuesOfRow(group, s, v, block, o, width);
-    else values(group, groups, s, v, block, o, width);
-  } else valuesMasked(group, rows, s, v, block, o, width);
+  const stop = block + KEY_BLOCK;
+  if (
+    allFinite(v, COLUMN, width, low - block, min(allFrom, high) - block) &&
+    allFinite(v, COLUMN, width, max(allTo, low) - block, high - block)
+  ) {
+    if (rows == 1) valuesOfRow(group, s, v, COLUMN, block, block, stop, o, width);
+    else values(group, groups, s, v, COLUMN, block, block, stop, o, width);
+  } else valuesMasked(group, rows, s, v, COLUMN, block, block, stop, o, width);
 }

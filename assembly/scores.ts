@@ -62,10 +62,10 @@ function scores1x32(q: usize, keys: usize, s: usize, D: i32): void {
   // end
 }
 
-/** One live row against the panels of the keys that it sees, by fours as far as they go. q, keys, s as in `scores`. */
-export function scoresOfRow(group: usize, q: usize, keys: usize, s: usize, block: i32, D: i32): void {
-  const to = load<i32>(group, R_TO);
-  let j = load<i32>(group, R_FROM);
+/** One live row against the panels of the keys that it sees, by fours as far as they go. q, keys, s, low, high as in `scores`. */
+export function scoresOfRow(group: usize, q: usize, keys: usize, s: usize, block: i32, low: i32, high: i32, D: i32): void {
+  const to = min(load<i32>(group, R_TO), high);
+  let j = max(load<i32>(group, R_FROM), low);
   for (; j + 24 < to; j += 32) scores1x32(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D);
   for (; j < to; j += 8) scores4x8(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D, SCORES_ROW, 1);
 }
@@ -75,16 +75,19 @@ export function scoresOfRow(group: usize, q: usize, keys: usize, s: usize, block
 }
 
 /**
- * A band of `groups` groups against the panels that each group sees, panel by panel, so that a panel is read from L1 by all groups but
- * the first. q: the band's first group, keys: the panel of key `block`, s: [4·groups][KEY_BLOCK].
+ * A band of `groups` groups against the panels that each group sees of those from key `low` to `high` − 1, panel by panel, so that a panel is
+ * read from L1 by all groups but the first. q: the band's first group, keys: where the panel of key `block` is if all stand in one row, s:
+ * [4·groups][KEY_BLOCK].
  */
-export function scores(group: usize, groups: i32, q: usize, keys: usize, s: usize, block: i32, D: i32): void {
+export function scores(group: usize, groups: i32, q: usize, keys: usize, s: usize, block: i32, low: i32, high: i32, D: i32): void {
   let from = i32.MAX_VALUE;
   let to = 0;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     from = min(from, load<i32>(at, R_FROM));
     to = max(to, load<i32>(at, R_TO));
   }
+  from = max(from, low);
+  to = min(to, high);
   const size = <usize>D << 4; // bytes of a group's queries
   for (let j = from; j < to; j += 8) {
     const panel = keys + (<usize>(j - block) * D << 2);

@@ -201,7 +201,9 @@ export function addValueTable(job: usize, scratch: usize, rows: i32, s: usize, o
     store<i32>(group, KEY_BLOCK, R_TO);
     for (let p = 0; p < size; p += KEY_BLOCK) {
       for (let x: usize = 0; x < 4; x++) memory.copy(s + x * SCORES_ROW, w + x * bytes + (<usize>p << 2), KEY_BLOCK << 2);
-      for (let e: usize = 0; e < width; e += 32, v += COLUMN) values4x8(group, 1, s, v, 0, o + <usize>r * width + e, width);
+      for (let e: usize = 0; e < width; e += 32, v += COLUMN) {
+        values4x8(group, 1, s, v, 0, 0, KEY_BLOCK, o + <usize>r * width + e, width);
+      }
     }
   }
 }

@@ -3,24 +3,37 @@
 import { KEY_BLOCK, R_FROM, R_SCALE, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd, splat } from './simd';
 
-/** Bytes of one column of eight channels. */
+/** Bytes of one column of eight channels of a key block. */
 export const COLUMN: usize = KEY_BLOCK << 5;
 
+/** First key of a run from `low` on that a group sees. */
+@inline function fromOf(group: usize, low: i32): i32 {
+  return max(load<i32>(group, R_FROM), low);
+}
+
+/** What the rows of a group are multiplied by in a run from `low` on: R_SCALE, and 1 once they have been. */
+@inline function scaleOf(group: usize, low: i32): v128 {
+  return load<i32>(group, R_FROM) >= low ? v128.load(group, R_SCALE) : f32x4.splat(1);
+}
+
 /**
- * Four rows × eight channels, for `groups` groups in turn over the keys that each sees. line: SCORES_ROW bytes a row and column: [keys][8],
- * both from key `block` on; o: `width` bytes a row. A group's R_SCALE multiplies o first. Eight steps a turn as in scores4x8.
+ * Four rows × eight channels, for `groups` groups in turn over the keys that each sees of those from `low` to `high` − 1. line: SCORES_ROW
+ * bytes a row and column: [keys][8], both from key `block` on; o: `width` bytes a row. A group's R_SCALE multiplies o first, in the run
+ * that has the first of its keys. Eight steps a turn as in scores4x8.
  *
  * Attempts that lost: the row stride of p in a variable (no integer register is left for the row pointers: 26 against 35 GFLOP/s).
  */
-export function values4x8(group: usize, groups: i32, line: usize, column: usize, block: i32, o: usize, width: usize): void {
+export function values4x8(
+  group: usize, groups: i32, line: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+): void {
   for (; groups > 0; groups--, group += R_SIZE, line += 4 * SCORES_ROW, o += 4 * width) {
-    const from = load<i32>(group, R_FROM) - block;
-    const keys = load<i32>(group, R_TO) - block - from;
+    const from = fromOf(group, low) - block;
+    const keys = min(load<i32>(group, R_TO), high) - block - from;
     if (keys <= 0) continue;
     let p = line + (<usize>from << 2);
     let v = column + (<usize>from << 5);
     const o0 = o, o1 = o0 + width, o2 = o1 + width, o3 = o2 + width;
-    const c = v128.load(group, R_SCALE);
+    const c = scaleOf(group, low);
     // repeat $r 4
     const c$r = splat(c, $r);
     // end
@@ -46,9 +59,8 @@ export function values4x8(group: usize, groups: i32, line: usize, column: usize,
 }
 
 /** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
-function values1x32(p: usize, v: usize, keys: i32, o: usize, group: usize): void {
-  const v0 = v, v1 = v0 + COLUMN, v2 = v1 + COLUMN, v3 = v2 + COLUMN;
-  const c = v128.load32_splat(group, R_SCALE);
+function values1x32(p: usize, v: usize, column: usize, keys: i32, o: usize, c: v128): void {
+  const v0 = v, v1 = v0 + column, v2 = v1 + column, v3 = v2 + column;
   // repeat $e 4
   let o$ea = f32x4.mul(v128.load(o, 32 * $e), c), o$eb = f32x4.mul(v128.load(o, 32 * $e + 16), c);
   // end
@@ -65,29 +77,36 @@ function values1x32(p: usize, v: usize, keys: i32, o: usize, group: usize): void
   // end
 }
 
-/** One live row over the keys that it sees, four columns at a time as far as they go. p, v, o as in `values`. */
-export function valuesOfRow(group: usize, p: usize, v: usize, block: i32, o: usize, width: usize): void {
-  const from = load<i32>(group, R_FROM) - block;
-  const keys = load<i32>(group, R_TO) - block - from;
+/** One live row over the keys that it sees, four columns at a time as far as they go. Everything as in `values`. */
+export function valuesOfRow(
+  group: usize, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+): void {
+  const from = fromOf(group, low) - block;
+  const keys = min(load<i32>(group, R_TO), high) - block - from;
+  if (keys <= 0) return;
+  const c = splat(scaleOf(group, low), 0);
   const end = o + width;
-  for (; o + 96 < end; o += 128, v += 4 * COLUMN) values1x32(p + (<usize>from << 2), v + (<usize>from << 5), keys, o, group);
-  for (; o < end; o += 32, v += COLUMN) values4x8(group, 1, p, v, block, o, width);
+  for (; o + 96 < end; o += 128, v += 4 * column) values1x32(p + (<usize>from << 2), v + (<usize>from << 5), column, keys, o, c);
+  for (; o < end; o += 32, v += column) values4x8(group, 1, p, v, block, low, high, o, width);
 }
 
 /**
- * A band of `groups` groups over the keys that each group sees, column by column, so that a column is read from L1 by all groups but the
- * first. p: [4·groups][KEY_BLOCK]; v: columns [E'/8][KEY_BLOCK][8] from key `block` on; o: [4·groups][E'], `width` bytes a row.
+ * A band of `groups` groups over the keys that each group sees of those from `low` to `high` − 1, column by column, so that a column is read
+ * from L1 by all groups but the first. p: [4·groups][KEY_BLOCK]; v: columns [E'/8][…][8], `column` bytes apart, row 0 that of key `block`;
+ * o: [4·groups][E'], `width` bytes a row.
  */
-export function values(group: usize, groups: i32, p: usize, v: usize, block: i32, o: usize, width: usize): void {
-  for (const end = o + width; o < end; o += 32, v += COLUMN) values4x8(group, groups, p, v, block, o, width);
+export function values(
+  group: usize, groups: i32, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+): void {
+  for (const end = o + width; o < end; o += 32, v += column) values4x8(group, groups, p, v, block, low, high, o, width);
 }
 
 /** True if the values from … to − 1 of all columns are finite: 0·x is 0 for those and NaN for the others. */
-export function allFinite(v: usize, width: usize, from: i32, to: i32): bool {
+export function allFinite(v: usize, column: usize, width: usize, from: i32, to: i32): bool {
   if (from >= to) return true;
   let sum = f32x4.splat(0);
   const zero = f32x4.splat(0);
-  for (let e: usize = 0; e < width; e += 32, v += COLUMN) {
+  for (let e: usize = 0; e < width; e += 32, v += column) {
     for (let at = v + (<usize>from << 5), end = v + (<usize>to << 5); at < end; at += 16) {
       sum = f32x4.add(sum, f32x4.mul(v128.load(at), zero));
     }
@@ -99,19 +118,21 @@ export function allFinite(v: usize, width: usize, from: i32, to: i32): bool {
  * A band by selection, row by row: keys whose probability has its sign bit set (the mark of a masked key, see softmax.ts) are passed
  * over, so that a NaN or an infinity behind a mask stays there. Same order and, where all is finite, same bits as `values`.
  */
-export function valuesMasked(group: usize, rows: i32, p: usize, v: usize, block: i32, o: usize, width: usize): void {
+export function valuesMasked(
+  group: usize, rows: i32, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+): void {
   for (let r = 0; r < rows; r++, p += SCORES_ROW, o += width) {
     const at = group + (r >> 2) * R_SIZE;
-    const from = load<i32>(at, R_FROM) - block;
-    const to = load<i32>(at, R_TO) - block;
+    const from = fromOf(at, low) - block;
+    const to = min(load<i32>(at, R_TO), high) - block;
     if (from >= to) continue;
-    const c = v128.load32_splat(at + ((r & 3) << 2), R_SCALE);
+    const c = load<i32>(at, R_FROM) >= low ? v128.load32_splat(at + ((r & 3) << 2), R_SCALE) : f32x4.splat(1);
     for (let e: usize = 0; e < width; e += 16) v128.store(o + e, f32x4.mul(v128.load(o + e), c));
     for (let j = from; j < to; j++) {
       const x = v128.load32_splat(p + (j << 2));
       if (i32x4.extract_lane(x, 0) < 0) continue;
       let y = v + (<usize>j << 5);
-      for (let e: usize = 0; e < width; e += 32, y += COLUMN) {
+      for (let e: usize = 0; e < width; e += 32, y += column) {
         v128.store(o + e, madd(x, v128.load(y), v128.load(o + e)));
         v128.store(o + e, madd(x, v128.load(y, 16), v128.load(o + e, 16)), 16);
       }
