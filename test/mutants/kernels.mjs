@@ -134,7 +134,7 @@ const ranges = [
   kernel(
     'the values after those that all rows see are taken for finite',
     'attend.ts',
-    'allFinite(v, width, max(allTo, low) - block, high - block)',
+    'allFinite(v, COLUMN, width, max(allTo, low) - block, high - block)',
     'true',
     hidden,
   ),
