@@ -1,10 +1,8 @@
 /** exp2 and tanh of the kernels in f32, through a wrapper that is compiled here. */
-import { readFileSync } from 'node:fs';
-import { instantiate } from '@assemblyscript/loader';
-import asc from 'assemblyscript/asc';
 import { describe, expect, test } from 'vitest';
 import { SCORES_ROW } from '../../src/wasm/generated/job.ts';
 import { numbers } from '../conformance/numbers.ts';
+import { compileKernels } from './compile.ts';
 
 const WRAPPER = `
 import { exp, exp2, exp2x4, exponentials, markedExponentials, softcap } from './exp';
@@ -39,16 +37,7 @@ interface Wrapper extends Record<'scalar' | 'natural' | 'lane0' | 'lane3' | 'tan
   entry(r: number, j: number): number;
 }
 
-async function compileWrapper(): Promise<Wrapper> {
-  const source = (name: string): string => readFileSync(new URL(`../../build/kernels/${name}`, import.meta.url), 'utf8');
-  const names = ['exp.ts', 'job.ts', 'simd.ts'];
-  const sources = { 'wrapper.ts': WRAPPER, ...Object.fromEntries(names.map((name) => [name, source(name)])) };
-  const { error, binary, stderr } = await asc.compileString(sources, { runtime: 'stub', enable: ['simd'], optimizeLevel: 3 } as never);
-  if (error || !binary) throw error ?? new Error(stderr.toString());
-  return (await instantiate(new Uint8Array(binary))).exports as never;
-}
-
-const { scalar, natural, lane0, lane3, tanh, inRow, sum, entry } = await compileWrapper();
+const { scalar, natural, lane0, lane3, tanh, inRow, sum, entry } = await compileKernels<Wrapper>(WRAPPER, ['exp', 'job', 'simd']);
 
 /** Distance of an f32 from the truth, in units of the last place of the truth. */
 const ulps = (got: number, truth: number): number =>
