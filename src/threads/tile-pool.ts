@@ -7,7 +7,7 @@ import { open } from './gate.ts';
 import { Task } from './task.ts';
 import { Share } from './tiles.ts';
 import type { Job, JobOptions, Logger, Pool, Reserve, TileKernel } from './types.ts';
-import { startWorkerGroup, type WorkerGroup, type WorkerGroupPlan } from './worker-group.ts';
+import type { WorkerGroup, WorkerGroupPlan } from './worker-group.ts';
 
 /** Milliseconds of steps that the caller runs between two turns of the event loop. */
 const SLICE_MS = 8;
@@ -71,6 +71,9 @@ export class TilePool implements Pool {
   async start(): Promise<void> {
     if (!this.#plan || this.#disposed) return;
     try {
+      // Loaded here, so that a page or a function that has one thread does without.
+      const { startWorkerGroup } = await import('./worker-group.ts');
+      if (!this.#plan) return;
       const group = await startWorkerGroup(this.#plan);
       group.onLost((why) => this.#lose(group, why));
       this.#group = group;
