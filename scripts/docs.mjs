@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { cellText, tableOf } from '../bench/peers/lib/aims.mjs';
 import { lengthOf, RECIPES } from '../bench/schemes.mjs';
 import { registry } from '../dist/encodings/registry.js';
 import { createEngine } from '../dist/index.js';
@@ -61,6 +62,16 @@ function peerTable({ peers, results, baseline, ...about }) {
     results.map((result) => [result.id, ...names.map((name) => cell(result, name)), ratio(result)]),
   )}\n\n${source(about)}`;
 }
+
+/** The table of aims: a column for each host and precision. */
+const aimsTable = () =>
+  from('table', ({ runs, ...about }) => {
+    const { columns, rows } = tableOf(runs);
+    const head = ['work', ...columns.map(({ label, precision }) => `${label}, ${precision}`)];
+    // A dash marks what did not run, a dagger what is below its aim.
+    const cells = rows.map((one) => [one.work, ...one.cells.map((cell) => cellText(cell).replace(' !', ' †'))]);
+    return `${table(head, cells)}\n\n${source(about)}`;
+  });
 
 /** `from … to` of the ratios over cases whose name fits. */
 function range({ results, baseline }, pattern) {
@@ -230,6 +241,7 @@ const BLOCKS = {
   headline,
   schemes: () => registry.map(({ name }) => `\`${name}\``).join(', '),
   size: () => bySize('bundle of createEngine, rotary, attention'),
+  aims: aimsTable,
   peers: () => from('peers', peerTable),
   'peers-two': () => under('Two threads:', 'peers-two-threads', () => from('peers-two-threads', peerTable)),
   cold: coldTable,

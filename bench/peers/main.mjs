@@ -6,13 +6,15 @@
  * `repeat` times) and resolves to its output as a Float32Array laid out as `layout` says; `differs` marks an entry that
  * deliberately computes something else, shown for comparison within the peer.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CASES } from './lib/cases.mjs';
 import { environment } from './lib/environment.mjs';
-import { FULL_BUDGET, QUICK_BUDGET } from './lib/measure.mjs';
+import { BUDGETS } from './lib/measure.mjs';
+import { peaksOf } from './lib/peaks.mjs';
 import { caseLines, header, summaryLines } from './lib/report.mjs';
 import { runCase } from './lib/run-case.mjs';
+import { UsageError } from './lib/usage.mjs';
 
 const HELP = `Usage: npm run bench:peers -- [options]
 
@@ -20,9 +22,17 @@ const HELP = `Usage: npm run bench:peers -- [options]
   --only <pattern>  only cases whose name matches this regular expression
   --peers <list>    only these peers, comma-separated
   --scaling         relpos on one thread against relpos on --threads (default 2), attention cases only
-  --relaxed         relpos with its relaxed-SIMD kernels, where the runtime has them
+  --precisions <list>  precisions of relpos, each a peer of its own, or all: those that the build and the runtime have (default reproducible)
+  --relaxed         the same as --precisions relaxed
+  --nine            nine samples of each at least, however slow
   --quick           shorter, noisier samples
   --json <file>     also write the results as JSON
+
+  --table           the table of aims: relpos in every precision over onnxruntime-web in Node 24, Node 20, Chromium and Firefox, nine samples
+                    of each at least, some eight minutes; with --quick three; --only takes some cases
+  --on <list>       some of node24, node20, chromium, firefox
+  --record          with --table: write bench/results/<date>-table.json
+
   --list            print the cases and peers
   --help            print this
 `;
@@ -32,7 +42,12 @@ const OPTIONS = {
   only: { type: 'string', default: '' },
   peers: { type: 'string' },
   scaling: { type: 'boolean', default: false },
+  precisions: { type: 'string' },
   relaxed: { type: 'boolean', default: false },
+  nine: { type: 'boolean', default: false },
+  table: { type: 'boolean', default: false },
+  on: { type: 'string' },
+  record: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
   json: { type: 'string' },
   list: { type: 'boolean', default: false },
@@ -49,7 +64,15 @@ const PEERS = {
 };
 const BASELINE = 'onnxruntime-web';
 
-class UsageError extends Error {}
+const PRECISIONS = ['reproducible', 'relaxed', 'int16', 'int8'];
+
+function parsePrecisions({ precisions, relaxed }) {
+  if (precisions === 'all') return PRECISIONS;
+  const names = precisions?.split(',') ?? [relaxed ? 'relaxed' : 'reproducible'];
+  const unknown = names.find((name) => !PRECISIONS.includes(name));
+  if (unknown !== undefined) throw new UsageError(`--precisions: no precision "${unknown}"; there are ${PRECISIONS.join(', ')}`);
+  return names;
+}
 
 function parseThreads(text, fallback) {
   const threads = Number(text ?? fallback);
@@ -70,6 +93,7 @@ function parseOptions() {
     return {
       ...values,
       names: peerNames(values.peers),
+      precisions: parsePrecisions(values),
       threads: parseThreads(values.threads, values.scaling ? 2 : 1),
       cases: CASES.filter(({ id }) => new RegExp(values.only).test(id)),
     };
@@ -78,25 +102,42 @@ function parseOptions() {
   }
 }
 
-async function createPeers({ names, threads, relaxed }) {
+/** relpos once for each precision; those that the build or the runtime lacks are named and left out. */
+async function createRelpos(createPeer, { threads, precisions }) {
+  const peers = [];
+  for (const precision of precisions) {
+    try {
+      peers.push(await createPeer({ threads, precision }));
+    } catch (error) {
+      if (precisions.length === 1) throw error;
+      console.log(`relpos ${precision}: left out, ${error.message}`);
+    }
+  }
+  return peers;
+}
+
+async function createPeers({ names, threads, precisions }) {
   const peers = [];
   for (const name of names) {
     const { createPeer } = await PEERS[name]();
-    peers.push(await createPeer({ threads, relaxed }));
+    if (name === 'relpos') peers.push(...(await createRelpos(createPeer, { threads, precisions })));
+    else peers.push(await createPeer({ threads }));
   }
   return peers;
 }
 
 /** One thread against several, interleaved like any two peers; the names tell the two apart. */
-async function createScalingPeers({ threads, relaxed }) {
+async function createScalingPeers({ threads, precisions: [precision] }) {
   const { createPeer } = await PEERS.relpos();
-  const one = await createPeer({ threads: 1, relaxed });
-  const many = await createPeer({ threads, relaxed });
+  const one = await createPeer({ threads: 1, precision });
+  const many = await createPeer({ threads, precision });
   return [
     { ...one, name: `${one.name}, 1 thread` },
     { ...many, name: `${many.name}, ${threads} threads` },
   ];
 }
+
+const wasm = (name) => () => readFileSync(new URL(`../../dist/wasm/${name}.wasm`, import.meta.url));
 
 async function comparison(options) {
   const { scaling, cases } = options;
@@ -127,18 +168,21 @@ async function main() {
     return console.log([...options.cases.map(({ id }) => id), '', ...Object.keys(PEERS)].join('\n'));
   }
   requireInstalled(options);
+  if (options.table) return (await import('./table.mjs')).runTable(options);
   const { peers, baseline, cases } = await comparison(options);
   const versions = Object.fromEntries(peers.map(({ name, version }) => [name, version]));
   const about = { ...environment(), threads: options.threads, baseline, peers: versions };
   printEnvironment(about);
+  const peaks = await peaksOf({ plain: wasm('peak'), fused: wasm('peak-fused') });
+  const budget = BUDGETS[options.nine ? (options.quick ? 'quick-table' : 'table') : options.quick ? 'quick' : 'full'];
   const results = [];
   for (const testCase of cases) {
-    const result = await runCase(testCase, peers, baseline, options.quick ? QUICK_BUDGET : FULL_BUDGET);
+    const result = await runCase(testCase, { peers, baseline, budget, peaks });
     results.push(result);
     console.log(caseLines(result).join('\n'));
   }
   console.log(summaryLines(results, Object.keys(about.peers)).join('\n'));
-  if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...about, results }, null, 2)}\n`);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...about, peak: peaks.found, results }, null, 2)}\n`);
 }
 
 try {

@@ -1,4 +1,5 @@
 /** What the developers' benchmark (bench/, without TypeScript) shares with this one; no part of the package. */
+export { watch } from './clock.ts';
 export { alibi, causal, rotated, rotatedCausal, t5, windowed } from './formulas.ts';
 export { attention, cachedStep, rotation } from './making.ts';
 export { numbers } from './numbers.ts';

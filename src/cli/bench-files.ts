@@ -81,6 +81,8 @@ function seriesOf(path: string, value: Record<string, unknown>): Series[] {
   const file = (path.split(/[\\/]/).at(-1) as string).replace(/\.json$/, '');
   if (value.format === 'relpos-bench') return [own(file, value as unknown as BenchResult)];
   if (value.format === 'relpos-bench-runtimes') return (value.results as BenchResult[]).map((result) => own(file, result));
+  if (value.format === 'relpos-bench-peers')
+    return (value.runs as PeersRun[]).flatMap((run) => peersOf(file, { ...value, ...run } as PeersFile));
   if (typeof value.peers === 'object' && Array.isArray(value.results)) return peersOf(file, value as unknown as PeersFile);
   return [];
 }
@@ -149,12 +151,11 @@ function own(file: string, { host, date, precision, peak, hash, rows, engines, c
   };
 }
 
-/** What `npm run bench:peers` writes, as far as it is read here. */
-interface PeersFile {
-  readonly date: string;
-  readonly node: string;
-  readonly cpu: string;
-  readonly cpus: number;
+/** One host's part of what `npm run bench:peers -- --table` writes; without it, the whole is of one host. */
+interface PeersRun {
+  /** `Node 24.21.0`. */
+  readonly label?: string;
+  readonly peak?: BenchResult['peak'];
   readonly peers: Readonly<Record<string, string>>;
   readonly results: readonly {
     readonly id: string;
@@ -164,28 +165,41 @@ interface PeersFile {
       readonly medianMs: number;
       readonly rate: number;
       readonly unit: string;
+      readonly share?: number | null;
       readonly sameWork: boolean;
     }[];
   }[];
 }
 
+/** What `npm run bench:peers` writes, as far as it is read here. */
+interface PeersFile extends PeersRun {
+  readonly date: string;
+  readonly node: string;
+  readonly cpu: string;
+  readonly cpus: number;
+}
+
 /** One series a package: the fastest of its rows that do the same work. */
-function peersOf(file: string, { date, node, cpu, cpus, peers, results }: PeersFile): Series[] {
+function peersOf(file: string, { date, node, cpu, cpus, label, peak, peers, results }: PeersFile): Series[] {
+  const program = label === undefined ? `Node ${word(node).replace(/^v/, '')}` : word(label);
   return Object.entries(peers).map(([name, version]) => ({
-    name: `${word(name)} ${word(version)}`,
-    peer: name !== 'relpos',
+    name: `${word(name)} ${word(version)}${label === undefined ? '' : `, ${program}`}`,
+    peer: name.split(' ')[0] !== 'relpos',
     file,
     date: word(date),
-    host: `Node ${word(node).replace(/^v/, '')}, ${word(cpu)}, ${count(cpus)} cores`,
+    host: `${program}, ${word(cpu)}, ${count(cpus)} cores`,
     precision: '',
+    ...(peak && { peak: { mulAdd: amount(peak.mulAdd), fused: amount(peak.fused), int16: amount(peak.int16) } }),
     notes: [],
     points: few(results).flatMap(({ id, rows }) => {
       const [best] = few(rows)
         .filter((row) => row.peer === name && row.sameWork)
         .sort((a, b) => a.medianMs - b.medianMs);
       if (best === undefined) return [];
-      const { threads, unit, medianMs, rate } = best;
-      return [{ case: word(id), threads: count(threads), unit: unitOf(unit), ms: amount(medianMs), rate: amount(rate), share: null }];
+      const { threads, unit, medianMs, rate, share } = best;
+      return [
+        { case: word(id), threads: count(threads), unit: unitOf(unit), ms: amount(medianMs), rate: amount(rate), share: amount(share) },
+      ];
     }),
   }));
 }

@@ -198,6 +198,35 @@ describe('relpos bench --compare', () => {
     expect(stdout).toMatch(/^attention\/x +1 +10 ms +5 ms +2\.00x +– +40 ms +0\.25x$/m);
   });
 
+  it('takes other packages on several hosts in one file, with the share of the peak of each', async () => {
+    const of = (label: string, relaxed: number): object => ({
+      host: 'x',
+      label,
+      peers: { relpos: '0.1.0', 'relpos relaxed': '0.1.0' },
+      peak: { mulAdd: 50, fused: 60, int16: 90 },
+      results: [
+        {
+          id: 'attention/x',
+          rows: [
+            { peer: 'relpos', threads: 1, medianMs: 10, rate: 40, unit: 'GFLOP/s', share: 0.8, sameWork: true },
+            { peer: 'relpos relaxed', threads: 1, medianMs: relaxed, rate: 50, unit: 'GFLOP/s', share: 0.83, sameWork: true },
+          ],
+        },
+      ],
+    });
+    const table = { format: 'relpos-bench-peers', date: '2026-11-26', node: 'v20.0.0', cpu: 'CPU', cpus: 2 };
+    const [file = ''] = files({ ...table, runs: [of('Node 24.0.0', 8), of('Firefox 153.0', 5)] });
+    const { code, stdout } = await relpos(['bench', '--compare', file]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('D  relpos relaxed 0.1.0, Firefox 153.0 (a): Firefox 153.0, CPU, 2 cores');
+    expect(stdout).toMatch(/^attention\/x +1 +10 ms +8 ms +1\.25x +10 ms +1\.00x +5 ms +2\.00x$/m);
+    const page = folder().path('r.html');
+    await relpos(['report', file, '-o', page]);
+    const bars = JSON.parse(/id="data">(.*?)<\/script>/.exec(readFileSync(page, 'utf8'))?.[1] ?? '').charts[0].bars;
+    expect(bars[1].detail).toBe('50 GFLOP/s, 8 ms, 83 % of its peak');
+    expect(readFileSync(page, 'utf8')).toContain('50, fused 60, int16 90');
+  });
+
   it.each([
     ['no JSON', 'a.json: no JSON'],
     [

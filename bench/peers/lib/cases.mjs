@@ -51,14 +51,14 @@ export const CASES = [...full, ...causal, t5Bias, prefill, ...decode, ...rotatio
 /** The case for measuring cold starts: small enough that the start dominates. */
 export const COLD_CASE = attention({ L: 16, H: 12, D: 64 }, { id: 'cold/16x12x64' });
 
-const FLOAT_BYTES = 4;
+const BYTES = { f32: 4, i16: 2, i8: 1 };
 
 /**
  * What one run of a case amounts to. Attention counts 4·L·S·H·D whatever the mask, decode the keys and values it must
- * read, a rotation one read and one write of its tensor.
+ * read, as they are stored, a rotation one read and one write of its tensor. `part` of it has to be done: visible pairs.
  */
-export function work({ kind, L, S, H, G, D }) {
-  if (kind === 'decode') return { amount: 2 * S * G * D * FLOAT_BYTES, unit: 'GB/s' };
-  if (kind === 'rotary') return { amount: 2 * L * H * D * FLOAT_BYTES, unit: 'GB/s' };
-  return { amount: 4 * L * S * H * D, unit: 'GFLOP/s' };
+export function work({ kind, L, S, H, G, D, causal }, storage = 'f32') {
+  if (kind === 'decode') return { amount: 2 * S * G * D * BYTES[storage], unit: 'GB/s', traffic: 'read', part: 1 };
+  if (kind === 'rotary') return { amount: 2 * L * H * D * BYTES.f32, unit: 'GB/s', traffic: 'copy', part: 1 };
+  return { amount: 4 * L * S * H * D, unit: 'GFLOP/s', part: causal ? (2 * S - L + 1) / (2 * S) : 1 };
 }

@@ -1,12 +1,18 @@
 /** Timing: warm-up, then samples of all contenders interleaved, so that a drift of the machine hits all of them alike. */
-import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Per contender and case: the time its samples may take, the time to warm up, the most samples worth taking, and how long a
- * first run (with all its compiling and allocating) may take before the contender is left out.
+ * first run (with all its compiling and allocating) may take before the contender is left out. For the table of aims, everyone takes at least
+ * nine samples, however slow it is.
  */
-export const FULL_BUDGET = { timeMs: 4000, warmUpMs: 400, maxSamples: 50, maxFirstRunMs: 8000 };
-export const QUICK_BUDGET = { timeMs: 600, warmUpMs: 100, maxSamples: 15, maxFirstRunMs: 2000 };
+export const BUDGETS = {
+  full: { timeMs: 4000, warmUpMs: 400, minSamples: 1, maxSamples: 50, maxFirstRunMs: 8000 },
+  quick: { timeMs: 600, warmUpMs: 100, minSamples: 1, maxSamples: 15, maxFirstRunMs: 2000 },
+  table: { timeMs: 1200, warmUpMs: 150, minSamples: 9, maxSamples: 25, maxFirstRunMs: 8000 },
+  'quick-table': { timeMs: 300, warmUpMs: 50, minSamples: 3, maxSamples: 9, maxFirstRunMs: 8000 },
+};
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A sample repeats a short run until it takes this long, well above the clock's resolution. */
 const MIN_SAMPLE_MS = 8;
@@ -33,7 +39,7 @@ async function schedule(entry, budget) {
   const runMs = await warmUp(entry.run, budget.warmUpMs);
   const runs = Math.max(1, Math.ceil(MIN_SAMPLE_MS / runMs));
   const affordable = Math.floor(budget.timeMs / (runs * runMs));
-  return { entry, runs, samples: Math.max(1, Math.min(budget.maxSamples, affordable)), times: [] };
+  return { entry, runs, samples: Math.max(budget.minSamples, Math.min(budget.maxSamples, affordable)), times: [] };
 }
 
 /** Spreads the samples of a slow contender evenly over the rounds of the fastest. */

@@ -76,23 +76,27 @@ function rotaryRows(testCase, { x }, repeat) {
   return rows;
 }
 
+const rms = (x) => Math.sqrt(dot(x, x) / x.length);
+
+const larger = (a, b) => (b <= a ? a : b); // takes a NaN, which then stays
+
 /**
- * The largest absolute difference between an output and the float64 evaluation of its checked rows.
+ * How far an output is from the float64 evaluation of its checked rows: `absolute`, the largest difference, and `relative`, the largest of a row
+ * over the row's root mean square.
  *
  * @param output as `layout` says: `bhld` is [H, L, D], `blhd` is [L, H, D]
  * @param repeat how often a rotation was applied
  */
-export function maxError(testCase, inputs, output, layout, repeat) {
+export function deviation(testCase, inputs, output, layout, repeat) {
   const { kind, H, L, D } = testCase;
-  if (output.length !== H * L * D) return Number.POSITIVE_INFINITY;
+  if (output.length !== H * L * D) return { absolute: Number.POSITIVE_INFINITY, relative: Number.POSITIVE_INFINITY };
   const rows = kind === 'rotary' ? rotaryRows(testCase, inputs, repeat) : attentionRows(testCase, inputs);
-  let worst = 0;
+  let [absolute, relative] = [0, 0];
   for (const { h, i, expected } of rows) {
     const start = (layout === 'bhld' ? h * L + i : i * H + h) * D;
-    for (let d = 0; d < D; d++) {
-      const error = Math.abs(output[start + d] - expected[d]);
-      if (!(error <= worst)) worst = error; // also takes a NaN, which then stays
-    }
+    const error = expected.reduce((worst, value, d) => larger(worst, Math.abs(output[start + d] - value)), 0);
+    absolute = larger(absolute, error);
+    relative = larger(relative, error / rms(expected));
   }
-  return worst;
+  return { absolute, relative };
 }

@@ -6,6 +6,7 @@ const COLUMNS = [
   { title: 'p10 - p90', width: 18, text: (row) => `${milliseconds(row.p10Ms)} - ${milliseconds(row.p90Ms)}` },
   { title: 'n', width: 5, text: (row) => String(row.samples) },
   { title: 'rate', width: 15, text: (row) => `${row.rate.toFixed(1)} ${row.unit}` },
+  { title: 'of peak', width: 9, text: ({ share }) => (share === null ? '-' : `${Math.round(100 * share)} %`) },
   { title: 'max error', width: 11, text: (row) => row.maxError.toExponential(1) },
   { title: 'speed', width: 9, text: (row) => (row.speed === undefined ? '' : `${row.speed.toFixed(2)}x`) },
 ];

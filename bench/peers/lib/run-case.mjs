@@ -2,11 +2,26 @@
 import { work } from './cases.mjs';
 import { makeInputs } from './inputs.mjs';
 import { measure } from './measure.mjs';
-import { maxError } from './reference.mjs';
+import { deviation } from './reference.mjs';
 import { summarize } from './statistics.mjs';
 
 /** Far above what float32 rounding gives (1e-6), far below what a wrong mask, bias or rotation gives. */
 const MAX_ERROR = 1e-4;
+
+/**
+ * What fewer bits may cost, in parts of a row's root mean square. 16-bit products: 2.2e-4 rms (docs/numerics.md), the largest of some ten thousand
+ * channels five times that. An i8 cache rounds keys and values to 1/127 of a row's largest: 5.5e-3 rms for these inputs, the largest four times that.
+ * A key that is lost would be 0.1 or more in the head that looks at it most.
+ */
+const MAX_RELATIVE_ERROR = { int16: 2.5e-3, i16: 2.5e-3, i8: 0.04 };
+
+/** What is wrong with an output, in words. */
+function wrongness({ peer: { precision }, storage }, { absolute, relative }) {
+  if (absolute <= MAX_ERROR) return undefined;
+  const most = Math.max(0, ...[precision, storage].map((name) => MAX_RELATIVE_ERROR[name] ?? 0));
+  if (relative <= most) return undefined;
+  return `WRONG RESULT, off by ${absolute}, ${relative} of a row's root mean square`;
+}
 
 /** What fails is reported in its place; the rest goes on. */
 async function prepareEntry(peer, build) {
@@ -44,8 +59,9 @@ async function check(entry, testCase, inputs, budget) {
     return { reason: `FAILED: ${failure.message}` };
   }
   const runMs = performance.now() - start;
-  const error = maxError({ ...testCase, ...entry.differs }, inputs, output, entry.layout, entry.repeat);
-  if (!(error <= MAX_ERROR)) return { reason: `WRONG RESULT, off by ${error}` };
+  const error = deviation({ ...testCase, ...entry.differs }, inputs, output, entry.layout, entry.repeat);
+  const wrong = wrongness(entry, error);
+  if (wrong) return { reason: wrong };
   if (runMs > budget.maxFirstRunMs) return { reason: `too slow, the first run took ${(runMs / 1000).toFixed(1)} s` };
   return { error };
 }
@@ -56,14 +72,16 @@ async function checkAll(entries, testCase, inputs, budget) {
   for (const entry of entries) {
     const { reason, error } = await check(entry, testCase, inputs, budget);
     if (reason) skipped.push({ peer: label(entry), reason });
-    else passed.push({ ...entry, maxError: error });
+    else passed.push({ ...entry, error });
   }
   return { passed, skipped };
 }
 
-function toRow(entry, { times, runs }, testCase) {
+async function toRow(entry, { times, runs }, testCase, peaks) {
   const { median, p10, p90, samples } = summarize(times);
-  const { amount, unit } = work(testCase);
+  const { amount, unit } = work(testCase, entry.storage);
+  const rate = amount / median / 1e6;
+  const share = await peaks.share({ peer: entry.peer, storage: entry.storage, rate, threads: entry.peer.threads }, testCase);
   return {
     peer: entry.peer.name,
     version: entry.peer.version,
@@ -74,10 +92,15 @@ function toRow(entry, { times, runs }, testCase) {
     p90Ms: p90,
     samples,
     runsPerSample: runs * entry.repeat,
-    rate: amount / median / 1e6,
+    rate,
     unit,
-    maxError: entry.maxError,
-    sameWork: !entry.differs,
+    share,
+    maxError: entry.error.absolute,
+    maxRelativeError: entry.error.relative,
+    ...(entry.storage && { storage: entry.storage }),
+    // Fewer bits in a cache are another work: such a row is compared, but is not what the peer is judged by.
+    sameWork: !entry.differs && (entry.storage ?? 'f32') === 'f32',
+    plain: Boolean(entry.differs),
   };
 }
 
@@ -86,13 +109,13 @@ function addSpeeds(rows, baseline) {
   const times = rows.filter(({ peer, sameWork }) => peer === baseline && sameWork).map(({ medianMs }) => medianMs);
   if (times.length === 0) return;
   const best = Math.min(...times);
-  for (const row of rows) if (row.sameWork) row.speed = best / row.medianMs;
+  for (const row of rows) if (!row.plain) row.speed = best / row.medianMs;
 }
 
 /** What the same peer's same variant costs more than without the part that `differs` leaves out. */
 function costFindings(rows) {
   return rows
-    .filter(({ sameWork }) => !sameWork)
+    .filter(({ plain }) => plain)
     .flatMap((plain) =>
       rows
         .filter((row) => row.sameWork && row.peer === plain.peer)
@@ -106,15 +129,18 @@ function costFindings(rows) {
 /**
  * @param peers in the order they take turns
  * @param baseline name of the peer all others are compared with
+ * @param peaks of peaks.mjs
  * @returns `{ id, rows, skipped, findings }`
  */
-export async function runCase(testCase, peers, baseline, budget) {
+export async function runCase(testCase, { peers, baseline, budget, peaks }) {
   const inputs = makeInputs(testCase);
   const { entries, skipped } = await prepareAll(peers, testCase, inputs);
   try {
     const checked = await checkAll(entries, testCase, inputs, budget);
     const measured = await measure(checked.passed, budget);
-    const rows = checked.passed.map((entry, n) => toRow(entry, measured[n], testCase));
+    await peaks.refresh();
+    const rows = [];
+    for (const [n, entry] of checked.passed.entries()) rows.push(await toRow(entry, measured[n], testCase, peaks));
     addSpeeds(rows, baseline);
     return { id: testCase.id, rows, skipped: [...skipped, ...checked.skipped], findings: costFindings(rows) };
   } finally {

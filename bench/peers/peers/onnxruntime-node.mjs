@@ -5,11 +5,12 @@ import { packageVersion } from '../lib/packages.mjs';
 
 export function createPeer({ threads }) {
   ort.env.logLevel = 'error';
-  return onnxruntimePeer({
+  const peer = onnxruntimePeer({
     name: 'onnxruntime-node',
     version: packageVersion('onnxruntime-node'),
     threads,
     ort,
     sessionOptions: { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 },
   });
+  return { ...peer, native: true };
 }

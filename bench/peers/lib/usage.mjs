@@ -1,0 +1,2 @@
+/** Wrong words of a command: what is said of it needs no stack. */
+export class UsageError extends Error {}
