@@ -128,6 +128,7 @@ export async function runTable({ on, only, quick, record, json }) {
   const asked = on?.split(',');
   const unknown = asked?.find((name) => !HOSTS.some((host) => host.name === name));
   if (unknown) throw new UsageError(`--on: no host "${unknown}"; there are ${HOSTS.map(({ name }) => name).join(', ')}`);
+  if (casesOf(only).length === 0) throw new UsageError(`--only: the table has no case that fits ${only}`);
   const about = environment();
   const runs = [];
   for (const host of HOSTS.filter(({ name }) => asked?.includes(name) ?? true)) {
