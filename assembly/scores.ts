@@ -10,11 +10,17 @@ import { madd } from './simd';
  *
  * Eight steps a turn: V8 makes an instruction of every address and of every check of the stack, 32 a step in a loop of single steps and 28
  * here. Where mul and add share three ports (Intel), a step takes 5.5 cycles whatever is around it and 5.6 here; gained is that so short a
- * loop ends as predicted, 1 % at D = 128 and 2.5 % at 64. Elsewhere a step takes as long as its instructions (Deno 7.6 cycles against 8.8).
- * JavaScriptCore alone prefers single steps (7.9 against 9.0). There is a way out after every step because without it Binaryen makes one
+ * loop ends as predicted, 2 % at D = 128 and 3 % at 64. There is a way out after every step because without it Binaryen makes one
  * expression of the eight sums of an accumulator: all loads come first, and spill (11 to 15 cycles on Node 20).
  *
- * Attempts that lost: 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
+ * A splat's address is a sum in the code, not an offset of the instruction. V8 makes the same instruction of either; where it checks
+ * every load (Deno, workerd) one limit serves all the sums and each offset needs its own (8 % of a call), and JavaScriptCore takes 31 %
+ * less. For the sake of those checks, too, the module imports a memory of one page at least (asconfig.json): with none V8 first compares
+ * each offset with the memory's size (12 %).
+ *
+ * Attempts that lost, in a whole call at D = 64 and 128: single steps (Node 5 %, Deno 10 %, Bun 4 % more), four steps (2 %), sums for the
+ * panel's addresses too (nothing), three queries of four by shuffles from one load (Deno 3 % less than with offsets, Node 7 % more),
+ * 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
  */
 export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
   for (; groups > 0; groups--, queries += <usize>D << 4) {
@@ -26,7 +32,7 @@ export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: u
       // repeat $n 8
       x = v128.load(keys, 32 * $n), y = v128.load(keys, 32 * $n + 16);
       // repeat $r 4
-      c = v128.load32_splat(q, 16 * $n + 4 * $r);
+      c = v128.load32_splat(q + (16 * $n + 4 * $r));
       s$ra = madd(c, x, s$ra), s$rb = madd(c, y, s$rb);
       // end
       if (left == $n + 1) break;

@@ -19,7 +19,7 @@ export const COLUMN: usize = KEY_BLOCK << 5;
 /**
  * Four rows × eight channels, for `groups` groups in turn over the keys that each sees of those from `low` to `high` − 1. line: SCORES_ROW
  * bytes a row and column: [keys][8], both from key `block` on; o: `width` bytes a row. A group's R_SCALE multiplies o first, in the run
- * that has the first of its keys. Eight steps a turn as in scores4x8.
+ * that has the first of its keys. Eight steps a turn, and sums for the addresses of splats, as in scores4x8.
  *
  * Attempts that lost: the row stride of p in a variable (no integer register is left for the row pointers: 26 against 35 GFLOP/s).
  */
@@ -45,7 +45,7 @@ export function values4x8(
       // repeat $n 8
       x = v128.load(v, 32 * $n), y = v128.load(v, 32 * $n + 16);
       // repeat $r 4
-      w = v128.load32_splat(p, $r * SCORES_ROW + 4 * $n);
+      w = v128.load32_splat(p + ($r * SCORES_ROW + 4 * $n));
       o$ra = madd(w, x, o$ra), o$rb = madd(w, y, o$rb);
       // end
       if (left == $n + 1) break;
