@@ -157,6 +157,11 @@ export function attendRows(list: usize, tile: i32, scratch: usize, step: i32): v
   return block < load<i32>(call, EARLY_KEYS) ? load<usize>(call, EARLY) : call;
 }
 
+/** Whether all values of a key block are finite. */
+const UNKNOWN = -1;
+const NO = 0;
+const YES = 1;
+
 /** Takes the keys low … high − 1 block by block. */
 function keyBlocks(
   call: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
@@ -170,7 +175,10 @@ function keyBlocks(
     packKeys(job, scratch, b, g, block, from, end);
     packValues(job, scratch, b, g, block, from, end);
     keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
-    for (let r = 0; r < rows; r += BAND) processBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
+    let finite = UNKNOWN;
+    for (let r = 0; r < rows; r += BAND) {
+      finite = processBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, from, end, finite);
+    }
   }
 }
 
@@ -231,10 +239,13 @@ function countBand(
   }
 }
 
-/** A band of rows meets the keys block … end − 1. */
+/**
+ * A band of rows meets the keys block … end − 1, of which those from `start` on are packed. `finite`: what is known of their values; returns
+ * what is known after.
+ */
 function processBand(
-  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
-): void {
+  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, start: i32, end: i32, finite: i32,
+): i32 {
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
   let low = end; // Keys that some row sees …
@@ -249,13 +260,14 @@ function processBand(
     allFrom = max(allFrom, load<i32>(at, R_ALL_FROM));
     allTo = min(allTo, load<i32>(at, R_ALL_TO));
   }
-  if (low >= high) return;
+  if (low >= high) return finite;
   const s = scratch + load<usize>(job, S_SCORES);
   const v = scratch + load<usize>(job, S_VALUES);
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
   scoresOfBand(job, scratch, group, r, rows, block);
   const mark = load<i32>(job, MARK) != 0;
+  let marked = false;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
     const keys = load<i32>(at, R_TO) - from;
@@ -265,17 +277,23 @@ function processBand(
     const live = liveOf(at, min(4, rows - 4 * n));
     addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
-    softmax(at, line, keys + 7 & ~7, from, live, mark);
+    if (softmax(at, line, keys + 7 & ~7, from, live, mark)) marked = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
   }
-  // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite.
-  if (mark) allFrom = high;
+  // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite. Marks may stand anywhere, so that one look at the whole
+  // block serves all bands.
+  if (marked) {
+    allFrom = high;
+    if (finite == UNKNOWN) finite = allFinite(v, COLUMN, width, start - block, end - block) ? YES : NO;
+  }
   const stop = block + KEY_BLOCK;
   if (
-    allFinite(v, COLUMN, width, low - block, min(allFrom, high) - block) &&
-    allFinite(v, COLUMN, width, max(allTo, low) - block, high - block)
+    finite == YES ||
+    (allFinite(v, COLUMN, width, low - block, min(allFrom, high) - block) &&
+      allFinite(v, COLUMN, width, max(allTo, low) - block, high - block))
   ) {
     if (rows == 1) valuesOfRow(group, s, v, COLUMN, block, block, stop, o, width);
     else values(group, groups, s, v, COLUMN, block, block, stop, o, width);
   } else valuesMasked(group, rows, s, v, COLUMN, block, block, stop, o, width);
+  return finite;
 }

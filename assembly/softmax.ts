@@ -140,6 +140,17 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
   return maxRows(f32x4.pmax(m0a, m0b), f32x4.pmax(m1a, m1b), f32x4.pmax(m2a, m2b), f32x4.pmax(m3a, m3b));
 }
 
+/** True if one of n scores (a multiple of 8) of the first `live` rows is −Infinity, whatever NaN stands beside it. */
+function someHidden(s: usize, n: i32, live: i32): bool {
+  let a = f32x4.splat(0), b = a;
+  for (; live > 0; live--, s += SCORES_ROW) {
+    for (let at = s, end = s + (<usize>n << 2); at < end; at += 32) {
+      a = f32x4.pmin(a, v128.load(at)), b = f32x4.pmin(b, v128.load(at, 16));
+    }
+  }
+  return v128.any_true(f32x4.eq(f32x4.pmin(a, b), f32x4.splat(-Infinity)));
+}
+
 /** s ← x at 0 … n − 1 but for low … high − 1: next to nothing where the rows of a group see almost the same keys. */
 @inline export function fillOutside(s: usize, n: i32, low: i32, high: i32, x: f32): void {
   for (let j = 0; j < min(low, n); j++) store<f32>(s + (<usize>j << 2), x);
@@ -155,9 +166,11 @@ export function hideZeros(s: usize, bytes: usize, n: i32): void {
 /**
  * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
  * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Only the first `live` rows
- * count; nothing is said of the others' scores. With `mark`, scores of −Infinity count as masked.
+ * count; nothing is said of the others' scores. With `mark`, scores of −Infinity count as masked; true if there are such.
  */
-export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool): void {
+export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool): bool {
+  // A bias that may hide keys seldom does: to look for them costs a tenth of what marks and all that heeds them do.
+  const marked = mark && someHidden(s, n, live);
   for (let r = 0; r < live; r++) hide(group, r, s, n, from, -Infinity);
   const none = f32x4.splat(-Infinity);
   const top = maxima(s, n);
@@ -167,11 +180,12 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   const base = v128.andnot(m, f32x4.eq(m, none));
   // The exponentials find m where c will be, and leave their sums there.
   v128.store(group, base, R_SCALE);
-  if (mark) markedExponentials(s, n, group + R_SCALE, live);
+  if (marked) markedExponentials(s, n, group + R_SCALE, live);
   else exponentials(s, n, group + R_SCALE, live);
   const c = expx4(f32x4.sub(before, base));
   v128.store(group, m, R_MAX);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), v128.load(group, R_SCALE)), R_SUM);
   v128.store(group, c, R_SCALE);
   for (let r = 0; r < live; r++) hide(group, r, s, n, from, -0.0);
+  return marked;
 }
