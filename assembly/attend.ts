@@ -20,11 +20,12 @@
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
+  BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
   P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ROWS, P_STEP, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW,
-  SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
+  SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_LINE, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
+import { touchBiases } from './biases';
 import { countGates, passCounts, startContext, startCounts } from './context';
 import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
@@ -265,6 +266,7 @@ function processBand(
   const v = scratch + load<usize>(job, S_VALUES);
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
+  if (load<i32>(job, BIAS_COUNT)) touchBiases(job, group, rows, b, low, high - low, scratch + load<usize>(job, S_LINE));
   scoresOfBand(job, scratch, group, r, rows, block);
   const mark = load<i32>(job, MARK) != 0;
   let marked = false;
