@@ -137,23 +137,30 @@ function headline() {
 
 const opsTable = (topic) => () =>
   from(topic, ({ results, ...about }) => {
-    const rows = results.map(({ name, median, mad, samples, rate, unit }) => [
+    const rows = results.map(({ name, median, mad, samples, rate, unit, share }) => [
       name,
       `${three(median)} ± ${Number(mad.toPrecision(2))}`,
       samples,
       `${three(rate)} ${unit}`,
+      share == null ? '–' : `${Math.round(100 * share)} %`,
     ]);
-    return `${table(['case', 'median ± MAD, ms', 'samples', 'rate'], rows)}\n\n${source(about)}`;
+    return `${table(['case', 'median ± MAD, ms', 'samples', 'rate', 'of peak'], rows)}\n\n${source(about)}`;
   });
 
 const threadsTable = () =>
   from('threads', ({ results, ...about }) => {
+    const counts = results[0].rows.map(({ threads }) => threads).slice(1);
     const rows = results.map(({ name, unit, rows, speedup }) => [
       name,
       ...rows.map(({ rate }) => `${three(rate)} ${unit}`),
-      `${speedup.toFixed(2)}×`,
+      ...rows.slice(1).map((one) => `${(one.speedup ?? speedup).toFixed(2)}×`),
+      ...rows
+        .slice(1)
+        .map(({ overheadUs }) => (overheadUs === undefined ? '–' : `${overheadUs < 0 ? '−' : ''}${three(Math.abs(overheadUs))} µs`)),
     ]);
-    return `${table(['case', 'one thread', 'two', 'speed-up'], rows)}\n\n${source(about)}`;
+    const ofEach = (text) => counts.map((n) => text.replace('N', n));
+    const head = ['case', 'one thread', ...ofEach('N threads'), ...ofEach('speed-up of N'), ...ofEach('N: over its part')];
+    return `${table(head, rows)}\n\n${source(about)}`;
   });
 
 const encodingsTable = () =>
@@ -161,13 +168,16 @@ const encodingsTable = () =>
     const known = results.filter(({ missing }) => !missing);
     const names = [...new Set(known.map(({ name }) => name))];
     const cells = (name) => {
-      const own = known.filter((one) => one.name === name);
-      const part = (small) => own.find(({ L }) => L < 1024 === small);
+      const found = known.filter((one) => one.name === name);
+      const part = (small) => found.find(({ L }) => L < 1024 === small);
       const shown = (one) => (one ? `${one.cost >= 0 ? '+' : '−'}${Math.abs(one.cost).toFixed(1)} %` : '–');
+      const own = (one) =>
+        one?.arithmetic ? `${three(100 * one.arithmetic.share)} %${one.arithmetic.lookups ? `, ${one.arithmetic.lookups}` : ''}` : '–';
       const memory = (one) => (one ? `${three((one.reserved - one.plain) / 2 ** 20)} MiB` : '–');
-      return [name, own[0].kind, shown(part(true)), shown(part(false)), memory(part(false))];
+      const [short, long] = [part(true), part(false)];
+      return [name, found[0].kind, own(short), shown(short), own(long), shown(long), memory(long)];
     };
-    const head = ['scheme', 'kind', '512 keys', '2048 keys', 'more memory at 2048'];
+    const head = ['scheme', 'kind', 'own, 512 keys', 'cost', 'own, 2048 keys', 'cost', 'more memory at 2048'];
     return `${table(head, names.map(cells))}\n\n${source(about)}`;
   });
 
@@ -191,6 +201,21 @@ const coldTable = () =>
 const code = (path) =>
   `\`\`\`${/\w+$/.exec(path)[0].replace(/^[cm]js$/, 'js')}\n${readFileSync(`examples/recipes/${path}`, 'utf8').trim()}\n\`\`\``;
 
+/** Calls of few queries: a row for each length, a column for each width of a head. */
+const smallTable = () =>
+  from('small', ({ results, ...about }) => {
+    const squares = results.filter(({ B }) => B === 1);
+    const unique = (name) => [...new Set(squares.map((one) => one[name]))].sort((a, b) => a - b);
+    const share = (one) => (one.share === null ? '' : ` (${Math.round(100 * one.share)} %)`);
+    const cell = (one) => (one ? `${three(1000 * one.ms)}${share(one)}${one.cliff ? ' †' : ''}` : '–');
+    const rows = unique('L').map((L) => [L, ...unique('D').map((D) => cell(squares.find((one) => one.L === L && one.D === D)))]);
+    const batches = results
+      .filter(({ B }) => B > 1)
+      .map(({ B, L, D, ...one }) => [`${B} of ${L}×12×${D}`, three(1000 * one.ms), three((1000 * one.ms) / B), share(one).trim()]);
+    const head = ['L = S', ...unique('D').map((D) => `D ${D}`)];
+    return `${table(head, rows)}\n\n${table(['batch', 'µs', 'µs a row of the batch', 'of peak'], batches)}\n\n${source(about)}`;
+  });
+
 /** A sentence if the newest result of a topic is of another machine. */
 function elsewhere(own, topic, what) {
   const other = resultOf(topic);
@@ -207,12 +232,15 @@ const runtimesTable = () =>
       results.flatMap(({ rows }) => rows.map(({ case: id, threads, unit }) => [`${id} ${threads}`, { id, threads, unit }])),
     );
     const rows = [...keys.values()].map(({ id, threads, unit }) => {
-      const cells = results.map((result) => rowOf(result, id, threads)).map((own) => (own?.rate ? three(own.rate) : '–'));
+      const ofPeak = ({ share }) => (share === null ? '' : ` (${Math.round(100 * share)} %)`);
+      const cells = results.map((result) => rowOf(result, id, threads)).map((own) => (own?.rate ? three(own.rate) + ofPeak(own) : '–'));
       return [`${id}, ${threads} thread${threads > 1 ? 's' : ''}, ${unit}`, ...cells];
     });
     const peaks = results.map(({ peak }) => (peak.mulAdd ? three(peak.mulAdd) : '–'));
+    const integers = results.map(({ peak }) => (peak.int16 ? three(peak.int16) : '–'));
     const ends = [
       ['peak of one thread, GFLOP/s', ...peaks],
+      ...(results.some(({ peak }) => peak.int16) ? [['of 16-bit products', ...integers]] : []),
       ['hash of all outputs', ...results.map(({ hash }) => `\`${hash}\``)],
     ];
     // What ran just before counts in the load too: only more than all cores can be other work.
@@ -250,6 +278,12 @@ const BLOCKS = {
   ops: () => under('## Operations, one thread', 'ops', opsTable('ops')),
   threads: () => under('## Threads', 'threads', threadsTable),
   encodings: encodingsTable,
+  small: () =>
+    under(
+      '## Small calls\n\nMicroseconds of a synchronous call of 12 heads on one thread, and the share of the peak of arithmetic; † marks a call that takes longer than a larger\none of the same width.',
+      'small',
+      smallTable,
+    ),
   runtimes: runtimesTable,
   sizes: sizesTable,
   bundlers: () => from('bundlers', bundlersTable),

@@ -8,10 +8,10 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { peaksOf } from '../peaks.mjs';
 import { CASES } from './lib/cases.mjs';
 import { environment } from './lib/environment.mjs';
 import { BUDGETS } from './lib/measure.mjs';
-import { peaksOf } from './lib/peaks.mjs';
 import { caseLines, header, summaryLines } from './lib/report.mjs';
 import { runCase } from './lib/run-case.mjs';
 import { UsageError } from './lib/usage.mjs';

@@ -1,10 +1,10 @@
 /** The comparison in a page: puts `run(options)` among the globals. The package and onnxruntime-web come from the import map. */
 import * as ort from 'onnxruntime-web';
 import * as library from 'relpos';
+import { peaksOf } from '../peaks.mjs';
 import { CASES } from './lib/cases.mjs';
 import { BUDGETS } from './lib/measure.mjs';
 import { onnxruntimePeer } from './lib/onnxruntime.mjs';
-import { peaksOf } from './lib/peaks.mjs';
 import { relposPeer } from './lib/relpos.mjs';
 import { runCase } from './lib/run-case.mjs';
 

@@ -28,12 +28,14 @@ export interface Measuring {
   /** Milliseconds to take samples in. */
   readonly budget: number;
   readonly signal: Signal;
+  /** Shortest sample in milliseconds, where the clock's steps allow it; default 5. */
+  readonly shortest?: number;
 }
 
 /** Times `run` by a clock that moves. @throws the signal's reason once it is aborted */
-export async function measure(run: () => unknown, { clock, budget, signal }: Measuring): Promise<Times> {
+export async function measure(run: () => unknown, { clock, budget, signal, shortest: least = SHORTEST.ms }: Measuring): Promise<Times> {
   const waits = clock.kind === 'between events';
-  const shortest = waits ? SHORTEST.withEvent : Math.max(SHORTEST.ms, SHORTEST.steps * clock.resolution);
+  const shortest = waits ? SHORTEST.withEvent : Math.max(least, SHORTEST.steps * clock.resolution);
   const before = async (): Promise<void> => {
     signal.throwIfAborted();
     if (waits) await event();

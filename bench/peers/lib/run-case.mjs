@@ -1,4 +1,5 @@
 /** One case from inputs to rows: prepare every peer, check its output, time all, relate them to the baseline. */
+import { PEAK_OF } from '../../peaks.mjs';
 import { work } from './cases.mjs';
 import { makeInputs } from './inputs.mjs';
 import { measure } from './measure.mjs';
@@ -79,13 +80,14 @@ async function checkAll(entries, testCase, inputs, budget) {
 
 async function toRow(entry, { times, runs }, testCase, peaks) {
   const { median, p10, p90, samples } = summarize(times);
-  const { amount, unit } = work(testCase, entry.storage);
+  const { amount, ...of } = work(testCase, entry.storage);
   const rate = amount / median / 1e6;
-  const share = await peaks.share({ peer: entry.peer, storage: entry.storage, rate, threads: entry.peer.threads }, testCase);
+  const { native, precision = 'reproducible', threads } = entry.peer;
+  const share = await peaks.share({ ...of, bytes: amount }, rate, threads, native ? undefined : PEAK_OF[precision]);
   return {
     peer: entry.peer.name,
     version: entry.peer.version,
-    threads: entry.peer.threads,
+    threads,
     variant: entry.variant,
     medianMs: median,
     p10Ms: p10,
@@ -93,7 +95,7 @@ async function toRow(entry, { times, runs }, testCase, peaks) {
     samples,
     runsPerSample: runs * entry.repeat,
     rate,
-    unit,
+    unit: of.unit,
     share,
     maxError: entry.error.absolute,
     maxRelativeError: entry.error.relative,
@@ -129,7 +131,7 @@ function costFindings(rows) {
 /**
  * @param peers in the order they take turns
  * @param baseline name of the peer all others are compared with
- * @param peaks of peaks.mjs
+ * @param peaks of bench/peaks.mjs
  * @returns `{ id, rows, skipped, findings }`
  */
 export async function runCase(testCase, { peers, baseline, budget, peaks }) {
