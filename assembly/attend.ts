@@ -21,8 +21,9 @@
 
 import {
   BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
-  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ROWS, P_STEP, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW,
-  SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_LINE, S_OUT, S_QUERIES, S_SCORES, S_TILE, S_VALUES, TERM_COUNT, VALUE_TABLE,
+  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_STEP, P_WIDE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
+  R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
+  S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
 import { touchBiases } from './biases';
@@ -30,11 +31,17 @@ import { countGates, passCounts, startContext, startCounts } from './context';
 import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
+import { integersOf, packValues16, quantiseTile } from './pack16';
 import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfRow } from './scores';
+import { mendScores, scores16, scores16OfRow } from './scores16';
+import { widens } from './simd';
 import { softmax } from './softmax';
+import { INTEGER } from './target';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { COLUMN, allFinite, values, valuesMasked, valuesOfRow } from './values';
+import { COLUMN16, values16, values16OfRow } from './values16';
+import { weights16 } from './weights16';
 
 /**
  * One step of a tile, so that no thread works on long rows without a pause: the keys step·STEP_KEYS … of those that its rows see. The steps
@@ -102,6 +109,10 @@ function begin(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   store<i32>(at, rows, P_ROWS);
   if (low >= high) return rows;
   packQueries(job, scratch, b, rows);
+  if (INTEGER) {
+    store<i32>(at, widens(<f32>rows), P_WIDE);
+    store<i32>(at, quantiseTile(job, scratch, rows), P_ODD_QUERIES);
+  }
   startTerms(job, scratch, b, rows);
   if (load<usize>(job, CONTEXT_TABLE)) {
     startContext(job, scratch, b, rows);
@@ -173,14 +184,23 @@ function keyBlocks(
     const from = max(block, low) & ~7;
     const end = min(block + KEY_BLOCK, high);
     if (load<usize>(job, MASK_ROWS) && !maskRows(job, scratch, b, rows, block, end)) continue;
-    packKeys(job, scratch, b, g, block, from, end);
-    packValues(job, scratch, b, g, block, from, end);
+    packBlock(job, scratch, b, g, block, from, end);
     keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
     let finite = UNKNOWN;
     for (let r = 0; r < rows; r += BAND) {
       finite = processBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, from, end, finite);
     }
   }
+}
+
+/** The keys and values of a block in the order in which they are read. */
+@inline function packBlock(job: usize, scratch: usize, b: i32, g: i32, block: i32, from: i32, end: i32): void {
+  const odd = packKeys(job, scratch, b, g, block, from, end);
+  if (INTEGER) {
+    const at = scratch + load<usize>(job, S_TILE);
+    store<i32>(at, odd, P_ODD_KEYS);
+    store<i32>(at, packValues16(job, scratch, b, g, block, from, end), P_ODD_VALUES);
+  } else packValues(job, scratch, b, g, block, from, end);
 }
 
 /** The content scores of a band against the panels that its groups see. */
@@ -190,6 +210,19 @@ function keyBlocks(
   const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
   const keys = scratch + load<usize>(job, S_KEYS);
   const end = block + KEY_BLOCK;
+  if (INTEGER) {
+    const at = scratch + load<usize>(job, S_TILE);
+    const wide = load<i32>(at, P_WIDE) != 0;
+    const q16 = scratch + load<usize>(job, S_QUERIES16) + r * integersOf(D);
+    const k16 = scratch + load<usize>(job, S_KEYS16);
+    const a = scratch + load<usize>(job, S_QUERY_SCALES) + (r << 2);
+    const b = scratch + load<usize>(job, S_KEY_SCALES);
+    const pairs = D + 1 >> 1;
+    if (rows == 1) scores16OfRow(group, q16, k16, s, a, b, block, block, end, pairs, wide);
+    else scores16(group, rows + 3 >> 2, q16, k16, s, a, b, block, block, end, pairs, wide);
+    if (load<i32>(at, P_ODD_QUERIES) | load<i32>(at, P_ODD_KEYS)) mendScores(group, rows, q, keys, s, a, b, block, D);
+    return;
+  }
   if (rows == 1) scoresOfRow(group, q, keys, s, block, block, end, D);
   else scores(group, rows + 3 >> 2, q, keys, s, block, block, end, D);
 }
@@ -212,7 +245,8 @@ function countKeys(
       rewindMask(job, scratch, b, rows);
       if (!maskRows(job, scratch, b, rows, block, end)) continue;
     }
-    packKeys(job, scratch, b, g, block, block, end);
+    const odd = packKeys(job, scratch, b, g, block, block, end);
+    if (INTEGER) store<i32>(scratch + load<usize>(job, S_TILE), odd, P_ODD_KEYS);
     keyTerms(job, scratch, g * shared, shared, first, count, block, block, end);
     for (let r = 0; r < rows; r += BAND) countBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
   }
@@ -281,6 +315,18 @@ function processBand(
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
     if (softmax(at, line, keys + 7 & ~7, from, live, mark)) marked = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
+    if (INTEGER) {
+      const tile = scratch + load<usize>(job, S_TILE);
+      const scales = scratch + load<usize>(job, S_VALUE_SCALES) + (<usize>(from - block) << 2);
+      const to = line - (<usize>(from - block) << 1);
+      weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, load<i32>(tile, P_ODD_VALUES) != 0);
+    }
+  }
+  if (INTEGER) {
+    const wide = load<i32>(scratch + load<usize>(job, S_TILE), P_WIDE) != 0;
+    if (rows == 1) values16OfRow(group, s, v, COLUMN16, block, o, width, wide);
+    else values16(group, groups, s, v, COLUMN16, block, o, width, wide);
+    return finite;
   }
   // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite. Marks may stand anywhere, so that one look at the whole
   // block serves all bands.

@@ -3,7 +3,7 @@
 
 /** Raised whenever the parameter blocks or the exports change meaning; the loader compares it. */
 function abi(): i32 {
-  return 3;
+  return 4;
 }
 
 export { abi };

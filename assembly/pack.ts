@@ -10,12 +10,14 @@
 import {
   DIM_D, DIM_E, DIM_G, DIM_H, F32, K, KEY_BLOCK, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_BATCH, PAGES_K, PAGES_V,
   PAGE_SHIFT, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH,
-  ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_LINE, S_QUERIES, S_ROWS, S_VALUES,
+  ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_VALUES,
   T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
+import { quantisePanel } from './quantise';
 import { rotateRow } from './rotate';
+import { INTEGER } from './target';
 
 /** A row as contiguous f32: where it lies if it is that already, else converted into `line`. */
 @inline export function contiguous(from: usize, line: usize, n: i32, stride: i32, type: i32): usize {
@@ -159,12 +161,18 @@ export function packRows(
   return own;
 }
 
-/** Packs the keys first … end − 1 of head g into panels; `first` is a multiple of 8, panel 0 holds `block`. */
-export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): void {
+/**
+ * Packs the keys first … end − 1 of head g into panels; `first` is a multiple of 8, panel 0 holds `block`. INT16 has panels of integers beside them,
+ * and whether a key is odd (quantise.ts).
+ */
+export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
   const D = load<i32>(job, DIM_D);
   const line = scratch + load<usize>(job, S_LINE);
   const pages = load<usize>(job, PAGES_K);
   let panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
+  const integers = scratch + load<usize>(job, S_KEYS16);
+  const scales = scratch + load<usize>(job, S_KEY_SCALES);
+  let odd = false;
   for (let j = first; j < end; j += 8) {
     // repeat $h 2
     // repeat $r 4
@@ -172,8 +180,10 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
     // end
     interleave4(panel + 16 * $h, k$h0, k$h1, k$h2, k$h3, D);
     // end
+    if (INTEGER) odd = quantisePanel(panel, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
     panel += <usize>D << 5;
   }
+  return odd;
 }
 
 /** Interleaves the values first … end − 1 of head g into columns of eight channels; row 0 of a column belongs to key `block`. */

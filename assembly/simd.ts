@@ -1,16 +1,26 @@
 // The vector helpers. This is the only file that knows about relaxed SIMD.
 
-import { BASELINE, RELAXED } from './job';
+import { BASELINE, INT16, RELAXED } from './job';
+import { INTEGER } from './target';
 
 /** Which kernels these are. */
 export function variant(): i32 {
-  return ASC_FEATURE_RELAXED_SIMD ? RELAXED : BASELINE;
+  return INTEGER ? INT16 : ASC_FEATURE_RELAXED_SIMD ? RELAXED : BASELINE;
 }
 
 /** Whether `madd` rounds once here: of (1 + 2^−12)² = 1 + 2^−11 + 2^−24 a fused product keeps the last bit, a rounded one does not. */
 export function fuses(): bool {
   const x = f32x4.splat(1.000244140625);
   return f32x4.extract_lane(madd(x, x, f32x4.splat(-1.00048828125)), 0) != 0;
+}
+
+/**
+ * Whether this host multiplies 16-bit integers faster by products that are as wide as their sums (scores16.ts): ARM does, x86 does not. x86 makes
+ * NaNs with their sign set, ARM without; `size` is any positive number. Where it errs a call is slower and its bits are the same.
+ */
+@inline export function widens(size: f32): bool {
+  const infinite = size * Infinity;
+  return reinterpret<i32>(infinite - infinite) >= 0;
 }
 
 /** a·b + c: fused where the target has relaxed SIMD and the host fuses, else rounded twice. */

@@ -39,8 +39,16 @@ function writeSources() {
   writeFileSync(`${generated}/job.ts`, banner + blockSource(blocks, 'number'));
 }
 
+/** What of the sources is different for a target. */
+const writeTarget = (integer) =>
+  writeFileSync(
+    'build/kernels/target.ts',
+    `${banner}/** Whether products are of 16-bit integers. */\nexport const INTEGER: bool = ${integer};\n`,
+  );
+
 async function compileKernels(targets) {
   for (const target of targets) {
+    writeTarget(target === 'int16');
     // In this process: the second target takes half as long as the first.
     const { error } = await asc.main(['--config', 'asconfig.json', '--target', target]);
     if (error) throw error;
@@ -54,6 +62,7 @@ async function compileKernels(targets) {
     );
     console.log(`${target}: ${facts.summary}`);
   }
+  writeTarget(false);
 }
 
 async function inlineWorker() {
@@ -71,7 +80,8 @@ async function inlineWorker() {
 
 const ENTRIES = [
   'index',
-  ...['slim', 'workerd', 'edge-light', 'relaxed', 'relaxed-workerd', 'relaxed-edge-light'].map((name) => `entries/${name}`),
+  ...['', 'int16-', 'relaxed-'].flatMap((prefix) => ['workerd', 'edge-light'].map((name) => `entries/${prefix}${name}`)),
+  ...['slim', 'int16', 'relaxed'].map((name) => `entries/${name}`),
   'safetensors/index',
   'onnx/index',
   ...['index', 'workerd', 'edge-light'].map((name) => `bench/${name}`),
@@ -154,7 +164,7 @@ async function bundleForScripts() {
   });
 }
 
-const TARGETS = ['baseline', 'relaxed'];
+const TARGETS = ['baseline', 'relaxed', 'int16'];
 const [part, target] = process.argv.slice(2);
 mkdirSync(generated, { recursive: true });
 if (part !== 'worker') {

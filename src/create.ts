@@ -32,6 +32,7 @@ export interface OwnKernels {
   /** At hand. */
   baseline(): Binary;
   /** Loaded when they are asked for; missing where they have to be given. */
+  int16?(): Promise<Binary>;
   relaxed?(): Promise<Binary>;
 }
 
@@ -65,7 +66,7 @@ function readLogger(where: string, name: string, value: unknown): Logger {
 
 const READERS: Readers<EngineOptions> = {
   threads: readThreads,
-  precision: choice('reproducible', 'relaxed'),
+  precision: choice('reproducible', 'int16', 'relaxed'),
   maxMemory: (where, name, value) => finite(where, name, value, 65535),
   wasm: checkWasm,
   worker: callback,
@@ -194,7 +195,7 @@ export function makeEngineSync(options: EngineOptions | undefined = {}, own?: Ow
   const wanted = checkEngineOptions(where, options);
   const { given, threads, precision } = wanted;
   const { wasm = precision === 'reproducible' ? own?.baseline() : undefined } = given;
-  if (wasm === undefined) throw noKernels(where, precision === 'relaxed' ? 'relaxed' : 'baseline');
+  if (wasm === undefined) throw noKernels(where, precision === 'reproducible' ? 'baseline' : precision);
   if (!isModule(wasm) && !isBytes(wasm)) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
   const single = host(isModule(wasm) ? wasm : compileSync(wasm), false, wanted);
   const named = given.threads === undefined || given.threads === 'auto' ? 1 : threads;

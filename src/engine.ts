@@ -68,7 +68,7 @@ function contextOf({ arena, kernels, pool }: Parts, alive: () => void): Context 
 export class Engine extends Disposing {
   readonly #host: Parts['host'];
   readonly #pool: Pool;
-  readonly #exact: boolean;
+  readonly #precision: Precision;
   readonly #context: Context;
   #capabilities: Capabilities | undefined;
   #disposed = false;
@@ -78,7 +78,7 @@ export class Engine extends Disposing {
     super();
     this.#host = parts.host;
     this.#pool = parts.pool;
-    this.#exact = parts.precision === 'reproducible';
+    this.#precision = parts.precision;
     this.#context = contextOf(parts, () => this.#alive());
   }
 
@@ -382,7 +382,7 @@ export class Engine extends Disposing {
    * @throws RelposError `kernel-trap` if they differ: then this host computes wrongly and should not be used
    */
   async selfTest(): Promise<SelfTestReport> {
-    return selfTest(this, this.#exact);
+    return selfTest(this, this.#precision);
   }
 
   /** Ends the workers and drops the memory; tensors become unusable. Pending calls reject. A second call does nothing. */

@@ -79,7 +79,8 @@ export function writeJob(
   const { contextTable } = plan;
   const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable), forTerms);
   const rows = counted ? tileRows(forTerms) : parts.rows;
-  const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record);
+  const integers = context.kernels.variant() === field.INT16;
+  const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record, integers);
   const { keys: stepKeys, steps } = stepping(shape, rows);
   const at = scope.block(field.JOB_SIZE);
 

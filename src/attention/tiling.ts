@@ -63,12 +63,25 @@ export function stepping({ S, D, E }: Shape, rows: number): { keys: number; step
   return { keys, steps: Math.max(1, Math.ceil(S / keys)) };
 }
 
+/** What the kernels of precision `'int16'` need beside the rest: rows as integers, and their scales. */
+function integerSizes(D: number, padded: number): [number, number][] {
+  const row = 2 * roundUp(D, 2);
+  return [
+    [field.S_QUERIES16, padded * row],
+    [field.S_QUERY_SCALES, padded * 4],
+    [field.S_KEYS16, field.KEY_BLOCK * row],
+    [field.S_KEY_SCALES, field.KEY_BLOCK * 4],
+    [field.S_VALUE_SCALES, field.KEY_BLOCK * 4],
+  ];
+}
+
 /** Offsets of one thread's scratch; the terms' needs come last and are told theirs. */
 export function scratchLayout(
   { S, D, E }: Shape,
   rows: number,
   needs: readonly ScratchNeed[],
   record: number,
+  integers: boolean,
 ): { fields: [number, number][]; bytes: number } {
   const padded = roundUp(rows, 4);
   const width = roundUp(E, 8);
@@ -82,6 +95,7 @@ export function scratchLayout(
     [field.S_SCORES, field.BAND * field.SCORES_ROW],
     [field.S_LINE, 9 * Math.max(D, E) * 4],
     [field.S_FOLD, S > field.SPLIT ? rows * record : 0],
+    ...(integers ? integerSizes(D, padded) : []),
   ];
   const { at, bytes } = layOut([...sizes.map(([, size]) => size), ...needs.map((need) => need.bytes)]);
   needs.forEach((need, n) => {

@@ -6,8 +6,8 @@ import baseline from '../wasm/baseline.wasm?module';
 export * from './names.ts';
 
 /**
- * Without the relaxed kernels: such hosts compile all modules of a function before it runs, those of a dynamic import too, and one without
- * relaxed SIMD (Next on Node 20) would run none of it. Whoever wants them passes `relaxedKernels()` of `relpos/relaxed`.
+ * Without the others, `int16Kernels()` of `relpos/int16` and `relaxedKernels()` of `relpos/relaxed`, which have to be passed: such hosts compile all modules of a function before it runs, those of a dynamic import too, and one without
+ * relaxed SIMD (Next on Node 20) would run none of it.
  */
 const OWN: OwnKernels = { baseline: () => baseline };
 

@@ -6,6 +6,7 @@ import { unpack } from '../wasm/unpack.ts';
 /** Inlined baseline kernels: whatever imports the package has them, without a file to find. The others are a file of their own. */
 const OWN: OwnKernels = {
   baseline: () => unpack(baseline),
+  int16: async () => unpack((await import('../wasm/generated/int16.ts')).int16),
   relaxed: async () => unpack((await import('../wasm/generated/relaxed.ts')).relaxed),
 };
 
@@ -28,8 +29,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 }
 
 /**
- * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes; precision `'relaxed'` needs it, since its kernels are
- * no part of this entry: `createEngineSync({ precision: 'relaxed', wasm: relaxedKernels() })` with `relaxedKernels` of `relpos/relaxed`.
+ * `createEngine` before returning, with one thread. `wasm` may be a Module or bytes; precisions `'int16'` and `'relaxed'` need it, since their
+ * kernels are no part of this entry: `createEngineSync({ precision: 'int16', wasm: int16Kernels() })` with `int16Kernels` of `relpos/int16`, or
+ * `relaxedKernels` of `relpos/relaxed`.
  *
  * @throws as `createEngine`; RelposError `unsupported-runtime` where the host compiles only asynchronously
  * @example

@@ -7,7 +7,7 @@ export * from './names.ts';
 
 /** Options of an engine that brings no kernels of its own. */
 export interface SlimEngineOptions extends EngineOptions {
-  /** The kernels: relpos/wasm/baseline.wasm, for precision `'relaxed'` relpos/wasm/relaxed.wasm. */
+  /** The kernels: relpos/wasm/baseline.wasm, or those of another precision, relpos/wasm/int16.wasm or relaxed.wasm. */
   readonly wasm: WasmSource;
 }
 

@@ -7,6 +7,7 @@ export * from './names.ts';
 
 const OWN: OwnKernels = {
   baseline: () => baseline,
+  int16: async () => (await import('../wasm/int16.wasm')).default,
   relaxed: async () => (await import('../wasm/relaxed.wasm')).default,
 };
 

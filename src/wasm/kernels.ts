@@ -9,7 +9,7 @@ import type { TileKernel } from '../threads/types.ts';
 import { hasRelaxedSimd } from './probes.ts';
 
 /** The version of the kernels' interface that this API speaks; see assembly/index.ts. */
-const ABI = 3;
+const ABI = 4;
 
 /** The exports of the kernel module. Pointers are byte offsets into the one memory; pass them as unsigned numbers. */
 export interface Kernels extends Readonly<Record<string, (...given: never[]) => unknown>> {

@@ -199,7 +199,7 @@ describe('createEngine', () => {
   test.each([
     [{ threads: 0 }, new RangeError('createEngine: "threads" expected an integer in 1 … 256, got 0')],
     [{ threads: 'two' }, new TypeError(`createEngine: "threads" expected a number or 'auto', got "two"`)],
-    [{ precision: 'fast' }, new RangeError(`createEngine: "precision" expected 'reproducible' or 'relaxed', got "fast"`)],
+    [{ precision: 'fast' }, new RangeError(`createEngine: "precision" expected 'reproducible' or 'int16' or 'relaxed', got "fast"`)],
     [{ maxMemory: 10 }, new RangeError('createEngine: "maxMemory" expected a finite number > 65535, got 10')],
     [{ worker: 'x' }, new TypeError('createEngine: "worker" expected a function, got "x"')],
     [

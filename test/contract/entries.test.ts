@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { packKernels } from '../../scripts/pack-kernels.mjs';
 import { createEngine, createEngineSync, type Engine } from '../../src/index.ts';
 import { baseline } from '../../src/wasm/generated/baseline.ts';
+import { int16 } from '../../src/wasm/generated/int16.ts';
 import { relaxed } from '../../src/wasm/generated/relaxed.ts';
 import { fuses } from '../../src/wasm/probes.ts';
 import { unpack } from '../../src/wasm/unpack.ts';
@@ -20,6 +21,7 @@ describe('inlined kernels', () => {
   test('are the compiled ones', () => {
     expect(Buffer.from(unpack(baseline)).equals(file('build/baseline.wasm'))).toBe(true);
     expect(Buffer.from(unpack(relaxed)).equals(file('build/relaxed.wasm'))).toBe(true);
+    expect(Buffer.from(unpack(int16)).equals(file('build/int16.wasm'))).toBe(true);
   });
 
   test('any bytes come back as they were, from characters that mean nothing in a string or in HTML', () => {
@@ -38,7 +40,7 @@ describe('inlined kernels', () => {
 });
 
 describe('entries', () => {
-  const NAMES = ['relpos', 'relpos/slim', 'relpos/relaxed', 'relpos/onnx', 'relpos/safetensors', 'relpos/worker'];
+  const NAMES = ['relpos', 'relpos/slim', 'relpos/int16', 'relpos/relaxed', 'relpos/onnx', 'relpos/safetensors', 'relpos/worker'];
   const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
     exports: Record<string, Record<string, string>>;
   };
@@ -46,7 +48,7 @@ describe('entries', () => {
   test('every file that the package names is there', () => {
     const paths = Object.values(exports).flatMap((target) => Object.values(typeof target === 'string' ? { target } : target));
     for (const path of paths.filter((path) => !path.includes('*'))) expect(file(path).length).toBeGreaterThan(0);
-    for (const name of ['baseline', 'relaxed']) expect(file(`dist/wasm/${name}.wasm`)).toEqual(file(`build/${name}.wasm`));
+    for (const name of ['baseline', 'int16', 'relaxed']) expect(file(`dist/wasm/${name}.wasm`)).toEqual(file(`build/${name}.wasm`));
   });
 
   test.each(NAMES)('%s resolves within the package', (name) => {
@@ -72,7 +74,7 @@ describe('entries', () => {
     }
   });
 
-  test('no edge runtime has to compile the relaxed kernels unless they are imported: one without relaxed SIMD would run nothing', () => {
+  test('no edge runtime has to compile other kernels unless they are imported: one without relaxed SIMD would run nothing', () => {
     /** The kernels that a built file imports, by itself or by way of others, from the root. */
     const imported = (path: string): string[] => {
       const found = new Set([new URL(path, root).href]);
@@ -85,7 +87,10 @@ describe('entries', () => {
     };
     expect(imported('dist/entries/edge-light.js')).toEqual(['dist/wasm/baseline.wasm?module']);
     expect(imported('dist/entries/relaxed-edge-light.js')).toEqual(['dist/wasm/relaxed.wasm?module']);
-    expect(imported('dist/entries/workerd.js').sort()).toEqual(['dist/wasm/baseline.wasm', 'dist/wasm/relaxed.wasm']);
+    expect(imported('dist/entries/int16-edge-light.js')).toEqual(['dist/wasm/int16.wasm?module']);
+    expect(imported('dist/entries/int16-workerd.js')).toEqual(['dist/wasm/int16.wasm']);
+    const all = ['baseline', 'int16', 'relaxed'].map((name) => `dist/wasm/${name}.wasm`);
+    expect(imported('dist/entries/workerd.js').sort()).toEqual(all);
     expect(imported('dist/index.js')).toEqual([]);
   });
 

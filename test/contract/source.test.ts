@@ -57,11 +57,12 @@ describe('sources', () => {
 describe('kernels', () => {
   const bytes = {
     baseline: readFileSync(new URL('build/baseline.wasm', root)),
+    int16: readFileSync(new URL('build/int16.wasm', root)),
     relaxed: readFileSync(new URL('build/relaxed.wasm', root)),
   };
   const index = read('assembly/index.ts');
 
-  test.each(['baseline', 'relaxed'] as const)('%s: imports, exports, no data, no state, under 64 KB', (target) => {
+  test.each(['baseline', 'int16', 'relaxed'] as const)('%s: imports, exports, no data, no state, under 64 KB', (target) => {
     expect(checkKernels(target, bytes[target], index).summary).toMatch(/^\d+ bytes, \d+ kernels$/);
     expect(bytes[target].length).toBeLessThan(64 * 1024);
   });

@@ -37,7 +37,7 @@ interface Wrapper extends Record<'scalar' | 'natural' | 'lane0' | 'lane3' | 'tan
   entry(r: number, j: number): number;
 }
 
-const { scalar, natural, lane0, lane3, tanh, inRow, sum, entry } = await compileKernels<Wrapper>(WRAPPER, ['exp', 'job', 'simd']);
+const { scalar, natural, lane0, lane3, tanh, inRow, sum, entry } = await compileKernels<Wrapper>(WRAPPER, ['exp', 'job', 'simd', 'target']);
 
 /** Distance of an f32 from the truth, in units of the last place of the truth. */
 const ulps = (got: number, truth: number): number =>

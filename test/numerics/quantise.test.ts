@@ -9,7 +9,7 @@ export { quantiseQueries, quantisePanel, quantiseRow, quantiseValues, quantiseVa
 export const room: usize = memory.data(1, 16);
 export function more(): void { memory.grow(4); }
 `,
-  ['quantise', 'simd', 'job'],
+  ['quantise', 'simd', 'job', 'target'],
 );
 
 interface Kernels {
