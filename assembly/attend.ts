@@ -1,7 +1,7 @@
 // Attention of one tile: the queries of one block, for every query head that shares one key head, over all keys they can see.
 //
 // The rows of a tile are (head, query) pairs, head by head; grouped heads are just more rows, so K and V are read once for all. Keys
-// come in blocks; each block is packed once per tile and then met by the rows in bands of sixteen, so that scores never leave L1:
+// come in blocks; each block is packed once per tile and then met by the rows in bands of twenty-four, so that scores never leave L1:
 //
 //   for each split:
 //     for each key block:    pack K (convert, rotate, interleave) and V (convert, interleave)
@@ -16,7 +16,7 @@
 // 5.33), softmax 88 (10.5 for four scores), the rest packing and what lies between.
 //
 // Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 %); reading each block once before
-// it is packed, to have it in cache (no gain, and decoding at 2047 keys took 15 % longer); bands of 8, 32 and 64 rows (no gain); key blocks of
+// it is packed, to have it in cache (no gain, and decoding at 2047 keys took 15 % longer); bands of 8, 16, 32 and 64 rows (no gain); key blocks of
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {

@@ -2,6 +2,7 @@
 
 import { KEY_BLOCK, R_FROM, R_SCALE, R_SIZE, R_TO, SCORES_ROW } from './job';
 import { madd, splat } from './simd';
+import { fillOutside } from './softmax';
 
 /** Bytes of one column of eight channels of a key block. */
 export const COLUMN: usize = KEY_BLOCK << 5;
@@ -58,6 +59,97 @@ export function values4x8(
   }
 }
 
+/** Row r of a triple of groups: what its output is multiplied by in a run from `low` on. */
+@inline function scaleOfRow(group: usize, r: i32, low: i32): v128 {
+  group += (r >> 2) * R_SIZE;
+  return load<i32>(group, R_FROM) >= low ? v128.load32_splat(group + ((r & 3) << 2), R_SCALE) : f32x4.splat(1);
+}
+
+/** Keys from, and one past those to which, some group of a triple sees. */
+@inline function tripleFrom(group: usize, low: i32): i32 {
+  return max(min(min(load<i32>(group, R_FROM), load<i32>(group + R_SIZE, R_FROM)), load<i32>(group + 2 * R_SIZE, R_FROM)), low);
+}
+@inline function tripleTo(group: usize, high: i32): i32 {
+  return min(max(max(load<i32>(group, R_TO), load<i32>(group + R_SIZE, R_TO)), load<i32>(group + 2 * R_SIZE, R_TO)), high);
+}
+
+/**
+ * Six rows × eight channels, two such tiles for the twelve rows of three groups that `level` has made see the same keys. Same sums as
+ * values4x8, everything as there; why six is told at scores6x8.
+ */
+function values6x8(group: usize, line: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize): void {
+  const from = tripleFrom(group, low) - block;
+  const keys = tripleTo(group, high) - block - from;
+  line += <usize>from << 2, column += <usize>from << 5;
+  for (let r = 0; r < 12; r += 6, line += 6 * SCORES_ROW) {
+    let at = o, c: v128;
+    // repeat $r 6
+    c = scaleOfRow(group, r + $r, low);
+    let o$ra = f32x4.mul(v128.load(at), c), o$rb = f32x4.mul(v128.load(at, 16), c);
+    at += width;
+    // end
+    let p = line, v = column, x: v128, y: v128;
+    for (let left = keys; ; left -= 8, p += 32, v += 256) {
+      // repeat $n 8
+      x = v128.load(v, 32 * $n), y = v128.load(v, 32 * $n + 16);
+      // repeat $r 6
+      c = v128.load32_splat(p + ($r * SCORES_ROW + 4 * $n));
+      o$ra = madd(c, x, o$ra), o$rb = madd(c, y, o$rb);
+      // end
+      if (left == $n + 1) break;
+      // end
+    }
+    // repeat $r 6
+    v128.store(o, o$ra);
+    v128.store(o, o$rb, 16);
+    o += width;
+    // end
+  }
+}
+
+/** Most keys that a group of a triple may meet beyond its own. */
+const SLACK = 16;
+
+/**
+ * Makes three groups see the same keys, by probabilities of 0 where one does not see what others do, if that is little: neighbours under a
+ * causal mask or in a window. False if it is not.
+ */
+function level(group: usize, p: usize, block: i32, low: i32, high: i32): bool {
+  const from = tripleFrom(group, low), to = tripleTo(group, high);
+  for (let n = 0, at = group; n < 3; n++, at += R_SIZE) {
+    const own = min(load<i32>(at, R_TO), high) - fromOf(at, low);
+    if (own <= 0 || own + SLACK < to - from) return false;
+  }
+  for (let n = 0; n < 3; n++, group += R_SIZE) {
+    // Up to a whole panel softmax has left a row's zeros already.
+    const first = fromOf(group, low) - from;
+    const end = (min(load<i32>(group, R_TO), high) - block + 7 & ~7) + block - from;
+    for (let r = 0; r < 4; r++, p += SCORES_ROW) fillOutside(p + (<usize>(from - block) << 2), to - from, first, end, -0.0);
+  }
+  return true;
+}
+
+/** `values` with the groups three by three where they see much the same keys. */
+function valuesBySix(
+  group: usize, groups: i32, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+): void {
+  let triples = 0; // Bit n: group n is the first of three.
+  for (let n = 0; n + 3 <= groups; n++) {
+    if (!level(group + n * R_SIZE, p + 4 * n * SCORES_ROW, block, low, high)) continue;
+    triples |= 1 << n;
+    n += 2;
+  }
+  for (const end = o + width; o < end; o += 32, v += column) {
+    for (let n = 0; n < groups; ) {
+      const at = group + n * R_SIZE, line = p + 4 * n * SCORES_ROW, to = o + <usize>(4 * n) * width;
+      const six = (triples >> n & 1) != 0;
+      if (six) values6x8(at, line, v, block, low, high, to, width);
+      else values4x8(at, 1, line, v, block, low, high, to, width);
+      n += six ? 3 : 1;
+    }
+  }
+}
+
 /** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
 function values1x32(p: usize, v: usize, column: usize, keys: i32, o: usize, c: v128): void {
   const v0 = v, v1 = v0 + column, v2 = v1 + column, v3 = v2 + column;
@@ -98,6 +190,12 @@ export function valuesOfRow(
 export function values(
   group: usize, groups: i32, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
 ): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (groups > 2) {
+      valuesBySix(group, groups, p, v, column, block, low, high, o, width);
+      return;
+    }
+  }
   for (const end = o + width; o < end; o += 32, v += column) values4x8(group, groups, p, v, block, low, high, o, width);
 }
 

@@ -11,6 +11,7 @@ const turned = ['attention/rotary'];
 const merged = ['partial/merge'];
 const counted = ['encodings/cope'];
 const hidden = ['attention/hidden', 'attention/poison'];
+const six = ['attention/six-rows'];
 
 const softmax = [
   kernel(
@@ -282,6 +283,19 @@ const conversion = [
   kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', 'top / 127 :', 'top / 128 :', ['kvcache/types']),
 ];
 
+const sixes = [
+  kernel(
+    'rows by six: the second tile has the first half of the middle group',
+    'scores.ts',
+    'two = queries + size + 8;',
+    'two = queries + size;',
+    six,
+  ),
+  kernel('rows by six: keys of the neighbours keep their scores', 'values.ts', 'first, end, -0.0);', '0, end, -0.0);', six),
+  kernel('rows by six: the end of the keys too', 'values.ts', 'to - from, first, end,', 'to - from, first, to,', six),
+  kernel("rows by six: a row has the scale of its group's first", 'values.ts', 'group + ((r & 3) << 2), R_SCALE)', 'group, R_SCALE)', six),
+];
+
 export const kernels = [
   ...softmax,
   ...splits,
@@ -293,4 +307,5 @@ export const kernels = [
   ...contextual,
   ...merging,
   ...conversion,
+  ...sixes,
 ];
