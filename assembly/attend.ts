@@ -21,7 +21,7 @@
 
 import {
   BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
-  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_STEP, P_WIDE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
+  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
   R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
   S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, VALUE_TABLE,
 } from './job';
@@ -105,7 +105,6 @@ function begin(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   store<i32>(at, g, P_HEAD);
   store<i32>(at, first, P_FIRST);
   store<i32>(at, count, P_COUNT);
-  store<i32>(at, step, P_STEP);
   store<i32>(at, rows, P_ROWS);
   if (low >= high) return rows;
   packQueries(job, scratch, b, rows);
@@ -116,7 +115,7 @@ function begin(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   startTerms(job, scratch, b, rows);
   if (load<usize>(job, CONTEXT_TABLE)) {
     startContext(job, scratch, b, rows);
-    countKeys(job, scratch, b, g, first, count, step, rows, low, <i32>range);
+    countKeys(job, scratch, b, g, rows, low, <i32>range);
   }
   return rows;
 }
@@ -128,16 +127,13 @@ function advance(job: usize, scratch: usize, from: i32, to: i32): void {
   const high = load<i32>(at, P_HIGH);
   const b = load<i32>(at, P_BATCH);
   const g = load<i32>(at, P_HEAD);
-  const first = load<i32>(at, P_FIRST);
-  const count = load<i32>(at, P_COUNT);
-  const step = load<i32>(at, P_STEP);
   const rows = load<i32>(at, P_ROWS);
   const width = outputWidth(job);
   const record = scratch + load<usize>(job, S_FOLD);
   const stop = min(high, to);
   for (let key = max(low, from); key < stop; ) {
     const end = min(high, key - (key % SPLIT) + SPLIT);
-    keyBlocks(job, scratch, b, g, first, count, step, rows, key, end);
+    keyBlocks(job, scratch, b, g, rows, key, end);
     // The first split's states wait in the records for those of the others; the last fold leaves their sum in the rows.
     if (key > low) foldStates(job, scratch, rows, record, width, end == high);
     else if (end < high) saveStates(job, scratch, rows, record, width);
@@ -175,20 +171,17 @@ const NO = 0;
 const YES = 1;
 
 /** Takes the keys low … high − 1 block by block. */
-function keyBlocks(
-  call: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
-): void {
-  const shared = load<i32>(call, DIM_H) / load<i32>(call, DIM_G);
+function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: i32, high: i32): void {
   for (let block = low - (low % KEY_BLOCK); block < high; block += KEY_BLOCK) {
     const job = jobOf(call, block);
     const from = max(block, low) & ~7;
     const end = min(block + KEY_BLOCK, high);
     if (load<usize>(job, MASK_ROWS) && !maskRows(job, scratch, b, rows, block, end)) continue;
     packBlock(job, scratch, b, g, block, from, end);
-    keyTerms(job, scratch, g * shared, shared, first, count, block, from, end);
+    keyTerms(job, scratch, block, from, end);
     let finite = UNKNOWN;
     for (let r = 0; r < rows; r += BAND) {
-      finite = processBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, from, end, finite);
+      finite = processBand(job, scratch, b, r, min(BAND, rows - r), block, from, end, finite);
     }
   }
 }
@@ -204,7 +197,7 @@ function keyBlocks(
 }
 
 /** The content scores of a band against the panels that its groups see. */
-@inline function scoresOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32): void {
+@inline function contentOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32): void {
   const D = load<i32>(job, DIM_D);
   const s = scratch + load<usize>(job, S_SCORES);
   const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
@@ -227,14 +220,17 @@ function keyBlocks(
   else scores(group, rows + 3 >> 2, q, keys, s, block, block, end, D);
 }
 
+/** The scores of a band: content and terms. */
+@inline function scoresOfBand(job: usize, scratch: usize, group: usize, b: i32, r: i32, rows: i32, block: i32): void {
+  contentOfBand(job, scratch, group, r, rows, block);
+  addTerms(job, scratch, group, scratch + load<usize>(job, S_SCORES), b, r, rows, block);
+}
+
 /**
  * Contextual positions: from the last key that the tile sees, `high` − 1, back to the block of key `low`, what the blocks begin to count from.
  * A split counts the keys after it anew, so its bits are those of the whole.
  */
-function countKeys(
-  call: usize, scratch: usize, b: i32, g: i32, first: i32, count: i32, step: i32, rows: i32, low: i32, high: i32,
-): void {
-  const shared = load<i32>(call, DIM_H) / load<i32>(call, DIM_G);
+function countKeys(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: i32, high: i32): void {
   const masked = load<usize>(call, MASK_ROWS) != 0;
   let block = high - 1 - (high - 1) % KEY_BLOCK;
   startCounts(call, scratch, rows, block);
@@ -247,20 +243,18 @@ function countKeys(
     }
     const odd = packKeys(job, scratch, b, g, block, block, end);
     if (INTEGER) store<i32>(scratch + load<usize>(job, S_TILE), odd, P_ODD_KEYS);
-    keyTerms(job, scratch, g * shared, shared, first, count, block, block, end);
-    for (let r = 0; r < rows; r += BAND) countBand(job, scratch, b, r, min(BAND, rows - r), first, count, step, block, end);
+    keyTerms(job, scratch, block, block, end);
+    for (let r = 0; r < rows; r += BAND) countBand(job, scratch, b, r, min(BAND, rows - r), block, end);
   }
   if (masked) rewindMask(call, scratch, b, rows);
 }
 
 /** A band of rows counts the keys block … end − 1. */
-function countBand(
-  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, end: i32,
-): void {
+function countBand(job: usize, scratch: usize, b: i32, r: i32, rows: i32, block: i32, end: i32): void {
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) rangeOf(at, liveOf(at, min(4, rows - 4 * n)), block, end);
-  scoresOfBand(job, scratch, group, r, rows, block);
+  scoresOfBand(job, scratch, group, b, r, rows, block);
   const s = scratch + load<usize>(job, S_SCORES);
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
@@ -269,7 +263,6 @@ function countBand(
     const line = s + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
     const row = r + 4 * n;
     const live = liveOf(at, min(4, rows - 4 * n));
-    addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     countGates(job, scratch, at, row, live, line, b, block, from, keys);
   }
 }
@@ -279,7 +272,7 @@ function countBand(
  * what is known after.
  */
 function processBand(
-  job: usize, scratch: usize, b: i32, r: i32, rows: i32, first: i32, count: i32, step: i32, block: i32, start: i32, end: i32, finite: i32,
+  job: usize, scratch: usize, b: i32, r: i32, rows: i32, block: i32, start: i32, end: i32, finite: i32,
 ): i32 {
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
@@ -301,7 +294,7 @@ function processBand(
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
   if (load<i32>(job, BIAS_COUNT)) touchBiases(job, group, rows, b, low, high - low, scratch + load<usize>(job, S_LINE));
-  scoresOfBand(job, scratch, group, r, rows, block);
+  scoresOfBand(job, scratch, group, b, r, rows, block);
   const mark = load<i32>(job, MARK) != 0;
   let marked = false;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
@@ -311,7 +304,6 @@ function processBand(
     const line = s + 4 * n * SCORES_ROW + (<usize>(from - block) << 2);
     const row = r + 4 * n;
     const live = liveOf(at, min(4, rows - 4 * n));
-    addTerms(job, scratch, at, line, b, row, live, row / step, first, count, block, from, keys);
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
     if (softmax(at, line, keys + 7 & ~7, from, live, mark)) marked = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);

@@ -1,25 +1,32 @@
 // Scores against tables of relative positions: (qᵢ + w_h)·R[ρ(i, j)] and kⱼ·R[ρ(i, j)] (Shaw, Transformer-XL, XLNet, DeBERTa, SAM …).
 //
 // Where ρ depends on the offset j − i, the host expands the table to one row per offset, and the term becomes one more matrix product
-// against a window of rows: four neighbouring queries meet 192 keys at 195 offsets, so the window costs 5 % more than the content score.
-// Its columns are then added askew, one offset further left per query:
+// (offsets.ts). Queries meet panels of eight offsets, as they meet panels of keys: four neighbouring queries and 192 keys have 195 offsets,
+// in 25 panels for 24 of keys. The sixteen queries of a band meet each panel together, so that it is read from L1 by all groups but the
+// first, and the sums are added to the scores askew, one key further right for each query.
 //
-//     s[r][x] += T[r][x + first key − position(r) − window]              T = (q + w)·Rᵀ, contiguous in x
+// For the key side the roles turn: rows of the table take the place of queries, C[o][l] = R[o]·k(j + l) for the eight keys of a panel and all
+// offsets o that the tile's queries meet there (5 % more than needed at 192 queries), and the scores are read off along its diagonals.
 //
-// For the key side the roles turn: rows of the table take the place of queries, C[o][j] = R[o]·kⱼ for the eight keys of a panel and all
-// offsets o that the tile's queries meet there (5 % more than needed at 192 queries); key l of the panel is read at C[j0 + l − i][l].
+// Where the table is short or ρ is no function of the offset, T = (q + w)·Rᵀ holds all rows of the table, once per tile, and is read
+// through a map.
 //
-// Where the table is short or ρ is no function of the offset, T holds all rows of the table, once per tile, and is read through a map.
+// Attempts that lost: the 195 offsets of a group by themselves, its product stored and added row by row (3 % of a call more, 52 for 49 %); keys
+// lane by lane against rows of the table that lie beside one another, each meeting its own row: as many products as there are scores and
+// no diagonals, but ten loads a step for six, all of which V8 takes first, so that two sums spill (151 % for both terms of DeBERTa on
+// Node 20 where the diagonals take 102; 109 for 102 on Node 24).
 
 import {
-  DIM_D, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE, E_SCORES, E_SIZE,
-  E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, QUERY_INDEX, R_HEAD, R_QUERY, R_SIZE, SCORES_ROW,
-  S_KEYS, S_ROWS, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX, VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE,
-  R_SCALE, R_FROM, R_TO,
+  DIM_D, DIM_G, DIM_H, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE,
+  E_SCORES, E_SIZE, E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, P_COUNT, P_FIRST, P_HEAD, QUERY_INDEX, QUERY_OFFSET,
+  R_FROM, R_HEAD, R_QUERY, R_SCALE, R_SIZE, R_TO, SCORES_ROW, S_KEYS, S_ROWS, S_TILE, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX,
+  VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE,
 } from './job';
+import { addDiagonals, skewed4x8 } from './offsets';
 import { packRows } from './pack';
+import { liveOf } from './rows';
 import { scores4x8 } from './scores';
-import { addLookup, addRow } from './softmax';
+import { addLookup } from './softmax';
 import { COLUMN, values4x8 } from './values';
 
 /** Before the first key block: packs each query term's own queries, and fills T where it holds the whole table. */
@@ -58,38 +65,34 @@ export function wholeTable(job: usize, scratch: usize, rows: i32, q: usize, tabl
   return load<usize>(entry, E_TABLE) + load<i32>(group, R_HEAD) * load<i32>(entry, E_HEAD);
 }
 
-/**
- * For each key block: C of every key term, for the `heads` heads from `head` on, the positions first … first + count − 1, and the keys
- * from … end − 1 (`from` a multiple of 8, panel 0 holds `block`).
- */
-export function keyTerms(
-  job: usize, scratch: usize, head: i32, heads: i32, first: i32, count: i32, block: i32, from: i32, end: i32,
-): void {
+/** For each key block: C of every key term for the tile's heads and the keys from … end − 1, of which panel 0 holds `block`. */
+export function keyTerms(job: usize, scratch: usize, block: i32, from: i32, end: i32): void {
+  const tile = scratch + load<usize>(job, S_TILE);
+  const heads = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
   let entry = load<usize>(job, TERMS);
   for (let left = load<i32>(job, TERM_COUNT); left > 0; left--, entry += E_SIZE) {
     if (load<i32>(entry, E_KIND) != KEY_OFFSET) continue;
-    for (let h = 0; h < heads; h++) {
-      const table = load<usize>(entry, E_TABLE) + (head + h) * load<i32>(entry, E_HEAD);
-      for (let j = from; j < end; j += 8) keyPanel(job, entry, scratch, table, h, first, count, block, j);
+    let table = load<usize>(entry, E_TABLE) + load<i32>(tile, P_HEAD) * heads * load<i32>(entry, E_HEAD);
+    for (let h = 0; h < heads; h++, table += load<i32>(entry, E_HEAD)) {
+      for (let j = from; j < end; j += 8) keyPanel(job, entry, scratch, table, tile, h, block, j);
     }
   }
 }
 
 /** C[o][l] = R[o]·k(j + l) for one panel and the offsets at which the tile's queries meet it. */
-@inline function keyPanel(
-  job: usize, entry: usize, scratch: usize, table: usize, h: i32, first: i32, count: i32, block: i32, j: i32,
-): void {
+@inline function keyPanel(job: usize, entry: usize, scratch: usize, table: usize, tile: usize, h: i32, block: i32, j: i32): void {
   const D = load<i32>(job, DIM_D);
   const panel = scratch + load<usize>(job, S_KEYS) + (<usize>(j - block) * D << 2);
-  const window = windowOf(entry, first, count, j);
-  const last = j + 7 - first - load<i32>(entry, E_FIRST);
+  const window = windowOf(entry, tile, j);
+  const last = j + 7 - load<i32>(tile, P_FIRST) - load<i32>(entry, E_FIRST);
   const to = panelOf(entry, scratch, h, block, j);
   scores4x8(table + (<usize>window * D << 2), panel, to, D, 32, (last - window >> 2) + 1);
 }
 
-/** First table row that panel j meets, a multiple of 4. */
-@inline function windowOf(entry: usize, first: i32, count: i32, j: i32): i32 {
-  return (j - (first + count - 1) - load<i32>(entry, E_FIRST)) & ~3;
+/** First table row that panel j meets, a multiple of 4: at the last of the tile's queries, whose last group is taken for whole. */
+@inline function windowOf(entry: usize, tile: usize, j: i32): i32 {
+  const last = load<i32>(tile, P_FIRST) + (load<i32>(tile, P_COUNT) + 3 & ~3) - 1;
+  return (j - last - load<i32>(entry, E_FIRST)) & ~3;
 }
 
 @inline function panelOf(entry: usize, scratch: usize, h: i32, block: i32, j: i32): usize {
@@ -98,36 +101,86 @@ export function keyTerms(
 }
 
 /**
- * Adds all terms to a group's scores at the keys from … from + keys − 1. `row` is the number of its first row in the tile, whose head is
- * the h-th; the tile's positions are first … first + count − 1.
+ * Adds all terms, one after the other, to the scores of a band at the keys that its groups see. `s`: the band's scores from key `block` on;
+ * r: the number of its first row in the tile, `rows` its rows.
  */
-export function addTerms(
-  job: usize, scratch: usize, group: usize, s: usize, b: i32, row: i32, live: i32, h: i32, first: i32, count: i32, block: i32, from: i32,
-  keys: i32,
-): void {
+export function addTerms(job: usize, scratch: usize, group: usize, s: usize, b: i32, r: i32, rows: i32, block: i32): void {
+  const groups = rows + 3 >> 2;
   let entry = load<usize>(job, TERMS);
   for (let left = load<i32>(job, TERM_COUNT); left > 0; left--, entry += E_SIZE) {
     const kind = load<i32>(entry, E_KIND);
-    if (kind == KEY_OFFSET) addKeyOffset(entry, scratch, group, s, live, h, first, count, block, from, keys);
-    else if (kind == QUERY_INDEX) addQueryIndex(entry, scratch, group, s, b, row, live, from, keys);
-    else addQueryOffset(job, entry, scratch, group, s, row, live, from, keys);
+    if (kind == QUERY_OFFSET) {
+      addQueryOffset(job, entry, scratch, group, groups, s, r, block);
+      continue;
+    }
+    for (let n = 0, at = group, line = s; n < groups; n++, at += R_SIZE, line += 4 * SCORES_ROW) {
+      const from = load<i32>(at, R_FROM);
+      const keys = load<i32>(at, R_TO) - from;
+      if (keys <= 0) continue;
+      const first = line + (<usize>(from - block) << 2);
+      if (kind == KEY_OFFSET) addKeyOffset(job, entry, scratch, at, first, block, from, keys);
+      else addQueryIndex(entry, scratch, at, first, b, r + 4 * n, liveOf(at, min(4, rows - 4 * n)), from, keys);
+    }
   }
 }
 
+/** True if a group meets one of the offsets p … p + 7, counted from `first`. */
+@inline function meets(group: usize, p: i32, first: i32): bool {
+  const at = p + load<i32>(group, R_QUERY) + first; // the key that its first query meets at offset p
+  const from = load<i32>(group, R_FROM);
+  return from < load<i32>(group, R_TO) && at + 10 >= from && at < load<i32>(group, R_TO);
+}
+
+/** A band against the panels of a table that each group meets, panel by panel; groups of queries that follow one another go together. */
 @inline function addQueryOffset(
-  job: usize, entry: usize, scratch: usize, group: usize, s: usize, row: i32, live: i32, from: i32, keys: i32,
+  job: usize, entry: usize, scratch: usize, group: usize, groups: i32, s: usize, r: i32, block: i32,
 ): void {
   const D = load<i32>(job, DIM_D);
-  const q = scratch + load<usize>(entry, E_QUERIES) + (<usize>row * D << 2);
-  const t = scratch + load<usize>(entry, E_SCORES);
-  // Row of the table at the first key, for the group's first query; the last of four stands three further left.
-  const start = from - load<i32>(group, R_QUERY) - load<i32>(entry, E_FIRST);
-  const window = (start - 3) & ~7;
-  const table = tableOf(entry, group);
-  for (let p = window; p < start + keys; p += 8) {
-    scores4x8(q, table + (<usize>p * D << 2), t + (<usize>(p - window) << 2), D, SCORES_ROW, 1);
+  const first = load<i32>(entry, E_FIRST);
+  const size = <usize>D << 4; // bytes of a group's queries
+  let q = scratch + load<usize>(entry, E_QUERIES) + (<usize>r * D << 2);
+  for (let n = 0; n < groups; ) {
+    const i = load<i32>(group, R_QUERY);
+    let run = 1;
+    while (n + run < groups && load<i32>(group + run * R_SIZE, R_QUERY) == i + 4 * run) run++;
+    let low = i32.MAX_VALUE;
+    let high = i32.MIN_VALUE;
+    for (let m = 0, at = group; m < run; m++, at += R_SIZE) {
+      if (load<i32>(at, R_FROM) >= load<i32>(at, R_TO)) continue;
+      low = min(low, load<i32>(at, R_FROM) - load<i32>(at, R_QUERY) - 3);
+      high = max(high, load<i32>(at, R_TO) - load<i32>(at, R_QUERY));
+    }
+    const table = tableOf(entry, group);
+    const end = low < high ? high - first : i32.MIN_VALUE;
+    for (let p = (low - first) & ~7; p < end; p += 8) {
+      const panel = table + (<usize>p * D << 2);
+      // Where the run's first query meets the panel's first row.
+      const line = s + (<usize>(p + i + first - block) << 2);
+      for (let m = 0; m < run; m++) {
+        const start = m;
+        while (m < run && meets(group + m * R_SIZE, p, first)) m++;
+        if (m > start) skewed4x8(q + <usize>start * size, panel, line + 4 * start * (SCORES_ROW + 4), D, m - start);
+      }
+    }
+    n += run;
+    q += <usize>run * size;
+    group += run * R_SIZE;
+    s += 4 * run * SCORES_ROW;
   }
-  for (let x = 0; x < live; x++) addRow(s + x * SCORES_ROW, t + x * SCORES_ROW + (<usize>(start - x - window) << 2), keys, 1);
+}
+
+/** Reads a group's scores off the diagonals of C; s: its scores from key `from` on. */
+@inline function addKeyOffset(
+  job: usize, entry: usize, scratch: usize, group: usize, s: usize, block: i32, from: i32, keys: i32,
+): void {
+  const tile = scratch + load<usize>(job, S_TILE);
+  const h = load<i32>(group, R_HEAD) - load<i32>(tile, P_HEAD) * (load<i32>(job, DIM_H) / load<i32>(job, DIM_G));
+  const by = f32x4.splat(load<f32>(entry, E_SCALE));
+  const last = load<i32>(group, R_QUERY) + 3;
+  for (let j = from; j < from + keys; j += 8, s += 32) {
+    const at = j - last - load<i32>(entry, E_FIRST) - windowOf(entry, tile, j);
+    addDiagonals(s, panelOf(entry, scratch, h, block, j) + (<usize>at << 5), by);
+  }
 }
 
 @inline function addQueryIndex(
@@ -142,31 +195,6 @@ export function addTerms(
   for (let x = 0; x < live; x++) {
     const i = load<i32>(group + (x << 2), R_QUERY);
     addLookup(s + x * SCORES_ROW, t + <usize>x * width, columns + i * stride, rows, load<usize>(entry, E_MAP), i, keys, 1);
-  }
-}
-
-@inline function addKeyOffset(
-  entry: usize, scratch: usize, group: usize, s: usize, live: i32, h: i32, first: i32, count: i32, block: i32, from: i32, keys: i32,
-): void {
-  const scale = f32x4.splat(load<f32>(entry, E_SCALE));
-  for (let j = from; j < from + keys; j += 8) {
-    const panel = panelOf(entry, scratch, h, block, j);
-    const start = j - load<i32>(entry, E_FIRST) - windowOf(entry, first, count, j);
-    for (let x = 0; x < live; x++) {
-      // Key l meets offset j + l − i: one row of eight and one lane further for each key.
-      const c = panel + (<usize>(start - load<i32>(group + (x << 2), R_QUERY)) << 5);
-      const to = s + x * SCORES_ROW + (<usize>(j - from) << 2);
-      let low = v128.load32_zero(c);
-      low = v128.load_lane<f32>(c, low, 1, 36);
-      low = v128.load_lane<f32>(c, low, 2, 72);
-      low = v128.load_lane<f32>(c, low, 3, 108);
-      let high = v128.load32_zero(c, 144);
-      high = v128.load_lane<f32>(c, high, 1, 180);
-      high = v128.load_lane<f32>(c, high, 2, 216);
-      high = v128.load_lane<f32>(c, high, 3, 252);
-      v128.store(to, f32x4.add(v128.load(to), f32x4.mul(scale, low)));
-      v128.store(to, f32x4.add(v128.load(to, 16), f32x4.mul(scale, high)), 16);
-    }
   }
 }
 

@@ -75,6 +75,9 @@ function integerSizes(D: number, padded: number): [number, number][] {
   ];
 }
 
+/** Bytes that are free before the scores: those of sixteen. */
+const SCORES_BEFORE = 64;
+
 /** Offsets of one thread's scratch; the terms' needs come last and are told theirs. */
 export function scratchLayout(
   { S, D, E }: Shape,
@@ -92,7 +95,7 @@ export function scratchLayout(
     [field.S_KEYS, field.KEY_BLOCK * D * 4],
     [field.S_VALUES, field.KEY_BLOCK * width * 4],
     [field.S_OUT, padded * width * 4],
-    [field.S_SCORES, field.BAND * field.SCORES_ROW],
+    [field.S_SCORES, SCORES_BEFORE + field.BAND * field.SCORES_ROW],
     [field.S_LINE, 9 * Math.max(D, E) * 4],
     [field.S_FOLD, S > field.SPLIT ? rows * record : 0],
     ...(integers ? integerSizes(D, padded) : []),
@@ -101,5 +104,5 @@ export function scratchLayout(
   needs.forEach((need, n) => {
     need.assign(at[sizes.length + n] as number);
   });
-  return { fields: sizes.map(([name], n) => [name, at[n] as number]), bytes };
+  return { fields: sizes.map(([name], n) => [name, (at[n] as number) + (name === field.S_SCORES ? SCORES_BEFORE : 0)]), bytes };
 }

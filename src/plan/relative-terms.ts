@@ -185,9 +185,9 @@ function offsetEntry(term: Term, key: Key, context: TermContext): TermEntry {
       [field.E_FIRST, entry.first + place.queryOffset - place.keyOffset],
     ];
   };
-  const window = roundUp(reach.queries + 10, 4);
+  const window = roundUp(reach.queries, 4) + 12;
   const kind = term.kind === 'query' ? field.QUERY_OFFSET : field.KEY_OFFSET;
-  const scores = kind === field.QUERY_OFFSET ? 4 * field.SCORES_ROW : (H / G) * (field.KEY_BLOCK / 8) * window * 32;
+  const scores = kind === field.QUERY_OFFSET ? 0 : (H / G) * (field.KEY_BLOCK / 8) * window * 32;
   const entry: Entry = [[field.E_KIND, kind], ...tableOf(reach), [field.E_WINDOW, window]];
   return { entry, early: early ? tableOf(early) : [], scores };
 }
@@ -222,7 +222,7 @@ export function prepareTerms(
       for (const to of blocks) scope.writer(to).int(at + name, where);
     };
     if (term.kind === 'query') needs.push({ bytes: 4 * shape.D * tileRows(context), assign: assign(field.E_QUERIES) });
-    needs.push({ bytes: scores, assign: assign(field.E_SCORES) });
+    if (scores) needs.push({ bytes: scores, assign: assign(field.E_SCORES) });
   });
   let weights = 0;
   if (values) {

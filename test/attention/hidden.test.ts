@@ -112,3 +112,19 @@ test('a NaN in sight in a table or a gate is one in the row, and in no other', a
   expect(rows.flatMap((row, r) => (row.every(Number.isNaN) ? [r] : []))).toEqual([0, 1, 2, 3].map((head) => head * L + 3));
   expect(rows.filter((row) => row.some(Number.isNaN)).length).toBe(4);
 });
+
+test.each(POISON)('one key hidden from one row, beside rows of NaN, with a value of %d', async (poison) => {
+  const one = engine.tensor(
+    [1, 1, L, S],
+    pairs((i, j) => (i === 6 && j === 100 ? Number.NEGATIVE_INFINITY : 0)),
+  );
+  const at = (data: Float32Array, width: number, rows: number, hit: (row: number) => boolean, x: number): Float32Array =>
+    data.map((y, n) => (hit(Math.floor(n / width) % rows) ? x : y));
+  const q = at(clean.q, sizes.D, L, (i) => i === 5 || i === 7, Number.NaN);
+  const v = at(clean.v, sizes.E, S, (j) => j === 100, poison);
+  const rowOf = ({ out }: { out: Float32Array }): Float32Array => out.slice(6 * sizes.E, 7 * sizes.E);
+  const got = await attend(engine, { ...clean, q, v }, sizes, { encoding: bias(one) });
+  expectSameBits(rowOf(got), rowOf(await attend(engine, clean, sizes, { encoding: bias(one) })));
+  expect(got.out.slice(5 * sizes.E, 6 * sizes.E).every(Number.isNaN)).toBe(true);
+  one.dispose();
+});

@@ -199,7 +199,7 @@ const terms = [
   source(
     'a window of a key term is as long as its queries',
     'plan/relative-terms.ts',
-    'roundUp(reach.queries + 10, 4)',
+    'roundUp(reach.queries, 4) + 12',
     'roundUp(reach.queries, 4)',
     ['encodings/terms', 'memory/canaries'],
   ),

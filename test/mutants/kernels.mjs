@@ -21,6 +21,9 @@ const softmax = [
     'f32x4.add(v128.load(group, R_SUM), v128.load(group, R_SCALE))',
     shapes,
   ),
+  kernel('a NaN covers a bias that hides', 'softmax.ts', 'a = f32x4.pmin(a, v128.load(at))', 'a = f32x4.pmin(v128.load(at), a)', hidden),
+  kernel('only the first row is asked for hidden keys', 'softmax.ts', 'someHidden(s, n, live)', 'someHidden(s, n, 1)', hidden),
+  kernel('values count as finite unseen', 'attend.ts', 'end - block) ? YES : NO', 'end - block) ? YES : YES', hidden),
   kernel('no guard where a row has seen no key', 'softmax.ts', 'v128.andnot(m, f32x4.eq(m, none))', 'm', rows),
   kernel(
     'hidden probabilities are +0 and carry no mark',
@@ -131,7 +134,7 @@ const ranges = [
     'let cursor = load<i32>(row, R_CURSOR) + 2; cursor < last',
     ['masks/constructors'],
   ),
-  kernel('finite values are taken for granted', 'attend.ts', 'if (mark) allFrom = high;', 'if (mark) allFrom = low;', hidden),
+  kernel('finite values are taken for granted', 'attend.ts', '    allFrom = high;', '    allFrom = low;', hidden),
   kernel(
     'the values after those that all rows see are taken for finite',
     'attend.ts',
@@ -232,7 +235,17 @@ const terms = [
     'attention/biases',
     'encodings/score-terms',
   ]),
-  kernel('a window of a term begins too late', 'terms.ts', 'const window = (start - 3) & ~7;', 'const window = start & ~7;', tables),
+  kernel(
+    'a window of a term begins too late',
+    'terms.ts',
+    'load<i32>(at, R_FROM) - load<i32>(at, R_QUERY) - 3);',
+    'load<i32>(at, R_FROM) - load<i32>(at, R_QUERY));',
+    tables,
+  ),
+  kernel('the last query of a group misses its first panel', 'terms.ts', 'at + 10 >= from', 'at + 7 >= from', tables),
+  kernel('heads of a band share one table', 'terms.ts', 'R_QUERY) == i + 4 * run', 'R_QUERY) >= 0', tables),
+  kernel('a term stands one key too far left for later queries', 'offsets.ts', 'SCORES_ROW + 4;', 'SCORES_ROW;', tables),
+  kernel('queries read the diagonals of others', 'offsets.ts', 'p$h3, p$h5, 0, 1, 6, 7', 'p$h2, p$h5, 0, 1, 6, 7', tables),
   kernel(
     'the weights of a value table are not corrected',
     'terms.ts',
