@@ -91,6 +91,24 @@ const bySize = (name) =>
     return found ? `${kilobytes(found.brotli)}` : none('sizes');
   });
 
+/** What the table of aims says of a precision, in words: the ratios of all hosts, lowest and highest. */
+function preciseLine({ runs }, precision) {
+  const { columns, rows } = tableOf(runs);
+  const parts = [
+    ['full attention', /^\d/],
+    ['causal attention', /^causal/],
+    ['decoding over an i16 cache', /^decode.*i16/],
+    ['over an i8 cache', /^decode.*i8/],
+  ].flatMap(([name, pattern]) => {
+    const ratios = rows
+      .filter(({ work }) => pattern.test(work))
+      .flatMap(({ cells }) => cells.filter(({ ratio }, n) => ratio !== undefined && columns[n].precision === precision))
+      .map(({ ratio }) => ratio);
+    return ratios.length ? [`${name} ${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)}×`] : [];
+  });
+  return parts.length ? `**Faster with \`precision: '${precision}'\`**, the same way: ${parts.join(', ')}.` : undefined;
+}
+
 /** The claims at the top of README.md, as far as there are results for them. */
 function headline() {
   const lines = [];
@@ -111,6 +129,9 @@ function headline() {
       `**Fast**: against ${peers.baseline} ${peers.peers[peers.baseline]} in its best configuration, one thread, same run: ${parts.join(', ')} its speed.`,
     );
   }
+  const aims = resultOf('table');
+  const precise = aims && preciseLine(aims, 'int16');
+  if (precise) lines.push(precise);
   const cold = resultOf('cold');
   if (cold) {
     const { relpos, 'onnxruntime-web': other } = cold.summary;
@@ -225,8 +246,8 @@ function elsewhere(own, topic, what) {
 }
 
 /** The same benchmark in every runtime: a row for each case and number of threads, a column for each runtime. */
-const runtimesTable = () =>
-  from('runtimes', ({ results, ...about }) => {
+const runtimesTable = (topic) => () =>
+  from(topic, ({ results, ...about }) => {
     const rowOf = ({ rows }, id, threads) => rows.find((one) => one.case === id && one.threads === threads);
     const keys = new Map(
       results.flatMap(({ rows }) => rows.map(({ case: id, threads, unit }) => [`${id} ${threads}`, { id, threads, unit }])),
@@ -284,7 +305,9 @@ const BLOCKS = {
       'small',
       smallTable,
     ),
-  runtimes: runtimesTable,
+  runtimes: runtimesTable('runtimes'),
+  'runtimes-int16': () =>
+    under("In `precision: 'int16'`, the share of the peak of 16-bit products:", 'runtimes-int16', runtimesTable('runtimes-int16')),
   sizes: sizesTable,
   bundlers: () => from('bundlers', bundlersTable),
 };

@@ -19,7 +19,7 @@ function command(name, program, flags = []) {
   return {
     name,
     missing: () => (existsSync(program) ? undefined : `${program} is no file`),
-    async run(folder, { threads, quick, only }) {
+    async run(folder, { threads, precision, quick, only }) {
       const cli = join(folder, 'node_modules/relpos/dist/cli/main.js');
       const words = [
         ...flags,
@@ -29,6 +29,8 @@ function command(name, program, flags = []) {
         '-',
         '--threads',
         threads.join(),
+        '--precision',
+        precision,
         ...(quick ? ['--quick'] : []),
         ...(only ? ['--only', only] : []),
       ];

@@ -3,7 +3,7 @@ import { bench } from 'relpos/bench';
 
 export default {
   fetch: async (request) => {
-    const { threads, ...options } = JSON.parse(new URL(request.url).searchParams.get('options'));
-    return Response.json(await bench({ threads }, options));
+    const { threads, precision, ...options } = JSON.parse(new URL(request.url).searchParams.get('options'));
+    return Response.json(await bench({ threads, precision }, options));
   },
 };

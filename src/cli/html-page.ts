@@ -81,14 +81,15 @@ function rateTable(series: readonly Series[], unit: string): string {
     return `<tr><th scope="row">${escaped(id)}</th>${cell(String(threads))}${own.map((point) => rateCell(point, best)).join('')}</tr>`;
   });
   const heads = series.map(({ name }) => `<th scope="col">${escaped(name)}</th>`).join('');
-  return `<div class="table" tabindex="0" role="region" aria-label="Rates in ${escaped(unit)}"><table><caption>${escaped(unit)}, and the time of a call; the fastest of a row is bold</caption>
+  return `<div class="table" tabindex="0" role="region" aria-label="Rates in ${escaped(unit)}"><table><caption>${escaped(unit)}, the time of a call, and the share of what the same engine was measured to do at most; the fastest of a row is bold</caption>
 <thead><tr><th scope="col" class="text">case</th><th scope="col">threads</th>${heads}</tr></thead>
 <tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
 function rateCell(point: Point | undefined, best: number): string {
   if (point?.rate == null || point.ms === null) return cell('–');
-  return cell(`${digits(point.rate)} <span class="soft">${showTime(point.ms)}</span>`, point.rate === best ? 'best' : '');
+  const share = point.share === null ? '' : `, ${Math.round(100 * point.share)} %`;
+  return cell(`${digits(point.rate)} <span class="soft">${showTime(point.ms)}${share}</span>`, point.rate === best ? 'best' : '');
 }
 
 /** The whole page. */

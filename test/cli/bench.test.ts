@@ -267,7 +267,9 @@ describe('relpos report', () => {
       rate: 80,
       detail: '80 GFLOP/s, 10 ms, 50 % of its peak',
     });
-    expect(page).toMatch(/<th scope="row">attention\/x<\/th><td>1<\/td><td>80 <span class="soft">10 ms<\/span><\/td><td class="best">160/);
+    expect(page).toMatch(
+      /<th scope="row">attention\/x<\/th><td>1<\/td><td>80 <span class="soft">10 ms, 50 %<\/span><\/td><td class="best">160/,
+    );
   });
 
   it('leaves out files that are no results, and names them', async () => {
