@@ -23,7 +23,7 @@ function makeProject() {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-bench-')));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'bench', private: true, type: 'module' }));
   execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', pack(folder)], { cwd: folder });
-  for (const name of ['worker.mjs', 'page.mjs']) copyFileSync(here(name), join(folder, name));
+  for (const name of ['worker.mjs', 'page.mjs', 'options.mjs']) copyFileSync(here(name), join(folder, name));
   return folder;
 }
 

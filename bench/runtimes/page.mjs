@@ -1,4 +1,5 @@
 // The entry in a page: puts `run(options)` among the globals.
 import { bench } from 'relpos/bench';
+import { argumentsOf } from './options.mjs';
 
-globalThis.run = ({ threads, precision, ...options }) => bench({ threads, precision }, options);
+globalThis.run = (options) => bench(...argumentsOf(options));
