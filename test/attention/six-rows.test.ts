@@ -6,11 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 
 const dist = new URL('../../dist/index.js', import.meta.url).href;
+const kernels = new URL('../../build/relaxed.wasm', import.meta.url).href;
 const [major] = process.versions.node.split('.').map(Number) as [number];
 
 const program = `
   const { alibi, createEngine } = await import('${dist}');
-  const engine = await createEngine({ precision: 'relaxed', threads: 1 });
+  const engine = await createEngine({ precision: 'relaxed', threads: 1, wasm: '${kernels}' });
   let seed = 5;
   const noise = (n) => Float32Array.from({ length: n }, () => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;

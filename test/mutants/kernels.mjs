@@ -2,6 +2,7 @@
 import { mutationsOf } from './make.mjs';
 
 const kernel = mutationsOf('assembly');
+const fused = mutationsOf('assembly', 'relaxed');
 const rows = ['attention/masks', 'attention/logits'];
 const shapes = ['attention/shapes'];
 const exact = ['numerics/math', 'numerics/exp2'];
@@ -304,8 +305,8 @@ const sixes = [
     'two = queries + size;',
     six,
   ),
-  kernel('rows by six: keys of the neighbours keep their scores', 'values.ts', 'first, end, -0.0);', '0, end, -0.0);', six),
-  kernel('rows by six: the end of the keys too', 'values.ts', 'to - from, first, end,', 'to - from, first, to,', six),
+  fused('rows by six: keys of the neighbours keep their scores', 'values.ts', 'first, end, -0.0);', '0, end, -0.0);', six),
+  fused('rows by six: the end of the keys too', 'values.ts', 'to - from, first, end,', 'to - from, first, to,', six),
   kernel("rows by six: a row has the scale of its group's first", 'values.ts', 'group + ((r & 3) << 2), R_SCALE)', 'group, R_SCALE)', six),
 ];
 

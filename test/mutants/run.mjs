@@ -73,12 +73,17 @@ async function vitest(tree, suites, timeout) {
   return { ...ended, report: existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined };
 }
 
-/** The parts of the build. */
-const PARTS = { kernels: ['kernels', 'baseline'], worker: ['worker'] };
+/** The parts of the build: the kernels of a target, the workers' script. */
+const PARTS = {
+  baseline: ['kernels', 'baseline'],
+  relaxed: ['kernels', 'relaxed'],
+  int16: ['kernels', 'int16'],
+  worker: ['worker'],
+};
 
-/** What the build makes of a file: the kernels, of which the tests run the baseline, the workers' script, or nothing that a test reads. */
-function builtOf(file) {
-  if (file.startsWith('assembly/')) return 'kernels';
+/** What the build makes of a mutant's file: the kernels that its suites run, the workers' script, or nothing that a test reads. */
+function builtOf({ file, target = 'baseline' }) {
+  if (file.startsWith('assembly/')) return target;
   return file.startsWith('src/threads/') || file.startsWith('src/platform/') ? 'worker' : undefined;
 }
 
@@ -128,7 +133,7 @@ class Lane {
   async judge(mutant, patience) {
     const path = join(this.#tree, mutant.file);
     const before = readFileSync(path, 'utf8');
-    const built = builtOf(mutant.file);
+    const built = builtOf(mutant);
     // What is stale is built of sources that are as they were; what the mutation needs built is built of the mutation.
     if (this.#stale && this.#stale !== built) await this.#build(this.#stale);
     writeFileSync(path, mutate(before, mutant));
