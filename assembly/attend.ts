@@ -165,6 +165,12 @@ export function attendRows(list: usize, tile: i32, scratch: usize, step: i32): v
   return block < load<i32>(call, EARLY_KEYS) ? load<usize>(call, EARLY) : call;
 }
 
+/** Rows of the next band where `left` are: a single row at the end goes by itself, for alone it is not computed like four. */
+@inline function bandOf(left: i32): i32 {
+  if (left > BAND) return BAND;
+  return (left & 3) == 1 && left > 1 ? left - 1 : left;
+}
+
 /** Whether all values of a key block are finite. */
 const UNKNOWN = -1;
 const NO = 0;
@@ -180,8 +186,9 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
     packBlock(job, scratch, b, g, block, from, end);
     keyTerms(job, scratch, block, from, end);
     let finite = UNKNOWN;
-    for (let r = 0; r < rows; r += BAND) {
-      finite = processBand(job, scratch, b, r, min(BAND, rows - r), block, from, end, finite);
+    for (let r = 0, n = 0; r < rows; r += n) {
+      n = bandOf(rows - r);
+      finite = processBand(job, scratch, b, r, n, block, from, end, finite);
     }
   }
 }

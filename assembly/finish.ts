@@ -1,7 +1,7 @@
 // The end of a row: division by the sum of its probabilities, the sink among them, and its log-sum-exp.
 
 import {
-  DIM_E, DIM_H, DIM_L, LSE, OUT, R_HEAD, R_MAX, R_QUERY, R_SUM, SINKS, S_OUT, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
+  DIM_E, DIM_H, DIM_L, F32, LSE, OUT, R_HEAD, R_MAX, R_QUERY, R_SUM, SINKS, S_OUT, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
 } from './job';
 import { storeRow } from './convert';
 import { exp } from './exp';
@@ -33,10 +33,17 @@ export function finishRow(job: usize, scratch: usize, b: i32, r: i32): void {
   }
   // l is 0 only if no key is visible: o is then 0 already and is left so.
   c = l == 0 ? <f32>0 : c / l;
-  for (let at = o; at < o + width; at += 16) v128.store(at, canonical(f32x4.mul(v128.load(at), f32x4.splat(c))));
   const to = load<usize>(job, OUT + T_PTR) + b * load<i32>(job, OUT + T_BATCH) + h * load<i32>(job, OUT + T_HEAD)
     + i * load<i32>(job, OUT + T_ROW);
-  storeRow(to, o, E, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
+  const stride = load<i32>(job, OUT + T_CHANNEL);
+  const type = load<i32>(job, OUT + T_TYPE);
+  // Bytes of whole vectors that go to where they belong at once.
+  const straight: usize = type == F32 && stride == 4 ? <usize>(E & ~3) << 2 : 0;
+  for (let at: usize = 0; at < width; at += 16) {
+    v128.store((at < straight ? to : o) + at, canonical(f32x4.mul(v128.load(o + at), f32x4.splat(c))));
+  }
+  const rest = E - <i32>(straight >> 2);
+  if (rest > 0) storeRow(to + straight, o + straight, rest, stride, type);
   const lse = load<usize>(job, LSE);
   if (lse) {
     const value: f32 = l == 0 ? -f32.POSITIVE_INFINITY : <f32>(<f64>m + log(<f64>l));

@@ -23,15 +23,17 @@ export function startRows(job: usize, scratch: usize, b: i32, g: i32, first: i32
   }
   let low = keys;
   let high = 0;
+  let within = 0; // r mod step
+  let h = g * shared; // … and the head
   for (let r = 0; r < <i32>(groups << 2); r++) {
     const row = rowOf(job, scratch, r);
-    if (r >= rows || r % step >= count) {
-      store<i32>(row, -1, R_QUERY);
-      continue;
-    }
-    const i = first + (r % step);
-    store<i32>(row, i, R_QUERY);
-    store<i32>(row, g * shared + r / step, R_HEAD);
+    const i = first + within;
+    const dead = r >= rows || within >= count;
+    store<i32>(row, dead ? -1 : i, R_QUERY);
+    const head = h;
+    if (++within == step) within = 0, h++;
+    if (dead) continue;
+    store<i32>(row, head, R_HEAD);
     let from = max(i + load<i32>(job, FIRST), 0);
     let to = max(min(i + load<i32>(job, LAST) + 1, keys), from);
     if (load<usize>(job, MASK_ROWS)) {

@@ -298,7 +298,7 @@ const conversion = [
 ];
 
 const sixes = [
-  kernel(
+  fused(
     'rows by six: the second tile has the first half of the middle group',
     'scores.ts',
     'two = queries + size + 8;',
@@ -307,7 +307,7 @@ const sixes = [
   ),
   fused('rows by six: keys of the neighbours keep their scores', 'values.ts', 'first, end, -0.0);', '0, end, -0.0);', six),
   fused('rows by six: the end of the keys too', 'values.ts', 'to - from, first, end,', 'to - from, first, to,', six),
-  kernel("rows by six: a row has the scale of its group's first", 'values.ts', 'group + ((r & 3) << 2), R_SCALE)', 'group, R_SCALE)', six),
+  fused("rows by six: a row has the scale of its group's first", 'values.ts', 'group + ((r & 3) << 2), R_SCALE)', 'group, R_SCALE)', six),
 ];
 
 export const kernels = [
