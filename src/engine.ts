@@ -3,7 +3,7 @@ import { prepareAttention } from './attention/attention.ts';
 import { type EstimateRequest, estimate, type MemoryEstimate } from './attention/estimate.ts';
 import { type AttentionOptions, checkOptions, checkSyncOptions, forbidAsync } from './attention/options.ts';
 import { checkRotateOptions, prepareRotation, type RotateOptions } from './attention/rotate.ts';
-import { type SelfTestReport, selfTest } from './attention/selftest.ts';
+import type { SelfTestReport } from './attention/selftest.ts';
 import { checkWeightsOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
 import type { Arena, MemoryUsage } from './memory/arena.ts';
@@ -14,6 +14,8 @@ import { checkMergeOptions, type GivenState, type MergeOptions, prepareMerge } f
 import type { Call, Context } from './plan/context.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
+import { KIT } from './prepared/kit.ts';
+import type { PreparedAttention, PrepareOptions } from './prepared/types.ts';
 import type { JobOptions, Pool } from './threads/types.ts';
 import type { Kernels } from './wasm/kernels.ts';
 import type { Precision } from './wasm/variants.ts';
@@ -182,6 +184,74 @@ export class Engine extends Disposing {
     const checked = checkOptions('attentionPartial', options);
     const call = prepareAttention(this.#context, 'attentionPartial', q, k, v, checked, true);
     return (await this.#run(call, checked)) as { out: Tensor; lse: Tensor };
+  }
+
+  /**
+   * `attention` for calls that are made again and again with the same tensors: checks, plans and reserves what they need once, and each `run`
+   * then costs next to nothing. The bits are those of `attention`.
+   *
+   * With a cache, every run appends k and v and attends at the next position, so a decoding loop prepares one call for each layer and writes
+   * the token's q, k and v into their tensors. Without one, every run attends to what q, k and v hold at the time.
+   *
+   * Loads a part of the package that no other call needs, hence the promise.
+   *
+   * @param options those of `attention`; `signal` and `onProgress` are given to each run
+   * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
+   * @throws RelposError `out-of-memory`, `disposed`, `busy`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const encoding = rotary({ dim: 64, theta: 10000, layout: 'halves' });
+   * const cache = engine.kvCache({ batch: 1, heads: 2, headDim: 64, capacity: 1000, encoding });
+   * const [q, k, v] = [engine.tensor([1, 8, 1, 64]), engine.tensor([1, 2, 1, 64]), engine.tensor([1, 2, 1, 64])];
+   * const step = await engine.prepare(q, k, v, { cache, causal: true });
+   * for (let token = 0; token < 3; token++) {
+   *   q.set(new Float32Array(8 * 64).fill(token)); // what the layer projects for the token; k and v likewise
+   *   step.runSync(); // step.out, [1, 8, 1, 64]
+   * }
+   * cache.length; // 3
+   * engine.dispose();
+   * ```
+   */
+  async prepare(
+    q: TensorLike,
+    k: TensorLike | null | undefined,
+    v: TensorLike | null | undefined,
+    options?: PrepareOptions,
+  ): Promise<PreparedAttention> {
+    return this.#prepare('prepare', q, k, v, options, false);
+  }
+
+  /**
+   * `prepare` with the log-sum-exp of each row in `lse`, as `attentionPartial` gives it: the prepared call itself is a state for `mergeStates`.
+   *
+   * @throws as `prepare`
+   * @example
+   * ```ts
+   * const engine = await createEngine({ threads: 1 });
+   * const [q, k] = [engine.tensor([1, 2, 1, 8]), engine.tensor([1, 2, 50, 8])];
+   * const shards = [
+   *   await engine.preparePartial(q, k, k, { keyOffset: 0, totalKeys: 100 }),
+   *   await engine.preparePartial(q, k, k, { keyOffset: 50, totalKeys: 100 }),
+   * ];
+   * for (const shard of shards) await shard.run();
+   * const { out } = await engine.mergeStates(shards);
+   * engine.dispose();
+   * ```
+   */
+  async preparePartial(
+    q: TensorLike,
+    k: TensorLike | null | undefined,
+    v: TensorLike | null | undefined,
+    options?: PrepareOptions,
+  ): Promise<PreparedAttention & { readonly lse: Tensor }> {
+    return (await this.#prepare('preparePartial', q, k, v, options, true)) as PreparedAttention & { readonly lse: Tensor };
+  }
+
+  async #prepare(where: string, q: unknown, k: unknown, v: unknown, options: unknown, withLse: boolean): Promise<PreparedAttention> {
+    const checked = checkOptions(where, options);
+    const { makePrepared } = await import('./prepared/prepared.ts');
+    return makePrepared({ kit: KIT, context: this.#context, pool: this.#pool, where, q, k, v, given: checked, withLse });
   }
 
   /**
@@ -382,7 +452,8 @@ export class Engine extends Disposing {
    * @throws RelposError `kernel-trap` if they differ: then this host computes wrongly and should not be used
    */
   async selfTest(): Promise<SelfTestReport> {
-    return selfTest(this, this.#precision);
+    const { selfTest } = await import('./attention/selftest.ts');
+    return selfTest(this, this.#precision, RelposError);
   }
 
   /** Ends the workers and drops the memory; tensors become unusable. Pending calls reject. A second call does nothing. */

@@ -1,5 +1,6 @@
 // A call of attention: one of equal lengths, or one on packed sequences.
 
+import type { Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import type { CheckedOptions } from './options.ts';
 import { preparePacked } from './packed.ts';
@@ -13,7 +14,7 @@ export function prepareAttention(
   k: unknown,
   v: unknown,
   given: CheckedOptions,
-  withLse: boolean,
+  withLse: boolean | Tensor,
 ): Call {
   if (given.queryOffsets !== undefined || given.keyOffsets !== undefined) return preparePacked(context, where, q, k, v, given, withLse);
   return prepareOne(context, where, q, k, v, given, withLse);

@@ -11,7 +11,7 @@ import { SMALL_WORK, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
 import { type CheckedCall, checkCall } from './check-call.ts';
 import type { CheckedOptions } from './options.ts';
-import { placeAll, prepareChecked } from './prepare.ts';
+import { placeAll, prepareChecked, stateTensor } from './prepare.ts';
 import { readsOf } from './reads.ts';
 
 /** Options that mean nothing to documents without padding. */
@@ -120,7 +120,7 @@ export function preparePacked(
   k: unknown,
   v: unknown,
   given: CheckedOptions,
-  withLse: boolean,
+  withLse: boolean | Tensor,
 ): Call {
   context.alive();
   const operands = {
@@ -155,12 +155,12 @@ export function preparePacked(
   const dispose = (): void => {
     for (const call of calls.values()) call.release(true);
     if (target !== out) target?.dispose();
-    lse?.dispose();
+    if (lse !== withLse) lse?.dispose();
   };
   try {
     const tensors = placeAll(where, operands, context, scope) as Required<Operands>;
     target = out && !signal ? out : makeTensor(context, where, [T, H, E], undefined, out?.dtype ?? 'f32');
-    lse = withLse ? makeTensor(context, where, [H, T]) : undefined;
+    lse = stateTensor(context, where, [H, T], withLse);
     for (const tensor of Object.values(tensors)) scope.defer(tensor.pin());
     if (out) scope.defer(out.pin());
     let bytes = 0;

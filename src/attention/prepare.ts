@@ -18,6 +18,11 @@ function resultTensor(context: Context, where: string, shape: readonly number[],
   return makeTensor(context, where, shape, undefined, out?.dtype ?? 'f32');
 }
 
+/** The tensor of log-sum-exp, if there is to be one: that which is given, or a new one. */
+export function stateTensor(context: Context, where: string, shape: readonly number[], wanted: boolean | Tensor): Tensor | undefined {
+  return wanted === true ? makeTensor(context, where, shape) : wanted || undefined;
+}
+
 /** What a call that is part of another has from it: its scope, its part of the output, and a place that hears of the scratch a thread needs. */
 export interface Sharing {
   readonly scope: Scope;
@@ -30,7 +35,7 @@ export function prepareChecked(
   context: Context,
   checked: CheckedCall,
   given: Operands<Operand>,
-  withLse: boolean,
+  withLse: boolean | Tensor,
   sharing?: Sharing,
 ): Call {
   const { where, shape, layout, cached, scale, softcap, sinks, lengths, placed, outShape, staged } = checked;
@@ -43,7 +48,7 @@ export function prepareChecked(
   try {
     const operands = placeAll(where, given, context, scope);
     target = resultTensor(context, where, outShape, out, staged);
-    lse = withLse ? makeTensor(context, where, [B, H, L]) : undefined;
+    lse = stateTensor(context, where, [B, H, L], withLse);
     const storing = cached?.begin(where, operands, scope) ?? [];
     const cachedFields = cached?.fields(scope) ?? [];
     const work = 4 * B * H * L * S * Math.max(D, E);
@@ -66,6 +71,7 @@ export function prepareChecked(
     return {
       preparations: [...storing, ...tables.flatMap((table) => table.jobs), ...before],
       job: last,
+      tables,
       finish() {
         for (const table of tables) table.done();
         if (out && result !== out) {
@@ -79,13 +85,13 @@ export function prepareChecked(
         scope.release();
         if (!failed) return;
         if (result !== out) result.dispose();
-        lse?.dispose();
+        if (lse !== withLse) lse?.dispose();
       },
     };
   } catch (error) {
     scope.release();
     if (target !== out) target?.dispose();
-    lse?.dispose();
+    if (lse !== withLse) lse?.dispose();
     throw error;
   }
 }
@@ -105,7 +111,7 @@ export function prepareOne(
   k: unknown,
   v: unknown,
   given: CheckedOptions,
-  withLse: boolean,
+  withLse: boolean | Tensor,
 ): Call {
   context.alive();
   const operands = readOperands(where, q, k, v, given.cache, context);

@@ -1,8 +1,7 @@
-// Does this host compute what every host must? Fixed inputs, a plain f64 evaluation, and the known bits.
+// Does this host compute what every host must? Fixed inputs, a plain f64 evaluation, and the known bits. Loaded when it is asked; it imports
+// types alone, since of what it shared with a page a bundler would make a chunk, which the page would load.
 
-import { RelposError } from '../arguments/errors.ts';
-import { alibi } from '../encodings/alibi.ts';
-import { rotary } from '../encodings/rotary.ts';
+import type { RelposError } from '../arguments/errors.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { Precision } from '../wasm/variants.ts';
@@ -29,8 +28,30 @@ const HASHES: Readonly<Record<Precision, string | undefined>> = { reproducible: 
 const TOLERANCE = 1e-5;
 const INT16_TOLERANCE = 1e-3;
 
-/** Made once, so that their tables are too. */
-let encoding: readonly Encoding[] | undefined;
+/** Rotary embedding of 20 channels with a base of 10000, and ALiBi of one head. Made once, so that their tables are too. */
+const ENCODINGS: readonly Encoding[] = [
+  {
+    name: 'rotary',
+    lower: ({ math }) => ({
+      rotation: { dim: 20, layout: 'halves', frequencies: Float64Array.from({ length: 10 }, (_, i) => math.pow(10000, -i / 10)) },
+    }),
+  },
+  {
+    name: 'alibi',
+    lower: () => ({
+      biases: [
+        {
+          kind: 'offset',
+          heads: 1,
+          variant: '',
+          fill(out, first, count) {
+            for (let n = 0; n < count; n++) out[n] = -Math.abs(first + n) / 256;
+          },
+        },
+      ],
+    }),
+  },
+];
 
 /** FNV-1a, 32 bits, over the bytes of an array. */
 export function hashBits(data: Float32Array, seed = 0x811c9dc5): number {
@@ -64,7 +85,8 @@ function plain(q: Float32Array, k: Float32Array, v: Float32Array, L: number, S: 
   return out;
 }
 
-export async function selfTest(engine: Tested, precision: Precision): Promise<SelfTestReport> {
+/** @throws RelposError, which is given, if the host computes wrongly */
+export async function selfTest(engine: Tested, precision: Precision, Failure: typeof RelposError): Promise<SelfTestReport> {
   const [L, S, D] = [37, 131, 20];
   const data = { q: testNumbers(L * D, 1), k: testNumbers(S * D, 2), v: testNumbers(S * D, 3) };
   const held: Tensor[] = [];
@@ -78,8 +100,7 @@ export async function selfTest(engine: Tested, precision: Precision): Promise<Se
     const k = own(engine.tensor([1, 1, S, D], data.k));
     const v = own(engine.tensor([1, 1, S, D], data.v));
     const first = own(await engine.attention(q, k, v));
-    encoding ??= [rotary({ dim: 20, theta: 10000, layout: 'halves' }), alibi({ heads: 1 })];
-    const second = own(await engine.attention(q, k, v, { encoding, causal: true, softcap: 5 }));
+    const second = own(await engine.attention(q, k, v, { encoding: ENCODINGS, causal: true, softcap: 5 }));
     outputs = [first.toArray(), second.toArray()];
   } finally {
     for (const tensor of held) tensor.dispose();
@@ -91,8 +112,8 @@ export async function selfTest(engine: Tested, precision: Precision): Promise<Se
     .toString(16)
     .padStart(8, '0');
   if (!(error < (precision === 'int16' ? INT16_TOLERANCE : TOLERANCE)))
-    throw new RelposError('kernel-trap', `self-test: the kernels are off by ${error} from an f64 evaluation`);
+    throw new Failure('kernel-trap', `self-test: the kernels are off by ${error} from an f64 evaluation`);
   const known = HASHES[precision];
-  if (known && hash !== known) throw new RelposError('kernel-trap', `self-test: the output bits hash to ${hash}, not to ${known}`);
+  if (known && hash !== known) throw new Failure('kernel-trap', `self-test: the output bits hash to ${hash}, not to ${known}`);
   return { passed: true, hash, error };
 }

@@ -1,4 +1,4 @@
-import { options, wrongType } from '../arguments/check.ts';
+import { boolean, options, wrongType } from '../arguments/check.ts';
 import type { Encoding } from '../plan/plan.ts';
 
 /**
@@ -26,8 +26,9 @@ import type { Encoding } from '../plan/plan.ts';
  * ```
  */
 export function defineEncoding(given: Encoding): Encoding {
-  given = options('defineEncoding', given, ['name', 'lower']);
+  given = options('defineEncoding', given, ['name', 'lower', 'steady']);
   if (typeof given.name !== 'string') throw wrongType('defineEncoding', 'name', 'a string', given.name);
   if (typeof given.lower !== 'function') throw wrongType('defineEncoding', 'lower', 'a function', given.lower);
+  if (given.steady !== undefined) boolean('defineEncoding', 'steady', given.steady);
   return given;
 }

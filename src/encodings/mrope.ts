@@ -2,7 +2,7 @@ import { finite, oneOf, options, shapeText, wrongType, wrongValue } from '../arg
 import { copySizes } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import { pageOfWords, type Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
@@ -123,7 +123,7 @@ export function mrope(given: MropeOptions): Encoding {
     keys: positionList(where, 'positions', given.positions),
     queries: positionList(where, 'queryPositions', given.queryPositions),
   };
-  return { name: where, lower: (context) => lowerRope(rope, context) };
+  return { name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) };
 }
 
 const counts = (where: string, name: string, given: unknown): number[] => copySizes(where, name, given, 0, 256);

@@ -1,7 +1,7 @@
 import { finite, options } from '../arguments/check.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { checkDim, checkLayout, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
+import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
@@ -76,7 +76,8 @@ export function rotary(given: RotaryOptions): Encoding {
   const scaling = checkScaling(where, given.scaling ?? { type: 'default' }, width, (key) => (key ? `scaling.${key}` : 'scaling'));
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);
-  return { name: where, lower: (context) => lowerRope({ where, width, theta, scaling, ...shared, keys, queries }, context) };
+  const rope = { where, width, theta, scaling, ...shared, keys, queries };
+  return { name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) };
 }
 
 /** For the registry. */

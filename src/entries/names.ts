@@ -85,6 +85,7 @@ export type {
   ValueTable,
   Variant,
 } from '../plan/plan.ts';
+export type { PreparedAttention, PrepareOptions, RunOptions } from '../prepared/types.ts';
 export type { RotaryLayout, RotarySense } from '../rope/rope.ts';
 export type { LongRopeScaling, RopeScaling, YarnScaling } from '../rope/rope-scaling.ts';
 export {

@@ -6,7 +6,7 @@ import type { Recipes } from '../encodings/recipe.ts';
 import { rotary } from '../encodings/rotary.ts';
 import type { Scheme } from '../encodings/scheme.ts';
 import type { Encoding, LowerContext, Rotation } from '../plan/plan.ts';
-import { checkLayout, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
+import { checkLayout, isSteady, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, headDimOf, isRecord, latentDims, number, textConfig } from './config.ts';
 import { expectInAttention } from './elsewhere.ts';
@@ -95,6 +95,7 @@ function textRotation(own: HfConfig, model: string, facts: Facts, given: RotaryF
   const rope = ropeOf(own, model, facts, parameters, layer, given);
   return {
     name: where,
+    steady: isSteady(rope),
     lower(context) {
       const plan = lowerRope(specially(rope, parameters, context), context);
       return facts.first === undefined ? plan : { rotation: ofFirstHead(plan.rotation, context.shape.G) };
@@ -112,6 +113,7 @@ function ofFirstHead(rotation: Rotation, heads: number): Rotation {
 /** A layer that does not turn: nothing in attention; asked for the rotation itself, one by nothing. */
 const STILL: Encoding = {
   name: where,
+  steady: true,
   lower: ({ role }) =>
     role ? { rotation: { dim: 2, start: 0, layout: 'pairs', frequencies: Float64Array.of(0), factor: 1, offset: 0 } } : {},
 };

@@ -4,6 +4,7 @@ import type { Scope } from '../memory/scope.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
 import type { Job } from '../threads/types.ts';
+import type { CacheCore } from './core.ts';
 
 /** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
 export interface CachedKeys {
@@ -26,6 +27,10 @@ export interface CachedKeys {
   readonly storesRotated: boolean;
   /** @throws RangeError if the stored keys do not go with the call's rotation */
   checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void;
+  /** The cache itself. */
+  readonly core: CacheCore;
+  /** After `begin`: one past the last position for which the jobs that store keys have cosines; undefined: they need none. */
+  readonly positionsEnd: number | undefined;
   /** Reserves what the new keys need; the jobs that store them. */
   begin(where: string, operands: Operands, scope: Scope): readonly Job[];
   /** K, V and their pages, as fields of the job block. */

@@ -75,19 +75,34 @@ export class CacheCore {
     this.layout = layoutPages(spec.shape, spec.dtype, spec.bounds.pageSize);
     if (!fork) {
       this.#pool = new PagePool(context.arena, this.layout.bytes, spec.shape.B * pagesOfRow(spec.bounds));
-      this.#rows = Array.from({ length: spec.shape.B }, () => EMPTY);
+      this.#rows = Array.from({ length: spec.shape.B }, () => ({ ...EMPTY }));
       return;
     }
     this.#pool = fork.pool;
-    this.#rows = fork.core.#rows;
+    // Each of the two has rows of its own from here on, and pages that are shared: no step goes on from before.
+    this.#rows = fork.core.#rows.map((row) => ({ ...row }));
+    fork.core.#rows = [...fork.core.#rows];
     this.#rotation = fork.core.#rotation;
     this.#pool.join();
     for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.#pool.hold(page);
   }
 
+  /** A list of its own after every change but a step. */
   get rows(): readonly Row[] {
     return this.#rows;
   }
+
+  /** Begins a growth by a prepared step (prepared/step.ts), which takes no page; the returned function ends it. @throws as `free` */
+  step(where: string): () => void {
+    this.free(where);
+    this.#growing = true;
+    return this.#endStep;
+  }
+
+  readonly #endStep = (): void => {
+    this.#growing = false;
+    this.#leave();
+  };
 
   get disposed(): boolean {
     return this.#disposed;

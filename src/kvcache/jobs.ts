@@ -37,6 +37,8 @@ export interface Writing {
   readonly jobs: readonly Job[];
   /** The block tables of the rows that are written. */
   readonly tables: PageTables;
+  /** One past the last standard position for which the jobs have cosines; undefined: they need none. */
+  readonly end?: number | undefined;
   done(): void;
 }
 
@@ -147,7 +149,7 @@ export function appendJobs(
   const done = (): void => {
     for (const table of filling) table.done();
   };
-  return { jobs: [...filling.flatMap((table) => table.jobs), ...jobs], tables, done };
+  return { jobs: [...filling.flatMap((table) => table.jobs), ...jobs], tables, end: filling[0]?.end, done };
 }
 
 /** Turns the keys of `target.rows` by `delta` positions: no offset and no factor, which they have already. */

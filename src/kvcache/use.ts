@@ -81,7 +81,7 @@ export class CacheUse implements CachedKeys {
   readonly storesRotated: boolean;
   readonly encodings: CachedKeys['encodings'];
   readonly rotation: Rotation | undefined;
-  readonly #core: CacheCore;
+  readonly core: CacheCore;
   readonly #layout: Layout;
   readonly #counts: readonly number[];
   /** Of the new keys. */
@@ -93,7 +93,7 @@ export class CacheUse implements CachedKeys {
     const { q, k, v } = operands;
     const { B, G, D, E } = core.spec.shape;
     const { left, sinks } = core.spec.bounds;
-    this.#core = core;
+    this.core = core;
     this.#layout = layout;
     const [head, row] = layout === 'bhld' ? [1, 2] : [2, 1];
     const H = q.shape[head] as number;
@@ -148,7 +148,7 @@ export class CacheUse implements CachedKeys {
 
   checkRotation(where: string, rotation: Rotation | undefined, normalizes: boolean): void {
     if (!this.storesRotated || !rotation) return;
-    this.#core.checkRotation(where, rotation);
+    this.core.checkRotation(where, rotation);
     if (!normalizes) return;
     const because = "rotate: 'on-append' stores them turned; rotate: 'on-read' stores them as they come";
     throw wrongValue(where, 'encoding', 'no normalisation of keys that are turned already', 'one', because);
@@ -156,17 +156,21 @@ export class CacheUse implements CachedKeys {
 
   begin(where: string, { k, v }: Operands, scope: Scope): readonly Job[] {
     if (!k || !v) {
-      this.#end = this.#core.read(where);
+      this.#end = this.core.read(where);
       return [];
     }
-    const order = this.#core.rows.map((_, b) => b);
-    this.#pending = this.#core.begin({ k, v, layout: this.#layout }, order, this.#counts, this.#rotation, scope);
+    const order = this.core.rows.map((_, b) => b);
+    this.#pending = this.core.begin({ k, v, layout: this.#layout }, order, this.#counts, this.#rotation, scope);
     return this.#pending.writing.jobs;
+  }
+
+  get positionsEnd(): number | undefined {
+    return this.#pending?.writing.end;
   }
 
   /** K, V and their pages, after `begin`. */
   fields(scope: Scope): readonly (readonly [number, number])[] {
-    const { layout, rows } = this.#core;
+    const { layout, rows } = this.core;
     return storeFields(layout, this.#pending?.writing.tables ?? uploadTables(rows, layout, scope));
   }
 

@@ -54,6 +54,7 @@ interface Hole {
 export class Arena {
   /** Unset once the engine was disposed. */
   #memory: WasmMemory | undefined;
+  #words: Int32Array | undefined;
   /** Bytes that the memory can grow to. */
   readonly limit: number;
   readonly #sizes: Map<number, number> = new Map();
@@ -79,9 +80,16 @@ export class Arena {
     return this.#memory;
   }
 
+  /** The memory as 32-bit words, until it grows. @throws RelposError `disposed` */
+  get words(): Int32Array {
+    this.#words ??= new Int32Array(this.memory.buffer);
+    return this.#words;
+  }
+
   /** Lets go of the memory, for good. What is freed later is of no matter. */
   dispose(): void {
     this.#memory = undefined;
+    this.#words = undefined;
     this.#sizes.clear();
     this.#kept.clear();
     this.#suspects.clear();
@@ -198,6 +206,7 @@ export class Arena {
   #tryGrow(pages: number): boolean {
     try {
       this.memory.grow(pages);
+      this.#words = undefined;
       return true;
     } catch {
       return false;

@@ -28,13 +28,13 @@ export class Scope {
 
   /** n integers at an address, valid until the memory grows. */
   integers(at: number, n: number): Int32Array {
-    return new Int32Array(this.#arena.memory.buffer, at, n);
+    return this.#arena.words.subarray(at / 4, at / 4 + n);
   }
 
   /** Reserves a zeroed block of `bytes`. */
   block(bytes: number): number {
     const at = this.allocate(bytes);
-    new Uint8Array(this.#arena.memory.buffer, at, bytes).fill(0);
+    this.#arena.words.fill(0, at / 4, (at + bytes) / 4);
     return at;
   }
 
@@ -51,7 +51,7 @@ export class Scope {
 
   /** A writer for the block at `at`, valid until the memory grows. */
   writer(at: number): BlockWriter {
-    return new BlockWriter(this.#arena.memory.buffer, at);
+    return new BlockWriter(this.#arena.words, at);
   }
 
   release(): void {
@@ -59,27 +59,33 @@ export class Scope {
   }
 }
 
-/** Sets the fields of a block by byte offset. */
+/** Sets the fields of a block by byte offset; they are whole words. */
 export class BlockWriter {
-  readonly #view: DataView;
+  readonly #words: Int32Array;
+  readonly #at: number;
 
-  constructor(buffer: ArrayBufferLike, at: number) {
-    this.#view = new DataView(buffer, at);
+  constructor(words: Int32Array, at: number) {
+    this.#words = words;
+    this.#at = at / 4;
   }
 
   /** An integer, or a pointer of up to 32 bits. */
   int(field: number, value: number): this {
-    this.#view.setInt32(field, value, true);
+    this.#words[this.#at + field / 4] = value;
     return this;
   }
 
   f32(field: number, value: number): this {
-    this.#view.setFloat32(field, value, true);
+    this.#view(field).setFloat32(0, value, true);
     return this;
   }
 
   f64(field: number, value: number): this {
-    this.#view.setFloat64(field, value, true);
+    this.#view(field).setFloat64(0, value, true);
     return this;
+  }
+
+  #view(field: number): DataView {
+    return new DataView(this.#words.buffer, 4 * this.#at + field);
   }
 }

@@ -3,6 +3,7 @@
 import type { MemoryContext, Tensor } from '../memory/tensor.ts';
 import type { Job } from '../threads/types.ts';
 import type { Arithmetic } from './plan.ts';
+import type { TableUse } from './rotary-table.ts';
 import type { Tables } from './table-cache.ts';
 
 /** What a call needs of its engine. */
@@ -18,6 +19,8 @@ export interface Call {
   /** Tables to fill, in any order, before the main job. */
   readonly preparations: readonly Job[];
   readonly job: Job;
+  /** Tables of positions that it reads. */
+  readonly tables?: readonly TableUse[];
   /** The result, after the job has run. */
   finish(): { out: Tensor; lse?: Tensor };
   /** Undoes what the call reserved; after a failure also the result. */

@@ -299,6 +299,11 @@ export interface LowerContext {
 export interface Encoding {
   /** For error messages. */
   readonly name: string;
+  /**
+   * True if `lower` says the same however many keys there are and wherever the queries stand: a prepared call asks it once then, and else in
+   * every step. Default false.
+   */
+  readonly steady?: boolean;
   lower(context: LowerContext): Plan;
 }
 

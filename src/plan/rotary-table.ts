@@ -18,6 +18,8 @@ export interface TableUse {
   readonly jobs: readonly Job[];
   /** To call once the jobs have run. */
   done(): void;
+  /** At standard positions: one past the last one, before the rotation's own offset, that has a row. */
+  readonly end?: number;
   /** At explicit positions: bytes from batch row to batch row, from head to head, and to the rows of second channels. */
   readonly batch?: number;
   readonly head?: number;

@@ -280,6 +280,6 @@ export class Tables {
     const done = (): void => {
       range.missing = [];
     };
-    return { at: range.at + (first - range.first) * width, jobs, done };
+    return { at: range.at + (first - range.first) * width, jobs, done, end: range.first + range.count - start };
   }
 }

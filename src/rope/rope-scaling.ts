@@ -158,7 +158,11 @@ function within(where: string, name: string, given: unknown, most: number): void
 }
 
 /** Frequencies of the ⌈R/2⌉ pairs for a sequence of `length` positions. */
-export function scaledFrequencies(width: number, theta: number, scaling: RopeScaling, length: number, math: Arithmetic): Frequencies {
+export function scaledFrequencies(
+  { width, theta, scaling }: { readonly width: number; readonly theta: number; readonly scaling: RopeScaling },
+  length: number,
+  math: Arithmetic,
+): Frequencies {
   const plain = plainFrequencies(width, theta, math);
   switch (scaling.type) {
     case 'default':

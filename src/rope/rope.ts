@@ -64,11 +64,28 @@ export function reachOf({ offset, keys, queries }: Rope, context: LowerContext):
   return Math.max(keys ? lengthOf(keys) : (context.length ?? placeOf(context).totalKeys), queries ? lengthOf(queries) : 0) + offset;
 }
 
+/** True if a rotation is the same for every number of positions, and these are the standard ones. */
+export function isSteady({ scaling, keys, queries }: Pick<Rope, 'scaling' | 'keys' | 'queries'>): boolean {
+  return scaling.type !== 'dynamic' && scaling.type !== 'longrope' && !keys && !queries;
+}
+
+/** Frequencies that never change, as long as their scheme is there. */
+const KEPT: WeakMap<Rope, ReturnType<typeof scaledFrequencies>> = /* @__PURE__ */ new WeakMap();
+
+function frequenciesOf(rope: Rope, context: LowerContext): ReturnType<typeof scaledFrequencies> {
+  let found = KEPT.get(rope);
+  if (!found) {
+    found = scaledFrequencies(rope, reachOf(rope, context), context.math);
+    if (isSteady(rope)) KEPT.set(rope, found);
+  }
+  return found;
+}
+
 /** The rotation of a scheme for one shape. */
 export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
-  const { where, width, theta, scaling, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
-  const { shape, math } = context;
-  const { values: scaled, factor } = scaledFrequencies(width, theta, scaling, reachOf(rope, context), math);
+  const { where, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
+  const { shape } = context;
+  const { values: scaled, factor } = frequenciesOf(rope, context);
   const values = rope.order ? Float64Array.from(rope.order, (i) => scaled[i] as number) : scaled;
   const explicit = keys !== undefined || queries !== undefined || context.perAxis === true;
   const signed = sense === 'forward' ? values : values.map((f) => -f);

@@ -4,7 +4,7 @@ import { now } from '../platform/time.ts';
 import { readTrap, STOPPED } from './control.ts';
 import { askForMessage, blockUntilEmpty, inside, shut } from './gate.ts';
 import { type Share, stopTiles, type TileTrap } from './tiles.ts';
-import type { Job } from './types.ts';
+import type { Job, TileKernel } from './types.ts';
 import type { WorkerGroup } from './worker-group.ts';
 
 /** How a job failed: in words, and what was thrown if it was thrown on this thread. */
@@ -31,7 +31,23 @@ export function runShare(words: Int32Array, share: Share, job: Job, pause: () =>
   } catch (error) {
     const { tile, cause } = error as TileTrap;
     stopTiles(words, job.tiles);
-    return { why: `tile ${tile} on the caller's thread: ${String(cause)}`, cause };
+    return ownTrap(tile, cause);
+  }
+}
+
+/** A trap on the caller's own thread. */
+const ownTrap = (tile: number, cause: unknown): Trap => ({ why: `tile ${tile} on the caller's thread: ${String(cause)}`, cause });
+
+/** Runs a job on the caller's thread alone, which needs no control block. @throws RelposError `kernel-trap` */
+export function runAlone(kernel: TileKernel, job: Job, scratch: number): void {
+  const { tiles, steps = 1 } = job;
+  let tile = 0;
+  try {
+    for (; tile < tiles; tile++) {
+      for (let step = 0; step < steps; step++) kernel(job.job, tile, scratch, step);
+    }
+  } catch (cause) {
+    throw trapError(job, ownTrap(tile, cause));
   }
 }
 

@@ -1,7 +1,7 @@
 import { RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
 import { after, nextTask, now } from '../platform/time.ts';
-import { drain, drainSync, runShare, type Trap, trapError } from './caller.ts';
+import { drain, drainSync, runAlone, runShare, type Trap, trapError } from './caller.ts';
 import { CONTROL_WORDS, writeJob } from './control.ts';
 import { open } from './gate.ts';
 import { Task } from './task.ts';
@@ -46,6 +46,8 @@ export class TilePool implements Pool {
   #ending: WorkerGroup | undefined;
   #reason: string | undefined;
   readonly #waiting: Task[] = [];
+  /** The control block of asynchronous jobs that no worker has a part in. */
+  readonly #own: Int32Array = new Int32Array(CONTROL_WORDS);
   #current: Task | undefined;
   #disposed = false;
 
@@ -151,24 +153,41 @@ export class TilePool implements Pool {
   }
 
   /**
-   * Takes scratch, writes the job down and lets the group in; without a group the job has words of its own.
+   * Takes scratch, writes the job down and lets the group in.
    * @throws RelposError `out-of-memory`
    */
   #open(job: Job, group: WorkerGroup | undefined): Opened {
     const { steps = 1 } = job;
     const threads = group ? this.#sharers(job) : 1;
-    const scratch = job.scratch ? this.#reserve.scratch(job.scratch, threads) : 0;
-    const words = group?.words ?? new Int32Array(CONTROL_WORDS);
+    const scratch = this.#scratch(job, threads);
+    const words = group?.words ?? this.#own;
     writeJob(words, job, { kernel: this.#names.indexOf(job.kernel), threads, at: scratch });
     if (group) open(words, threads - 1);
-    const kernel = this.#kernels.get(job.kernel) as TileKernel;
-    return { words, group, scratch, share: new Share(words, { kernel, job: job.job, tiles: job.tiles, steps, scratch }) };
+    return {
+      words,
+      group,
+      scratch,
+      share: new Share(words, { kernel: this.#kernel(job), job: job.job, tiles: job.tiles, steps, scratch }),
+    };
+  }
+
+  #kernel({ kernel }: Job): TileKernel {
+    return this.#kernels.get(kernel) as TileKernel;
+  }
+
+  /** @throws RelposError `out-of-memory` */
+  #scratch({ scratch, at }: Job, threads: number): number {
+    return at ?? (scratch ? this.#reserve.scratch(scratch, threads) : 0);
+  }
+
+  #free({ at }: Job, scratch: number): void {
+    if (scratch && at === undefined) this.#reserve.free(scratch);
   }
 
   /** Gives the scratch back. What the job wrote is said to be lost if a thread may still write to it. */
   #close(job: Job, { group, scratch }: Opened): void {
     if (group && group === this.#ending) for (const output of job.outputs ?? []) output.lose(group.over);
-    if (scratch) this.#reserve.free(scratch);
+    this.#free(job, scratch);
   }
 
   /** The caller's share, with a turn of the event loop between slices. */
@@ -186,15 +205,29 @@ export class TilePool implements Pool {
   runSync(job: Job): void {
     if (this.#disposed) throw disposedError();
     const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeGroup() : undefined;
+    if (!group) {
+      this.#alone(job);
+      return;
+    }
     const opened = this.#open(job, group);
     try {
-      const own = runShare(opened.words, opened.share, job, () => false);
-      const theirs = group && drainSync(group);
+      const own = runShare(opened.words, opened.share, job, never);
+      const theirs = drainSync(group);
       const trap = typeof own === 'object' ? own : theirs;
-      if (group?.lost !== undefined) void this.#dismiss(group);
+      if (group.lost !== undefined) void this.#dismiss(group);
       if (trap) throw trapError(job, trap);
     } finally {
       this.#close(job, opened);
+    }
+  }
+
+  /** A job of the caller's thread alone needs no control block. */
+  #alone(job: Job): void {
+    const scratch = this.#scratch(job, 1);
+    try {
+      runAlone(this.#kernel(job), job, scratch);
+    } finally {
+      this.#free(job, scratch);
     }
   }
 
@@ -244,6 +277,8 @@ export class TilePool implements Pool {
     this.#kernels = new Map();
   }
 }
+
+const never = (): boolean => false;
 
 function disposedError(): RelposError {
   return new RelposError('disposed', 'the engine was disposed of');

@@ -15,8 +15,10 @@ export interface Job {
   readonly tiles: number;
   /** Steps of a tile, 1 unless given. They run in order, on one thread and one scratch, which holds the tile in between. */
   readonly steps?: number;
-  /** Bytes of scratch that each thread needs. They are taken when the job runs, not while it waits. */
+  /** Bytes of scratch that each thread needs. They are taken when the job runs, not while it waits, unless its call holds them. */
   readonly scratch: number;
+  /** Where scratch for all of its threads lies that the call holds. */
+  readonly at?: number;
   /** The most threads that may take part; 1 keeps the job on the caller. */
   readonly threads: number;
   /** What the job writes, besides memory of its call alone. */

@@ -92,6 +92,8 @@ export const WITHOUT_OPTIONS: readonly string[] = [
   ...['RelposError', 'and', 'or', 'not', 'bias', 'decodeState', 'loadState', 'lowRank', 'alibiSlopes'],
   ...['attentionScale', 'rotaryFromConfig'],
   ...['constructor', 'math', 'tensor', 'memoryUsage', 'selfTest', 'dispose', 'capabilities', 'releaseTables'],
+  // Asynchronous alone; they read their options as `attention` does, and test/prepared has the rest.
+  ...['prepare', 'preparePartial'],
 ];
 
 /** Names of the options of a call, from its own refusal of one that it does not have. */

@@ -110,7 +110,7 @@ const ROWS: Readonly<Record<string, string>> = Object.fromEntries(
     integer: `keyOffset totalKeys queryOffset causalMask.offset left right dim headDim valueDim heads batch capacity pageSize size shards shardSize
       buckets maxDistance numBuckets maxRelativePositions positionBuckets positionBiasNumBuckets positionBiasMaxDistance segmentTypes relPosBins maxRelPos
       rel2dPosBins maxRel2dPos prefix exclude spatialMerge axes prefixTokens stride width start maxPositions distance.window direction.window`,
-    flag: 'inverse batched repeatKeys temporal bidirectional logDistance divided',
+    flag: 'inverse batched repeatKeys temporal bidirectional logDistance divided steady',
     choice: 'layout layoutOut role rotate border side kind attnType arrangement dtype precision coordinates mode sense padding',
     text: 'name id',
     list: `keyLengths queryOffsets keyOffsets positions queryPositions queries keys values table weight bias weight1 bias1 weight2 bias2 weightP weightA

@@ -1,0 +1,31 @@
+import type { CheckedOptions } from '../attention/options.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Context } from '../plan/context.ts';
+import type { Job } from '../threads/types.ts';
+import type { Kit } from './kit.ts';
+
+/** A call that is made again and again, as it was given. */
+export interface Prepared {
+  readonly kit: Kit;
+  readonly context: Context;
+  readonly q: unknown;
+  readonly k: unknown;
+  readonly v: unknown;
+  /** Options; `out` is among them from when it is known. */
+  readonly given: CheckedOptions;
+}
+
+/** How it is made: `begin`, the jobs, and then `commit` or `fail`, in turn. */
+export interface Program {
+  /** What every run writes. */
+  readonly out: Tensor;
+  readonly lse: Tensor | undefined;
+  /** The jobs of the next run, in order. @throws before anything is changed */
+  begin(where: string): readonly Job[];
+  /** The jobs have run. */
+  commit(): void;
+  /** They have not, or not all; whatever they were given is not used again, since a lost thread may still be at it. */
+  fail(): void;
+  /** Gives back what is held. */
+  release(): void;
+}

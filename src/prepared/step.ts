@@ -1,0 +1,222 @@
+// A prepared call with a cache: every run appends and attends one step further on. Most steps differ from the one before in a few numbers of
+// the parameter blocks, each of which goes up or down by as much every time: these are changed, and that is all. Where more changes (a page is
+// full, a table ends, somebody else has changed the cache) the step is planned anew, as any other call is.
+
+import type { CheckedCall } from '../attention/check-call.ts';
+import type { CachedKeys } from '../kvcache/cached-keys.ts';
+import type { CacheCore } from '../kvcache/core.ts';
+import type { Row } from '../kvcache/rows.ts';
+import type { Operand, Operands } from '../memory/operands.ts';
+import type { Scope } from '../memory/scope.ts';
+import type { Tensor } from '../memory/tensor.ts';
+import type { Call } from '../plan/context.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Job } from '../threads/types.ts';
+import * as field from '../wasm/generated/job.ts';
+import { withScratch } from './held.ts';
+import type { Prepared, Program } from './program.ts';
+
+/** A step that was planned, while it runs. */
+interface Planned {
+  readonly checked: CheckedCall & { readonly cached: CachedKeys };
+  readonly call: Call;
+  readonly jobs: readonly Job[];
+  readonly scratch: Scope;
+}
+
+/** A step that others can follow by a change of numbers. */
+interface Last {
+  readonly core: CacheCore;
+  /** The list of the cache's rows as the step left it. */
+  readonly rows: readonly Row[];
+  /** Keys that it appended to each row. */
+  readonly count: number;
+  /** No step may go beyond as many keys. */
+  readonly end: number;
+  readonly jobs: readonly Job[];
+  /** Numbers of the memory that change, by index of 32-bit words, and by how much from step to step. */
+  readonly words: readonly number[];
+  readonly changes: readonly number[];
+  release(): void;
+}
+
+/** True if every row has room for n more keys on its last page, and no page leaves its window meanwhile. */
+function hasRoom({ rows, spec }: CacheCore, n: number): boolean {
+  const { capacity, pageSize, left = Infinity, sinks } = spec.bounds;
+  for (let b = 0; b < rows.length; b++) {
+    const { length, kept, pages } = rows[b] as Row;
+    const next = Math.max(kept, length - left);
+    const fits = length + n <= pages.length * pageSize && Math.min(sinks, kept) + length - kept + n <= capacity;
+    if (!fits || Math.floor(next / pageSize) !== Math.floor(kept / pageSize)) return false;
+  }
+  return true;
+}
+
+/** The rows with n more keys each, which have been stored. */
+function grow({ rows, spec }: CacheCore, n: number): void {
+  const { left = Infinity } = spec.bounds;
+  for (let b = 0; b < rows.length; b++) {
+    const row = rows[b] as { -readonly [K in keyof Row]: Row[K] };
+    row.kept = Math.max(row.kept, row.length - left);
+    row.length += n;
+  }
+}
+
+/** True if the next step differs from one with this plan in nothing but numbers that count. */
+function isPlain({ terms, contextTable, valueTable, factors, biases, rowScale }: Plan): boolean {
+  return !(terms?.length || factors?.length || biases?.length || contextTable || valueTable || rowScale);
+}
+
+export class Step implements Program {
+  readonly out: Tensor;
+  readonly lse: Tensor | undefined;
+  readonly #prepared: Prepared;
+  readonly #operands: Operands<Operand>;
+  #planned: Planned | undefined;
+  #last: Last | undefined;
+  /** What ends a step that follows the last one, while it runs. */
+  #endStep: (() => void) | undefined;
+  /** Keys of the longest row. */
+  #length = 0;
+
+  /** @throws TypeError, RangeError, RelposError as the call, which changes nothing of the cache */
+  constructor(where: string, prepared: Prepared, withLse: boolean) {
+    const { kit, context, q, k, v, given } = prepared;
+    context.alive();
+    this.#operands = kit.readOperands(where, q, k, v, given.cache, context);
+    const { outShape, shape, out } = kit.checkCall(context, where, this.#operands, given);
+    this.out = out ?? kit.makeTensor(context, where, outShape);
+    try {
+      this.lse = withLse ? kit.makeTensor(context, where, [shape.B, shape.H, shape.L]) : undefined;
+    } catch (error) {
+      if (!out) this.out.dispose();
+      throw error;
+    }
+    this.#prepared = { ...prepared, given: { ...given, out: this.out } };
+  }
+
+  begin(where: string): readonly Job[] {
+    const last = this.#last;
+    if (last && last.core.rows === last.rows && this.#length + last.count <= last.end && hasRoom(last.core, last.count)) {
+      this.#endStep = last.core.step(where);
+      this.#change(last);
+      return last.jobs;
+    }
+    return this.#plan(where);
+  }
+
+  #change({ words, changes }: Last): void {
+    const memory = this.#prepared.context.arena.words;
+    for (let n = 0; n < words.length; n++) {
+      const at = words[n] as number;
+      memory[at] = (memory[at] as number) + (changes[n] as number);
+    }
+  }
+
+  #plan(where: string): readonly Job[] {
+    this.#forget();
+    const { kit, context, given } = this.#prepared;
+    const checked = kit.checkCall(context, where, this.#operands, given) as Planned['checked'];
+    const call = kit.prepareChecked(context, checked, this.#operands, this.lse ?? false);
+    const scratch = new kit.Scope(context.arena);
+    try {
+      const jobs = withScratch([...call.preparations, call.job], scratch);
+      this.#planned = { checked, call, jobs, scratch };
+      return jobs;
+    } catch (error) {
+      call.release(true);
+      throw error;
+    }
+  }
+
+  commit(): void {
+    if (this.#endStep) {
+      const { core, count } = this.#last as Last;
+      grow(core, count);
+      this.#length += count;
+      this.#endStep();
+      this.#endStep = undefined;
+      return;
+    }
+    const planned = this.#planned as Planned;
+    const { call, checked, scratch } = planned;
+    const end = this.#endOf(planned);
+    call.finish();
+    checked.cached.end();
+    this.#planned = undefined;
+    const release = (): void => {
+      call.release(false);
+      scratch.release();
+    };
+    if (end === undefined) release();
+    else this.#last = this.#follow(planned, end, release);
+  }
+
+  /** The most keys that steps like this one may go on to; undefined: the next one is to be planned too. */
+  #endOf({ checked: { cached, placed, shape }, call }: Planned): number | undefined {
+    const { causal, keyLengths, queryOffset, positions, encoding = [] } = this.#prepared.given;
+    const steady = [...cached.encodings, ...encoding.map(({ value }) => value)].every((one) => one.steady === true);
+    const [{ plan, masks }] = placed as [(typeof placed)[number]];
+    const count = this.#count();
+    const plain = typeof causal !== 'object' && keyLengths === undefined && queryOffset === undefined && positions === undefined;
+    const alone = placed.length === 1 && !cached.window && !masks.intervals && !masks.tensors.length;
+    if (!count || shape.L > count || !plain || !alone || !steady || !isPlain(plan)) return undefined;
+    // A table of positions that were given has no end.
+    const ends = (call.tables ?? []).map(({ end = 0 }) => end);
+    const most = Math.min(Math.ceil(shape.S / field.SPLIT) * field.SPLIT, cached.positionsEnd ?? Infinity, ...ends);
+    return most < shape.S ? undefined : most;
+  }
+
+  /** New keys of each row. */
+  #count(): number {
+    const { k } = this.#operands;
+    const { layout, cache } = this.#prepared.given;
+    return k ? (k.shape[(layout ?? cache?.layout) === 'blhd' ? 1 : 2] as number) : 0;
+  }
+
+  #follow({ checked: { cached, placed, shape }, call, jobs }: Planned, end: number, release: () => void): Last {
+    const [{ plan, first, last }] = placed as [(typeof placed)[number]];
+    const count = this.#count();
+    const memory = this.#prepared.context.arena.words;
+    this.#length = shape.S;
+    const words: number[] = [];
+    const changes: number[] = [];
+    const add = (at: number, change: number): void => {
+      words.push(at >>> 2);
+      changes.push(change);
+    };
+    const pointer = (at: number): number => (memory[at >>> 2] as number) >>> 0;
+    for (const { kernel, job } of jobs) {
+      if (kernel !== 'append') continue;
+      for (const list of [pointer(job + field.KEY_STARTS), pointer(job + field.KEY_LENGTHS)]) {
+        for (let b = 0; b < shape.B; b++) add(list + 4 * b, count);
+      }
+    }
+    const block = call.job.job;
+    add(block + field.DIM_S, count);
+    const { UNBOUNDED } = this.#prepared.kit;
+    if (first !== -UNBOUNDED) add(block + field.FIRST, count);
+    if (last !== UNBOUNDED) add(block + field.LAST, count);
+    if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim * count);
+    const { core } = cached;
+    return { core, rows: core.rows, count, end, jobs: jobs.filter(({ kernel }) => kernel !== 'rotaryTable'), words, changes, release };
+  }
+
+  fail(): void {
+    this.#endStep?.();
+    this.#endStep = undefined;
+    this.release();
+  }
+
+  release(): void {
+    this.#planned?.call.release(false);
+    this.#planned?.scratch.release();
+    this.#planned = undefined;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#last?.release();
+    this.#last = undefined;
+  }
+}
