@@ -90,8 +90,10 @@ export function packRows(
   const zeros = line + (<usize>5 * D << 2);
   memory.fill(zeros, 0, <usize>D << 2);
   for (let r = 0; r < rows; r += 4) {
+    // Where the rows lie waits where they will be packed.
+    for (let n = 0; n < 4; n++) store<usize>(packed + (n << 2), queryRow(job, scratch, b, r + n, line, zeros, table, D));
     // repeat $r 4
-    let q$r = queryRow(job, scratch, b, r + $r, line, zeros, table, D);
+    let q$r = load<usize>(packed, 4 * $r);
     // end
     // repeat $r 4
     const b$r = biasRow(job, scratch, r + $r, bias, zeros, D) - q$r;
@@ -174,12 +176,12 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
   const scales = scratch + load<usize>(job, S_KEY_SCALES);
   let odd = false;
   for (let j = first; j < end; j += 8) {
-    // repeat $h 2
-    // repeat $r 4
-    const k$h$r = keyRow(job, pages, line, 4 * $h + $r, b, g, j + 4 * $h + $r, end, D);
-    // end
-    interleave4(panel + 16 * $h, k$h0, k$h1, k$h2, k$h3, D);
-    // end
+    // Where the rows lie waits where the panel will be, and that of the second four where the first four write nothing.
+    for (let slot = 0; slot < 8; slot++) store<usize>(panel + (slot << 2), keyRow(job, pages, line, slot, b, g, j + slot, end, D));
+    for (let half: usize = 0; half < 32; half += 16) {
+      const at = panel + half;
+      interleave4(at, load<usize>(at), load<usize>(at, 4), load<usize>(at, 8), load<usize>(at, 12), D);
+    }
     if (INTEGER) odd = quantisePanel(panel, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
     panel += <usize>D << 5;
   }
