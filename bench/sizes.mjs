@@ -14,7 +14,7 @@ export async function sizes() {
   const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: 'pipe' });
   const [{ size, unpackedSize, files }] = JSON.parse(packed);
   const results = [{ name: `package, ${files.length} files`, bytes: unpackedSize, gzip: size }];
-  for (const target of ['baseline', 'relaxed']) {
+  for (const target of ['baseline', 'relaxed', 'int16']) {
     const bytes = readFileSync(`${root}dist/wasm/${target}.wasm`);
     const [gzip, brotli] = [gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
     results.push({ name: `${target}.wasm`, bytes: bytes.length, gzip, brotli });

@@ -17,6 +17,20 @@ export interface OptionSpec {
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
+const PRECISIONS = ['reproducible', 'int16', 'relaxed'] as const;
+
+/** An engine's precision, as an option of a command. */
+export const precisionSpec: OptionSpec = {
+  kind: 'choice',
+  choices: PRECISIONS,
+  help: 'same bits everywhere, of f32 or of 16-bit products (some 2e-4 off); or f32 fused (reproducible)',
+};
+
+/** What `precisionSpec` was given. */
+export function parsePrecision(text: string | undefined): (typeof PRECISIONS)[number] {
+  return PRECISIONS.find((name) => name === text) ?? 'reproducible';
+}
+
 /** The options given, by long name, each checked against its spec; an option that was not given is absent. */
 export interface ParsedArgs {
   readonly flags: ReadonlySet<string>;

@@ -2,7 +2,8 @@
 
 import { shapeText } from '../arguments/check.ts';
 import { readSafetensors, type SafeTensor, SafetensorsError, type SafetensorsFile } from '../safetensors/index.ts';
-import { type ParsedArgs, parseBytes, parseThreads } from './args.ts';
+import type { Precision } from '../wasm/variants.ts';
+import { type ParsedArgs, parseBytes, parsePrecision, parseThreads } from './args.ts';
 import { applyFlags, type Case, complete, parseCase } from './case.ts';
 import { InputError, shownPath } from './io.ts';
 import { FLOAT_TYPES, named } from './tensors.ts';
@@ -21,7 +22,7 @@ export interface Task {
   /** Timed runs after the first; undefined: as many as a tenth of a second holds, and 0: none. */
   readonly repeat: number | undefined;
   readonly threads: number | 'auto';
-  readonly precision: 'reproducible' | 'relaxed';
+  readonly precision: Precision;
   readonly maxMemory: number | undefined;
 }
 
@@ -58,7 +59,7 @@ export function prepare(path: string, bytes: Uint8Array, args: ParsedArgs): Task
     operations: 2 * sizes.batch * sizes.heads * sizes.rows * sizes.keys * (sizes.width + size(v, 3)),
     repeat: args.numbers.get('repeat'),
     threads: parseThreads(args.texts.get('threads')),
-    precision: args.texts.get('precision') === 'relaxed' ? 'relaxed' : 'reproducible',
+    precision: parsePrecision(args.texts.get('precision')),
     maxMemory: args.texts.has('max-memory') ? parseBytes('--max-memory', args.texts.get('max-memory') as string) : undefined,
   };
 }

@@ -1,5 +1,5 @@
 import { writeSafetensors } from '../safetensors/index.ts';
-import type { OptionSpecs, ParsedArgs } from './args.ts';
+import { type OptionSpecs, type ParsedArgs, precisionSpec } from './args.ts';
 import { jsonReport, textReport } from './attend-report.ts';
 import { compute, type Outcome } from './attend-run.ts';
 import { prepare, type Task } from './attend-task.ts';
@@ -43,7 +43,7 @@ const options: OptionSpecs = {
   softcap: { kind: 'number', help: 'cap * tanh(score / cap)' },
   sinks: { kind: 'text', value: '<name>', help: 'name of the sink logits, [H]' },
   threads: { kind: 'text', value: '<n>|auto', help: 'threads to use (auto)' },
-  precision: { kind: 'choice', choices: ['reproducible', 'relaxed'], help: 'same bits everywhere, or faster (reproducible)' },
+  precision: precisionSpec,
   'max-memory': { kind: 'text', value: '<bytes>', help: 'the most memory for the kernels, such as 512M or 2G' },
   repeat: { kind: 'count', help: 'time n runs after the first (a tenth of a second of them)' },
   json: { kind: 'flag', help: 'print the report as one JSON object' },

@@ -1,6 +1,6 @@
 import { describeHost } from '../bench/host.ts';
 import type { BenchOptions, BenchResult } from '../bench/index.ts';
-import { type ParsedArgs, parseThreads } from './args.ts';
+import { type ParsedArgs, parsePrecision, parseThreads, precisionSpec } from './args.ts';
 import { compareFiles } from './bench-compare.ts';
 import { header, headings, rowText, summary } from './bench-table.ts';
 import type { Command } from './command.ts';
@@ -20,7 +20,7 @@ the median of samples, the rate, and the share of what this machine was measured
 reads, a rotation one read and one write. All takes two minutes, --quick about 20 seconds; close what else uses the processor.
 
 Equal hashes mean equal bits. --compare prints how many times as fast each is as the first file (2x = half the time), and exits
-with 1 if two files differ in the bits of a case, unless one of them is of precision "relaxed", whose bits are each host's own.
+with 1 if two files of one precision differ in the bits of a case; those of "relaxed" are each host's own.
 Exit code 1 also if an output is wrong. The module relpos/bench does the same in a page, a worker or a handler.`,
   examples: `  npx relpos bench --quick                          node
   deno run -A npm:relpos bench --quick
@@ -33,7 +33,7 @@ Exit code 1 also if an output is wrong. The module relpos/bench does the same in
     quick: { kind: 'flag', help: 'fewer cases, shorter samples: about 20 seconds' },
     only: { kind: 'text', value: '<pattern>', help: 'of all cases, also with --quick, those whose name fits this regular expression' },
     threads: { kind: 'list', value: '<n,...>', help: 'numbers of threads, or auto for all (1,auto)' },
-    precision: { kind: 'choice', choices: ['reproducible', 'relaxed'], help: 'same bits everywhere, or faster (reproducible)' },
+    precision: precisionSpec,
     json: { kind: 'text', value: '<file>', help: 'write the result as JSON; - is stdout, in place of the table' },
     compare: { kind: 'flag', help: 'compare results that --json wrote; nothing is run' },
   },
@@ -48,7 +48,7 @@ async function runBench(args: ParsedArgs, io: CliIo): Promise<number> {
   const only = args.texts.get('only');
   const print = json === '-' ? () => {} : (text: string) => void io.stdout(text);
   const result = await run(
-    { threads, precision: args.texts.get('precision') === 'relaxed' ? 'relaxed' : 'reproducible', logger: SILENT },
+    { threads, precision: parsePrecision(args.texts.get('precision')), logger: SILENT },
     { quick: args.flags.has('quick'), signal: io.signal, ...(only !== undefined && { only: pattern(only) }) },
     io,
     print,

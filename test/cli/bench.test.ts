@@ -62,6 +62,19 @@ describe('relpos bench', () => {
     expect(stdout).toContain(`${hash} of 1 case, the same wherever these cases run`);
   });
 
+  it('runs in int16, whose bits are everybody’s too', async () => {
+    const { code, stdout } = await relpos(['bench', '--only', '^attention/128', '--threads', '1,2', '--precision', 'int16', '--json', '-']);
+    expect(code).toBe(0);
+    const { precision, rows, peak } = JSON.parse(stdout) as BenchResult;
+    expect(precision).toBe('int16');
+    expect(rows.map(({ threads, hash }) => [threads, hash])).toEqual([1, 2].map((threads) => [threads, rows[0]?.hash]));
+    // Farther off than f32 gets; its own error is some 2e-4 of a row.
+    expect(rows[0]?.error).toBeGreaterThan(1e-6);
+    expect(rows[0]?.error).toBeLessThan(1e-3);
+    const { rate, share } = rows[0] as BenchRow;
+    expect(share).toBeCloseTo((rate as number) / (peak.int16 as number), 9);
+  });
+
   it('prints JSON alone where that goes to stdout', async () => {
     const { code, stdout } = await relpos(['bench', '--quick', '--only', 'swin', '--threads', '1,2', '--json', '-']);
     expect(code).toBe(0);
