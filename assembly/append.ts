@@ -1,15 +1,14 @@
 // Writes rows into a cache of keys and values, and turns those that lie there.
 //
-// The job block describes the cache as `attend` reads it: K and V with their element type, strides within a page, and pages. The new rows are
+// The job block describes the cache as `attend` reads it: K and V with their element type, how they lie within a page, and pages. The new rows are
 // Q (keys) and OUT (values), [B, G, DIM_L, …]; row i of batch row b becomes key KEY_STARTS[b] + i, as far as that is below
 // KEY_LENGTHS[b]. Keys turn first if ROTATE_DIM is not 0, key j by row j of the table at ROTATE_K.
 
 import {
-  DIM_D, DIM_E, DIM_G, K, KEY_LENGTHS, KEY_STARTS, OUT, PAGES_K, PAGES_V, Q, ROTATE_DIM, ROTATE_K, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW,
-  T_TYPE, V,
+  DIM_D, DIM_E, DIM_G, KEY_LENGTHS, KEY_STARTS, OUT, Q, ROTATE_DIM, ROTATE_K, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE,
 } from './job';
-import { loadRow, storeRow } from './convert';
-import { contiguous, rowAddress } from './pack';
+import { contiguous } from './pack';
+import { loadKey, storeKey, storeValue } from './panels';
 import { rotateRow } from './rotate';
 
 /** Row 0 of head g in batch row b of a tensor without pages. */
@@ -41,26 +40,28 @@ export function append(job: usize, tile: i32, scratch: usize): void {
       rotateRow(turned, row, load<usize>(job, ROTATE_K) + j * turn, 0, job);
       row = turned;
     }
-    storeRow(rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j), row, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+    storeKey(job, b, g, j, row);
     row = contiguous(value, scratch, E, load<i32>(job, OUT + T_CHANNEL), load<i32>(job, OUT + T_TYPE));
-    storeRow(rowAddress(job, V, load<usize>(job, PAGES_V), b, g, j), row, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+    storeValue(job, b, g, j, row);
     key += load<i32>(job, Q + T_ROW);
     value += load<i32>(job, OUT + T_ROW);
   }
 }
 
-/** Turns the keys KEY_STARTS[b] … KEY_LENGTHS[b] − 1 where they lie, all by the one row of the table at ROTATE_K. */
+/**
+ * Turns the keys KEY_STARTS[b] … KEY_LENGTHS[b] − 1 where they lie, all by the one row of the table at ROTATE_K. Scratch: ten rows of D
+ * floats.
+ */
 export function shift(job: usize, tile: i32, scratch: usize): void {
   const G = load<i32>(job, DIM_G);
   const D = load<i32>(job, DIM_D);
   const b = tile / G;
   const g = tile % G;
   const end = numberOf(job, KEY_LENGTHS, b);
-  const turned = scratch + (<usize>D << 2);
+  const turned = scratch + 9 * (<usize>D << 2);
   for (let j = numberOf(job, KEY_STARTS, b); j < end; j++) {
-    const at = rowAddress(job, K, load<usize>(job, PAGES_K), b, g, j);
-    loadRow(scratch, at, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+    loadKey(job, b, g, j, scratch);
     rotateRow(turned, scratch, load<usize>(job, ROTATE_K), 0, job);
-    storeRow(at, turned, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+    storeKey(job, b, g, j, turned);
   }
 }

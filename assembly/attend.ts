@@ -4,7 +4,7 @@
 // come in blocks; each block is packed once per tile and then met by the rows in bands of twenty-four, so that scores never leave L1:
 //
 //   for each split:
-//     for each key block:    pack K (convert, rotate, interleave) and V (convert, interleave)
+//     for each key block:    pack K (convert, rotate, interleave) and V (convert, interleave), but for what lies so in a cache
 //       for each band:       scores → softcap → biases → mask, online softmax → o
 //     fold m, l, o into those of the splits before
 //   for each row:            o / l, log-sum-exp
@@ -32,6 +32,7 @@ import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
 import { integersOf, packValues16, quantiseTile } from './pack16';
+import { columnStep, keysInPlace, keysOf, runEnd, valuesInPlace, valuesOf } from './panels';
 import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfRow } from './scores';
 import { mendScores, scores16, scores16OfRow } from './scores16';
@@ -203,15 +204,14 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
   } else packValues(job, scratch, b, g, block, from, end);
 }
 
-/** The content scores of a band against the panels that its groups see. */
-@inline function contentOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32): void {
+/** The content scores of a band against the panels that its groups see of the keys block … end − 1. */
+@inline function contentOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32, end: i32): void {
   const D = load<i32>(job, DIM_D);
   const s = scratch + load<usize>(job, S_SCORES);
   const q = scratch + load<usize>(job, S_QUERIES) + (<usize>r * D << 2);
-  const keys = scratch + load<usize>(job, S_KEYS);
-  const end = block + KEY_BLOCK;
+  const at = scratch + load<usize>(job, S_TILE);
   if (INTEGER) {
-    const at = scratch + load<usize>(job, S_TILE);
+    const keys = scratch + load<usize>(job, S_KEYS);
     const wide = load<i32>(at, P_WIDE) != 0;
     const q16 = scratch + load<usize>(job, S_QUERIES16) + r * integersOf(D);
     const k16 = scratch + load<usize>(job, S_KEYS16);
@@ -223,13 +223,58 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
     if (load<i32>(at, P_ODD_QUERIES) | load<i32>(at, P_ODD_KEYS)) mendScores(group, rows, q, keys, s, a, b, block, D);
     return;
   }
-  if (rows == 1) scoresOfRow(group, q, keys, s, block, block, end, D);
-  else scores(group, rows + 3 >> 2, q, keys, s, block, block, end, D);
+  const inPlace = keysInPlace(job);
+  for (let low = block, high = end; low < end; low = high) {
+    if (inPlace) high = runEnd(job, low, end);
+    const keys = keysOf(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, low) - (<usize>((low - block) * D) << 2);
+    if (rows == 1) scoresOfRow(group, q, keys, s, block, low, high, D);
+    else scores(group, rows + 3 >> 2, q, keys, s, block, low, high, D);
+  }
+}
+
+/** True if the values of the keys from … end − 1 of a block are finite. */
+function finiteValues(job: usize, scratch: usize, block: i32, from: i32, end: i32): bool {
+  const at = scratch + load<usize>(job, S_TILE);
+  const inPlace = valuesInPlace(job);
+  const column = inPlace ? columnStep(job) : COLUMN;
+  for (let to = end; from < end; from = to) {
+    if (inPlace) to = runEnd(job, from, end);
+    const v = valuesOf(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, from);
+    if (!allFinite(v, column, outputWidth(job), 0, to - from)) return false;
+  }
+  return true;
+}
+
+/**
+ * The outputs of a band over the keys low … high − 1. Those before `allFrom` and from `allTo` on are hidden from some row, which has
+ * probability 0 there; 0·v is 0 if v is finite, which with `finite` all are.
+ */
+@inline function valuesOfBand(
+  job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32, low: i32, high: i32, allFrom: i32, allTo: i32, finite: bool,
+): void {
+  const at = scratch + load<usize>(job, S_TILE);
+  const s = scratch + load<usize>(job, S_SCORES);
+  const width = outputWidth(job);
+  const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
+  const inPlace = valuesInPlace(job);
+  const column = inPlace ? columnStep(job) : COLUMN;
+  for (let from = low, to = high; from < high; from = to) {
+    if (inPlace) to = runEnd(job, from, high);
+    const v = valuesOf(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, from) - (<usize>(from - block) << 5);
+    if (
+      finite ||
+      (allFinite(v, column, width, from - block, min(allFrom, to) - block) &&
+        allFinite(v, column, width, max(allTo, from) - block, to - block))
+    ) {
+      if (rows == 1) valuesOfRow(group, s, v, column, block, from, to, o, width);
+      else values(group, rows + 3 >> 2, s, v, column, block, from, to, o, width);
+    } else valuesMasked(group, rows, s, v, column, block, from, to, o, width);
+  }
 }
 
 /** The scores of a band: content and terms. */
-@inline function scoresOfBand(job: usize, scratch: usize, group: usize, b: i32, r: i32, rows: i32, block: i32): void {
-  contentOfBand(job, scratch, group, r, rows, block);
+@inline function scoresOfBand(job: usize, scratch: usize, group: usize, b: i32, r: i32, rows: i32, block: i32, end: i32): void {
+  contentOfBand(job, scratch, group, r, rows, block, end);
   addTerms(job, scratch, group, scratch + load<usize>(job, S_SCORES), b, r, rows, block);
 }
 
@@ -261,7 +306,7 @@ function countBand(job: usize, scratch: usize, b: i32, r: i32, rows: i32, block:
   const group = rowOf(job, scratch, r);
   const groups = rows + 3 >> 2;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) rangeOf(at, liveOf(at, min(4, rows - 4 * n)), block, end);
-  scoresOfBand(job, scratch, group, b, r, rows, block);
+  scoresOfBand(job, scratch, group, b, r, rows, block, end);
   const s = scratch + load<usize>(job, S_SCORES);
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
     const from = load<i32>(at, R_FROM);
@@ -297,11 +342,10 @@ function processBand(
   }
   if (low >= high) return finite;
   const s = scratch + load<usize>(job, S_SCORES);
-  const v = scratch + load<usize>(job, S_VALUES);
   const width = outputWidth(job);
   const o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
   if (load<i32>(job, BIAS_COUNT)) touchBiases(job, group, rows, b, low, high - low, scratch + load<usize>(job, S_LINE));
-  scoresOfBand(job, scratch, group, b, r, rows, block);
+  scoresOfBand(job, scratch, group, b, r, rows, block, end);
   const mark = load<i32>(job, MARK) != 0;
   let marked = false;
   for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
@@ -323,24 +367,16 @@ function processBand(
   }
   if (INTEGER) {
     const wide = load<i32>(scratch + load<usize>(job, S_TILE), P_WIDE) != 0;
+    const v = scratch + load<usize>(job, S_VALUES);
     if (rows == 1) values16OfRow(group, s, v, COLUMN16, block, o, width, wide);
     else values16(group, groups, s, v, COLUMN16, block, o, width, wide);
     return finite;
   }
-  // A key that a row does not see has probability 0 there; 0·v is 0 if v is finite. Marks may stand anywhere, so that one look at the whole
-  // block serves all bands.
+  // Marks may stand anywhere, so that one look at the whole block serves all bands.
   if (marked) {
     allFrom = high;
-    if (finite == UNKNOWN) finite = allFinite(v, COLUMN, width, start - block, end - block) ? YES : NO;
+    if (finite == UNKNOWN) finite = finiteValues(job, scratch, block, start, end) ? YES : NO;
   }
-  const stop = block + KEY_BLOCK;
-  if (
-    finite == YES ||
-    (allFinite(v, COLUMN, width, low - block, min(allFrom, high) - block) &&
-      allFinite(v, COLUMN, width, max(allTo, low) - block, high - block))
-  ) {
-    if (rows == 1) valuesOfRow(group, s, v, COLUMN, block, block, stop, o, width);
-    else values(group, groups, s, v, COLUMN, block, block, stop, o, width);
-  } else valuesMasked(group, rows, s, v, COLUMN, block, block, stop, o, width);
+  valuesOfBand(job, scratch, group, r, rows, block, low, high, allFrom, allTo, finite == YES);
   return finite;
 }

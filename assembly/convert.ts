@@ -1,6 +1,6 @@
 // Element types: rows of any stored type become contiguous f32 rows and back. All arithmetic is f32.
 
-import { BF16, F16, F32, I32, I8, Q8 } from './job';
+import { BF16, F16, F32, I32, I8 } from './job';
 import { held } from './simd';
 
 /** Bytes of one element. */
@@ -73,19 +73,9 @@ const HALF_SCALE: f32 = reinterpret<f32>(0x77800000); // 2^112
   return <f32>load<i32>(from);
 }
 
-@inline function storeOne(to: usize, type: i32, value: f32): void {
-  if (type == F32) store<f32>(to, value);
-  else if (type == F16) store<u16>(to, <u16>i32x4.extract_lane(floatToHalf(f32x4.splat(value)), 0));
-  else store<u16>(to, <u16>i32x4.extract_lane(floatToBrain(f32x4.splat(value)), 0));
-}
-
 /** n elements of `type`, `stride` bytes apart, as contiguous f32. */
 export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
   let at = 0;
-  if (type == Q8) {
-    loadQuantised(to, from, n);
-    return;
-  }
   if (stride == sizeOf(type)) {
     if (type == F32) {
       memory.copy(to, from, <usize>n << 2);
@@ -110,32 +100,11 @@ export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32):
   }
 }
 
-/** A row of Q8: scale times channel. */
-function loadQuantised(to: usize, from: usize, n: i32): void {
-  const scale = load<f32>(from);
-  from += 4;
-  const scales = f32x4.splat(scale);
-  for (; n >= 16; n -= 16, from += 16, to += 64) {
-    const raw = v128.load(from);
-    const low = i16x8.extend_low_i8x16_s(raw);
-    const high = i16x8.extend_high_i8x16_s(raw);
-    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low))));
-    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low))), 16);
-    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high))), 32);
-    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high))), 48);
-  }
-  for (; n >= 4; n -= 4, from += 4, to += 16) {
-    const wide = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
-    v128.store(to, f32x4.mul(scales, f32x4.convert_i32x4_s(wide)));
-  }
-  for (; n > 0; n--, from++, to += 4) store<f32>(to, scale * <f32>load<i8>(from));
-}
-
 /**
- * A row as Q8: scale = largest |x| / 127, channel = x / scale rounded to nearest. |x − scale·channel| ≤ scale/2, up to one rounding. A row
- * with an infinity or NaN becomes NaN throughout (its scale is).
+ * The scale of a row in 8 bits: largest |x| / 127, so that |x − scale·nearest(x/scale)| ≤ scale/2, up to one rounding. NaN where something is
+ * not finite, which makes the whole row NaN.
  */
-function storeQuantised(to: usize, from: usize, n: i32): void {
+export function quantisedScale(from: usize, n: i32): f32 {
   let top: f32 = 0;
   let sum: f32 = 0;
   for (let at: usize = 0; at < <usize>n << 2; at += 4) {
@@ -143,11 +112,7 @@ function storeQuantised(to: usize, from: usize, n: i32): void {
     top = max(top, abs(x));
     sum += x * 0;
   }
-  const scale = sum == 0 ? top / 127 : f32.NaN;
-  const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  store<f32>(to, scale);
-  to += 4;
-  for (; n > 0; n--, from += 4, to++) store<i8>(to, <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127));
+  return sum == 0 ? top / 127 : f32.NaN;
 }
 
 /** memory.copy leaves the module: 25 ns a row, 1 % of a call at 512 × 64. */
@@ -156,19 +121,28 @@ function storeQuantised(to: usize, from: usize, n: i32): void {
   for (; n > 0; n--, from += 4, to += 4) store<f32>(to, load<f32>(from));
 }
 
-/** n contiguous f32 as elements of `type` (f32, f16, bf16, Q8), `stride` bytes apart. */
+/** Four f32 as elements of a type, in the low bits of their lanes. */
+function encoded(x: v128, type: i32): v128 {
+  return type == F32 ? x : type == F16 ? floatToHalf(x) : floatToBrain(x);
+}
+
+/** n contiguous f32 as elements of `type` (f32, f16, bf16), `stride` bytes apart. */
 export function storeRow(to: usize, from: usize, n: i32, stride: i32, type: i32): void {
   if (type == F32 && stride == 4) {
     copyRow(to, from, n);
     return;
   }
-  if (type == Q8) {
-    storeQuantised(to, from, n);
-    return;
-  }
-  for (let at = 0; at < n; at++) {
-    storeOne(to, type, load<f32>(from));
-    from += 4;
+  for (; n >= 4; n -= 4, from += 16) {
+    const x = type == F32 ? v128.load(from) : encoded(v128.load(from), type);
+    // repeat $r 4
+    if (type == F32) v128.store_lane<i32>(to, x, $r);
+    else v128.store_lane<i16>(to, x, 2 * $r);
     to += stride;
+    // end
+  }
+  for (; n > 0; n--, from += 4, to += stride) {
+    const x = encoded(v128.load32_splat(from), type);
+    if (type == F32) v128.store_lane<i32>(to, x, 0);
+    else v128.store_lane<i16>(to, x, 0);
   }
 }

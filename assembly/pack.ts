@@ -5,19 +5,20 @@
 //   d0: r0 r1 r2 r3                   d0: k0 k1 … k7                k0: e0 e1 … e7
 //   d1: r0 r1 r2 r3                   d1: k0 k1 … k7                k1: e0 e1 … e7
 //
-// Reading values in place instead lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
+// Caches hold them in this order already (panels.ts). Reading values in place where they lie row by row lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
 
 import {
-  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, KEY_BLOCK, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_BATCH, PAGES_K, PAGES_V,
-  PAGE_SHIFT, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH,
+  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_K, PAGES_V, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH,
   ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_VALUES,
   T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
+import { keysInPlace, loadColumns, loadPanels, valuesInPlace } from './panels';
 import { quantisePanel } from './quantise';
 import { rotateRow } from './rotate';
 import { INTEGER } from './target';
+import { COLUMN } from './values';
 
 /** A row as contiguous f32: where it lies if it is that already, else converted into `line`. */
 @inline export function contiguous(from: usize, line: usize, n: i32, stride: i32, type: i32): usize {
@@ -26,14 +27,10 @@ import { INTEGER } from './target';
   return line;
 }
 
-/** Where row j of head g of a tensor (K or V, by its offset in the job) lies: by strides, or in a page. */
-@inline export function rowAddress(job: usize, tensor: i32, pages: usize, b: i32, g: i32, j: i32): usize {
+/** Where row j of head g of a tensor (K or V, by its offset in the job) lies. */
+@inline export function rowAddress(job: usize, tensor: i32, b: i32, g: i32, j: i32): usize {
   const at = job + tensor;
-  const inHead = g * load<i32>(at, T_HEAD);
-  if (!pages) return load<usize>(at, T_PTR) + b * load<i32>(at, T_BATCH) + inHead + j * load<i32>(at, T_ROW);
-  const shift = load<i32>(job, PAGE_SHIFT);
-  const page = load<usize>(pages + b * load<i32>(job, PAGES_BATCH) + ((j >> shift) << 2));
-  return page + inHead + (j & ((1 << shift) - 1)) * load<i32>(at, T_ROW);
+  return load<usize>(at, T_PTR) + b * load<i32>(at, T_BATCH) + g * load<i32>(at, T_HEAD) + j * load<i32>(at, T_ROW);
 }
 
 /** The tile's queries for the content score: rotated, QUERY_BIAS added, scaled. */
@@ -128,7 +125,7 @@ export function packRows(
 }
 
 /** Interleaves four contiguous rows into one half of a panel. */
-@inline function interleave4(to: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
+function interleave4(to: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
   let n = D;
   for (; n >= 4; n -= 4) {
     transpose4x4(v128.load(k0), v128.load(k1), v128.load(k2), v128.load(k3), to, 32);
@@ -148,19 +145,66 @@ export function packRows(
   }
 }
 
-/** One key as a contiguous f32 row, normalised and rotated; keys from `end` on repeat the last one (their scores are masked). */
-@inline function keyRow(job: usize, pages: usize, line: usize, slot: i32, b: i32, g: i32, j: i32, end: i32, D: i32): usize {
-  j = min(j, end - 1);
-  const own = line + (<usize>slot * D << 2);
-  let from = rowAddress(job, K, pages, b, g, j);
-  let table = load<usize>(job, ROTATE_K);
-  const staged = table ? line + (<usize>8 * D << 2) : own;
-  from = contiguous(from, staged, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+/** Four keys of a panel, from `from` on, as contiguous rows from `to` on: what interleave4 takes apart. */
+function separate4(to: usize, from: usize, D: i32): void {
+  const row = <usize>D << 2;
+  let n = D;
+  for (; n >= 4; n -= 4, to += 16, from += 128) {
+    transpose4x4(v128.load(from), v128.load(from, 32), v128.load(from, 64), v128.load(from, 96), to, row);
+  }
+  for (; n > 0; n--, to += 4, from += 32) {
+    // repeat $r 4
+    store<f32>(to + $r * row, load<f32>(from, 4 * $r));
+    // end
+  }
+}
+
+/** Key j from a contiguous row, normalised in place or to `own`, rotated to `own`; returns where it is. */
+@inline function finishKey(job: usize, own: usize, from: usize, staged: usize, b: i32, g: i32, j: i32): usize {
   if (load<i32>(job, NORM)) from = normalizeRow(staged, from, load<usize>(job, NORM_K), g * load<i32>(job, NORM_K_HEAD), job);
+  let table = load<usize>(job, ROTATE_K);
   if (!table) return from;
   table += b * load<i32>(job, ROTATE_K_BATCH) + g * load<i32>(job, ROTATE_K_HEAD) + j * (load<i32>(job, ROTATE_DIM) << 2);
   rotateRow(own, from, table, <usize>load<i32>(job, ROTATE_K_SECOND), job);
   return own;
+}
+
+/** One key as a contiguous f32 row, normalised and rotated; keys from `end` on repeat the last one (their scores are masked). */
+@inline function keyRow(job: usize, line: usize, slot: i32, b: i32, g: i32, j: i32, end: i32, D: i32): usize {
+  j = min(j, end - 1);
+  const own = line + (<usize>slot * D << 2);
+  const staged = load<usize>(job, ROTATE_K) ? line + (<usize>8 * D << 2) : own;
+  const from = contiguous(rowAddress(job, K, b, g, j), staged, D, load<i32>(job, K + T_CHANNEL), load<i32>(job, K + T_TYPE));
+  return finishKey(job, own, from, staged, b, g, j);
+}
+
+/**
+ * The keys j … j + 7 of a cache, normalised and rotated. They become rows where their panel is to be, then go by the line into their panel;
+ * those from `end` on are whatever is there (their scores are masked).
+ */
+function packPanel(job: usize, line: usize, b: i32, g: i32, j: i32, end: i32, panel: usize, D: i32): void {
+  const row = <usize>D << 2;
+  loadPanels(job, b, g, j, j + 8, line);
+  separate4(panel, line, D);
+  separate4(panel + 4 * row, line + 16, D);
+  const rotates = load<usize>(job, ROTATE_K) != 0;
+  for (let r = 0; r < 8; r++) {
+    const own = line + r * row;
+    const from = panel + r * row;
+    finishKey(job, own, from, rotates ? from : own, b, g, min(j + r, end - 1));
+  }
+  // repeat $h 2
+  interleave4(panel + 16 * $h, line + 4 * $h * row, line + (4 * $h + 1) * row, line + (4 * $h + 2) * row, line + (4 * $h + 3) * row, D);
+  // end
+}
+
+/** The keys first … end − 1 of a cache that are not read where they lie; `panel` is that of key `first`. */
+function packPages(job: usize, line: usize, b: i32, g: i32, first: i32, end: i32, panel: usize, D: i32): void {
+  if (!load<usize>(job, ROTATE_K) && !load<i32>(job, NORM)) {
+    loadPanels(job, b, g, first, end, panel);
+    return;
+  }
+  for (let j = first; j < end; j += 8, panel += <usize>D << 5) packPanel(job, line, b, g, j, end, panel, D);
 }
 
 /**
@@ -168,38 +212,49 @@ export function packRows(
  * and whether a key is odd (quantise.ts).
  */
 export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
+  if (keysInPlace(job)) return false;
   const D = load<i32>(job, DIM_D);
-  const line = scratch + load<usize>(job, S_LINE);
-  const pages = load<usize>(job, PAGES_K);
-  let panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
+  const panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
+  if (load<usize>(job, PAGES_K)) packPages(job, scratch + load<usize>(job, S_LINE), b, g, first, end, panel, D);
+  else packStrided(job, scratch + load<usize>(job, S_LINE), b, g, first, end, panel, D);
+  if (!INTEGER) return false;
   const integers = scratch + load<usize>(job, S_KEYS16);
   const scales = scratch + load<usize>(job, S_KEY_SCALES);
   let odd = false;
-  for (let j = first; j < end; j += 8) {
-    // Where the rows lie waits where the panel will be, and that of the second four where the first four write nothing.
-    for (let slot = 0; slot < 8; slot++) store<usize>(panel + (slot << 2), keyRow(job, pages, line, slot, b, g, j + slot, end, D));
-    for (let half: usize = 0; half < 32; half += 16) {
-      const at = panel + half;
-      interleave4(at, load<usize>(at), load<usize>(at, 4), load<usize>(at, 8), load<usize>(at, 12), D);
-    }
-    if (INTEGER) odd = quantisePanel(panel, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
-    panel += <usize>D << 5;
+  for (let j = first, at = panel; j < end; j += 8, at += <usize>D << 5) {
+    odd = quantisePanel(at, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
   }
   return odd;
 }
 
+/** Those of tensors. */
+function packStrided(job: usize, line: usize, b: i32, g: i32, first: i32, end: i32, panel: usize, D: i32): void {
+  for (let j = first; j < end; j += 8) {
+    // Where the rows lie waits where the panel will be, and that of the second four where the first four write nothing.
+    for (let slot = 0; slot < 8; slot++) store<usize>(panel + (slot << 2), keyRow(job, line, slot, b, g, j + slot, end, D));
+    for (let half: usize = 0; half < 32; half += 16) {
+      const at = panel + half;
+      interleave4(at, load<usize>(at), load<usize>(at, 4), load<usize>(at, 8), load<usize>(at, 12), D);
+    }
+    panel += <usize>D << 5;
+  }
+}
+
 /** Interleaves the values first … end − 1 of head g into columns of eight channels; row 0 of a column belongs to key `block`. */
 export function packValues(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): void {
+  if (valuesInPlace(job)) return;
   const E = load<i32>(job, DIM_E);
-  const column: usize = KEY_BLOCK << 5;
   const line = scratch + load<usize>(job, S_LINE);
-  const pages = load<usize>(job, PAGES_V);
   let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 5);
+  if (load<usize>(job, PAGES_V)) {
+    loadColumns(job, b, g, first, end, to);
+    return;
+  }
   for (let j = first; j < end; j++, to += 32) {
-    const row = contiguous(rowAddress(job, V, pages, b, g, j), line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+    const row = contiguous(rowAddress(job, V, b, g, j), line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
     let at = to;
     let e = 0;
-    for (; e + 8 <= E; e += 8, at += column) {
+    for (; e + 8 <= E; e += 8, at += COLUMN) {
       v128.store(at, v128.load(row + (<usize>e << 2)));
       v128.store(at, v128.load(row + (<usize>e << 2), 16), 16);
     }

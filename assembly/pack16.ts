@@ -5,6 +5,7 @@ import {
   T_TYPE, V,
 } from './job';
 import { contiguous, rowAddress } from './pack';
+import { loadValue } from './panels';
 import { quantiseQueries, quantiseValues } from './quantise';
 import { COLUMN16 } from './values16';
 
@@ -26,8 +27,11 @@ export function quantiseTile(job: usize, scratch: usize, rows: i32): bool {
 }
 
 @inline function valueOf(job: usize, b: i32, g: i32, j: i32, line: usize): usize {
-  const at = rowAddress(job, V, load<usize>(job, PAGES_V), b, g, j);
-  return contiguous(at, line, load<i32>(job, DIM_E), load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
+  if (load<usize>(job, PAGES_V)) {
+    loadValue(job, b, g, j, line);
+    return line;
+  }
+  return contiguous(rowAddress(job, V, b, g, j), line, load<i32>(job, DIM_E), load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
 }
 
 /** The values of key j for the tile's key head, contiguous, in f32. */

@@ -18,12 +18,13 @@
 
 import {
   DIM_D, DIM_G, DIM_H, E_BIAS, E_FIRST, E_HEAD, E_INDEX, E_INDEX_BATCH, E_INDEX_ROW, E_KIND, E_MAP, E_QUERIES, E_ROWS, E_SCALE,
-  E_SCORES, E_SIZE, E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, P_COUNT, P_FIRST, P_HEAD, QUERY_INDEX, QUERY_OFFSET,
-  R_FROM, R_HEAD, R_QUERY, R_SCALE, R_SIZE, R_TO, SCORES_ROW, S_KEYS, S_ROWS, S_TILE, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX,
+  E_SCORES, E_SIZE, E_SUM_BATCH, E_SUM_ROWS, E_TABLE, E_WINDOW, KEY_BLOCK, KEY_OFFSET, P_BATCH, P_COUNT, P_FIRST, P_HEAD, QUERY_INDEX, QUERY_OFFSET,
+  R_FROM, R_HEAD, R_QUERY, R_SCALE, R_SIZE, R_TO, SCORES_ROW, S_ROWS, S_TILE, S_WEIGHTS, TERMS, TERM_COUNT, VALUE_HEAD, VALUE_INDEX,
   VALUE_INDEX_BATCH, VALUE_INDEX_ROW, VALUE_ROWS, VALUE_TABLE,
 } from './job';
 import { addDiagonals, skewed4x8 } from './offsets';
 import { packRows } from './pack';
+import { keysOf } from './panels';
 import { liveOf } from './rows';
 import { scores4x8 } from './scores';
 import { addLookup } from './softmax';
@@ -82,7 +83,7 @@ export function keyTerms(job: usize, scratch: usize, block: i32, from: i32, end:
 /** C[o][l] = R[o]·k(j + l) for one panel and the offsets at which the tile's queries meet it. */
 @inline function keyPanel(job: usize, entry: usize, scratch: usize, table: usize, tile: usize, h: i32, block: i32, j: i32): void {
   const D = load<i32>(job, DIM_D);
-  const panel = scratch + load<usize>(job, S_KEYS) + (<usize>(j - block) * D << 2);
+  const panel = keysOf(job, scratch, load<i32>(tile, P_BATCH), load<i32>(tile, P_HEAD), block, j);
   const window = windowOf(entry, tile, j);
   const last = j + 7 - load<i32>(tile, P_FIRST) - load<i32>(entry, E_FIRST);
   const to = panelOf(entry, scratch, h, block, j);

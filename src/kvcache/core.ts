@@ -339,7 +339,7 @@ export class CacheCore {
         return shiftJobs(rotation as Rotation, delta, target, this.context, scope);
       });
       const move = (): void => {
-        const memory = new Uint8Array(this.context.arena.memory.buffer);
+        const memory = this.context.arena.memory.buffer;
         changes.forEach(({ row, source }, b) => {
           const { from, to } = cuts[b] as Cut;
           if (source) moveDown(memory, shape, this.layout, [source, row.pages], { from, gap: to - from, end: row.length });

@@ -50,7 +50,7 @@ function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables,
   const tiles = rows.length * G;
   const work = rows.reduce((sum, { length }, b) => sum + length - (first[b] as number), 0) * G * (D + E);
   const threads = threadsFor(work, SMALL_TRAFFIC, tiles, context.threads);
-  const { bytes: scratch } = layOut([8 * Math.max(D, E)]);
+  const { bytes: scratch } = layOut([kernel === 'append' ? 8 * Math.max(D, E) : 40 * D]);
   const job = scope.block(field.JOB_SIZE);
   const writer = scope.writer(job);
   for (const [name, value] of storeFields(layout, tables)) writer.int(name, value);

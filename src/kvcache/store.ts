@@ -1,6 +1,6 @@
 // Where the rows of a cache lie: the layout of its pages, and what the kernels are told of it.
 
-import { type CacheDType, cacheRow } from '../memory/dtypes.ts';
+import { type CacheDType, cacheElement } from '../memory/dtypes.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -14,22 +14,44 @@ export interface CacheShape {
   readonly E: number;
 }
 
-/** A page: the keys of pageSize positions, [G][pageSize][D], then their values, [G][pageSize][E]. */
+/** Keys or values of a page. */
+interface PagePart {
+  /** Bytes before it. */
+  readonly start: number;
+  /** Channels of a row, with those that fill it up. */
+  readonly width: number;
+  /** Bytes from head to head. */
+  readonly head: number;
+  /** Bytes of a key in a panel of eight, or of a position in a column of eight channels. */
+  readonly row: number;
+  /** Bytes from its start to the scales of its rows, f32 [G][pageSize]. */
+  readonly scales: number;
+}
+
+/**
+ * A page: the keys of pageSize positions, [G][pageSize/8][D][8], then their values, [G][E'/8][pageSize][8], E' = E rounded up to 8. Integers lie
+ * by twos, keys [G][pageSize/8][D'/2][8][2] and values [G][E'/8][pageSize/2][8][2], D' = D rounded up to 2, and have scales.
+ */
 export interface PageLayout {
   readonly dtype: CacheDType;
   /** Keys of a page, a power of two. */
   readonly pageSize: number;
-  readonly keyRow: number;
-  readonly valueRow: number;
-  /** Bytes before the values. */
-  readonly values: number;
+  readonly keys: PagePart;
+  readonly values: PagePart;
   readonly bytes: number;
 }
 
 export function layoutPages({ G, D, E }: CacheShape, dtype: CacheDType, pageSize: number): PageLayout {
-  const [keyRow, valueRow] = [cacheRow(dtype).bytes(D), cacheRow(dtype).bytes(E)];
-  const values = roundUp(G * keyRow * pageSize, 64);
-  return { dtype, pageSize, keyRow, valueRow, values, bytes: values + roundUp(G * valueRow * pageSize, 64) };
+  const { bytes, depth } = cacheElement(dtype);
+  let end = 0;
+  const part = (width: number, row: number): PagePart => {
+    const [start, head] = [end, width * bytes * pageSize];
+    end = roundUp(start + G * (head + (depth > 1 ? 4 * pageSize : 0)), 64);
+    return { start, width, head, row: row * bytes, scales: G * head };
+  };
+  const wide = roundUp(D, depth);
+  const [keys, values] = [part(wide, wide), part(roundUp(E, 8), 8)];
+  return { dtype, pageSize, keys, values, bytes: end };
 }
 
 /** Block tables of some rows, in memory. */
@@ -50,7 +72,7 @@ export function uploadTables(rows: readonly Row[], { values }: PageLayout, scope
     for (let n = 0; n < pages.length; n++) {
       const page = pages[n] === GONE ? spare : (pages[n] as number);
       keyTable[b * width + n] = page;
-      valueTable[b * width + n] = page + values;
+      valueTable[b * width + n] = page + values.start;
     }
   });
   return { keys, values: valuesAt, stride: 4 * width };
@@ -61,47 +83,58 @@ export const tablesFrom = ({ keys, values, stride }: PageTables, b: number): Pag
   return { keys: keys + b * stride, values: values + b * stride, stride };
 };
 
-/** Moves the keys and values from `from + gap` … `end + gap` − 1 of one list of pages down to from … end − 1 of another, or of the same. */
+/** Place of element (a, b) in panels [b/8][A][8], where `depth` neighbours in a lie together. */
+const inPanels = (a: number, b: number, A: number, depth: number): number =>
+  (b - (b % 8)) * A + (a - (a % depth)) * 8 + (b % 8) * depth + (a % depth);
+
+/**
+ * Moves the keys and values from `from + gap` … `end + gap` − 1 of one list of pages down to from … end − 1 of another, or of the same: as they
+ * are stored, element by element, since a row lies across its panels.
+ */
 export function moveDown(
-  memory: Uint8Array,
+  memory: ArrayBufferLike,
   { G }: CacheShape,
-  { pageSize, keyRow, valueRow, values }: PageLayout,
+  { dtype, pageSize, keys, values }: PageLayout,
   [source, target]: readonly [readonly number[], readonly number[]],
   { from, gap, end }: { readonly from: number; readonly gap: number; readonly end: number },
 ): void {
-  const runs: [number, number][] = [
-    [0, keyRow],
-    [values, valueRow],
-  ];
-  for (let at = from; at < end; ) {
+  const { bytes, depth } = cacheElement(dtype);
+  const elements = bytes === 4 ? new Uint32Array(memory) : bytes === 2 ? new Uint16Array(memory) : new Uint8Array(memory);
+  const scales = new Uint32Array(memory);
+  const placeOfKey = (slot: number, n: number): number => inPanels(n, slot, keys.width, depth);
+  const placeOfValue = (slot: number, n: number): number => inPanels(slot, n, pageSize, depth);
+  for (let at = from; at < end; at++) {
     const [to, was] = [at % pageSize, (at + gap) % pageSize];
-    const count = Math.min(pageSize - to, pageSize - was, end - at);
     const into = target[Math.floor(at / pageSize)] as number;
     const out = source[Math.floor((at + gap) / pageSize)] as number;
-    for (const [start, row] of runs) {
-      for (let head = start; head < start + G * pageSize * row; head += pageSize * row) {
-        memory.copyWithin(into + head + to * row, out + head + was * row, out + head + (was + count) * row);
+    for (const part of [keys, values]) {
+      const place = part === keys ? placeOfKey : placeOfValue;
+      for (let head = 0; head < G; head++) {
+        const [a, b] = [into, out].map((page) => (page + part.start + head * part.head) / bytes) as [number, number];
+        for (let n = 0; n < part.width; n++) elements[a + place(to, n)] = elements[b + place(was, n)] as number;
+        const scale = (page: number, slot: number): number => (page + part.start + part.scales) / 4 + head * pageSize + slot;
+        if (depth > 1) scales[scale(into, to)] = scales[scale(out, was)] as number;
       }
     }
-    at += count;
   }
 }
 
 /** K, V and the pages of a job block. */
-export function storeFields(layout: PageLayout, tables: PageTables): (readonly [number, number])[] {
-  const { code, channel } = cacheRow(layout.dtype);
-  const tensor = (at: number, row: number): [number, number][] => [
+export function storeFields({ dtype, pageSize, keys, values }: PageLayout, tables: PageTables): (readonly [number, number])[] {
+  const { code } = cacheElement(dtype);
+  const tensor = (at: number, { head, row }: PagePart): [number, number][] => [
     [at + field.T_TYPE, code],
-    [at + field.T_HEAD, row * layout.pageSize],
+    [at + field.T_HEAD, head],
     [at + field.T_ROW, row],
-    [at + field.T_CHANNEL, channel],
   ];
   return [
-    ...tensor(field.K, layout.keyRow),
-    ...tensor(field.V, layout.valueRow),
+    ...tensor(field.K, keys),
+    ...tensor(field.V, values),
     [field.PAGES_K, tables.keys],
     [field.PAGES_V, tables.values],
     [field.PAGES_BATCH, tables.stride],
-    [field.PAGE_SHIFT, 31 - Math.clz32(layout.pageSize)],
+    [field.PAGE_SHIFT, 31 - Math.clz32(pageSize)],
+    [field.PAGE_SCALES_K, keys.scales],
+    [field.PAGE_SCALES_V, values.scales],
   ];
 }

@@ -2,7 +2,6 @@
 
 import type { SafetensorsDtype } from '../safetensors/index.ts';
 import { BF16, F16, F32, I8, I32, Q8 } from '../wasm/generated/job.ts';
-import { roundUp } from './round.ts';
 
 /** Element types that may be operands and outputs. f16 and bf16 are storage: arithmetic is f32. */
 export type FloatDType = 'f32' | 'f16' | 'bf16';
@@ -25,14 +24,13 @@ interface ViewType {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** How a row of a cache is stored. */
-export interface CacheRow {
+/** How a cache stores numbers. */
+export interface CacheElement {
   /** What the kernels call it. */
   readonly code: number;
-  /** Bytes from channel to channel. */
-  readonly channel: number;
-  /** Bytes of a row of n channels. */
-  bytes(n: number): number;
+  readonly bytes: number;
+  /** Neighbours that lie together: 1, or 2 for integers, whose rows have a scale each. */
+  readonly depth: number;
 }
 
 /** What is to be known of an element type. */
@@ -52,8 +50,8 @@ export interface ElementType {
   readonly exact: boolean;
   /** What a mask of it does with its key: `'hides'` where it is 0, or `'adds'` to the score; undefined: it is no mask. */
   readonly mask?: 'hides' | 'adds';
-  /** As rows of a cache; undefined: it cannot be. */
-  readonly cache?: CacheRow;
+  /** In a cache; undefined: it cannot be. */
+  readonly cache?: CacheElement;
   /** Number of the type in the wire format of states; undefined: it does not travel. */
   readonly wire?: number;
   /** Its name in a safetensors file. */
@@ -61,11 +59,6 @@ export interface ElementType {
   /** Its names in ONNX, its own first, and the typed arrays that mean each when no type is given. */
   readonly onnx: readonly (readonly [name: OnnxType, ...arrays: string[]])[];
 }
-
-const plainRow = /* @__NO_SIDE_EFFECTS__ */ (code: number, bytes: number): CacheRow => ({ code, channel: bytes, bytes: (n) => bytes * n });
-
-/** A scale as f32, then the channels as i8, up to a whole word. */
-const scaledRow: CacheRow = { code: Q8, channel: 1, bytes: (n) => 4 + roundUp(n, 4) };
 
 export const DTYPES: Readonly<Record<DType, ElementType>> = {
   f32: {
@@ -76,7 +69,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: plainRow(F32, 4),
+    cache: { code: F32, bytes: 4, depth: 1 },
     wire: 0,
     safetensors: 'F32',
     onnx: [['float32', 'Float32Array']],
@@ -89,7 +82,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: plainRow(F16, 2),
+    cache: { code: F16, bytes: 2, depth: 1 },
     wire: 1,
     safetensors: 'F16',
     onnx: [['float16', 'Float16Array', 'Uint16Array']],
@@ -102,7 +95,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: plainRow(BF16, 2),
+    cache: { code: BF16, bytes: 2, depth: 1 },
     wire: 2,
     safetensors: 'BF16',
     onnx: [['bfloat16']],
@@ -116,7 +109,7 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     range: [-128, 127],
     exact: true,
     mask: 'hides',
-    cache: scaledRow,
+    cache: { code: Q8, bytes: 1, depth: 2 },
     safetensors: 'I8',
     onnx: [['bool', 'Uint8Array', 'Int8Array'], ['int8'], ['uint8']],
   },
@@ -163,8 +156,8 @@ export const isDType = (name: unknown): name is DType => typeof name === 'string
 
 export const isFloat = (dtype: DType): dtype is FloatDType => DTYPES[dtype].float;
 
-/** How a row of a cache of this type is stored. */
-export const cacheRow = (dtype: CacheDType): CacheRow => DTYPES[dtype].cache as CacheRow;
+/** How a cache of this type stores numbers. */
+export const cacheElement = (dtype: CacheDType): CacheElement => DTYPES[dtype].cache as CacheElement;
 
 /** The element type with this number in the wire format. */
 export const dtypeOfWire = (wire: number): FloatDType | undefined => FLOAT_DTYPES.find((name) => DTYPES[name].wire === wire);

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createEngineSync, type DType, decodeState, encodeState } from '../../src/index.ts';
 import {
   CACHE_DTYPES,
-  cacheRow,
+  cacheElement,
   DTYPES,
   dtypeOfFile,
   dtypeOfOnnx,
@@ -114,8 +114,10 @@ test('numbers of the wire format never change', () => {
 test.each(CACHE_DTYPES)('a cache of %s reserves rows of the size that the table says', (dtype) => {
   for (const D of [1, 3, 8, 65]) {
     const { cache } = engine.estimate({ cache: { batch: 1, heads: 1, headDim: D, capacity: 64, pageSize: 64, dtype } });
-    // Keys and values of 64 rows, each from a cache line on; one more line behind.
-    expect(cache).toBe(2 * 64 * cacheRow(dtype).bytes(D) + 64);
+    const { bytes, depth } = cacheElement(dtype);
+    const channels = depth * Math.ceil(D / depth) + 8 * Math.ceil(D / 8);
+    // Keys and values of 64 rows, filled up to pairs and to columns of eight, and scales of both; one more cache line behind.
+    expect(cache).toBe(64 * (channels * bytes + (depth > 1 ? 8 : 0)) + 64);
   }
 });
 

@@ -24,7 +24,7 @@ const softmax = [
   ),
   kernel('a NaN covers a bias that hides', 'softmax.ts', 'a = f32x4.pmin(a, v128.load(at))', 'a = f32x4.pmin(v128.load(at), a)', hidden),
   kernel('only the first row is asked for hidden keys', 'softmax.ts', 'someHidden(s, n, live)', 'someHidden(s, n, 1)', hidden),
-  kernel('values count as finite unseen', 'attend.ts', 'end - block) ? YES : NO', 'end - block) ? YES : YES', hidden),
+  kernel('values count as finite unseen', 'attend.ts', 'start, end) ? YES : NO', 'start, end) ? YES : YES', hidden),
   kernel('no guard where a row has seen no key', 'softmax.ts', 'v128.andnot(m, f32x4.eq(m, none))', 'm', rows),
   kernel(
     'hidden probabilities are +0 and carry no mark',
@@ -139,7 +139,7 @@ const ranges = [
   kernel(
     'the values after those that all rows see are taken for finite',
     'attend.ts',
-    'allFinite(v, COLUMN, width, max(allTo, low) - block, high - block)',
+    'allFinite(v, column, width, max(allTo, from) - block, to - block)',
     'true',
     hidden,
   ),
@@ -147,9 +147,19 @@ const ranges = [
 
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
-  kernel('a page is found by the next position', 'pack.ts', '(j & ((1 << shift) - 1))', '((j + 1) & ((1 << shift) - 1))', [
-    'kvcache/remove',
+  kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
+  kernel('keys that turn are read where they lie', 'panels.ts', ' && !load<usize>(job, ROTATE_K)', '', ['kvcache/types']),
+  kernel('panels of integers lie one channel further', 'panels.ts', 'if (D & 1) to -= 32;', '', ['kvcache/types']),
+  kernel('both keys of a pair have the scale of the first', 'panels.ts', 'load32_splat(scales, 4)', 'load32_splat(scales)', [
+    'kvcache/types',
   ]),
+  kernel(
+    'every run of a block scales the output',
+    'values.ts',
+    '(group, R_FROM) >= low ? v128.load(',
+    '(group, R_FROM) >= 0 ? v128.load(',
+    ['kvcache/types'],
+  ),
   kernel(
     'the last channels of a query are not scaled',
     'pack.ts',
@@ -157,7 +167,7 @@ const packing = [
     'store<f32>(packed, load<f32>(q$r) + load<f32>(q$r + b$r), 4 * $r);',
     shapes,
   ),
-  kernel('key 7 of a panel is key 6', 'pack.ts', 'b, g, j + 4 * $h + $r, end, D)', 'b, g, j + 4 * $h + min($r, 2), end, D)', shapes),
+  kernel('key 7 of a panel is key 6', 'pack.ts', 'b, g, j + slot, end, D)', 'b, g, j + min(slot, 6), end, D)', shapes),
   kernel(
     'keys are not normalised',
     'pack.ts',
@@ -182,13 +192,9 @@ const packing = [
     'sqrt(squares / <f64>D) + epsilon',
     ['masks/weights'],
   ),
-  kernel(
-    'an appended row takes the next place',
-    'append.ts',
-    'load<usize>(job, PAGES_V), b, g, j)',
-    'load<usize>(job, PAGES_V), b, g, j ^ 1)',
-    ['kvcache/types'],
-  ),
+  kernel('an appended row takes the next place', 'append.ts', 'storeValue(job, b, g, j, row)', 'storeValue(job, b, g, j ^ 1, row)', [
+    'kvcache/types',
+  ]),
 ];
 
 const turning = [

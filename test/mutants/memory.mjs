@@ -87,7 +87,7 @@ const numbers = [
     'memory/data',
   ]),
   source('a tensor of bytes holds 128', 'memory/dtypes.ts', 'range: [-128, 127],', 'range: [-128, 128],', ['memory/dtypes']),
-  source('a row of a cache of bytes has no room for its scale', 'memory/dtypes.ts', '4 + roundUp(n, 4)', 'roundUp(n, 4)', [
+  source('rows of a cache of bytes have no room for their scales', 'kvcache/store.ts', '(depth > 1 ? 4 * pageSize : 0)', '0', [
     'kvcache/types',
   ]),
   source(

@@ -1,0 +1,197 @@
+// Keys and values of a cache as its pages hold them: in the order in which the micro-kernels read them, so that f32 is read where it lies and
+// other types are converted without being turned about.
+//
+//   f32, f16, bf16    keys [G][pageSize/8][D][8]        values [G][E'/8][pageSize][8]
+//   i8                keys [G][pageSize/8][D'/2][8][2]  values [G][E'/8][pageSize/2][8][2]    scales of both, f32 [G][pageSize], behind them
+//
+// E' is E rounded up to 8 and D' is D rounded up to 2; what is beyond E and D is 0. Integers lie by twos because i32x4.dot_i16x8_s adds
+// neighbours. K and V of the job say how a page is laid out: T_HEAD are the bytes of a head, T_ROW those of a key in its panel, and of a
+// position in a column of eight channels.
+
+import {
+  DIM_D, DIM_E, F32, K, NORM, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SCALES_K, PAGE_SCALES_V, PAGE_SHIFT, Q8, ROTATE_K, S_KEYS, S_VALUES, T_HEAD,
+  T_ROW, T_TYPE, V,
+} from './job';
+import { loadRow, quantisedScale, sizeOf, storeRow } from './convert';
+import { INTEGER } from './target';
+import { COLUMN } from './values';
+
+/** The page that a table of a batch row names for key j. */
+@inline function pageOf(job: usize, pages: i32, b: i32, j: i32): usize {
+  return load<usize>(load<usize>(job + pages) + b * load<i32>(job, PAGES_BATCH) + ((j >> load<i32>(job, PAGE_SHIFT)) << 2));
+}
+
+/** The place of key j in its page. */
+@inline function slotOf(job: usize, j: i32): i32 {
+  return j & ((1 << load<i32>(job, PAGE_SHIFT)) - 1);
+}
+
+/** The panel of head g that begins with key j, a multiple of 8. */
+export function panelAt(job: usize, b: i32, g: i32, j: i32): usize {
+  return pageOf(job, PAGES_K, b, j) + g * load<i32>(job, K + T_HEAD) + slotOf(job, j) * load<i32>(job, K + T_ROW);
+}
+
+/** Position j in the first column of head g; of integers, an even one. */
+export function columnAt(job: usize, b: i32, g: i32, j: i32): usize {
+  return pageOf(job, PAGES_V, b, j) + g * load<i32>(job, V + T_HEAD) + slotOf(job, j) * load<i32>(job, V + T_ROW);
+}
+
+/** Bytes from column to column of a page. */
+@inline export function columnStep(job: usize): usize {
+  return <usize>load<i32>(job, V + T_ROW) << load<i32>(job, PAGE_SHIFT);
+}
+
+/** The scale of key j of head g, or of its values. */
+function scaleAt(job: usize, pages: i32, scales: i32, b: i32, g: i32, j: i32): usize {
+  return pageOf(job, pages, b, j) + load<i32>(job + scales) + (((g << load<i32>(job, PAGE_SHIFT)) + slotOf(job, j)) << 2);
+}
+
+/** One past the last key, up to `end`, that lies in one run with key j: in its page. */
+export function runEnd(job: usize, j: i32, end: i32): i32 {
+  return min(end, j - slotOf(job, j) + (1 << load<i32>(job, PAGE_SHIFT)));
+}
+
+/** True if panels are read where they lie: f32 that nothing turns or normalises. INT16 makes integers of them first. */
+@inline export function keysInPlace(job: usize): bool {
+  return !INTEGER && load<usize>(job, PAGES_K) != 0 && load<i32>(job, K + T_TYPE) == F32 && !load<usize>(job, ROTATE_K) && !load<i32>(job, NORM);
+}
+
+/** True if columns are read where they lie. */
+@inline export function valuesInPlace(job: usize): bool {
+  return !INTEGER && load<usize>(job, PAGES_V) != 0 && load<i32>(job, V + T_TYPE) == F32;
+}
+
+/** The panel of key j, a multiple of 8, of those of key block `block`: where it lies, or where packKeys has put it. */
+export function keysOf(job: usize, scratch: usize, b: i32, g: i32, block: i32, j: i32): usize {
+  return keysInPlace(job) ? panelAt(job, b, g, j) : scratch + load<usize>(job, S_KEYS) + (<usize>((j - block) * load<i32>(job, DIM_D)) << 2);
+}
+
+/** Position j of the first column of key block `block`: where it lies, or where packValues has put it. */
+export function valuesOf(job: usize, scratch: usize, b: i32, g: i32, block: i32, j: i32): usize {
+  return valuesInPlace(job) ? columnAt(job, b, g, j) : scratch + load<usize>(job, S_VALUES) + (<usize>(j - block) << 5);
+}
+
+/** The panels of the keys first … end − 1, `first` a multiple of 8, as f32, one behind the other from `to` on. */
+export function loadPanels(job: usize, b: i32, g: i32, first: i32, end: i32, to: usize): void {
+  const D = load<i32>(job, DIM_D);
+  const type = load<i32>(job, K + T_TYPE);
+  for (let j = first, stop = 0; j < end; j = stop) {
+    stop = runEnd(job, j, end + 7 & ~7);
+    let from = panelAt(job, b, g, j);
+    if (type < Q8) {
+      loadRow(to, from, (stop - j) * D, sizeOf(type), type);
+      to += <usize>((stop - j) * D) << 2;
+      continue;
+    }
+    let scales = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j);
+    for (; j < stop; j += 8, scales += 32) {
+      const low = v128.load(scales), high = v128.load(scales, 16);
+      for (let d = 0; d < D; d += 2, from += 16, to += 64) {
+        loadPair(to, v128.load8x8_s(from), v128.load8x8_s(from, 8), low, high, low, high, d + 1 < D);
+      }
+      if (D & 1) to -= 32;
+    }
+  }
+}
+
+/** The values of the keys first … end − 1, `first` a multiple of 8, as f32 columns COLUMN bytes apart; `to` is that of key `first`. */
+export function loadColumns(job: usize, b: i32, g: i32, first: i32, end: i32, to: usize): void {
+  const E = load<i32>(job, DIM_E);
+  const type = load<i32>(job, V + T_TYPE);
+  const step = columnStep(job);
+  for (let j = first, stop = 0; j < end; j = stop) {
+    stop = runEnd(job, j, end);
+    let from = columnAt(job, b, g, j);
+    let column = to;
+    for (let e = 0; e < E; e += 8, from += step, column += COLUMN) {
+      if (type < Q8) {
+        loadRow(column, from, (stop - j) << 3, sizeOf(type), type);
+        continue;
+      }
+      let scales = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j);
+      for (let i = j, at = from, into = column; i < stop; i += 2, at += 16, into += 64, scales += 8) {
+        const even = v128.load32_splat(scales), odd = v128.load32_splat(scales, 4);
+        loadPair(into, v128.load8x8_s(at), v128.load8x8_s(at, 8), even, even, odd, odd, true);
+      }
+    }
+    to += <usize>(stop - j) << 5;
+  }
+}
+
+/** Sixteen integers by twos, as two rows of eight times their scales. */
+@inline function loadPair(to: usize, x: v128, y: v128, evenLow: v128, evenHigh: v128, oddLow: v128, oddHigh: v128, both: bool): void {
+  v128.store(to, f32x4.mul(evenLow, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(x, 16), 16))));
+  v128.store(to, f32x4.mul(evenHigh, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(y, 16), 16))), 16);
+  if (!both) return;
+  v128.store(to, f32x4.mul(oddLow, f32x4.convert_i32x4_s(i32x4.shr_s(x, 16))), 32);
+  v128.store(to, f32x4.mul(oddHigh, f32x4.convert_i32x4_s(i32x4.shr_s(y, 16))), 48);
+}
+
+/** Key j of head g as a contiguous row, by way of its panel: a row and eight more at `to`. */
+export function loadKey(job: usize, b: i32, g: i32, j: i32, to: usize): void {
+  const D = load<i32>(job, DIM_D);
+  const panel = to + (<usize>D << 2);
+  loadPanels(job, b, g, j & ~7, (j & ~7) + 8, panel);
+  loadRow(to, panel + ((j & 7) << 2), D, 32, F32);
+}
+
+/** The values of key j of head g as a contiguous row of E. */
+export function loadValue(job: usize, b: i32, g: i32, j: i32, to: usize): void {
+  const type = load<i32>(job, V + T_TYPE);
+  const size = sizeOf(type);
+  const step = columnStep(job);
+  let at = columnAt(job, b, g, j);
+  if (type >= Q8) at -= (j & 1) * 7;
+  for (let left = load<i32>(job, DIM_E); left > 0; left -= 8, at += step, to += 32) {
+    const n = min(left, 8);
+    if (type < Q8) {
+      loadRow(to, at, n, size, type);
+      continue;
+    }
+    const scale = load<f32>(scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j));
+    for (let e = 0; e < n; e++) store<f32>(to + (<usize>e << 2), scale * <f32>load<i8>(at + (e << 1)));
+  }
+}
+
+/** Stores a contiguous row as key j of head g. */
+export function storeKey(job: usize, b: i32, g: i32, j: i32, row: usize): void {
+  const D = load<i32>(job, DIM_D);
+  const type = load<i32>(job, K + T_TYPE);
+  const size = sizeOf(type);
+  const panel = panelAt(job, b, g, j & ~7);
+  if (type < Q8) storeRow(panel + (j & 7) * size, row, D, size << 3, type);
+  else storeIntegers(panel + ((j & 7) << 1), row, D, D + 1 & ~1, 1, 16, 1, scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j));
+}
+
+/** Stores a contiguous row as the values of key j of head g. */
+export function storeValue(job: usize, b: i32, g: i32, j: i32, row: usize): void {
+  const E = load<i32>(job, DIM_E);
+  const type = load<i32>(job, V + T_TYPE);
+  const size = sizeOf(type);
+  const step = columnStep(job);
+  let at = columnAt(job, b, g, j);
+  if (type >= Q8) {
+    // The slot of an odd key is the second of a pair: columnAt counts it as a row of eight of its own.
+    at -= (j & 1) * 7;
+    storeIntegers(at, row, E, E + 7 & ~7, 3, step, 2, scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j));
+    return;
+  }
+  for (let left = E; left > 0; left -= 8, at += step, row += 32) {
+    if (left < 8) memory.fill(at, 0, size << 3);
+    storeRow(at, row, min(left, 8), size, type);
+  }
+}
+
+/**
+ * A row in 8 bits and its scale: element n at to + (n >> shift)·step + (n mod 2^shift)·apart. Scale and rounding are those of
+ * quantisedScale; elements from n … padded − 1 are 0.
+ */
+function storeIntegers(to: usize, from: usize, n: i32, padded: i32, shift: i32, step: usize, apart: usize, scaleTo: usize): void {
+  const scale = quantisedScale(from, n);
+  const inverse: f32 = scale > 0 ? 1 / scale : 0;
+  store<f32>(scaleTo, scale);
+  for (let d = 0; d < padded; d++, from += 4) {
+    const x: i8 = d < n ? <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127) : 0;
+    store<i8>(to + (d >> shift) * step + (d & ((1 << shift) - 1)) * apart, x);
+  }
+}
