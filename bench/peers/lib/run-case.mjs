@@ -79,7 +79,7 @@ async function checkAll(entries, testCase, inputs, budget) {
 }
 
 async function toRow(entry, { times, runs }, testCase, peaks) {
-  const { median, p10, p90, samples } = summarize(times);
+  const { median, p10, p90, min, samples } = summarize(times);
   const { amount, ...of } = work(testCase, entry.storage);
   const rate = amount / median / 1e6;
   const { native, precision = 'reproducible', threads } = entry.peer;
@@ -92,6 +92,7 @@ async function toRow(entry, { times, runs }, testCase, peaks) {
     medianMs: median,
     p10Ms: p10,
     p90Ms: p90,
+    minMs: min,
     samples,
     runsPerSample: runs * entry.repeat,
     rate,

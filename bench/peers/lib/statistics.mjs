@@ -18,6 +18,7 @@ export function summarize(values) {
     median: quantile(sorted, 0.5),
     p10: quantile(sorted, 0.1),
     p90: quantile(sorted, 0.9),
+    min: sorted[0],
     samples: sorted.length,
   };
 }
