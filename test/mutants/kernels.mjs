@@ -111,6 +111,7 @@ const splits = [
 ];
 
 const ends = [
+  kernel('channels past the last whole vector of a row stay unwritten', 'finish.ts', 'if (rest > 0)', 'if (rest > 3)', shapes),
   kernel('the sink is not in the denominator', 'finish.ts', 'l = c * l + exp(sink - top);', 'l = c * l;', ['attention/logits']),
   kernel('a sink above all scores rescales nothing', 'finish.ts', 'c = exp(m - top);', '', ['attention/logits']),
   kernel('an empty row with a sink is divided', 'finish.ts', 'if (top != -Infinity) {', 'if (true) {', ['attention/logits']),
