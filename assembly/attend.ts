@@ -356,11 +356,11 @@ function processBand(
     const row = r + 4 * n;
     const live = liveOf(at, min(4, rows - 4 * n));
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
-    if (softmax(at, line, keys + 7 & ~7, from, live, mark)) marked = true;
+    const scales = INTEGER ? scratch + load<usize>(job, S_VALUE_SCALES) + (<usize>(from - block) << 2) : 0;
+    if (softmax(at, line, keys + 7 & ~7, from, live, mark, scales)) marked = true;
     if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
     if (INTEGER) {
       const tile = scratch + load<usize>(job, S_TILE);
-      const scales = scratch + load<usize>(job, S_VALUE_SCALES) + (<usize>(from - block) << 2);
       const to = line - (<usize>(from - block) << 1);
       weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, load<i32>(tile, P_ODD_VALUES) != 0);
     }

@@ -52,6 +52,12 @@ export function fuses(): bool {
   return f32x4.extract_lane(f32x4.add(y, v128.shuffle<f32>(y, y, 1, 0, 3, 2)), 0);
 }
 
+/** The largest lane. A NaN may be lost, as in maxRows. */
+@inline export function maxLanes(x: v128): f32 {
+  const y = f32x4.pmax(x, v128.shuffle<f32>(x, x, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.pmax(y, v128.shuffle<f32>(y, y, 1, 0, 3, 2)), 0);
+}
+
 /** Row maxima of four vectors. A NaN may be lost, which is harmless where the NaN itself reaches the row's sum. */
 @inline export function maxRows(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.pmax(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7));

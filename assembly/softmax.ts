@@ -6,8 +6,10 @@
 // vectors left out on either side show in the bits. A masked score is −Infinity, its probability −0: the sign marks it.
 
 import { exponentials, expx4, markedExponentials } from './exp';
+import { exponentials16, markedExponentials16 } from './exp16';
 import { R_HIGH, R_LOW, R_MAX, R_SCALE, R_SUM, SCORES_ROW } from './job';
 import { maxRows } from './simd';
+import { INTEGER } from './target';
 
 /** s ← s + coefficient·row. */
 export function addRow(s: usize, row: usize, n: i32, coefficient: f32): void {
@@ -167,8 +169,9 @@ function someHidden(s: usize, n: i32, live: i32): bool {
  * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
  * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Only the first `live` rows
  * count; nothing is said of the others' scores. With `mark`, scores of −Infinity count as masked; true if there are such.
+ * scales: of INT16, those of the values of the keys, see weights16.ts.
  */
-export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool): bool {
+export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool, scales: usize): bool {
   // A bias that may hide keys seldom does: to look for them costs a tenth of what marks and all that heeds them do.
   const marked = mark && someHidden(s, n, live);
   for (let r = 0; r < live; r++) hide(group, r, s, n, from, -Infinity);
@@ -180,7 +183,10 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   const base = v128.andnot(m, f32x4.eq(m, none));
   // The exponentials find m where c will be, and leave their sums there.
   v128.store(group, base, R_SCALE);
-  if (marked) markedExponentials(s, n, group + R_SCALE, live);
+  if (INTEGER) {
+    if (marked) markedExponentials16(s, n, scales, group, live);
+    else exponentials16(s, n, scales, group, live);
+  } else if (marked) markedExponentials(s, n, group + R_SCALE, live);
   else exponentials(s, n, group + R_SCALE, live);
   const c = expx4(f32x4.sub(before, base));
   v128.store(group, m, R_MAX);

@@ -20,7 +20,7 @@
 import { DIM_E, R_SCALE, R_TOP, R_TOTAL, R_WEIGHT, SCORES_ROW } from './job';
 import { valueRow } from './pack16';
 import { isOddScale } from './quantise';
-import { sumLanes } from './simd';
+import { maxLanes, sumLanes } from './simd';
 
 const TOP: f32 = 32766; // A t̂ may be one more than by·t.
 const TOTAL: f32 = 520000;
@@ -28,7 +28,7 @@ const MAGIC: f32 = 12582912; // 1.5·2^23, as in quantise.ts
 const LEAST: f32 = reinterpret<f32>(0x08800000); // 2^−110
 const MOST_OF: f32 = 0.8;
 
-/** max t and Σ t of a row of n probabilities (a multiple of 8), to R_TOP and R_TOTAL of the row at `state`. */
+/** max t and Σ t of a row of n probabilities (a multiple of 8), to R_TOP and R_TOTAL of the row at `state`, as exponentials16 has them. */
 function measure(p: usize, scales: usize, n: i32, state: usize): void {
   let total = f32x4.splat(0), top = total;
   const end = p + (<usize>n << 2);
@@ -38,9 +38,7 @@ function measure(p: usize, scales: usize, n: i32, state: usize): void {
     top = f32x4.pmax(f32x4.pmax(top, t), u);
     p += 32, scales += 32;
   } while (p < end);
-  top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 2, 3, 0, 1));
-  top = f32x4.pmax(top, v128.shuffle<f32>(top, top, 1, 0, 3, 2));
-  store<f32>(state, f32x4.extract_lane(top, 0), R_TOP);
+  store<f32>(state, maxLanes(top), R_TOP);
   store<f32>(state, sumLanes(total), R_TOTAL);
 }
 
@@ -102,8 +100,8 @@ function addWhole(
 }
 
 /**
- * The probabilities of a group's `live` rows at the n keys (a multiple of 8) from `from` on become weights: i16 at `to`, and 1/by of the rows at
- * R_WEIGHT. line, to: SCORES_ROW bytes a row, `to` at `line` or before it; scales: s of the keys; odd: some s is that of an odd row; o: `width`
+ * The probabilities of a group's `live` rows at the n keys (a multiple of 8) from `from` on, whose max t and Σ t are at R_TOP and R_TOTAL, become
+ * weights: i16 at `to`, and 1/by of the rows at R_WEIGHT. line, to: SCORES_ROW bytes a row, `to` at `line` or before it; scales: s of the keys; odd: some s is that of an odd row; o: `width`
  * bytes a row.
  */
 export function weights16(
@@ -111,7 +109,6 @@ export function weights16(
 ): void {
   for (let r = 0; r < live; r++, line += SCORES_ROW, to += SCORES_ROW, o += width) {
     const state = group + (r << 2);
-    measure(line, scales, n, state);
     if (odd || load<f32>(state, R_TOP) > MOST_OF * load<f32>(state, R_TOTAL)) {
       addWhole(job, scratch, state, line, scales, n, from, o, width, odd);
     }

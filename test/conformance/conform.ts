@@ -1,6 +1,6 @@
 /** Runs the cases in whatever runtime this is: no test framework, no import but its own; the package comes as an argument. */
 import type { EngineOptions } from '../../src/index.ts';
-import type { Package } from './call.ts';
+import type { Case, Engine, Package } from './call.ts';
 import { cases } from './cases.ts';
 import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.ts';
 import { hashBits } from './numbers.ts';
@@ -24,13 +24,39 @@ export interface Subject {
   readonly golden: ReadonlyMap<string, GoldenFile>;
   /** Options of the engine beside the number of threads. */
   readonly options?: EngineOptions;
+  /** The kernels of `'int16'`, where they have to be passed. */
+  readonly int16?: () => NonNullable<EngineOptions['wasm']>;
 }
 
+/** Cases that run under `'int16'` too: what its own kernels do. The rest of a call is the same code in all. */
+export const INT16: readonly string[] = [
+  'plain',
+  'causal',
+  'causal, rows without keys',
+  'causal window',
+  'softcap',
+  'sinks',
+  'key lengths',
+  'grouped heads',
+  'f16',
+  'D 1, E 3',
+  'D 512, E 512',
+  'D 65, E 20',
+  'one query of many keys',
+  'NaN and infinities',
+  'shards, merged',
+  'everything',
+];
+/** Of the golden files, every so many. */
+const GOLDENS = 8;
+
 /** Runs every case and every golden file whose encodings the package has, on `threads` threads. */
-export async function conform({ relpos, golden, options }: Subject, threads: number): Promise<Findings> {
+export async function conform({ relpos, golden, options, int16 }: Subject, threads: number): Promise<Findings> {
   const began = Date.now();
   const make: Make = (name) => (relpos as unknown as Record<string, ReturnType<Make>>)[name];
-  const engine = await relpos.createEngine({ ...options, threads, logger: { warn() {} } });
+  const engineOf = (given?: EngineOptions): Promise<Engine> =>
+    relpos.createEngine({ ...options, ...given, threads, logger: { warn() {} } });
+  const engine = await engineOf();
   const hashes: Record<string, string> = {};
   const failures: Record<string, string> = {};
   const attempt = async (name: string, run: () => Promise<string>): Promise<void> => {
@@ -40,19 +66,37 @@ export async function conform({ relpos, golden, options }: Subject, threads: num
       failures[name] = String(error);
     }
   };
-  await attempt('self-test', async () => (await engine.selfTest()).hash);
+  type Named<T> = readonly (readonly [string, T])[];
+  const runAll = async (engine: Engine, prefix: string, listed: Named<Case>, files: Named<GoldenFile>): Promise<void> => {
+    await attempt(`${prefix}self-test`, async () => (await engine.selfTest()).hash);
+    for (const [name, run] of listed) {
+      await attempt(prefix + name, async () => {
+        const outputs = await run(relpos, engine);
+        return hashBits(...outputs.map((output) => ('toArray' in output ? output.toArray() : output)));
+      });
+    }
+    for (const [name, file] of files) {
+      if (!encodingNames(file).every(make)) continue;
+      await attempt(prefix + name, async () => hashBits(await runGolden(make, engine, file)));
+    }
+  };
   const named = Object.entries(schemes).map(([name, run]) => [`scheme ${name}`, run] as const);
-  for (const [name, run] of [...Object.entries(cases), ...named]) {
-    await attempt(name, async () => {
-      const outputs = await run(relpos, engine);
-      return hashBits(...outputs.map((output) => ('toArray' in output ? output.toArray() : output)));
-    });
-  }
-  for (const [name, file] of golden) {
-    if (!encodingNames(file).every(make)) continue;
-    await attempt(name, async () => hashBits(await runGolden(make, engine, file)));
-  }
+  const files = [...golden].sort(([a], [b]) => (a < b ? -1 : 1));
+  await runAll(engine, '', [...Object.entries(cases), ...named], files);
   const { capabilities } = engine;
   engine.dispose();
+  await attempt('int16', async () => {
+    const integers = await engineOf({ precision: 'int16', ...(int16 && { wasm: int16() }) });
+    if (integers.capabilities.threads !== capabilities.threads) throw new Error(`on ${integers.capabilities.threads} threads`);
+    const some = files.filter((_, n) => n % GOLDENS === 0);
+    await runAll(
+      integers,
+      'int16: ',
+      Object.entries(cases).filter(([name]) => INT16.includes(name)),
+      some,
+    );
+    integers.dispose();
+    return 'ran';
+  });
   return { capabilities, hashes, failures, ms: Date.now() - began };
 }

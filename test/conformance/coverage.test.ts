@@ -4,7 +4,7 @@ import { registry } from '../../src/encodings/registry.ts';
 import * as relpos from '../../src/index.ts';
 import { goldens } from '../goldens.ts';
 import { cases } from './cases.ts';
-import { conform } from './conform.ts';
+import { conform, INT16 } from './conform.ts';
 import { encodingNames } from './golden.ts';
 import { schemes } from './schemes.ts';
 
@@ -20,7 +20,8 @@ test('no case fails, and no two give the same bits', async () => {
   const { capabilities, hashes, failures } = await conform({ relpos, golden: new Map() }, 2);
   expect(failures).toEqual({});
   expect(capabilities.threads).toBe(2);
-  expect(Object.keys(hashes).length).toBe(1 + Object.keys(cases).length + Object.keys(schemes).length);
+  expect(INT16.filter((name) => !(name in cases))).toEqual([]);
+  expect(Object.keys(hashes).length).toBe(2 + Object.keys(cases).length + Object.keys(schemes).length + 1 + INT16.length);
   const twins = Object.entries(hashes).filter(([name, hash]) =>
     Object.entries(hashes).some(([other, same]) => other !== name && same === hash),
   );
