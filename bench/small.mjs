@@ -7,6 +7,8 @@ import { checked, ofPeak, percent, rateOf, show } from './show.mjs';
 const LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 80, 95, 96, 97, 112, 127, 128];
 const WIDTHS = [32, 40, 48, 64, 72, 80, 96, 128];
 const HEADS = 12;
+/** The width at which prepared calls (engine.prepare) stand beside the others: what they save is the same at every width. */
+const PREPARED_WIDTH = 64;
 
 /** Rows of a batch and their length: a few, then many; 49 are the cells of a window. */
 const BATCHES = [
@@ -41,17 +43,17 @@ function least(run, samples) {
   return best / calls;
 }
 
-async function timed(engine, sizes, { precision, quick }) {
-  const { B = 1, L, D } = sizes;
+async function timed(engine, { B = 1, L, D, prepared: inAdvance = false }, { precision, quick }) {
   const one = attention(`${B}×${L}×${HEADS}×${D}`, { B, H: HEADS, L, D });
   const prepared = await one.prepare(engine);
   const error = await checked(one.id, prepared, precision);
-  const ms = least(prepared.runSync, SAMPLES[quick ? 'quick' : 'full']);
+  const run = inAdvance ? await prepared.prepareSync() : prepared.runSync;
+  const ms = least(run, SAMPLES[quick ? 'quick' : 'full']);
   prepared.dispose();
   // A single query counts as bytes elsewhere; here all are operations.
   const work = { unit: 'GFLOP/s', part: 1, work: 4 * B * HEADS * L * L * D };
   const rate = rateOf(work, ms);
-  return { B, L, D, ms, rate, unit: work.unit, work, error };
+  return { B, L, D, ...(inAdvance && { prepared: true }), ms, rate, unit: work.unit, work, error };
 }
 
 /** With their share of the largest peak of the whole run. */
@@ -63,22 +65,28 @@ async function withShares(rows, { peaks, precision }) {
 
 /** Marks the calls that take longer than a larger one of the same width. */
 const withCliffs = (rows) =>
-  rows.map((row) => ({ ...row, cliff: rows.some(({ D, L, ms }) => D === row.D && L > row.L && row.ms > CLIFF * ms) }));
+  rows.map((row) => ({
+    ...row,
+    cliff: rows.some(({ D, L, ms, prepared }) => D === row.D && prepared === row.prepared && L > row.L && row.ms > CLIFF * ms),
+  }));
 
 const cell = ({ ms, share, cliff }) => `${show(1000 * ms)} ${percent(share).replace(' ', '').padStart(4)}${cliff ? '!' : ' '}`.padStart(13);
 
 export async function small(relpos, options) {
   const engine = await relpos.createEngine({ threads: 1, precision: options.precision });
   // The host compiles what is called often: the first cells shall not pay for it.
-  for (const D of WIDTHS) await timed(engine, { L: 1, D }, options);
+  for (let round = 0; round < 5; round++) for (const D of WIDTHS) await timed(engine, { L: 1, D }, options);
   const squares = [];
   for (const L of LENGTHS) {
     await options.peaks.refresh();
     for (const D of WIDTHS) squares.push(await timed(engine, { L, D }, options));
+    squares.push(await timed(engine, { L, D: PREPARED_WIDTH, prepared: true }, options));
   }
   const rows = withCliffs(await withShares(squares, options));
   console.log(`  ${HEADS} heads, L = S: µs a call and the share of the peak; ! where a larger call takes less`);
-  console.log(`  ${'L'.padStart(5)}${WIDTHS.map((D) => `D ${D}`.padStart(13)).join('')}`);
+  console.log(
+    `  ${'L'.padStart(5)}${[...WIDTHS.map((D) => `D ${D}`), `${PREPARED_WIDTH}, prep.`].map((head) => head.padStart(13)).join('')}`,
+  );
   for (const length of LENGTHS) {
     const cells = rows.filter(({ L }) => L === length).map(cell);
     console.log(`  ${String(length).padStart(5)}${cells.join('')}`);

@@ -225,15 +225,21 @@ const code = (path) =>
 /** Calls of few queries: a row for each length, a column for each width of a head. */
 const smallTable = () =>
   from('small', ({ results, ...about }) => {
-    const squares = results.filter(({ B }) => B === 1);
+    const squares = results.filter(({ B, prepared }) => B === 1 && !prepared);
+    const inAdvance = results.filter(({ prepared }) => prepared);
     const unique = (name) => [...new Set(squares.map((one) => one[name]))].sort((a, b) => a - b);
     const share = (one) => (one.share === null ? '' : ` (${Math.round(100 * one.share)} %)`);
     const cell = (one) => (one ? `${three(1000 * one.ms)}${share(one)}${one.cliff ? ' †' : ''}` : '–');
-    const rows = unique('L').map((L) => [L, ...unique('D').map((D) => cell(squares.find((one) => one.L === L && one.D === D)))]);
+    const rows = unique('L').map((L) => [
+      L,
+      ...unique('D').map((D) => cell(squares.find((one) => one.L === L && one.D === D))),
+      ...(inAdvance.length ? [cell(inAdvance.find((one) => one.L === L))] : []),
+    ]);
     const batches = results
       .filter(({ B }) => B > 1)
       .map(({ B, L, D, ...one }) => [`${B} of ${L}×12×${D}`, three(1000 * one.ms), three((1000 * one.ms) / B), share(one).trim()]);
-    const head = ['L = S', ...unique('D').map((D) => `D ${D}`)];
+    const prepared = inAdvance.length ? [`D ${inAdvance[0].D}, prepared call`] : [];
+    const head = ['L = S', ...unique('D').map((D) => `D ${D}`), ...prepared];
     return `${table(head, rows)}\n\n${table(['batch', 'µs', 'µs a row of the batch', 'of peak'], batches)}\n\n${source(about)}`;
   });
 

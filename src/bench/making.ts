@@ -12,6 +12,8 @@ export interface Prepared {
   run(): Promise<unknown>;
   /** The same at once, where there is such a call. */
   runSync?(): unknown;
+  /** The same as a prepared call, where there is one. */
+  prepareSync?(): Promise<() => unknown>;
   /** Of the last run, from the f64 evaluation. */
   error(): Deviation;
   /** Of the last run: a copy of the output. */
@@ -87,6 +89,10 @@ export function attention(id: string, given: AttentionCase): Case {
       return {
         run: () => engine.attention(q, k, v, call),
         runSync: () => engine.attentionSync(q, k, v, call),
+        prepareSync: async () => {
+          const step = await engine.prepare(q, k, v, call);
+          return () => step.runSync();
+        },
         error: () => attentionError(sizes, formula, stored, output()),
         output,
         dispose: disposeAll([q, k, v, out]),
