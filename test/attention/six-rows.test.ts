@@ -52,6 +52,18 @@ const program = `
     }
     rows[name] = { compared: whole.length, differ, nan };
   }
+  for (const pageSize of [8, 64]) {
+    const [L, S] = [67, 401];
+    const [q, k] = [L, S].map((n) => engine.tensor([B, H, n, D], noise(B * H * n * D)));
+    const v = engine.tensor([B, H, S, E], noise(B * H * S * E));
+    const cache = engine.kvCache({ batch: B, heads: H, headDim: D, valueDim: E, capacity: S, pageSize });
+    cache.append(k, v);
+    const options = { causal: true, window: { left: 100 } };
+    const read = engine.attentionSync(q, null, null, { ...options, cache }).toArray();
+    const plain = engine.attentionSync(q, k, v, { ...options, queryOffset: S - L }).toArray();
+    const differ = read.filter((x, at) => !Object.is(x, plain[at])).length;
+    rows['pages of ' + pageSize + ' keys'] = { compared: read.length, differ, nan: 0 };
+  }
   console.log(JSON.stringify({ fuses: engine.capabilities.relaxedSimd, rows }));`;
 
 test('relaxed: rows by six have the bits of rows by four', () => {
@@ -73,5 +85,7 @@ test('relaxed: rows by six have the bits of rows by four', () => {
     alibi: same(37),
     // Of each head's rows the last one alone sees it, in one channel.
     'a NaN that is hidden': same(40, 4),
+    'pages of 8 keys': same(67),
+    'pages of 64 keys': same(67),
   });
 });
