@@ -44,6 +44,7 @@ const sameNumbers = (a: Float64Array | undefined, b: Float64Array | undefined): 
 
 /** True if keys that one rotation turned are as the other would have turned them. */
 function sameRotation(a: Rotation, b: Rotation): boolean {
+  if (a === b) return true;
   const traits = ({ dim, start = 0, layout, layoutOut = layout, blocks = 1, factor = 1, offset = 0, center = 0 }: Rotation): string =>
     `${dim} ${start} ${layout} ${layoutOut} ${blocks} ${factor} ${offset} ${center}`;
   const same = (x: Rotation, y: Rotation): boolean => sameNumbers(x.frequencies, y.frequencies) && sameNumbers(x.growth, y.growth);

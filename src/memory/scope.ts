@@ -5,7 +5,8 @@ import type { Arena } from './arena.ts';
 /** Memory held for the length of one call. */
 export class Scope {
   readonly #arena: Arena;
-  readonly #releases: (() => void)[] = [];
+  /** Addresses of what is held, and what else is to be undone. */
+  readonly #releases: (number | (() => void))[] = [];
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -14,15 +15,15 @@ export class Scope {
   /** Reserves bytes until `release`. */
   allocate(bytes: number): number {
     const at = this.#arena.allocate(bytes);
-    this.#releases.push(() => this.#arena.free(at));
+    this.#releases.push(at);
     return at;
   }
 
   /** Copies a typed array into memory; returns where. */
   upload(data: Float32Array | Float64Array | Int32Array): number {
     const at = this.allocate(data.byteLength);
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    new Uint8Array(this.#arena.memory.buffer, at, data.byteLength).set(bytes);
+    const { buffer, byteOffset, byteLength } = data;
+    this.#arena.words.set(data instanceof Int32Array ? data : new Int32Array(buffer, byteOffset, byteLength / 4), at / 4);
     return at;
   }
 
@@ -55,7 +56,10 @@ export class Scope {
   }
 
   release(): void {
-    for (const release of this.#releases.splice(0).reverse()) release();
+    for (let release = this.#releases.pop(); release !== undefined; release = this.#releases.pop()) {
+      if (typeof release === 'number') this.#arena.free(release);
+      else release();
+    }
   }
 }
 

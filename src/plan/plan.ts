@@ -309,6 +309,7 @@ export interface Encoding {
 
 /** Several plans as one. @throws RangeError if two of them have a part of which there can be only one */
 export function mergePlans(where: string, plans: readonly Plan[]): Plan {
+  if (plans.length === 1) return plans[0] as Plan;
   const merged: { -readonly [part in keyof Plan]: Plan[part] } = {
     terms: plans.flatMap((plan) => plan.terms ?? []),
     factors: plans.flatMap((plan) => plan.factors ?? []),

@@ -15,6 +15,7 @@ export class Repeat implements Program {
   #scratch: Scope | undefined;
   /** Those of the first run fill tables, which later ones find filled. */
   #jobs: readonly Job[] = [];
+  #filled = false;
 
   /** @throws TypeError, RangeError, RelposError as the call */
   constructor(where: string, prepared: Prepared, withLse: boolean) {
@@ -35,6 +36,7 @@ export class Repeat implements Program {
     }
     this.#call = call;
     this.#scratch = scratch;
+    this.#filled = false;
     return call;
   }
 
@@ -44,9 +46,11 @@ export class Repeat implements Program {
   }
 
   commit(): void {
-    const call = this.#call as Call;
-    call.finish();
-    if (call.tables?.some(({ jobs }) => jobs.length)) this.#jobs = this.#jobs.filter(({ kernel }) => kernel !== 'rotaryTable');
+    // After the first run all that is left to do is to gather the log-sum-exp of packed sequences.
+    if (this.#filled && !(this.lse && this.#prepared.given.queryOffsets)) return;
+    this.#call?.finish();
+    this.#jobs = this.#jobs.filter(({ kernel }) => kernel !== 'rotaryTable');
+    this.#filled = true;
   }
 
   fail(): void {

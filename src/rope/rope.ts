@@ -16,6 +16,8 @@ export type RotarySense = 'forward' | 'backward';
 export interface Rope extends Lists {
   /** R, by which the exponents are divided; if it is odd, one more channel turns. */
   readonly width: number;
+  /** The plan, where it never changes. */
+  kept?: Plan & { rotation: Rotation };
   readonly theta: number;
   readonly scaling: RopeScaling;
   readonly layout: RotaryLayout;
@@ -69,23 +71,17 @@ export function isSteady({ scaling, keys, queries }: Pick<Rope, 'scaling' | 'key
   return scaling.type !== 'dynamic' && scaling.type !== 'longrope' && !keys && !queries;
 }
 
-/** Frequencies that never change, as long as their scheme is there. */
-const KEPT: WeakMap<Rope, ReturnType<typeof scaledFrequencies>> = /* @__PURE__ */ new WeakMap();
-
-function frequenciesOf(rope: Rope, context: LowerContext): ReturnType<typeof scaledFrequencies> {
-  let found = KEPT.get(rope);
-  if (!found) {
-    found = scaledFrequencies(rope, reachOf(rope, context), context.math);
-    if (isSteady(rope)) KEPT.set(rope, found);
-  }
-  return found;
+/** The rotation of a scheme for one shape. One that is always the same is made once. */
+export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
+  if (!isSteady(rope) || rope.start === 'end' || context.perAxis) return makePlan(rope, context);
+  rope.kept ??= makePlan(rope, context);
+  return rope.kept;
 }
 
-/** The rotation of a scheme for one shape. */
-export function lowerRope(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
+function makePlan(rope: Rope, context: LowerContext): Plan & { rotation: Rotation } {
   const { where, layout, layoutOut, offset, sense = 'forward', keys, queries } = rope;
   const { shape } = context;
-  const { values: scaled, factor } = frequenciesOf(rope, context);
+  const { values: scaled, factor } = scaledFrequencies(rope, reachOf(rope, context), context.math);
   const values = rope.order ? Float64Array.from(rope.order, (i) => scaled[i] as number) : scaled;
   const explicit = keys !== undefined || queries !== undefined || context.perAxis === true;
   const signed = sense === 'forward' ? values : values.map((f) => -f);
