@@ -12,6 +12,7 @@ import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';
 import { checkMergeOptions, type GivenState, type MergeOptions, prepareMerge } from './partial/merge.ts';
 import type { Call, Context } from './plan/context.ts';
+import { withHandlers } from './plan/handlers.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
 import { KIT } from './prepared/kit.ts';
@@ -453,7 +454,7 @@ export class Engine extends Disposing {
    */
   async selfTest(): Promise<SelfTestReport> {
     const { selfTest } = await import('./attention/selftest.ts');
-    return selfTest(this, this.#precision, RelposError);
+    return selfTest(this, this.#precision, { Failure: RelposError, known: withHandlers });
   }
 
   /** Ends the workers and drops the memory; tensors become unusable. Pending calls reject. A second call does nothing. */

@@ -56,11 +56,11 @@ function lowerAt(
   const { encoding = [], mask = [] } = given;
   const encodings = cached ? withCached(cached, encoding) : encoding;
   const masks = cached?.masks.length ? [...cached.masks.map((value) => ({ name: 'cache.window', value })), ...mask] : mask;
-  const { plan, keys } = lower(where, encodings, shape, place, context);
-  const normalized = withNormalization(where, plan, given.qkNorm, shape);
+  const lowered = lower(where, encodings, shape, place, context);
+  const normalized = withNormalization(where, lowered.plan, given.qkNorm, shape);
   cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);
   const placedPlan = cached?.rotation ? { ...normalized, rotation: cached.rotation } : normalized;
-  return { place, first, last, plan: placedPlan, keys, masks: lowerMaskOption(where, masks, shape, place, context) };
+  return { ...lowered, place, first, last, plan: placedPlan, masks: lowerMaskOption(where, masks, shape, place, context) };
 }
 
 /** Where the call stands, or each batch row if they stand apart. */

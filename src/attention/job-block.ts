@@ -7,25 +7,22 @@ import { type Operands, writeTensor } from '../memory/operands.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
+import { writeEntries } from '../plan/bias-entries.ts';
 import type { Context } from '../plan/context.ts';
-import { prepareContextTable } from '../plan/context-table.ts';
-import type { Place, Plan, Shape } from '../plan/plan.ts';
+import type { Place, Shape } from '../plan/plan.ts';
 import { type Reach, reachesOf } from '../plan/reach.ts';
-import { type Key, prepareTerms, tileRows } from '../plan/relative-terms.ts';
 import type { TableUse } from '../plan/rotary-table.ts';
 import type { Job, Output } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
-import { writeBiases } from './biases.ts';
+import type { Lowered } from './lower.ts';
 import { normalizationFields, rotationTables, writeRotation } from './rotations.ts';
 import { scratchLayout, stepping } from './tiling.ts';
 
 /** A call at one place: the whole call, or one batch row of it if rows stand at different places. */
-export interface Placed {
+export interface Placed extends Lowered {
   readonly place: Place;
   readonly first: number;
   readonly last: number;
-  readonly plan: Plan;
-  readonly keys: Map<unknown, Key>;
   readonly masks: LoweredMasks;
 }
 
@@ -57,7 +54,7 @@ interface WrittenJob {
 
 export function writeJob(
   ready: Ready,
-  { place, first, last, plan, keys, masks: loweredMasks }: Placed,
+  { place, first, last, plan, keys, handlers, masks: loweredMasks }: Placed,
   context: Context,
   scope: Scope,
 ): WrittenJob {
@@ -67,20 +64,24 @@ export function writeJob(
   const reaches = reachesOf({ first, last, queries, slides: cached?.slides ?? false }, place, cached?.window);
   const tables = rotation && rotationTables(rotation, shape, place, { ...reaches, keys: !cached?.storesRotated }, context, scope);
   const masks = writeMasks(loweredMasks, shape, place, context, scope);
-  const biases = writeBiases(plan, keys, masks.entries, shape, place, reaches, context, scope);
+  const biases = handlers.biases
+    ? handlers.biases.write(plan, masks.entries, { keys, shape, place, reaches, context, scope })
+    : writeEntries(
+        masks.entries.map((entry) => ({ entry })),
+        false,
+        scope,
+      );
   const normalization = plan.normalization ? normalizationFields(plan.normalization, shape, scope) : [];
   const unit = softcap ? 1 / softcap : 1;
   const forTerms = { shape, place, tables: context.tables, scope, unit, scale, ...reaches };
-  const parts = prepareTerms(plan.terms ?? [], plan.valueTable, (part) => keys.get(part), forTerms);
+  const parts = handlers.terms?.prepare(plan, keys, forTerms) ?? { rows: queries * (H / G), fields: () => [], early: [], needs: [] };
   const rowScale = plan.rowScale ? scope.upload(plan.rowScale) : 0;
   const queryBias = plan.queryBias ? scope.upload(plan.queryBias) : 0;
   const valueRows = parts.fields().find(([name]) => name === field.VALUE_ROWS)?.[1] ?? 0;
   const record = field.RECORD_HEADER + 4 * (roundUp(E, 8) + valueRows);
-  const { contextTable } = plan;
-  const counted = contextTable && prepareContextTable(contextTable, keys.get(contextTable), forTerms);
-  const rows = counted ? tileRows(forTerms) : parts.rows;
+  const { rows } = parts;
   const integers = context.kernels.variant() === field.INT16;
-  const scratch = scratchLayout(shape, rows, [...parts.needs, ...(counted?.needs ?? [])], record, integers);
+  const scratch = scratchLayout(shape, rows, parts.needs, record, integers);
   const { keys: stepKeys, steps } = stepping(shape, rows);
   const at = scope.block(field.JOB_SIZE);
 
@@ -114,14 +115,7 @@ export function writeJob(
     .int(field.QUERY_BIAS, queryBias)
     .int(field.ROW_SCALE, rowScale)
     .int(field.ROW_SCALE_BATCH, plan.rowScale && plan.rowScale.length > L ? 4 * L : 0);
-  const fields = [
-    ...parts.fields(),
-    ...(counted?.fields() ?? []),
-    ...scratch.fields,
-    ...masks.fields,
-    ...normalization,
-    ...ready.cachedFields,
-  ];
+  const fields = [...parts.fields(), ...scratch.fields, ...masks.fields, ...normalization, ...ready.cachedFields];
   for (const [name, value] of fields) writer.int(name, value);
   if (plan.normalization) writer.f64(field.NORM_EPSILON, plan.normalization.epsilon);
   if (rotation && tables) writeRotation(writer, rotation, tables.q, tables.k);

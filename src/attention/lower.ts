@@ -2,77 +2,49 @@
 
 import { finite, wrongValue } from '../arguments/check.ts';
 import type { Named } from '../arguments/record.ts';
-import { readFloatFile } from '../memory/operands.ts';
-import { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
-import { checkContextTable } from '../plan/context-table.ts';
-import {
-  type Bias,
-  type Encoding,
-  mergePlans,
-  type Normalization,
-  type Place,
-  type Plan,
-  type Rotation,
-  type Shape,
-} from '../plan/plan.ts';
-import { lowerEncoding } from '../plan/read-plan.ts';
-import { checkTerm, checkValueTable, type Key, keyOf } from '../plan/relative-terms.ts';
-import { checkBias, checkFactor } from './check-biases.ts';
+import { type Handlers, handlersOf, lowerEncoding } from '../plan/handlers.ts';
+import { type Encoding, mergePlans, type Normalization, type Place, type Plan, type Rotation, type Shape } from '../plan/plan.ts';
+import type { Key } from '../plan/relative-terms.ts';
+
+/** What encodings come to: their plan, what names what is kept of it, and the code for its parts. */
+export interface Lowered {
+  readonly plan: Plan;
+  readonly keys: Map<unknown, Key>;
+  readonly handlers: Handlers;
+}
 
 /** What no encodings come to. */
-const NOTHING: { readonly plan: Plan; readonly keys: Map<unknown, Key> } = /* @__PURE__ */ nothing();
+const NOTHING: Lowered = /* @__PURE__ */ nothing();
 
-function nothing(): typeof NOTHING {
-  return { plan: mergePlans('', []), keys: new Map() };
+function nothing(): Lowered {
+  return { plan: mergePlans('', []), keys: new Map(), handlers: {} };
 }
 
 /** Lowers the encodings and checks what came out. */
-export function lower(
-  where: string,
-  encodings: readonly Named<Encoding>[],
-  shape: Shape,
-  place: Place,
-  context: Context,
-): { plan: Plan; keys: Map<unknown, Key> } {
+export function lower(where: string, encodings: readonly Named<Encoding>[], shape: Shape, place: Place, context: Context): Lowered {
   if (!encodings.length) return NOTHING;
   const keys = new Map<unknown, Key>();
-  const plans = encodings.map(({ name, value: encoding }) => {
-    const named = `${name} (${encoding.name})`;
-    const lowered = lowerEncoding(where, named, encoding, { shape, place, math: context.math }, context.arena.memory);
-    const plan = withOwnFiles(where, named, lowered);
-    for (const bias of plan.biases ?? []) {
-      checkBias(where, named, bias, shape, place, context);
-    }
-    for (const factor of plan.factors ?? []) checkFactor(where, named, factor, shape);
-    for (const term of plan.terms ?? []) checkTerm(where, named, term, shape);
-    if (plan.contextTable) checkContextTable(where, named, plan.contextTable, shape, place);
-    if (plan.valueTable) checkValueTable(where, named, plan.valueTable, shape);
+  let handlers: Handlers = {};
+  const plans = encodings.map(({ name: option, value: encoding }) => {
+    const name = `${option} (${encoding.name})`;
+    const own = handlersOf(encoding);
+    handlers = { ...handlers, ...own };
+    const check = { where, name, encoding, shape, place, context, keys };
+    let plan = lowerEncoding(where, name, encoding, { shape, place, math: context.math }, context.arena.memory);
+    for (const part of [own.biases, own.terms]) if (part) plan = part.check(plan, check);
     if (plan.queryBias && plan.queryBias.length !== shape.H * shape.D) {
-      throw wrongValue(where, named, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
+      throw wrongValue(where, name, `a query bias of [H=${shape.H}, D=${shape.D}]`, plan.queryBias);
     }
     const { B, L } = shape;
     if (plan.rowScale && plan.rowScale.length !== L && plan.rowScale.length !== B * L) {
-      throw wrongValue(where, named, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
+      throw wrongValue(where, name, `a row scale of [L=${L}] or [B=${B}, L=${L}]`, plan.rowScale);
     }
-    [...(plan.biases ?? []), ...(plan.terms ?? []), plan.valueTable, plan.contextTable, ...(plan.factors ?? [])].forEach((part, n) => {
-      if (part) keys.set(part, keyOf(encoding, n, part));
-    });
-    if (plan.normalization) checkNormalization(where, named, plan.normalization, shape);
-    if (plan.rotation) checkRotation(where, named, plan.rotation, shape);
+    if (plan.normalization) checkNormalization(where, name, plan.normalization, shape);
+    if (plan.rotation) checkRotation(where, name, plan.rotation, shape);
     return plan;
   });
-  return { plan: mergePlans(where, plans), keys };
-}
-
-/** The plan, with tensors of files as records of their own: what is checked here is what is read later. */
-function withOwnFiles(where: string, name: string, plan: Plan): Plan {
-  if (!plan.biases?.some((bias) => bias.kind === 'dense' && !(bias.tensor instanceof Tensor))) return plan;
-  const own = (bias: Bias): Bias => {
-    const file = bias.kind === 'dense' && !(bias.tensor instanceof Tensor) && readFloatFile(where, name, bias.tensor)?.file;
-    return file ? { kind: 'dense', tensor: file } : bias;
-  };
-  return { ...plan, biases: plan.biases.map(own) };
+  return { plan: mergePlans(where, plans), keys, handlers };
 }
 
 export function checkRotation(where: string, name: string, rotation: Rotation, { D, G }: Pick<Shape, 'D' | 'G'>): void {

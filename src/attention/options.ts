@@ -11,6 +11,7 @@ import { type MaskOption, readMasks } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Operand } from '../memory/operands.ts';
 import { Tensor } from '../memory/tensor.ts';
+import { isEncoding } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { Signal } from '../platform/types.ts';
 import { type CheckedNorm, type QKNorm, readNorm } from './qk-norm.ts';
@@ -138,8 +139,8 @@ export const UNBOUNDED: number = 0x40000000;
 /** One or several encodings. */
 function readEncodings(where: string, name: string, value: unknown): readonly Named<Encoding>[] {
   const one = (name: string, item: unknown): Named<Encoding> => {
-    const fits = reading(where, name, () => typeof (item as Encoding | null)?.lower === 'function');
-    if (!fits) throw wrongType(where, name, 'an encoding such as rotary({ … })', item);
+    const fits = reading(where, name, () => isEncoding(item));
+    if (!fits) throw wrongType(where, name, 'an encoding such as rotary({ … }), or one of your own by defineEncoding', item);
     return { name, value: item as Encoding };
   };
   return Array.isArray(value) ? readList(where, name, value, (item, n) => one(`${name}[${n}]`, item)) : [one(name, value)];

@@ -10,8 +10,8 @@ import { Scope } from '../memory/scope.ts';
 import { layOut } from '../memory/scratch.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
+import { isEncoding, lowerEncoding } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
-import { lowerEncoding } from '../plan/read-plan.ts';
 import { axesOf, explicitTable, isOwn, standardPositions } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
 import * as field from '../wasm/generated/job.ts';
@@ -72,8 +72,7 @@ export function prepareRotation(context: Context, where: string, given: unknown,
   if (operand.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', shapeText(operand.shape));
   const [B, second, third, D] = operand.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
-  if (!reading(where, 'encoding', () => typeof encoding?.lower === 'function'))
-    throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  if (!reading(where, 'encoding', () => isEncoding(encoding))) throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
   const length = list ? lengthOf(list) : L + offset;
   const named = `encoding (${encoding.name})`;
   const asked = { shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role };

@@ -71,7 +71,7 @@ function withoutValues(encoding: Encoding): Encoding {
   let found = plain.get(encoding);
   if (!found) {
     found = {
-      name: encoding.name,
+      ...encoding,
       lower(context) {
         const whole = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
         // What is no plan is left to the check that follows.

@@ -2,6 +2,7 @@ import { finite, integer, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { powerOfTwo } from '../plan/power-of-two.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -62,7 +63,7 @@ export function alibi(given: AlibiOptions): Encoding {
   const own = given.slopes === undefined ? undefined : copyNumbers(where, 'slopes', given.slopes);
   if (own && own.length !== heads) throw wrongValue(where, 'slopes', `heads=${heads} numbers`, `${own.length}`);
   const slopes = own ?? alibiSlopes(heads, maxBias);
-  return {
+  return withBiases({
     name: where,
     lower() {
       return {
@@ -81,7 +82,7 @@ export function alibi(given: AlibiOptions): Encoding {
         ],
       };
     },
-  };
+  });
 }
 
 /** For the registry. */

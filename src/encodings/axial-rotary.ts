@@ -2,6 +2,7 @@ import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from 
 import { copyNumbers, copySizes, holdsNumbers, type Numbers, placeOf } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import { explicitPositions, type PositionList, part, positionList } from '../arguments/positions.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
@@ -98,7 +99,7 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
   if (dim % (2 * blocks)) throw wrongValue(where, 'dim', `a multiple of ${2 * blocks} for ${axes} axes apart`, dim);
   const { heads, matrix } = frequencyMatrix(where, given, dim, axes, order ?? Array.from({ length: axes }, (_, a) => a));
   const place = grid && gridPlacer(where, given, grid);
-  return {
+  return withHandlers({
     name: where,
     lower(context) {
       const positions = place ? place(context) : explicitPositions({ where, axes, offset: 0, keys, queries }, context);
@@ -106,7 +107,7 @@ export function axialRotary(given: AxialRotaryOptions): Encoding {
       const frequencies = matrix(context.math);
       return { rotation: { dim, start: first, layout, ...(layoutOut && { layoutOut }), blocks, frequencies, heads, ...positions } };
     },
-  };
+  });
 }
 
 const sizes = (where: string, name: string, given: unknown, least = 1): number[] => copySizes(where, name, given, least, 2 ** 20);

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyGrid, type HeadTable } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, resizeGrid, windowIndex } from '../plan/grid.ts';
 import type { Encoding, SumIndex } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -70,13 +71,13 @@ export function beit(given: BeitOptions): Encoding {
   const same = trained[0] === window[0] && trained[1] === window[1];
   const { heads, values } = same ? own : resized(own, trained, window);
   const whole = beitIndex(window);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const index = windowIndex(where, 'windowSize', whole, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

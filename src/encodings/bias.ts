@@ -2,6 +2,7 @@ import { wrongType } from '../arguments/check.ts';
 import { readFloatFile } from '../memory/operands.ts';
 import { Tensor, type TensorLike } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -20,7 +21,7 @@ import type { Scheme } from './scheme.ts';
 export function bias(given: TensorLike): Encoding {
   const tensor = given instanceof Tensor ? given : readFloatFile('bias', 'tensor', given)?.file;
   if (!tensor) throw wrongType('bias', 'tensor', 'a tensor', given);
-  return { name: 'bias', lower: () => ({ biases: [{ kind: 'dense', tensor }] }) };
+  return withBiases({ name: 'bias', lower: () => ({ biases: [{ kind: 'dense', tensor }] }) });
 }
 
 /** For the registry. */

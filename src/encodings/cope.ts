@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -39,13 +40,13 @@ export function cope(given: CopeOptions): Encoding {
   const D = table.length / heads / P;
   if (!Number.isInteger(D) || D < 1) throw wrongValue(where, 'table', `[heads=${heads}, maxPositions=${P}, D] numbers`, `${table.length}`);
   expectSize(where, 'table', table, heads > 1 ? [heads, P, D] : [P, D]);
-  return {
+  return withTerms({
     name: where,
     lower({ shape }) {
       if (shape.D !== D) throw wrongValue(where, 'table', `rows of D=${shape.D} numbers`, `${D}`);
       return { contextTable: { table, heads, variant: '' } };
     },
-  };
+  });
 }
 
 /** For the registry. */

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyWhole, type HeadTable, type Integers, placeOf, type Standing, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT } from '../plan/differences.ts';
 import type { Bias, Encoding, LowerContext } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { type Buckets, copyBuckets, t5Bucket } from './t5.ts';
@@ -94,13 +95,13 @@ export function cpmAnt(given: CpmAntOptions): Encoding {
   const rows = sizes.buckets + types * types;
   const table = copyByHead(where, 'table', given.table, rows, heads);
   const segments = copyWhole(where, 'segments', given.segments, 0, types - 1);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const here = standing(where, 'segments', segments, context);
       return { biases: [within(table, sizes, here, context), between(table, sizes.buckets, types, here)] };
     },
-  };
+  });
 }
 
 /** For the registry. */

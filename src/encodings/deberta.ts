@@ -4,6 +4,7 @@ import { placeOf } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, RowMap, Shape, Term } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -67,7 +68,7 @@ export function deberta(given: DebertaOptions): Encoding {
   if (!Array.isArray(given.posAttType)) throw wrongType(where, 'posAttType', "a list of 'c2p' and 'p2c'", given.posAttType);
   const types = readList(where, 'posAttType', given.posAttType, (type, n) => oneOf(where, `posAttType[${n}]`, type, TYPES));
   const terms = TYPES.flatMap((type) => (types.includes(type) ? [term(type)] : []));
-  return { name: where, lower: (context) => ({ terms: terms.map((lower) => lower(context)) }) };
+  return withTerms({ name: where, lower: (context) => ({ terms: terms.map((lower) => lower(context)) }) });
 
   function term(type: 'c2p' | 'p2c'): (context: LowerContext) => Term {
     const name = type === 'c2p' ? 'posKey' : 'posQuery';

@@ -3,6 +3,7 @@ import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts
 import { copySizes, placeOf } from '../arguments/lists.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap, SumIndex, Term } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -69,7 +70,7 @@ export function decomposed(given: DecomposedOptions): Encoding {
     (D: number) => axes.map(({ count }, axis) => axisTable(axis as 0 | 1, tables[axis as 0 | 1], D, count)),
     (D) => [D],
   );
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const { L, D } = context.shape;
@@ -84,7 +85,7 @@ export function decomposed(given: DecomposedOptions): Encoding {
       });
       return { terms };
     },
-  };
+  });
 }
 
 type Size = readonly [number, number];

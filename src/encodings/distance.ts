@@ -2,6 +2,7 @@ import { integer, options } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, RowMap } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import { firstColumn, type Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -43,7 +44,7 @@ function linear(
     // The side of the square changes with the keys.
     (context) => (where === 'direction' ? [context.shape.D, totalOf(context)] : [context.shape.D]),
   );
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const table = tableOf(context);
@@ -52,7 +53,7 @@ function linear(
       const rows: RowMap = { kind: 'offset', row, variant: where === 'direction' ? String(total) : '' };
       return { terms: [{ kind: 'query', table, heads: 1, rows }] };
     },
-  };
+  });
 }
 
 /**

@@ -2,6 +2,7 @@ import { boolean, integer, options, wrongType, wrongValue } from '../arguments/c
 import { readTable, rowsOf, type Table } from '../arguments/checkpoint-tables.ts';
 import { readList } from '../arguments/numbers.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -41,7 +42,7 @@ export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const logDistance = boolean(where, 'logDistance', given.logDistance ?? false);
   const layers = readLayers(where, given.layers, heads);
-  return {
+  return withBiases({
     name: where,
     lower({ math }) {
       const fill = (out: Float32Array, first: number, count: number): void => {
@@ -55,7 +56,7 @@ export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding
       };
       return { biases: [{ kind: 'offset', heads, fill, variant: '' }] };
     },
-  };
+  });
 }
 
 interface Layer {

@@ -2,6 +2,7 @@ import { finite, options } from '../arguments/check.ts';
 import { copyTable, type Table } from '../arguments/checkpoint-tables.ts';
 import { copyHeads, copyNumbers, placeOf } from '../arguments/lists.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -79,7 +80,7 @@ export function fire(given: FireOptions): Encoding {
   });
   const psi = (x: number, math: Arithmetic): number => math.log(1 + Math.abs(c * x));
 
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const { math, shape } = context;
@@ -115,7 +116,7 @@ export function fire(given: FireOptions): Encoding {
       if (near === shape.L) return { biases: [offset] };
       return { biases: near === 0 ? [curve] : [offset, curve] };
     },
-  };
+  });
 }
 
 /** For the registry. */

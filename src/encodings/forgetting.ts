@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers, placeOf } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -55,7 +56,7 @@ export function forgetting(given: ForgettingOptions): Encoding {
   const logGates = copyNumbers(where, 'logGates', given.logGates);
   const bad = logGates.findIndex((x) => x > 0);
   if (bad >= 0) throw wrongValue(where, `logGates[${bad}]`, 'the logarithm of a gate, ≤ 0', logGates[bad]);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const { B, H, L, S } = context.shape;
@@ -72,7 +73,7 @@ export function forgetting(given: ForgettingOptions): Encoding {
       const [rows, columns] = [part(c, T, queryOffset, L, 1), part(c, T, keyOffset, S, -1)];
       return { biases: [{ kind: 'sum', batch, heads, rows, columns }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

@@ -1,6 +1,7 @@
 import { integer, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers } from '../arguments/lists.ts';
 import type { Arithmetic, Encoding, OffsetFactor } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -77,13 +78,13 @@ export function kerple(given: KerpleOptions): Encoding {
   const kind = biased ? oneOf(where, 'kind', given.kind, ['log', 'power']) : undefined;
   const bias = kind && { kind, p: parameters('biasP', kind === 'power' ? LARGEST_POWER : Infinity), a: parameters('biasA') };
   const weight = weighted ? { p: parameters('weightP', LARGEST_POWER), a: parameters('weightA') } : undefined;
-  return {
+  return withBiases({
     name: where,
     lower: ({ math }) => ({
       ...(weight && { factors: [byOffset(WEIGHT, weight.p, weight.a, math)] }),
       ...(bias && { biases: [{ kind: 'offset', ...byOffset(BIASES[bias.kind], bias.p, bias.a, math) }] }),
     }),
-  };
+  });
 }
 
 /** For the registry. */

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyIntegers, copyWhole, type HeadTable, type Integers } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import type { Bias, Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, differenceBuckets, offsetBuckets } from './t5.ts';
@@ -105,7 +106,7 @@ export function layoutLMv3(given: LayoutLMv3Options): Encoding {
   const positions =
     given.positions === undefined ? undefined : copyWhole(where, 'positions', given.positions, -COORDINATE_LIMIT, COORDINATE_LIMIT);
   const divided = boolean(where, 'divided', given.divided ?? true);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const coefficient = divided ? 1 / Math.sqrt(context.shape.D) : 1;
@@ -116,7 +117,7 @@ export function layoutLMv3(given: LayoutLMv3Options): Encoding {
       ];
       return { biases: parts.map((bias) => ({ ...bias, coefficient })) };
     },
-  };
+  });
 }
 
 /** For the registry. */

@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyGrid, copyHeads } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Encoding, SumIndex } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -45,13 +46,13 @@ export function levit(given: LevitOptions): Encoding {
   const stride = integer(where, 'stride', given.stride ?? 1, 1, 4096);
   const { heads, values } = copyHeads(where, 'attentionBiases', given.attentionBiases, grid[0] * grid[1]);
   const whole = levitIndex(grid, stride);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const index = windowIndex(where, 'resolution', whole, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

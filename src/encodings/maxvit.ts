@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyGrid, copyHeads } from '../arguments/lists.ts';
 import { differences, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -32,13 +33,13 @@ export function maxvit(given: MaxvitOptions): Encoding {
   const window = copyGrid(where, 'windowSize', given.windowSize);
   const { heads, values } = copyHeads(where, 'table', given.table, differences(window));
   const { codes, complements } = gridCodes(window);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const index = windowIndex(where, 'windowSize', { rows: complements, columns: codes }, context);
       return { biases: [{ kind: 'index', heads, table: values, index }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

@@ -2,6 +2,7 @@ import { integer, options } from '../arguments/check.ts';
 import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead } from '../arguments/lists.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { offsetBuckets } from './t5.ts';
@@ -34,7 +35,7 @@ export function mpnet(given: MPNetOptions): Encoding {
   given = options(where, given, ['heads', 'table']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const table = copyByHead(where, 'table', given.table, SIZES.buckets, heads);
-  return { name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) };
+  return withBiases({ name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) });
 }
 
 /** For the registry. */

@@ -1,6 +1,7 @@
 import { finite, oneOf, options, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copySizes } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
@@ -123,7 +124,7 @@ export function mrope(given: MropeOptions): Encoding {
     keys: positionList(where, 'positions', given.positions),
     queries: positionList(where, 'queryPositions', given.queryPositions),
   };
-  return { name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) };
+  return withHandlers({ name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) });
 }
 
 const counts = (where: string, name: string, given: unknown): number[] => copySizes(where, name, given, 0, 256);

@@ -1,5 +1,6 @@
 import { finite, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, type Numbers, placeOf, standing } from '../arguments/lists.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
@@ -50,12 +51,12 @@ export function queryScale(given: QueryScaleOptions): Encoding {
   }
   const list = given.positions === undefined ? undefined : copyNumbers(where, 'positions', given.positions);
   const scaleAt = kind === 'steps' ? steps(where, given) : logarithm(where, given);
-  return {
+  return withHandlers({
     name: where,
     lower: (context) => ({
       rowScale: Float32Array.from(positionsOf(where, list, context), (p) => scaleAt(Math.max(0, p), context.math)),
     }),
-  };
+  });
 }
 
 type ScaleAt = (position: number, math: Arithmetic) => number;

@@ -6,6 +6,7 @@ import { expectShape, readList } from '../arguments/numbers.ts';
 import { type CoordinateMlp, coordinateTable, differences, signedLog, windowIndex } from '../plan/grid.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { manhattanMlp, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { swinIndex } from './swin.ts';
@@ -124,13 +125,13 @@ export function relPosMlp(given: RelPosMlpOptions): Encoding {
     for (let h = 0; h < heads; h++) table.set(values.subarray(h * P, (h + 1) * P), h * (P + 1));
     return table;
   });
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const index = windowIndex(where, 'windowSize', whole, context);
       return { biases: [{ kind: 'index', heads, table: tableOf(context.math), index }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

@@ -1,5 +1,6 @@
 import { finite, options } from '../arguments/check.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
@@ -77,7 +78,7 @@ export function rotary(given: RotaryOptions): Encoding {
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);
   const rope = { where, width, theta, scaling, ...shared, keys, queries };
-  return { name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) };
+  return withHandlers({ name: where, steady: isSteady(rope), lower: (context) => lowerRope(rope, context) });
 }
 
 /** For the registry. */

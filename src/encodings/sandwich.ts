@@ -1,5 +1,6 @@
 import { finite, integer, options, wrongValue } from '../arguments/check.ts';
 import type { Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -32,7 +33,7 @@ export function sandwich(given: SandwichOptions): Encoding {
   const width = integer(where, 'width', given.width ?? 128, 2, 65536);
   if (width % 2) throw wrongValue(where, 'width', 'an even number', width);
   const theta = finite(where, 'theta', given.theta ?? 10000, 0);
-  return {
+  return withBiases({
     name: where,
     lower: ({ math }) => ({
       biases: [
@@ -50,7 +51,7 @@ export function sandwich(given: SandwichOptions): Encoding {
         },
       ],
     }),
-  };
+  });
 }
 
 /** For the registry. */

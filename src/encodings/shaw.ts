@@ -1,6 +1,7 @@
 import { integer, options, wrongValue } from '../arguments/check.ts';
 import { expectSize, readTable, type Table } from '../arguments/checkpoint-tables.ts';
 import type { Encoding, RowMap, Term } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -41,7 +42,7 @@ export function shaw(given: ShawOptions): Encoding {
   if (!tables.keys && !tables.queries && !tables.values) throw wrongValue(where, 'keys', 'at least one of keys, queries, values', 'none');
   const rows: RowMap = { kind: 'offset', row: (offset) => Math.max(-left, Math.min(right, offset)) + left, variant: '' };
   const height = left + right + 1;
-  return {
+  return withTerms({
     name: where,
     lower({ shape: { D, E } }) {
       if (tables.keys) expectSize(where, 'keys', tables.keys, [height, D]);
@@ -52,7 +53,7 @@ export function shaw(given: ShawOptions): Encoding {
       if (tables.queries) terms.push({ kind: 'key', table: tables.queries, heads: 1, rows });
       return { terms, ...(tables.values && { valueTable: { table: tables.values, heads: 1, rows } }) };
     },
-  };
+  });
 }
 
 /** Options of `musicTransformer`. */
@@ -80,7 +81,7 @@ export function musicTransformer(given: MusicTransformerOptions): Encoding {
   given = options(where, given, ['table', 'heads']);
   const heads = integer(where, 'heads', given.heads ?? 1, 1, 65536);
   const table = readTable(where, 'table', given.table);
-  return {
+  return withTerms({
     name: where,
     lower({ shape: { D } }) {
       const height = table.length / heads / D;
@@ -88,7 +89,7 @@ export function musicTransformer(given: MusicTransformerOptions): Encoding {
       const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset, variant: String(height) };
       return { terms: [{ kind: 'query', table, heads, rows }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

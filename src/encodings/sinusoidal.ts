@@ -1,6 +1,7 @@
 import { finite, integer, oneOf, options, wrongValue } from '../arguments/check.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -87,14 +88,14 @@ export function sinusoidal(given: SinusoidalOptions): Encoding {
     ({ shape, math }: LowerContext) => sinusoids(math, 2 * k + 1, shape.D, { base, layout }),
     ({ shape }) => [shape.D],
   );
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const table = tableOf(context);
       const row = (offset: number): number => Math.max(-k, Math.min(k, -offset)) + k;
       return { terms: [{ kind: 'query', table, heads: 1, rows: { kind: 'offset', row, variant: '' } }] };
     },
-  };
+  });
 }
 
 /**

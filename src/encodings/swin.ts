@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyGrid, placeOf } from '../arguments/lists.ts';
 import { differences, type Grid, gridCodes, windowIndex } from '../plan/grid.ts';
 import type { Bias, Encoding, LowerContext, SumIndex } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { differencesOf, type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -96,14 +97,14 @@ export function swin(given: SwinOptions): Encoding {
   const { heads, values } = copyByHead(where, 'table', given.table, differences(window));
   const shifted = copyShifted(where, given.shifted, window);
   const whole = swinIndex(window);
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const index = windowIndex(where, 'windowSize', whole, context);
       const bias: Bias = { kind: 'index', heads, table: values, index };
       return { biases: shifted ? [bias, shiftedBias(where, window, shifted, context)] : [bias] };
     },
-  };
+  });
 }
 
 /** For the registry. */

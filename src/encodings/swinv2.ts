@@ -4,6 +4,7 @@ import { copyGrid, copyNumbers } from '../arguments/lists.ts';
 import { coordinateTable, windowIndex } from '../plan/grid.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Bias, Encoding } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import { manhattanMlp, type Recipes, squareOf } from './recipe.ts';
 import { type CoordinateMlpOptions, copyMlp, copyTrained, swinCoordinate, swinHeight } from './relposmlp.ts';
 import type { Scheme } from './scheme.ts';
@@ -56,7 +57,7 @@ export function swinV2(given: SwinV2Options): Encoding {
   const shifted = copyShifted(where, given.shifted, window);
   const whole = swinIndex(window);
   const tableOf = once((math: Arithmetic) => coordinateTable(mlp, window, swinCoordinate(trained, math), (x) => swinHeight(x, math)));
-  return {
+  return withBiases({
     name: where,
     lower(context) {
       const { math, shape } = context;
@@ -70,7 +71,7 @@ export function swinV2(given: SwinV2Options): Encoding {
         biases: shifted ? [bias, shiftedBias(where, window, shifted, context)] : [bias],
       };
     },
-  };
+  });
 }
 
 /** For the registry. */

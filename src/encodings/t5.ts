@@ -3,6 +3,7 @@ import type { Table } from '../arguments/checkpoint-tables.ts';
 import { copyByHead, copyNumbers, type HeadTable, type Numbers, standing } from '../arguments/lists.ts';
 import { DIFFERENCES_LIMIT, differenceIndex } from '../plan/differences.ts';
 import type { Arithmetic, Bias, Encoding, LowerContext, OffsetBias } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -118,13 +119,13 @@ export function t5(given: T5Options): Encoding {
   const factor = finite(where, 'scalingFactor', given.scalingFactor ?? 1, 0);
   if (given.positions === undefined) {
     if (given.scalingFactor !== undefined) throw wrongType(where, 'positions', 'numbers beside "scalingFactor"', given.positions);
-    return { name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, sizes, math)] }) };
+    return withBiases({ name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, sizes, math)] }) });
   }
   const positions = copyNumbers(where, 'positions', given.positions).map((x) => x * factor);
-  return {
+  return withBiases({
     name: where,
     lower: (context) => ({ biases: [differenceBuckets([where, 'positions'], positions, table, sizes, context)] }),
-  };
+  });
 }
 
 /** For the registry. */

@@ -4,6 +4,7 @@ import { copyWhole, type Integers, standing } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import { once } from '../plan/once.ts';
 import type { Encoding, LowerContext, Plan, RowMap, Shape, Term } from '../plan/plan.ts';
+import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -56,7 +57,7 @@ export function transformerXL(given: TransformerXLOptions): Encoding {
   const v = readTable(where, 'v', given.v);
   const r = readTable(where, 'r', given.r);
   const planOf = contentAndPosition(where, ['u', 'v'], u, v, r);
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const { H, D } = context.shape;
@@ -66,7 +67,7 @@ export function transformerXL(given: TransformerXLOptions): Encoding {
       const rows: RowMap = { kind: 'offset', row: (offset) => height - 1 + offset, variant: String(height) };
       return planOf(context, rows);
     },
-  };
+  });
 }
 
 /** Options of `conformer`. */
@@ -102,7 +103,7 @@ export function conformer(given: ConformerOptions): Encoding {
   const v = readTable(where, 'posBiasV', given.posBiasV);
   const r = readTable(where, 'r', given.r);
   const planOf = contentAndPosition(where, ['posBiasU', 'posBiasV'], u, v, r);
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const { H, D } = context.shape;
@@ -114,7 +115,7 @@ export function conformer(given: ConformerOptions): Encoding {
       const rows: RowMap = { kind: 'offset', row: (offset) => (height - 1) / 2 + offset, variant: String(height) };
       return planOf(context, rows);
     },
-  };
+  });
 }
 
 /** Options of `xlnet`. */
@@ -161,7 +162,7 @@ export function xlnet(given: XlnetOptions): Encoding {
   const attnType = oneOf(where, 'attnType', given.attnType, ['bi', 'uni']);
   const segment = segmentParts(where, given);
   const planOf = contentAndPosition(where, ['rWBias', 'rRBias'], u, w, r);
-  return {
+  return withTerms({
     name: where,
     lower(context) {
       const { H, D, L } = context.shape;
@@ -173,7 +174,7 @@ export function xlnet(given: XlnetOptions): Encoding {
       const plan = planOf(context, rows);
       return segment ? { ...plan, terms: [...plan.terms, segmentTerm(where, segment, context)] } : plan;
     },
-  };
+  });
 }
 
 interface SegmentParts {

@@ -4,6 +4,7 @@ import { copyByHead } from '../arguments/lists.ts';
 import { expectShape, isSafeTensor, ownArray, type SafeTensorLike } from '../arguments/numbers.ts';
 import { Tensor } from '../memory/tensor.ts';
 import type { Arithmetic, Encoding, Shape } from '../plan/plan.ts';
+import { withBiases } from '../plan/with-biases.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 import { copyBuckets, offsetBuckets } from './t5.ts';
@@ -104,7 +105,7 @@ export function wavlm(given: WavLMOptions): Encoding {
   const { input } = given;
   const numbers = input instanceof Tensor ? input : isSafeTensor(input) ? readTable(where, 'input', input) : ownArray(input);
   if (!(numbers instanceof Tensor || numbers instanceof Float32Array)) throw wrongType(where, 'input', 'a Float32Array or a tensor', input);
-  return {
+  return withBiases({
     name: where,
     lower({ shape, math }) {
       const { B, H, L } = shape;
@@ -117,7 +118,7 @@ export function wavlm(given: WavLMOptions): Encoding {
       const { variant: _, ...biases } = offsetBuckets(table, sizes, math);
       return { biases: [{ ...biases, gate: gates(x, gate, shape, math) }] };
     },
-  };
+  });
 }
 
 /** For the registry. */

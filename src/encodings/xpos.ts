@@ -1,6 +1,7 @@
 import { finite, options, wrongValue } from '../arguments/check.ts';
 import { placeOf } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
 import type { Recipes } from './recipe.ts';
@@ -51,7 +52,7 @@ export function xpos(given: XposOptions): Encoding {
   const keys = positionList(where, 'positions', given.positions);
   const queries = positionList(where, 'queryPositions', given.queryPositions);
   const rope = { where, width, theta, scaling: { type: 'default' } as const, ...checkLayout(where, given), keys, queries };
-  return {
+  return withHandlers({
     name: where,
     lower(context) {
       const { shape, math } = context;
@@ -69,7 +70,7 @@ export function xpos(given: XposOptions): Encoding {
       }
       return { rotation: { ...rotation, growth, center } };
     },
-  };
+  });
 }
 
 /** For the registry. */

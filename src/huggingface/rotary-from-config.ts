@@ -5,6 +5,7 @@ import { type MropeArrangement, mropeAxes } from '../encodings/mrope.ts';
 import type { Recipes } from '../encodings/recipe.ts';
 import { rotary } from '../encodings/rotary.ts';
 import type { Scheme } from '../encodings/scheme.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding, LowerContext, Rotation } from '../plan/plan.ts';
 import { checkLayout, isSteady, lowerRope, type Rope, type RotaryLayout, reachOf } from '../rope/rope.ts';
 import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
@@ -93,14 +94,14 @@ function textRotation(own: HfConfig, model: string, facts: Facts, given: RotaryF
   const parameters = ropeParameters(where, own, facts, layer);
   if (!parameters) return STILL;
   const rope = ropeOf(own, model, facts, parameters, layer, given);
-  return {
+  return withHandlers({
     name: where,
     steady: isSteady(rope),
     lower(context) {
       const plan = lowerRope(specially(rope, parameters, context), context);
       return facts.first === undefined ? plan : { rotation: ofFirstHead(plan.rotation, context.shape.G) };
     },
-  };
+  });
 }
 
 /** The rotation of the first head; the others have frequencies of 0. */
@@ -111,12 +112,12 @@ function ofFirstHead(rotation: Rotation, heads: number): Rotation {
 }
 
 /** A layer that does not turn: nothing in attention; asked for the rotation itself, one by nothing. */
-const STILL: Encoding = {
+const STILL: Encoding = /* @__PURE__ */ withHandlers({
   name: where,
   steady: true,
   lower: ({ role }) =>
     role ? { rotation: { dim: 2, start: 0, layout: 'pairs', frequencies: Float64Array.of(0), factor: 1, offset: 0 } } : {},
-};
+});
 
 /** A model type that the table does not have: the options must say everything. */
 function unknown(config: HfConfig, given: RotaryFromConfigOptions): Encoding {

@@ -3,6 +3,7 @@
 import { finite, wrongType, wrongValue } from '../arguments/check.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { axialRotary } from '../encodings/axial-rotary.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
 import { plainFrequencies } from '../rope/rope-scaling.ts';
@@ -26,7 +27,7 @@ const own = (where: string, { grid, positions, queryPositions }: Rows): Rows => 
 /** An encoding whose frequencies need the engine's arithmetic. */
 function late(name: string, make: (math: Arithmetic) => Encoding): Encoding {
   const made = once(make);
-  return { name, lower: (context: LowerContext) => made(context.math).lower(context) };
+  return withHandlers({ name, lower: (context: LowerContext) => made(context.math).lower(context) });
 }
 
 /**

@@ -12,6 +12,7 @@ import { type Operand, type Operands, placeOperand, readOperand, type Shaped } f
 import { Scope } from '../memory/scope.ts';
 import type { Tensor, TensorLike } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
+import { isEncoding } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
@@ -104,7 +105,7 @@ function checkSpec(where: string, options: unknown): CacheSpec {
   if (pageSize & (pageSize - 1)) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
   const { left, sinks } = checkWindow(where, given.window, capacity);
   const { encoding } = given;
-  if (encoding !== undefined && typeof encoding?.lower !== 'function') throw wrongType(where, 'encoding', 'an encoding', encoding);
+  if (encoding !== undefined && !isEncoding(encoding)) throw wrongType(where, 'encoding', 'an encoding', encoding);
   const rotate = oneOf(where, 'rotate', given.rotate ?? (encoding ? 'on-append' : 'on-read'), ['on-append', 'on-read']);
   if (rotate === 'on-append' && !encoding) throw wrongType(where, 'encoding', "an encoding beside rotate: 'on-append'", encoding);
   return {

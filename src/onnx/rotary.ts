@@ -3,6 +3,7 @@
 import { finite, integer, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import type { Engine } from '../engine.ts';
 import type { Tensor } from '../memory/tensor.ts';
+import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkEngine, flag, inNamesOf, named, unsupported } from './attributes.ts';
 import { byHeads, resultByHeads } from './heads.ts';
@@ -64,10 +65,10 @@ export interface RotaryRows {
 /** A rotation by given rows; for `engine.rotate`. */
 export function givenRotation({ table, batched, dim, interleaved }: RotaryRows): Encoding {
   const queryPositions = { values: new Float64Array(0), batched, table };
-  return {
+  return withHandlers({
     name: 'given cosines and sines',
     lower: () => ({ rotation: { dim, layout: interleaved ? 'pairs' : 'halves', frequencies: new Float64Array(dim / 2), queryPositions } }),
-  };
+  });
 }
 
 /** Two caches [rows, R/2], and which of their rows are wanted. @throws RangeError for a row that is not there */

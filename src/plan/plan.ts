@@ -293,8 +293,9 @@ export interface LowerContext {
 }
 
 /**
- * A position scheme as a value. `lower` says what it means for one shape; it must depend on nothing but its argument. What it returns, plain
- * objects with arrays of just the types named here, is read and not changed. Of its numbers nothing outlives the call but those of parts that have a `variant`.
+ * A position scheme as a value, made by a constructor of the package or by `defineEncoding`. `lower` says what it means for one shape; it must
+ * depend on nothing but its argument. What it returns, plain objects with arrays of just the types named here, is read and not changed. Of its
+ * numbers nothing outlives the call but those of parts that have a `variant`.
  */
 export interface Encoding {
   /** For error messages. */

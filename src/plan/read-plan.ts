@@ -3,7 +3,6 @@
 
 import { describe, integer, isPlain, oneOf, plainKeys, unknownKey, wrongType, wrongValue } from '../arguments/check.ts';
 import { arrayType, LARGEST, ownArray } from '../arguments/numbers.ts';
-import { Tensor } from '../memory/tensor.ts';
 import type { WasmMemory } from '../platform/types.ts';
 import type {
   ContextTable,
@@ -190,13 +189,8 @@ const range: Read = (value, spot, key) => {
   throw wrongValue(spot.where, name, '[first, end] with 0 ≤ first ≤ end', value);
 };
 
-/** The bytes of a tensor of a file may be a view of the engine's memory too; what else it must be is checked with its shape. */
-const tensor: Read = (value, { memory }) => {
-  if (value instanceof Tensor || typeof value !== 'object' || value === null) return value;
-  const { data } = value as { readonly data?: unknown };
-  const bytes = arrayType(data) === 'Uint8Array' ? (data as Uint8Array) : undefined;
-  return bytes?.buffer === memory.buffer ? { ...value, data: bytes.slice() } : value;
-};
+/** What a tensor must be is checked with its shape. */
+const tensor: Read = (value) => value;
 
 const sum = record<SumIndex>({ rows: needed(integers), columns: needed(integers), map: optional(integers) });
 
@@ -311,7 +305,7 @@ const PLAN: ReadonlyMap<string, Field<boolean>> = /* @__PURE__ */ new Map(
 );
 
 /** What an encoding lowers to, every part of it of the form that the plan wants. @throws TypeError, RangeError that names the part */
-export function lowerEncoding(where: string, name: string, encoding: Encoding, given: LowerContext, memory: WasmMemory): Plan {
+export function readPlan(where: string, name: string, encoding: Encoding, given: LowerContext, memory: WasmMemory): Plan {
   const plan: unknown = encoding.lower(given);
   if (typeof plan !== 'object' || plan === null || Array.isArray(plan) || !isPlain(plan)) {
     throw wrongType(where, name, 'lower to return a plan, a plain object', plan);

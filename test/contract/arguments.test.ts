@@ -89,11 +89,19 @@ const OPTIONS: readonly Row[] = [
   [() => optioned({ out: q }), new RangeError('attentionSync: "out" expected shape [2, 8, 5, 32], got [2, 8, 5, 64]')],
   [
     () => optioned({ encoding: 'rotary' }),
-    new TypeError('attentionSync: "encoding" expected an encoding such as rotary({ … }), got "rotary"'),
+    new TypeError(
+      'attentionSync: "encoding" expected an encoding such as rotary({ … }), or one of your own by defineEncoding, got "rotary"',
+    ),
   ],
   [
     () => optioned({ encoding: [halves, rotary] }),
-    new TypeError('attentionSync: "encoding[1]" expected an encoding such as rotary({ … }), got a function'),
+    new TypeError(
+      'attentionSync: "encoding[1]" expected an encoding such as rotary({ … }), or one of your own by defineEncoding, got a function',
+    ),
+  ],
+  [
+    () => optioned({ encoding: { name: 'mine', lower: () => ({}) } }),
+    new TypeError('attentionSync: "encoding" expected an encoding such as rotary({ … }), or one of your own by defineEncoding, got Object'),
   ],
   [() => optioned({ encoding: [halves, halves] }), new RangeError('attentionSync: "encoding" expected at most one rotation, got 2')],
   [

@@ -125,7 +125,8 @@ function changed(plan: Any, [key, ...rest]: Path, value: Any): Any {
   return copy;
 }
 
-const attend = (lower: () => Any, options: Any = {}) => engine.attentionSync(q, k, k, { encoding: { name: 'mine', lower }, ...options });
+const attend = (lower: () => Any, options: Any = {}) =>
+  engine.attentionSync(q, k, k, { encoding: defineEncoding({ name: 'mine', lower }), ...options });
 
 /** The call fails and names the encoding and the part; the engine holds what it held. */
 function expectRefused(plan: Any, part: string, types: readonly Any[] = [TypeError]): void {

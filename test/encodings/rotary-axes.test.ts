@@ -2,7 +2,16 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { mropeAxes } from '../../src/encodings/mrope.ts';
-import { type AxialRotaryOptions, axialRotary, type Encoding, mrope, rotary, rotaryFromConfig, xpos } from '../../src/index.ts';
+import {
+  type AxialRotaryOptions,
+  axialRotary,
+  defineEncoding,
+  type Encoding,
+  mrope,
+  rotary,
+  rotaryFromConfig,
+  xpos,
+} from '../../src/index.ts';
 import type { Plan, Rotation } from '../../src/plan/plan.ts';
 import { MATH, noise, testEngine } from './rotary-help.ts';
 
@@ -286,7 +295,7 @@ it('a rotation of several axes needs positions', () => {
   const rotation: Rotation = { dim: 4, layout: 'halves', frequencies: Float64Array.of(1, 2, 3, 4) };
   const x = engine.tensor([1, 1, 2, 4]);
   const run = (values: Rotation) => () =>
-    engine.attentionSync(x, x, x, { encoding: { name: 'mine', lower: () => ({ rotation: values }) } });
+    engine.attentionSync(x, x, x, { encoding: defineEncoding({ name: 'mine', lower: () => ({ rotation: values }) }) });
   expect(run(rotation)).toThrow('"positions" expected positions on 2 axes, got none');
   const short = { values: Float64Array.of(1, 2, 3), batched: false };
   expect(run({ ...rotation, keyPositions: short, queryPositions: short })).toThrow('"positions" expected 1×2×2 positions, got 3');

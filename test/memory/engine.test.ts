@@ -4,6 +4,7 @@ import {
   alibi,
   createEngine,
   createEngineSync,
+  defineEncoding,
   type Engine,
   type EngineOptions,
   RelposError,
@@ -67,7 +68,7 @@ describe.each([1, 2])('on %d thread(s), memory in use comes back to what it was'
     ['a refused encoding', async (engine, q) => engine.attention(q, q, q, { encoding: bad }).catch(() => {})],
     [
       'an encoding that throws',
-      async (engine, q) => engine.attention(q, q, q, { encoding: { name: 'x', lower: () => raise() } }).catch(() => {}),
+      async (engine, q) => engine.attention(q, q, q, { encoding: defineEncoding({ name: 'x', lower: () => raise() }) }).catch(() => {}),
     ],
     ['an aborted call', async (engine, q) => engine.attention(q, q, q, { encoding, signal: aborted() }).catch(() => {})],
     [

@@ -154,7 +154,7 @@ const shared = [
     ['kvcache/tables', 'encodings/terms'],
   ),
   source('tables of all schemes are one', 'plan/relative-terms.ts', 'number = ++count;', 'number = 1;', tables),
-  source('two parts of a plan share a table', 'attention/lower.ts', 'keyOf(encoding, n, part)', 'keyOf(encoding, 0, part)', tables),
+  source('two parts of a plan share a table', 'plan/with-terms.ts', 'keyOf(encoding, -1 - n, part)', 'keyOf(encoding, -1, part)', tables),
   source(
     'heads of any width share packed rows',
     'plan/relative-terms.ts',

@@ -59,7 +59,7 @@ const places = [
     'masks/weights',
     'encodings/windows',
   ]),
-  source('queries of a bias reach one further', 'attention/biases.ts', '[field.A_LAST, end - 1]', '[field.A_LAST, end]', [
+  source('queries of a bias reach one further', 'plan/bias-entries.ts', '[field.A_LAST, end - 1]', '[field.A_LAST, end]', [
     'encodings/score-terms',
   ]),
   source('an inverse reads the layout that it writes', 'attention/rotate.ts', 'inverse ? [other, one] : [one, other]', '[one, other]', [

@@ -1,18 +1,15 @@
 // The biases and mask tensors of a plan as entries in memory.
 
-import type { WrittenMasks } from '../masks/option.ts';
 import { FileTensor, placeOperand, readOperand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
-import type { Context } from '../plan/context.ts';
-import { uploadLookup } from '../plan/pair-index.ts';
-import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from '../plan/plan.ts';
-import { offsetsOf, type Reach, type Reaches } from '../plan/reach.ts';
-import type { Key } from '../plan/relative-terms.ts';
 import * as field from '../wasm/generated/job.ts';
-
-/** Where a bias lies: fields of its entry. */
-type BiasEntry = readonly [number, number][];
+import { type BiasEntry, type MadeEntry, queriesOf, type WrittenBiases, writeEntries } from './bias-entries.ts';
+import type { Context } from './context.ts';
+import type { BiasCall } from './handlers.ts';
+import { uploadLookup } from './pair-index.ts';
+import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from './plan.ts';
+import { offsetsOf, type Reach } from './reach.ts';
 
 function denseEntry(bias: DenseBias, { S }: Shape, { keyOffset }: Place, context: Context, scope: Scope): BiasEntry {
   const operand = readOperand('bias', 'tensor', bias.tensor, context);
@@ -90,31 +87,8 @@ function sumEntry({ batch, heads, rows, columns }: SumBias, { L, S }: Shape, sco
   ];
 }
 
-/** The bias entries of a call in memory. */
-interface WrittenBiases {
-  readonly at: number;
-  readonly count: number;
-  /** Those of the early keys, if these have some of their own. */
-  readonly early?: number;
-  /** True if one of them may be −Infinity. */
-  readonly marks: boolean;
-}
-
-/** What entries are made from. */
-interface Making {
-  readonly keys: Map<unknown, Key>;
-  readonly shape: Shape;
-  readonly place: Place;
-  readonly reaches: Reaches;
-  readonly context: Context;
-  readonly scope: Scope;
-}
-
 /** An entry, and whether it may be −Infinity. */
-interface Made {
-  readonly entry: BiasEntry;
-  /** What is different for the early keys. */
-  readonly early?: BiasEntry;
+interface Made extends MadeEntry {
   readonly marks: boolean;
 }
 
@@ -123,7 +97,7 @@ function offsetRows(
   part: OffsetBias | OffsetFactor | CurveBias,
   heads: number,
   reach: Reach,
-  { keys, shape, place, context, scope }: Making,
+  { keys, shape, place, context, scope }: BiasCall,
 ): { entry: BiasEntry; infinite: boolean } {
   // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
   const base = place.queryOffset - place.keyOffset;
@@ -146,7 +120,7 @@ function offsetRows(
 }
 
 /** The entry of such rows; numbers of −Infinity hide their keys if `hides`. */
-function offsetEntry(part: OffsetBias | OffsetFactor | CurveBias, heads: number, hides: boolean, making: Making): Made {
+function offsetEntry(part: OffsetBias | OffsetFactor | CurveBias, heads: number, hides: boolean, making: BiasCall): Made {
   const { reach, early } = making.reaches;
   const rows = offsetRows(part, heads, reach, making);
   const before = early && offsetRows(part, heads, early, making);
@@ -155,13 +129,7 @@ function offsetEntry(part: OffsetBias | OffsetFactor | CurveBias, heads: number,
   return { entry: [...rows.entry, ...hidden], ...(before && { early: before.entry }), marks: infinite };
 }
 
-/** The queries that have the bias. */
-const queriesOf = ([first, end]: readonly [number, number]): BiasEntry => [
-  [field.A_FIRST, first],
-  [field.A_LAST, end - 1],
-];
-
-function biasEntry(bias: Bias, making: Making): Made {
+function biasEntry(bias: Bias, making: BiasCall): Made {
   const { shape, place, context, scope } = making;
   if (bias.kind === 'dense') return { entry: denseEntry(bias, shape, place, context, scope), marks: true };
   const gate: BiasEntry = bias.gate ? [[field.A_GATE, scope.upload(bias.gate)]] : [];
@@ -175,41 +143,16 @@ function biasEntry(bias: Bias, making: Making): Made {
 }
 
 /** Fills in the factors and biases of the plan and those of the mask tensors, in the order in which they apply. */
-export function writeBiases(
-  plan: Plan,
-  keys: Map<unknown, Key>,
-  masks: WrittenMasks['entries'],
-  shape: Shape,
-  place: Place,
-  reaches: Reaches,
-  context: Context,
-  scope: Scope,
-): WrittenBiases {
-  const making = { keys, shape, place, reaches, context, scope };
-  const factors = (plan.factors ?? []).map((factor): Made => {
-    const { entry, ...rest } = offsetEntry(factor, factor.heads, false, making);
+export function writeBiases({ factors = [], biases = [] }: Plan, masks: readonly BiasEntry[], call: BiasCall): WrittenBiases {
+  const multiplied = factors.map((factor): Made => {
+    const { entry, ...rest } = offsetEntry(factor, factor.heads, false, call);
     return { ...rest, entry: [...entry, [field.A_MULTIPLY, 1]] };
   });
-  const biases = plan.biases ?? [];
-  const made = biases.map((bias) => biasEntry(bias, making));
-  const entries: readonly Pick<Made, 'entry' | 'early'>[] = [...factors, ...made, ...masks.map((entry) => ({ entry }))];
-  if (!entries.length) return { at: 0, count: 0, marks: false };
-  const write = (which: (made: Pick<Made, 'entry' | 'early'>) => BiasEntry): number => {
-    const block = scope.block(entries.length * field.A_SIZE);
-    const writer = scope.writer(block);
-    entries.forEach((one, n) => {
-      const at = n * field.A_SIZE;
-      for (const [name, value] of [...queriesOf([0, 2 ** 31]), ...which(one)]) writer.int(at + name, value);
-      const bias = biases[n - factors.length];
-      const coefficient = bias && bias.kind !== 'dense' ? bias.coefficient : undefined;
-      writer.f32(at + field.A_COEFFICIENT, coefficient ?? 1);
-    });
-    return block;
-  };
-  return {
-    at: write(({ entry }) => entry),
-    count: entries.length,
-    ...(entries.some(({ early }) => early) && { early: write(({ entry, early = [] }) => [...entry, ...early]) }),
-    marks: made.some(({ marks }) => marks),
-  };
+  const added = biases.map((bias) => ({ ...biasEntry(bias, call), coefficient: bias.kind === 'dense' ? undefined : bias.coefficient }));
+  const entries = [...multiplied, ...added, ...masks.map((entry) => ({ entry }))];
+  return writeEntries(
+    entries,
+    added.some(({ marks }) => marks),
+    call.scope,
+  );
 }

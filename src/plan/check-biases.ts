@@ -1,13 +1,41 @@
 // Checks of a plan's biases and factors against the call.
 
 import { shapeText, wrongValue } from '../arguments/check.ts';
-import { readOperand } from '../memory/operands.ts';
-import type { MemoryContext } from '../memory/tensor.ts';
-import { checkLookup } from '../plan/pair-index.ts';
-import type { Bias, CurveBias, OffsetFactor, Place, Shape, SumBias } from '../plan/plan.ts';
+import { readFloatFile, readOperand } from '../memory/operands.ts';
+import { type MemoryContext, Tensor } from '../memory/tensor.ts';
+import type { PlanCheck } from './handlers.ts';
+import { checkLookup } from './pair-index.ts';
+import type { Bias, CurveBias, OffsetFactor, Place, Plan, Shape, SumBias } from './plan.ts';
+import { keyOf } from './relative-terms.ts';
+
+/** Checks the biases and factors of a plan, and names them; tensors of files become records of their own. */
+export function checkBiases(given: Plan, { where, name, encoding, shape, place, context, keys }: PlanCheck): Plan {
+  const plan = withOwnFiles(where, name, given, context);
+  const { biases = [], factors = [] } = plan;
+  for (const bias of biases) checkBias(where, name, bias, shape, place, context);
+  for (const factor of factors) checkFactor(where, name, factor, shape);
+  [...biases, ...factors].forEach((part, n) => {
+    keys.set(part, keyOf(encoding, n, part));
+  });
+  return plan;
+}
+
+/**
+ * The plan, with tensors of files as records of their own: what is checked here is what is read later. Bytes in the engine's memory become a
+ * copy: the call that the plan is for may make that grow, which detaches views.
+ */
+function withOwnFiles(where: string, name: string, plan: Plan, { arena: { memory } }: MemoryContext): Plan {
+  if (!plan.biases?.some((bias) => bias.kind === 'dense' && !(bias.tensor instanceof Tensor))) return plan;
+  const own = (bias: Bias): Bias => {
+    const file = bias.kind === 'dense' && !(bias.tensor instanceof Tensor) && readFloatFile(where, name, bias.tensor)?.file;
+    if (!file) return bias;
+    return { kind: 'dense', tensor: file.data.buffer === memory.buffer ? { ...file, data: file.data.slice() } : file };
+  };
+  return { ...plan, biases: plan.biases.map(own) };
+}
 
 /** @throws TypeError, RangeError if a bias does not fit the call */
-export function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
+function checkBias(where: string, name: string, bias: Bias, shape: Shape, { totalKeys }: Place, context: MemoryContext): void {
   const { B, H, L, S } = shape;
   if (bias.kind === 'dense') {
     const tensor = readOperand(where, name, bias.tensor, context);
@@ -52,6 +80,6 @@ function checkSum(where: string, name: string, { batch, heads, rows, columns }: 
 }
 
 /** @throws RangeError if a factor does not fit the call */
-export function checkFactor(where: string, name: string, { heads }: OffsetFactor, { H }: Shape): void {
+function checkFactor(where: string, name: string, { heads }: OffsetFactor, { H }: Shape): void {
   if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
 }
