@@ -7,7 +7,7 @@ import { storeRow } from './convert';
 import { exp } from './exp';
 import { log } from './math';
 import { rowOf, outputWidth } from './rows';
-import { canonical } from './simd';
+import { held } from './simd';
 
 /** Divides the row's output by its sum, the sink's share included, and writes it and its log-sum-exp. */
 export function finishRow(job: usize, scratch: usize, b: i32, r: i32): void {
@@ -39,8 +39,10 @@ export function finishRow(job: usize, scratch: usize, b: i32, r: i32): void {
   const type = load<i32>(job, OUT + T_TYPE);
   // Bytes of whole vectors that go to where they belong at once.
   const straight: usize = type == F32 && stride == 4 ? <usize>(E & ~3) << 2 : 0;
+  const by = f32x4.splat(c), nan = held(f32.NaN, i >> 31);
   for (let at: usize = 0; at < width; at += 16) {
-    v128.store((at < straight ? to : o) + at, canonical(f32x4.mul(v128.load(o + at), f32x4.splat(c))));
+    const x = f32x4.mul(v128.load(o + at), by);
+    v128.store((at < straight ? to : o) + at, v128.bitselect(x, nan, f32x4.eq(x, x)));
   }
   const rest = E - <i32>(straight >> 2);
   if (rest > 0) storeRow(to + straight, o + straight, rest, stride, type);
