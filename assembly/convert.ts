@@ -1,11 +1,11 @@
 // Element types: rows of any stored type become contiguous f32 rows and back. All arithmetic is f32.
 
-import { BF16, F16, F32, I32, I8 } from './job';
+import { BF16, F16, F32, I32, I8, Q16 } from './job';
 import { held } from './simd';
 
 /** Bytes of one element. */
 @inline export function sizeOf(type: i32): i32 {
-  return type == F32 || type == I32 ? 4 : type == F16 || type == BF16 ? 2 : 1;
+  return type == F32 || type == I32 ? 4 : type == F16 || type == BF16 || type == Q16 ? 2 : 1;
 }
 
 const HALF_MASK: i32 = 0x8fffe000;

@@ -14,7 +14,7 @@ import {
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
-import { keysInPlace, loadColumns, loadPanels, valuesInPlace } from './panels';
+import { keysAreIntegers, keysInPlace, loadColumns, loadKeys16, loadPanels, valuesInPlace } from './panels';
 import { quantisePanel } from './quantise';
 import { rotateRow } from './rotate';
 import { INTEGER } from './target';
@@ -213,6 +213,7 @@ function packPages(job: usize, line: usize, b: i32, g: i32, first: i32, end: i32
  */
 export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
   if (keysInPlace(job)) return false;
+  if (INTEGER && keysAreIntegers(job)) return loadKeys16(job, scratch, b, g, block, first, end);
   const D = load<i32>(job, DIM_D);
   const panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
   if (load<usize>(job, PAGES_K)) packPages(job, scratch + load<usize>(job, S_LINE), b, g, first, end, panel, D);

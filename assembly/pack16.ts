@@ -5,7 +5,7 @@ import {
   T_TYPE, V,
 } from './job';
 import { contiguous, rowAddress } from './pack';
-import { loadValue } from './panels';
+import { loadValue, loadValues16, valuesAreIntegers } from './panels';
 import { quantiseQueries, quantiseValues } from './quantise';
 import { COLUMN16 } from './values16';
 
@@ -45,6 +45,7 @@ export function valueRow(job: usize, scratch: usize, j: i32): usize {
  * go on to a multiple of 8. True if a row is odd.
  */
 export function packValues16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
+  if (valuesAreIntegers(job)) return loadValues16(job, scratch, b, g, block, first, end);
   const E = load<i32>(job, DIM_E);
   const line = scratch + load<usize>(job, S_LINE);
   const other = line + (<usize>E << 2);

@@ -2,19 +2,24 @@
 // other types are converted without being turned about.
 //
 //   f32, f16, bf16    keys [G][pageSize/8][D][8]        values [G][E'/8][pageSize][8]
-//   i8                keys [G][pageSize/8][D'/2][8][2]  values [G][E'/8][pageSize/2][8][2]    scales of both, f32 [G][pageSize], behind them
+//   i16, i8           keys [G][pageSize/8][D'/2][8][2]  values [G][E'/8][pageSize/2][8][2]    scales of both, f32 [G][pageSize], behind them
 //
 // E' is E rounded up to 8 and D' is D rounded up to 2; what is beyond E and D is 0. Integers lie by twos because i32x4.dot_i16x8_s adds
 // neighbours. K and V of the job say how a page is laid out: T_HEAD are the bytes of a head, T_ROW those of a key in its panel, and of a
 // position in a column of eight channels.
+//
+// i16 are the integers of quantise.ts, so that INT16 has what it computes with. A row that is none there has no f32 to go by here: below 2^−50 it
+// is 0, else NaN, as a row of i8 that is not finite is.
 
 import {
-  DIM_D, DIM_E, F32, K, NORM, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SCALES_K, PAGE_SCALES_V, PAGE_SHIFT, Q8, ROTATE_K, S_KEYS, S_VALUES, T_HEAD,
-  T_ROW, T_TYPE, V,
+  DIM_D, DIM_E, F32, K, NORM, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SCALES_K, PAGE_SCALES_V, PAGE_SHIFT, P_ODD_QUERIES, Q16, Q8, ROTATE_K, S_KEYS, S_KEYS16,
+  S_KEY_SCALES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_HEAD, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow, quantisedScale, sizeOf, storeRow } from './convert';
+import { quantiseRow, quantiseValue } from './quantise';
 import { INTEGER } from './target';
 import { COLUMN } from './values';
+import { COLUMN16 } from './values16';
 
 /** The page that a table of a batch row names for key j. */
 @inline function pageOf(job: usize, pages: i32, b: i32, j: i32): usize {
@@ -86,9 +91,7 @@ export function loadPanels(job: usize, b: i32, g: i32, first: i32, end: i32, to:
     let scales = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j);
     for (; j < stop; j += 8, scales += 32) {
       const low = v128.load(scales), high = v128.load(scales, 16);
-      for (let d = 0; d < D; d += 2, from += 16, to += 64) {
-        loadPair(to, v128.load8x8_s(from), v128.load8x8_s(from, 8), low, high, low, high, d + 1 < D);
-      }
+      for (let d = 0; d < D; d += 2, from += 16 * sizeOf(type), to += 64) loadPair(to, from, type, low, high, low, high, d + 1 < D);
       if (D & 1) to -= 32;
     }
   }
@@ -109,9 +112,9 @@ export function loadColumns(job: usize, b: i32, g: i32, first: i32, end: i32, to
         continue;
       }
       let scales = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j);
-      for (let i = j, at = from, into = column; i < stop; i += 2, at += 16, into += 64, scales += 8) {
+      for (let i = j, at = from, into = column; i < stop; i += 2, at += 16 * sizeOf(type), into += 64, scales += 8) {
         const even = v128.load32_splat(scales), odd = v128.load32_splat(scales, 4);
-        loadPair(into, v128.load8x8_s(at), v128.load8x8_s(at, 8), even, even, odd, odd, true);
+        loadPair(into, at, type, even, even, odd, odd, true);
       }
     }
     to += <usize>(stop - j) << 5;
@@ -119,7 +122,11 @@ export function loadColumns(job: usize, b: i32, g: i32, first: i32, end: i32, to
 }
 
 /** Sixteen integers by twos, as two rows of eight times their scales. */
-@inline function loadPair(to: usize, x: v128, y: v128, evenLow: v128, evenHigh: v128, oddLow: v128, oddHigh: v128, both: bool): void {
+@inline function loadPair(
+  to: usize, from: usize, type: i32, evenLow: v128, evenHigh: v128, oddLow: v128, oddHigh: v128, both: bool,
+): void {
+  const x = type == Q8 ? v128.load8x8_s(from) : v128.load(from);
+  const y = type == Q8 ? v128.load8x8_s(from, 8) : v128.load(from, 16);
   v128.store(to, f32x4.mul(evenLow, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(x, 16), 16))));
   v128.store(to, f32x4.mul(evenHigh, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(y, 16), 16))), 16);
   if (!both) return;
@@ -141,7 +148,7 @@ export function loadValue(job: usize, b: i32, g: i32, j: i32, to: usize): void {
   const size = sizeOf(type);
   const step = columnStep(job);
   let at = columnAt(job, b, g, j);
-  if (type >= Q8) at -= (j & 1) * 7;
+  if (type >= Q8) at -= (j & 1) * 7 * size;
   for (let left = load<i32>(job, DIM_E); left > 0; left -= 8, at += step, to += 32) {
     const n = min(left, 8);
     if (type < Q8) {
@@ -149,7 +156,10 @@ export function loadValue(job: usize, b: i32, g: i32, j: i32, to: usize): void {
       continue;
     }
     const scale = load<f32>(scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j));
-    for (let e = 0; e < n; e++) store<f32>(to + (<usize>e << 2), scale * <f32>load<i8>(at + (e << 1)));
+    for (let e = 0; e < n; e++) {
+      const x = at + e * 2 * size;
+      store<f32>(to + (<usize>e << 2), scale * <f32>(type == Q8 ? load<i8>(x) : load<i16>(x)));
+    }
   }
 }
 
@@ -159,8 +169,19 @@ export function storeKey(job: usize, b: i32, g: i32, j: i32, row: usize): void {
   const type = load<i32>(job, K + T_TYPE);
   const size = sizeOf(type);
   const panel = panelAt(job, b, g, j & ~7);
-  if (type < Q8) storeRow(panel + (j & 7) * size, row, D, size << 3, type);
-  else storeIntegers(panel + ((j & 7) << 1), row, D, D + 1 & ~1, 1, 16, 1, scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j));
+  if (type < Q8) {
+    storeRow(panel + (j & 7) * size, row, D, size << 3, type);
+    return;
+  }
+  const scale = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j);
+  if (type == Q8) storeIntegers(panel + ((j & 7) << 1), row, D, D + 1 & ~1, 1, 16, 1, scale);
+  else store<f32>(scale, quantiseRow(row, D, panel + ((j & 7) << 2), 32));
+  if (type == Q16 && isNaN(load<f32>(scale))) store<f32>(scale, scaleOfOdd(row, D));
+}
+
+/** The scale of a row that quantise.ts calls odd, whose integers are 0. */
+function scaleOfOdd(row: usize, n: i32): f32 {
+  return quantisedScale(row, n) < 1 ? 0 : f32.NaN;
 }
 
 /** Stores a contiguous row as the values of key j of head g. */
@@ -172,8 +193,10 @@ export function storeValue(job: usize, b: i32, g: i32, j: i32, row: usize): void
   let at = columnAt(job, b, g, j);
   if (type >= Q8) {
     // The slot of an odd key is the second of a pair: columnAt counts it as a row of eight of its own.
-    at -= (j & 1) * 7;
-    storeIntegers(at, row, E, E + 7 & ~7, 3, step, 2, scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j));
+    at -= (j & 1) * 7 * size;
+    const scale = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j);
+    if (type == Q8) storeIntegers(at, row, E, E + 7 & ~7, 3, step, 2, scale);
+    else if (quantiseValue(row, E, at, step, scale)) store<f32>(scale, scaleOfOdd(row, E));
     return;
   }
   for (let left = E; left > 0; left -= 8, at += step, row += 32) {
@@ -194,4 +217,75 @@ function storeIntegers(to: usize, from: usize, n: i32, padded: i32, shift: i32, 
     const x: i8 = d < n ? <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127) : 0;
     store<i8>(to + (d >> shift) * step + (d & ((1 << shift) - 1)) * apart, x);
   }
+}
+
+/** True if INT16 takes the keys of a cache as the integers that they are: nothing turns or normalises them. */
+@inline export function keysAreIntegers(job: usize): bool {
+  return load<usize>(job, PAGES_K) != 0 && load<i32>(job, K + T_TYPE) >= Q8 && !load<usize>(job, ROTATE_K) && !load<i32>(job, NORM);
+}
+
+/** True if INT16 takes the values of a cache as the integers that they are. */
+@inline export function valuesAreIntegers(job: usize): bool {
+  return load<usize>(job, PAGES_V) != 0 && load<i32>(job, V + T_TYPE) >= Q8;
+}
+
+/** n integers of a cache, a multiple of 16, as i16. */
+@inline function widen(to: usize, from: usize, n: i32, type: i32): void {
+  const end = to + (<usize>n << 1);
+  if (type == Q8) {
+    for (; to < end; to += 32, from += 16) v128.store(to, v128.load8x8_s(from)), v128.store(to, v128.load8x8_s(from, 8), 16);
+  } else {
+    for (; to < end; to += 32, from += 32) v128.store(to, v128.load(from)), v128.store(to, v128.load(from, 16), 16);
+  }
+}
+
+/**
+ * The keys first … end − 1 of a cache, `first` a multiple of 8, as integers and scales where packKeys of INT16 leaves them, and as f32 too if
+ * anything will ask for that. True if a key is odd.
+ */
+export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
+  const D = load<i32>(job, DIM_D);
+  const pair = D + 1 & ~1;
+  const type = load<i32>(job, K + T_TYPE);
+  let to = scratch + load<usize>(job, S_KEYS16) + (<usize>((first - block) * pair) << 1);
+  let scale = scratch + load<usize>(job, S_KEY_SCALES) + (<usize>(first - block) << 2);
+  let odd = false;
+  for (let j = first, stop = 0; j < end; j = stop) {
+    stop = runEnd(job, j, end + 7 & ~7);
+    widen(to, panelAt(job, b, g, j), (stop - j) * pair, type);
+    to += <usize>((stop - j) * pair) << 1;
+    for (let from = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j); j < stop; j++, from += 4, scale += 4) {
+      const x = load<f32>(from);
+      store<f32>(scale, x);
+      if (isNaN(x) && j < end) odd = true;
+    }
+  }
+  if (odd || load<i32>(scratch + load<usize>(job, S_TILE), P_ODD_QUERIES) || load<i32>(job, TERM_COUNT)) {
+    loadPanels(job, b, g, first, end, scratch + load<usize>(job, S_KEYS) + (<usize>((first - block) * D) << 2));
+  }
+  return odd;
+}
+
+/** The values first … end − 1 of a cache, `first` a multiple of 8, as integers and scales where packValues16 leaves them. True if a row is odd. */
+export function loadValues16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
+  const type = load<i32>(job, V + T_TYPE);
+  const step = columnStep(job);
+  const scales = scratch + load<usize>(job, S_VALUE_SCALES);
+  let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 4);
+  let odd = false;
+  for (let j = first, stop = 0; j < end; j = stop) {
+    stop = runEnd(job, j, end);
+    let from = columnAt(job, b, g, j);
+    let column = to;
+    for (let e = load<i32>(job, DIM_E); e > 0; e -= 8, from += step, column += COLUMN16) widen(column, from, (stop - j + 1 & ~1) << 3, type);
+    to += <usize>(stop - j) << 4;
+    for (let at = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j); j < stop; j++, at += 4) {
+      const x = load<f32>(at);
+      // As quantise.ts says that a row is odd: it is then added in f32, and its NaN stays where it is hidden.
+      store<f32>(scales + (<usize>(j - block) << 2), isNaN(x) ? -0.0 : x);
+      if (isNaN(x)) odd = true;
+    }
+  }
+  for (let j = end - block; j & 7; j++) store<f32>(scales + (<usize>j << 2), 0);
+  return odd;
 }

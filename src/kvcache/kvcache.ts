@@ -35,7 +35,10 @@ export interface KVCacheOptions {
   /**
    * How keys and values are stored; default `'f32'`, which changes no bit. `'f16'` and `'bf16'` round each number (relative error 2^−11 and
    * 2^−8 at most); `'i8'` gives every row of every head one scale s = max |x| / 127 and rounds x/s, so that a number is off by s/2 at
-   * most: with q·k over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output.
+   * most: with q·k over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output. `'i16'` does so with
+   * 16 bits, for keys relative to their size and norm, for values in steps of max |v| / 4095: what `precision: 'int16'` computes with, which
+   * takes both integer types as they are. It gives an `'f32'` cache's bits wherever no key holds four fifths of a row's weight in a block of 192;
+   * such a key is added as it is stored. A row whose largest number is not finite or above 2^50 becomes NaN, one below 2^−50 becomes 0.
    */
   readonly dtype?: CacheDType;
   /** Keys of a page, a power of two ≥ 8; default 64. A fork copies a page when it writes to it, a window gives back whole pages. */

@@ -1,7 +1,7 @@
 // The element types, all that is said of them in one place: a new one is an entry here, its code and conversions in the kernels, and tests.
 
 import type { SafetensorsDtype } from '../safetensors/index.ts';
-import { BF16, F16, F32, I8, I32, Q8 } from '../wasm/generated/job.ts';
+import { BF16, F16, F32, I8, I32, Q8, Q16 } from '../wasm/generated/job.ts';
 
 /** Element types that may be operands and outputs. f16 and bf16 are storage: arithmetic is f32. */
 export type FloatDType = 'f32' | 'f16' | 'bf16';
@@ -9,8 +9,8 @@ export type FloatDType = 'f32' | 'f16' | 'bf16';
 /** Element types. f16 and bf16 are storage: arithmetic is f32. */
 export type DType = FloatDType | 'i8' | 'i32';
 
-/** Element types of a cache. `'i8'`: every row of a head has a scale of its own. */
-export type CacheDType = FloatDType | 'i8';
+/** Element types of a cache. `'i8'` and `'i16'`: every row of a head has a scale of its own. */
+export type CacheDType = FloatDType | 'i8' | 'i16';
 
 /** Element types of ONNX that the operators take. */
 export type OnnxType = 'float32' | 'float16' | 'bfloat16' | 'bool' | 'int8' | 'uint8' | 'int32' | 'int64';
@@ -140,8 +140,14 @@ const words = /* @__NO_SIDE_EFFECTS__ */ (names: readonly string[]): string => `
 
 /** Those of q, k, v, their outputs and their states. */
 export const FLOAT_DTYPES: readonly FloatDType[] = /* @__PURE__ */ namesOf(({ float }) => float) as readonly FloatDType[];
+/** Integers of a cache that no tensor has. */
+const SHORT: CacheElement = { code: Q16, bytes: 2, depth: 2 };
+
 /** Those of a cache. */
-export const CACHE_DTYPES: readonly CacheDType[] = /* @__PURE__ */ namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[];
+export const CACHE_DTYPES: readonly CacheDType[] = /* @__PURE__ */ [
+  .../* @__PURE__ */ (namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[]),
+  'i16',
+];
 
 /** How an error names the tensors that may be operands. */
 export const aFloatTensor = (): string => `a tensor of ${words(FLOAT_DTYPES)}`;
@@ -157,7 +163,7 @@ export const isDType = (name: unknown): name is DType => typeof name === 'string
 export const isFloat = (dtype: DType): dtype is FloatDType => DTYPES[dtype].float;
 
 /** How a cache of this type stores numbers. */
-export const cacheElement = (dtype: CacheDType): CacheElement => DTYPES[dtype].cache as CacheElement;
+export const cacheElement = (dtype: CacheDType): CacheElement => (dtype === 'i16' ? SHORT : (DTYPES[dtype].cache as CacheElement));
 
 /** The element type with this number in the wire format. */
 export const dtypeOfWire = (wire: number): FloatDType | undefined => FLOAT_DTYPES.find((name) => DTYPES[name].wire === wire);

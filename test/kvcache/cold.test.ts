@@ -185,6 +185,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'f32, odd chunks': { steps: ODD },
   'f16, pages of 8': { steps: ODD, cache: { dtype: 'f16', pageSize: 8 } },
   'bf16, pages of 256': { steps: ODD, cache: { dtype: 'bf16', pageSize: 256 } },
+  'i16, pages of 32': { steps: ODD, cache: { dtype: 'i16', pageSize: 32 } },
   'i8, forks': { steps: ODD, cache: { dtype: 'i8', pageSize: 16 }, forks: true },
   'a window, one at a time': { steps: ones(T), cache: { window, pageSize: 8 } },
   'a window with sinks, odd chunks': { steps: ODD, cache: { window: { left: LEFT, sinks: SINKS }, pageSize: 8 } },

@@ -21,7 +21,7 @@ const attend = (cache: KVCache, options: object = {}): Float32Array =>
 const worst = (a: Float32Array, b: Float32Array): number => a.reduce((most, x, n) => Math.max(most, Math.abs(x - (b[n] as number))), 0);
 
 /** What each type adds to an output when a row is stored once more. */
-const TOLERANCE: Record<CacheDType, number> = { f32: 2e-6, f16: 4e-3, bf16: 3e-2, i8: 3e-2 };
+const TOLERANCE: Record<CacheDType, number> = { f32: 2e-6, f16: 4e-3, bf16: 3e-2, i8: 3e-2, i16: 1e-3 };
 
 /** [from, to): within a page, whole pages, across pages, at the start, at the end, nothing, all. */
 const GAPS: readonly (readonly [number, number])[] = [
@@ -37,7 +37,7 @@ const GAPS: readonly (readonly [number, number])[] = [
   [97, 99],
 ];
 
-describe.each(['f32', 'f16', 'bf16', 'i8'] as const)('%s', (dtype) => {
+describe.each(['f32', 'f16', 'bf16', 'i8', 'i16'] as const)('%s', (dtype) => {
   test.each(GAPS)('without the keys %d … %d − 1: as a cache that never had them', (from, to) => {
     for (const rotate of ['on-append', 'on-read'] as const) {
       using cache = append(cacheOf({ encoding, rotate, dtype }), 0, 100).remove(from, to);

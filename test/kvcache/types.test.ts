@@ -11,29 +11,52 @@ const sizes = { B: 2, H: 4, G: 2, T: 70, D: 13, E: 22 };
 const { B, G, H, T, D, E } = sizes;
 const encoding = rotary({ dim: 12, theta: 10000, layout: 'pairs' });
 
-/** Rows of n numbers as one scale and 8-bit numbers would hold them. */
-function quantised(x: Float32Array, n: number): Float32Array {
-  const even = (y: number): number => {
-    const low = Math.floor(y);
-    const rest = y - low;
-    return rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
-  };
-  return x.map((value, at) => {
-    const row = x.subarray(at - (at % n), at - (at % n) + n);
-    const scale = Math.fround(row.reduce((top, y) => Math.max(top, Math.abs(y)), 0) / 127);
-    return scale === 0 ? 0 : scale * Math.max(-127, Math.min(127, even(Math.fround(value * Math.fround(1 / scale)))));
-  });
-}
+const even = (y: number): number => {
+  const low = Math.floor(y);
+  const rest = y - low;
+  return rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
+};
+const sizeOf = (row: Float32Array): number => row.reduce((top, y) => Math.max(top, Math.abs(y)), 0);
+type Rows = (x: Float32Array, n: number, values: boolean) => Float32Array;
+/** Each row of n numbers by itself. */
+const byRow =
+  (stored: (row: Float32Array, values: boolean) => Float32Array): Rows =>
+  (x, n, values) =>
+    Float32Array.from({ length: x.length / n }, (_, r) => r).reduce((all, r) => {
+      all.set(stored(x.subarray(r * n, (r + 1) * n), values), r * n);
+      return all;
+    }, new Float32Array(x.length));
 
-const rounded: Record<CacheDType, (x: Float32Array, n: number) => Float32Array> = {
+/** As one scale and 8-bit numbers would hold them. */
+const inBytes = byRow((row) => {
+  const scale = Math.fround(sizeOf(row) / 127);
+  return row.map((x) => (scale === 0 ? 0 : scale * Math.max(-127, Math.min(127, even(Math.fround(x * Math.fround(1 / scale)))))));
+});
+
+/** As one scale and 16-bit numbers: keys have at most 32767 and a norm of 46300, values 4095. Squares are summed in f32, by four lanes. */
+const inShorts = byRow((row, values) => {
+  const m = sizeOf(row);
+  const lanes = [0, 0, 0, 0];
+  row.forEach((x, d) => {
+    lanes[d % 4] = Math.fround((lanes[d % 4] as number) + Math.fround(x * x));
+  });
+  const [a, b, c, d] = lanes as [number, number, number, number];
+  const norm = Math.fround(Math.sqrt(Math.fround(Math.fround(a + c) + Math.fround(b + d))));
+  const by = values ? Math.fround(4095 / m) : Math.min(Math.fround(32767 / m), Math.fround(46300 / norm));
+  const scale = values ? Math.fround(m / 4095) : Math.fround(1 / by);
+  return row.map((x) => scale * even(Math.fround(x * by)));
+});
+
+const rounded: Record<CacheDType, Rows> = {
   f32: (x) => x,
   f16: (x) => engine.tensor([x.length], x, 'f16').toArray(),
   bf16: (x) => engine.tensor([x.length], x, 'bf16').toArray(),
-  i8: quantised,
+  i8: inBytes,
+  i16: inShorts,
 };
 
 /** Largest change of a number of a row when it is stored, in units of the row's largest one. */
-const STEP: Record<CacheDType, number> = { f32: 0, f16: 2 ** -11, bf16: 2 ** -8, i8: 1 / 254 };
+const STEP: Record<CacheDType, number> = { f32: 0, f16: 2 ** -11, bf16: 2 ** -8, i8: 1 / 254, i16: 1 / 8190 };
 
 const types = Object.keys(rounded) as CacheDType[];
 
@@ -45,8 +68,8 @@ describe.each(types)('%s', (dtype) => {
   test.each(['on-read', 'on-append'] as const)('the bits of rounded operands, rotated %s', async (rotate) => {
     const turned = await engine.rotate(operands.k, encoding, { role: 'key' });
     const stored = rotate === 'on-append' ? turned : operands.k;
-    const k = engine.tensor([B, G, T, D], rounded[dtype](stored.toArray(), D));
-    const v = engine.tensor([B, G, T, E], rounded[dtype](operands.v.toArray(), E));
+    const k = engine.tensor([B, G, T, D], rounded[dtype](stored.toArray(), D, false));
+    const v = engine.tensor([B, G, T, E], rounded[dtype](operands.v.toArray(), E, true));
     const q = await engine.rotate(operands.q, encoding);
     const whole =
       rotate === 'on-append'

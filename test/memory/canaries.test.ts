@@ -214,7 +214,7 @@ test('caches, whatever the width, the type and the length', async () => {
     fc.asyncProperty(
       awkward(2, 3, 5, 8, 31, 65),
       awkward(1, 3, 8, 33),
-      awkward<CacheDType>('f32', 'f16', 'bf16', 'i8'),
+      awkward<CacheDType>('f32', 'f16', 'bf16', 'i8', 'i16'),
       awkward(1, 7, 8, 9, 23),
       fc.boolean(),
       async (D, E, type, n, turned) => {

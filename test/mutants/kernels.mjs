@@ -3,6 +3,7 @@ import { mutationsOf } from './make.mjs';
 
 const kernel = mutationsOf('assembly');
 const fused = mutationsOf('assembly', 'relaxed');
+const int16 = mutationsOf('assembly', 'int16');
 const rows = ['attention/masks', 'attention/logits'];
 const shapes = ['attention/shapes'];
 const exact = ['numerics/math', 'numerics/exp2'];
@@ -149,7 +150,12 @@ const ranges = [
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
-  kernel('keys that turn are read where they lie', 'panels.ts', ' && !load<usize>(job, ROTATE_K)', '', ['kvcache/types']),
+  kernel('keys that turn are read where they lie', 'panels.ts', '== F32 && !load<usize>(job, ROTATE_K)', '== F32', ['kvcache/types']),
+  int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'isNaN(x) ? -0.0 : x', 'x', ['kvcache/int16']),
+  int16('keys of a cache are never needed in f32', 'panels.ts', ' || load<i32>(job, TERM_COUNT)) {', ') {', ['kvcache/int16']),
+  kernel('a tiny row of a cache of i16 is NaN', 'panels.ts', 'quantisedScale(row, n) < 1 ? 0', 'quantisedScale(row, n) < 0 ? 0', [
+    'kvcache/int16',
+  ]),
   kernel('panels of integers lie one channel further', 'panels.ts', 'if (D & 1) to -= 32;', '', ['kvcache/types']),
   kernel('both keys of a pair have the scale of the first', 'panels.ts', 'load32_splat(scales, 4)', 'load32_splat(scales)', [
     'kvcache/types',

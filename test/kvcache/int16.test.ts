@@ -1,0 +1,113 @@
+/** Caches under precision 'int16': the bits of the whole pass for every type, and integers that are taken as they are stored. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { alibi, createEngine, deberta, type Encoding, type Engine, rotary, type Tensor } from '../../src/index.ts';
+import { CACHE_DTYPES } from '../../src/memory/dtypes.ts';
+import { expectSameBits } from '../attention/call.ts';
+import { numbers } from '../conformance/numbers.ts';
+import { expectWhole, ones, rowsOf, sequence } from './support.ts';
+
+const engines = await Promise.all([1, 2].map((threads) => createEngine({ threads, precision: 'int16' })));
+const [engine] = engines as [Engine];
+const exact = await createEngine({ threads: 1 });
+afterAll(() => {
+  for (const each of [...engines, exact]) each.dispose();
+});
+
+const sizes = { B: 2, H: 4, G: 2, T: 331, D: 13, E: 22 };
+const { B, G, H, T, D, E } = sizes;
+const turning = rotary({ dim: 12, theta: 10000, layout: 'halves' });
+const SCHEMES: Readonly<Record<string, Encoding>> = {
+  rotary: turning,
+  alibi: alibi({ heads: H }),
+  'deberta, which reads keys in f32': deberta({
+    maxRelativePositions: 64,
+    positionBuckets: 16,
+    posAttType: ['c2p', 'p2c'],
+    posKey: numbers(32 * H * D, 1),
+    posQuery: numbers(32 * H * D, 2),
+  }),
+};
+const cacheOf = (on: Engine, options: object) =>
+  on.kvCache({ batch: B, heads: G, headDim: D, valueDim: E, capacity: T, pageSize: 32, ...options });
+/** Odd numbers of keys, so that pairs of values are begun and ended by other steps. */
+const STEPS = [1, 7, ...ones(5), 64, 65, 3, 129, 57];
+
+describe.each(CACHE_DTYPES)('%s', (dtype) => {
+  const operands = sequence(engine, sizes, 5);
+
+  test.each(Object.entries(SCHEMES))('%s: in steps as in one', async (_, encoding) => {
+    for (const rotate of encoding === turning ? (['on-append', 'on-read'] as const) : [undefined]) {
+      const options = rotate ? { dtype, rotate, encoding } : { dtype };
+      const call = { causal: true, ...(rotate ? {} : { encoding }) };
+      using once = cacheOf(engine, options);
+      using whole = await engine.attention(operands.q, operands.k, operands.v, { ...call, cache: once });
+      for (const each of engines) {
+        using cache = cacheOf(each, options);
+        await expectWhole(each, whole, each === engine ? operands : sequence(each, sizes, 5), cache, STEPS, call);
+      }
+    }
+  });
+
+  test('near what another precision makes of the same cache', async () => {
+    const call = { causal: true };
+    using own = cacheOf(engine, { dtype, encoding: turning });
+    using other = cacheOf(exact, { dtype, encoding: turning });
+    const { q, k, v } = sequence(exact, sizes, 5);
+    using got = await engine.attention(operands.q, operands.k, operands.v, { ...call, cache: own });
+    using expected = await exact.attention(q, k, v, { ...call, cache: other });
+    const list = expected.toArray();
+    // Weights have 15 bits, values 12 of a size of 1.5, scores are off by some 1e-4.
+    for (const [n, x] of got.toArray().entries()) expect(Math.abs(x - (list[n] as number))).toBeLessThan(2e-3);
+  });
+
+  test('hidden rows that are not finite change no bit', async () => {
+    const poisoned = (x: Tensor, width: number): Tensor => {
+      const list = x.toArray();
+      for (let head = 0; head < B * G; head++) list.fill(Number.NaN, (head * T + 200) * width, (head * T + 203) * width);
+      return engine.tensor(x.shape, list);
+    };
+    using cache = cacheOf(engine, { dtype }).append(poisoned(operands.k, D), poisoned(operands.v, E));
+    using clean = cacheOf(engine, { dtype }).append(operands.k, operands.v);
+    const q = operands.q.slice(null, null, [150, 220]);
+    const options = { causal: true, queryOffset: 150 };
+    const [a, b] = [cache, clean].map((one) => engine.attentionSync(q, null, null, { ...options, cache: one })) as [Tensor, Tensor];
+    expectSameBits(rowsOf(a, 0, 50), rowsOf(b, 0, 50));
+    expect(rowsOf(a, 50, 51).every(Number.isNaN)).toBe(true);
+  });
+});
+
+test('a cache of i16 holds what int16 makes of f32: the scores are the same, and so are outputs that no key outweighs', async () => {
+  const operands = sequence(engine, sizes, 5);
+  const states = (['f32', 'i16'] as const).map((dtype) =>
+    engine.attentionPartialSync(operands.q, operands.k, operands.v, {
+      cache: cacheOf(engine, { dtype, encoding: turning }),
+      causal: true,
+      scale: 0.05,
+    }),
+  );
+  const [f32, i16] = states as [(typeof states)[0], (typeof states)[0]];
+  expectSameBits(i16.lse.toArray(), f32.lse.toArray());
+  // With so small a scale no key among ten of a block of 192 holds four fifths of a weight.
+  for (const [from, to] of [
+    [10, 192],
+    [202, T],
+  ] as const) {
+    expectSameBits(rowsOf(i16.out, from, to), rowsOf(f32.out, from, to));
+  }
+});
+
+test('rows beyond 16 bits: what is tiny is 0, what is huge is NaN', async () => {
+  const k = new Float32Array(3 * 4).fill(1);
+  const v = Float32Array.from({ length: 12 }, (_, n) => (n < 4 ? 2 ** -60 : n < 8 ? 3 : 2 ** 60));
+  const q = new Float32Array(4).fill(1);
+  for (const on of [engine, exact]) {
+    using cache = on.kvCache({ batch: 1, heads: 1, headDim: 4, capacity: 3, dtype: 'i16' });
+    cache.append(on.tensor([1, 1, 3, 4], k), on.tensor([1, 1, 3, 4], v));
+    const at = (n: number): number[] => [
+      ...on.attentionSync(on.tensor([1, 1, 1, 4], q), null, null, { cache, keyLengths: [n], queryOffset: n - 1 }).toArray(),
+    ];
+    expect(at(1)).toEqual([0, 0, 0, 0]);
+    for (const x of at(2)) expect(Math.abs(x - 1.5)).toBeLessThan(1e-3);
+    expect(at(3).every(Number.isNaN)).toBe(true);
+  }
+});
