@@ -5,6 +5,7 @@ import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
 import * as field from '../wasm/generated/job.ts';
 import { type BiasEntry, type MadeEntry, queriesOf, type WrittenBiases, writeEntries } from './bias-entries.ts';
+import { columnsOf } from './columns.ts';
 import type { Context } from './context.ts';
 import type { BiasCall } from './handlers.ts';
 import { uploadLookup } from './pair-index.ts';
@@ -109,7 +110,7 @@ function offsetRows(
   };
   const key = keys.get(part);
   const wanted = { first, count, slides: reach.slides, heads, width: 4, fill };
-  const found = context.tables.columns({ ...wanted, key: key && `${key} ${heads}` }, scope);
+  const found = columnsOf(context.tables, { ...wanted, key: key && `${key} ${heads}` }, scope);
   const at = found.at - 4 * found.first - 4 * base;
   const entry: BiasEntry = [
     [field.A_PTR, at],

@@ -3,6 +3,7 @@
 import { wrongValue } from '../arguments/check.ts';
 import { roundUp } from '../memory/round.ts';
 import * as field from '../wasm/generated/job.ts';
+import { columnsOf } from './columns.ts';
 import type { ContextTable, Place, Shape } from './plan.ts';
 import { type Key, pack, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
 
@@ -31,7 +32,7 @@ export function prepareContextTable({ table, heads }: ContextTable, key: Key, co
   const size = roundUp(rows + 1, 8);
   const fill = (first: number, count: number): Float32Array => pack({ table, heads }, D, first, count, 8, (place) => place);
   const named = key && `${key} rows ${heads} ${table.length} ${D}`;
-  const packed = context.tables.columns({ key: named, first: 0, count: size, whole: true, heads, width: 4 * D, fill }, context.scope);
+  const packed = columnsOf(context.tables, { key: named, first: 0, count: size, whole: true, heads, width: 4 * D, fill }, context.scope);
   const blocks = Math.ceil(S / field.KEY_BLOCK);
   const fields: (readonly [number, number])[] = [
     [field.CONTEXT_TABLE, packed.at],

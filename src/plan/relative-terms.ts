@@ -4,6 +4,7 @@ import { wrongValue } from '../arguments/check.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import * as field from '../wasm/generated/job.ts';
+import { columnsOf } from './columns.ts';
 import { checkLookup, type Lookup, uploadLookup } from './pair-index.ts';
 import type { Bias, ContextTable, Encoding, OffsetFactor, Place, RowMap, Shape, Term, ValueTable, Variant } from './plan.ts';
 import { offsetsOf, type Reach, type Reaches } from './reach.ts';
@@ -110,7 +111,7 @@ function uploadMap(map: RowMap, key: Key, zeroRow: number, context: TermContext)
   const named = key && `${key} map ${zeroRow}`;
   const indexOf = (reach: Reach): number => {
     const [first, count] = offsetsOf(shape, place, reach);
-    const entry = tables.columns({ key: named, first, count, slides: reach.slides, heads: 1, width: 4, fill }, scope);
+    const entry = columnsOf(tables, { key: named, first, count, slides: reach.slides, heads: 1, width: 4, fill }, scope);
     return entry.at + 4 * (place.keyOffset - place.queryOffset - entry.first);
   };
   return { index: indexOf(reach), indexRow: -4, indexBatch: 0, rows: 0, rowsBatch: 0, map: 0, ...(early && { early: indexOf(early) }) };
@@ -142,7 +143,7 @@ function queryIndexEntry(term: Term, key: Key, context: TermContext): TermEntry 
   const map = uploadMap(term.rows, key, rows, context);
   const fill = (from: number, n: number): Float32Array => pack(term, D, from, n, 8, (place) => place);
   const wanted = { first: 0, count: size, whole: true, heads: term.heads, width: 4 * D, fill };
-  const packed = context.tables.columns({ ...wanted, key: packedKey(term, key, context, 'rows') }, context.scope);
+  const packed = columnsOf(context.tables, { ...wanted, key: packedKey(term, key, context, 'rows') }, context.scope);
   const entry: Entry = [
     [field.E_KIND, field.QUERY_INDEX],
     [field.E_TABLE, packed.at],
@@ -177,7 +178,7 @@ function offsetEntry(term: Term, key: Key, context: TermContext): TermEntry {
     // Windows start up to seven places early and end up to fifteen late.
     const [first, count] = offsetsOf(shape, place, reach);
     const wanted = { first: first - 16, count: count + 32, slides: reach.slides, heads: term.heads, width: 4 * D, fill };
-    const entry = tables.columns({ ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
+    const entry = columnsOf(tables, { ...wanted, key: packedKey(term, key, context, `by ${lanes}`) }, scope);
     return [
       [field.E_TABLE, entry.at],
       [field.E_HEAD, term.heads > 1 ? 4 * D * entry.count : 0],
@@ -269,7 +270,7 @@ function valueEntry(values: ValueTable, key: Key, context: TermContext): { field
   const size = roundUp(rows + 1, field.KEY_BLOCK);
   const width = roundUp(E, 8);
   const wanted = { first: 0, count: size, whole: true, heads, width: 4 * width, fill: () => packValues(values, E, size, width) };
-  const packed = context.tables.columns({ ...wanted, key: key && `${key} values ${heads} ${table.length} ${E}` }, context.scope);
+  const packed = columnsOf(context.tables, { ...wanted, key: key && `${key} values ${heads} ${table.length} ${E}` }, context.scope);
   const index = uploadMap(map, key, rows, context);
   const fields: Entry = [
     [field.VALUE_TABLE, packed.at],

@@ -21,7 +21,7 @@ const MOST_RANGES = 64;
 const GRAIN = 64;
 
 /** A range [first, first + count) of a key's table. */
-interface Range {
+export interface Range {
   readonly key: string;
   readonly at: number;
   readonly bytes: number;
@@ -50,26 +50,7 @@ export interface Wanted {
   readonly whole?: boolean;
 }
 
-/** A table by columns: `width` bytes for each column of each head, [heads][count][width]. */
-export interface Columns extends Wanted {
-  /** Names the contents; undefined: they are of this call alone. */
-  readonly key: string | undefined;
-  readonly heads: number;
-  readonly width: number;
-  /** Computes the columns first … first + count − 1, multiples of 16 unless the table is `whole`: [heads][count][width / 4]. */
-  fill(first: number, count: number): Float32Array | Int32Array;
-}
-
-/** A table in memory that has at least the columns asked for. */
-export interface Held {
-  readonly at: number;
-  readonly first: number;
-  readonly count: number;
-  /** True if some number is −Infinity. */
-  readonly infinite: boolean;
-}
-
-const down = (n: number, multiple: number): number => Math.floor(n / multiple) * multiple;
+export const down = (n: number, multiple: number): number => Math.floor(n / multiple) * multiple;
 
 /**
  * The range to hold for one of `count` columns. It depends on what is needed and not on what there was: the borders are rounded out to an
@@ -163,7 +144,7 @@ export class Tables {
   }
 
   /** A range that has what is wanted; it counts as used until the scope ends. @throws RelposError `out-of-memory`, having changed nothing */
-  #range(key: string, wanted: Wanted, heads: number, width: number, scope: Scope): Range {
+  range(key: string, wanted: Wanted, heads: number, width: number, scope: Scope): Range {
     const { first, count } = wanted;
     const asked = this.#uses.ask(key, scope);
     this.#expire();
@@ -220,12 +201,17 @@ export class Tables {
     return range;
   }
 
+  /** The memory as it is now. */
+  get memory(): Uint8Array {
+    return new Uint8Array(this.#context.arena.memory.buffer);
+  }
+
   /** Copies what two ranges have in common. */
   #copy(from: Range, to: Range, heads: number, width: number): void {
     const low = Math.max(from.first, to.first);
     const high = Math.min(from.first + from.count, to.first + to.count);
     if (low >= high) return;
-    const memory = new Uint8Array(this.#context.arena.memory.buffer);
+    const { memory } = this;
     for (let h = 0; h < heads; h++) {
       const source = from.at + (h * from.count + low - from.first) * width;
       memory.copyWithin(to.at + (h * to.count + low - to.first) * width, source, source + (high - low) * width);
@@ -238,30 +224,6 @@ export class Tables {
     to.missing = around.filter(([start, end]) => start < end);
   }
 
-  /** A table by columns, filled. Without a key it is computed for this call, and goes with its scope. */
-  columns(wanted: Columns, scope: Scope): Held {
-    const { key, heads, width, fill } = wanted;
-    if (key === undefined) {
-      const first = wanted.whole ? wanted.first : down(wanted.first, 16);
-      const count = wanted.whole ? wanted.count : roundUp(wanted.first + wanted.count, 16) - first;
-      const data = fill(first, count);
-      return { at: scope.upload(data), first, count, infinite: data.includes(-Infinity) };
-    }
-    const range = this.#range(key, wanted, heads, width, scope);
-    for (const [from, end] of range.missing) {
-      const data = fill(from, end - from);
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      const memory = new Uint8Array(this.#context.arena.memory.buffer);
-      const row = (end - from) * width;
-      for (let h = 0; h < heads; h++) {
-        memory.set(bytes.subarray(h * row, (h + 1) * row), range.at + (h * range.count + from - range.first) * width);
-      }
-      range.infinite ||= data.includes(-Infinity);
-    }
-    range.missing = [];
-    return range;
-  }
-
   /** The rotary table of standard positions, before the rotation's own offset; points at the row of `first`. */
   positions(turn: Turn, wanted: Wanted, scope: Scope): TableUse {
     const { rotation } = turn;
@@ -269,7 +231,7 @@ export class Tables {
     const { key, start, rest } = nameOf(turn, this.#contents);
     const width = 4 * rotation.dim;
     const first = wanted.first + start;
-    const range = this.#range(key, { ...wanted, first }, 1, width, scope);
+    const range = this.range(key, { ...wanted, first }, 1, width, scope);
     // A call of many parts has one scope, and fills a table once.
     const missing = range.filling === scope ? [] : range.missing;
     range.filling = scope;

@@ -130,7 +130,7 @@ const shared = [
   source('a table that grew hides nothing', 'plan/table-cache.ts', 'to.infinite = from.infinite;', 'to.infinite = false;', tables),
   source(
     'what is added to a table hides nothing',
-    'plan/table-cache.ts',
+    'plan/columns.ts',
     'range.infinite ||= data.includes(-Infinity);',
     'range.infinite = data.includes(-Infinity);',
     tables,
