@@ -144,6 +144,7 @@ export async function runTable({ on, only, quick, record, json }) {
   }
   console.log(`\n${tableLines(runs).join('\n')}`);
   console.log('\nmeasured, and after "of" the aim; "!" marks what is below it');
+  console.log(`\nthe same of the least times, which other work on the machine moves less:\n${tableLines(runs, 'minMs').join('\n')}`);
   const text = `${JSON.stringify({ format: 'relpos-bench-peers', ...about, runs }, null, 2)}\n`;
   const files = [json, record && here(`../results/${about.date.slice(0, 10)}-table.json`)].filter(Boolean);
   for (const file of files) writeFileSync(file, text);

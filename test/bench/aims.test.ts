@@ -5,7 +5,14 @@ import { AIMS, cellText, tableLines, tableOf } from '../../bench/peers/lib/aims.
 // @ts-expect-error a module of the developers' benchmark, without types
 import { CASES } from '../../bench/peers/lib/cases.mjs';
 
-const row = (peer: string, medianMs: number, more: object = {}): object => ({ peer, medianMs, sameWork: true, plain: false, ...more });
+const row = (peer: string, medianMs: number, more: object = {}): object => ({
+  peer,
+  medianMs,
+  minMs: medianMs - 0.5,
+  sameWork: true,
+  plain: false,
+  ...more,
+});
 const run = (id: string, rows: readonly object[]): object => ({
   host: 'node24',
   label: 'Node 24.0.0',
@@ -51,6 +58,7 @@ describe('the table of aims', () => {
         row('onnxruntime-web', 8),
       ]),
     ]);
+    expect(tableLines([run('rotary/2048x32x128', [row('relpos', 1), row('onnxruntime-web', 4)])], 'minMs')[2]).toMatch(/ 7\.00 of 6\.00/);
     expect(lines.slice(2).map((line) => line.split(/ {2,}/))).toEqual([
       ['decode 511×64, f32 cache', '2.00 of 2.20 !', '–'],
       ['decode 511×64, i16 cache', '–', '4.00 of 4.00'],

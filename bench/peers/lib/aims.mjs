@@ -52,14 +52,14 @@ export const AIMS = [
 /** What a browser runs of them: each has the time for two. */
 export const BROWSER_CASES = ['attention/512x12x64', 'causal/512x12x64'];
 
-const fastest = (rows) => Math.min(...rows.map(({ medianMs }) => medianMs));
+const fastest = (rows, time) => Math.min(...rows.map((row) => row[time]));
 
-/** The ratio of one row in one precision; undefined if one of the two did not run. */
-function ratioOf({ results }, { case: id, storage, against = WEB }, name) {
+/** The ratio of one row in one precision, by one of its times; undefined if one of the two did not run. */
+function ratioOf({ results }, { case: id, storage, against = WEB }, name, time) {
   const rows = results.find((result) => result.id === id)?.rows ?? [];
   const own = rows.filter((row) => row.peer === name && !row.plain && row.storage === storage);
   const other = rows.filter((row) => row.peer === against && row.sameWork);
-  return own.length && other.length ? fastest(other) / fastest(own) : undefined;
+  return own.length && other.length ? fastest(other, time) / fastest(own, time) : undefined;
 }
 
 const precisionOf = (name) => (name === 'relpos' ? 'reproducible' : name.replace('relpos ', ''));
@@ -68,9 +68,10 @@ const precisionOf = (name) => (name === 'relpos' ? 'reproducible' : name.replace
  * What a run came to.
  *
  * @param runs `{ host, label, peers, results }` of each host
+ * @param time `medianMs`; or `minMs`, the least time, for a machine that is busy with other work
  * @returns `{ columns: [{ host, label, precision }], rows: [{ work, cells: [{ ratio, aim }] }] }`, without rows that have no ratio at all
  */
-export function tableOf(runs) {
+export function tableOf(runs, time = 'medianMs') {
   const columns = runs.flatMap((run) =>
     Object.keys(run.peers)
       .filter((name) => name.split(' ')[0] === 'relpos')
@@ -78,7 +79,7 @@ export function tableOf(runs) {
   );
   const rows = AIMS.map((row) => ({
     work: row.work,
-    cells: columns.map(({ run, name, host, precision }) => ({ ratio: ratioOf(run, row, name), aim: row.aims[host]?.[precision] })),
+    cells: columns.map(({ run, name, host, precision }) => ({ ratio: ratioOf(run, row, name, time), aim: row.aims[host]?.[precision] })),
   }));
   return {
     columns: columns.map(({ host, label, precision }) => ({ host, label, precision })),
@@ -94,8 +95,8 @@ export function cellText({ ratio, aim }) {
 }
 
 /** The table for a terminal: its columns are hosts and precisions. */
-export function tableLines(runs) {
-  const { columns, rows } = tableOf(runs);
+export function tableLines(runs, time) {
+  const { columns, rows } = tableOf(runs, time);
   const widths = columns.map(({ label }) => Math.max(15, label.length + 2));
   const line = (first, cells) => `${first.padEnd(36)}${cells.map((cell, n) => cell.padStart(widths[n])).join('')}`;
   const named = columns.map(({ label }, n) => (columns[n - 1]?.label === label ? '' : label));
