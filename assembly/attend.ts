@@ -34,13 +34,13 @@ import { packKeys, packQueries, packValues } from './pack';
 import { integersOf, packValues16, quantiseTile } from './pack16';
 import { columnStep, keysInPlace, keysOf, runEnd, valuesInPlace, valuesOf } from './panels';
 import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
-import { scores, scoresOfRow } from './scores';
+import { scores, scoresOfFew } from './scores';
 import { mendScores, scores16, scores16OfRow } from './scores16';
 import { widens } from './simd';
 import { softmax } from './softmax';
 import { INTEGER } from './target';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
-import { COLUMN, allFinite, values, valuesMasked, valuesOfRow } from './values';
+import { COLUMN, allFinite, values, valuesMasked, valuesOfFew } from './values';
 import { COLUMN16, values16, values16OfRow } from './values16';
 import { weights16 } from './weights16';
 
@@ -166,10 +166,14 @@ export function attendRows(list: usize, tile: i32, scratch: usize, step: i32): v
   return block < load<i32>(call, EARLY_KEYS) ? load<usize>(call, EARLY) : call;
 }
 
-/** Rows of the next band where `left` are: a single row at the end goes by itself, for alone it is not computed like four. */
+/** Most rows of a band that are computed one by one, not like four. */
+const FEW = INTEGER ? 1 : 3;
+
+/** Rows of the next band where `left` are: one or two at the end are a band of their own; three gain less than a band costs. */
 @inline function bandOf(left: i32): i32 {
   if (left > BAND) return BAND;
-  return (left & 3) == 1 && left > 1 ? left - 1 : left;
+  const few = left & 3;
+  return left > few && few > 0 && few < min(FEW + 1, 3) ? left - few : left;
 }
 
 /** Whether all values of a key block are finite. */
@@ -227,7 +231,7 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
   for (let low = block, high = end; low < end; low = high) {
     if (inPlace) high = runEnd(job, low, end);
     const keys = keysOf(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, low) - (<usize>((low - block) * D) << 2);
-    if (rows == 1) scoresOfRow(group, q, keys, s, block, low, high, D);
+    if (rows <= FEW) scoresOfFew(group, rows, q, keys, s, block, low, high, D);
     else scores(group, rows + 3 >> 2, q, keys, s, block, low, high, D);
   }
 }
@@ -266,7 +270,7 @@ function finiteValues(job: usize, scratch: usize, block: i32, from: i32, end: i3
       (allFinite(v, column, width, from - block, min(allFrom, to) - block) &&
         allFinite(v, column, width, max(allTo, from) - block, to - block))
     ) {
-      if (rows == 1) valuesOfRow(group, s, v, column, block, from, to, o, width);
+      if (rows <= FEW) valuesOfFew(group, rows, s, v, column, block, from, to, o, width);
       else values(group, rows + 3 >> 2, s, v, column, block, from, to, o, width);
     } else valuesMasked(group, rows, s, v, column, block, from, to, o, width);
   }

@@ -59,12 +59,6 @@ export function values4x8(
   }
 }
 
-/** Row r of a triple of groups: what its output is multiplied by in a run from `low` on. */
-@inline function scaleOfRow(group: usize, r: i32, low: i32): v128 {
-  group += (r >> 2) * R_SIZE;
-  return load<i32>(group, R_FROM) >= low ? v128.load32_splat(group + ((r & 3) << 2), R_SCALE) : f32x4.splat(1);
-}
-
 /** Keys from, and one past those to which, some group of a triple sees. */
 @inline function tripleFrom(group: usize, low: i32): i32 {
   return max(min(min(load<i32>(group, R_FROM), load<i32>(group + R_SIZE, R_FROM)), load<i32>(group + 2 * R_SIZE, R_FROM)), low);
@@ -150,7 +144,13 @@ function valuesBySix(
   }
 }
 
-/** The first row alone × 32 channels: the same sums as values4x8, for a group whose other rows are dead. */
+/** Row r from a group on: what its output is multiplied by in a run from `low` on. */
+@inline function scaleOfRow(group: usize, r: i32, low: i32): v128 {
+  group += (r >> 2) * R_SIZE;
+  return load<i32>(group, R_FROM) >= low ? v128.load32_splat(group + ((r & 3) << 2), R_SCALE) : f32x4.splat(1);
+}
+
+/** One row of a group × 32 channels: the same sums as values4x8, for a group of which few rows are live. */
 function values1x32(p: usize, v: usize, column: usize, keys: i32, o: usize, c: v128): void {
   const v0 = v, v1 = v0 + column, v2 = v1 + column, v3 = v2 + column;
   // repeat $e 4
@@ -169,16 +169,20 @@ function values1x32(p: usize, v: usize, column: usize, keys: i32, o: usize, c: v
   // end
 }
 
-/** One live row over the keys that it sees, four columns at a time as far as they go. Everything as in `values`. */
-export function valuesOfRow(
-  group: usize, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
+/** A band of one to three live rows over the keys that they see, four columns at a time as far as they go. Everything as in `values`. */
+export function valuesOfFew(
+  group: usize, rows: i32, p: usize, v: usize, column: usize, block: i32, low: i32, high: i32, o: usize, width: usize,
 ): void {
   const from = fromOf(group, low) - block;
   const keys = min(load<i32>(group, R_TO), high) - block - from;
   if (keys <= 0) return;
-  const c = splat(scaleOf(group, low), 0);
   const end = o + width;
-  for (; o + 96 < end; o += 128, v += 4 * column) values1x32(p + (<usize>from << 2), v + (<usize>from << 5), column, keys, o, c);
+  for (; o + 96 < end; o += 128, v += 4 * column) {
+    for (let r = 0; r < rows; r++) {
+      const line = p + r * SCORES_ROW + (<usize>from << 2);
+      values1x32(line, v + (<usize>from << 5), column, keys, o + <usize>r * width, scaleOfRow(group, r, low));
+    }
+  }
   for (; o < end; o += 32, v += column) values4x8(group, 1, p, v, block, low, high, o, width);
 }
 

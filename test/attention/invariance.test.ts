@@ -71,6 +71,14 @@ describe('tiles', () => {
     expectSameBits(part.toArray(), all.slice(null, null, [from, to]).toArray());
   });
 
+  test.each([1, 2, 3, 5, 6, 7])('%d rows, of which some go one by one, have the bits that they have among 32', async (n) => {
+    const wide = { B: 1, H: 2, G: 2, L: 32, S: 401, D: 41, E: 43 };
+    const [q, k, v] = upload(engine, draw(wide, 10), wide);
+    const all = await engine.attention(q, k, v);
+    const part = await engine.attention(q.slice(null, null, [9, 9 + n]), k, v);
+    expectSameBits(part.toArray(), all.slice(null, null, [9, 9 + n]).toArray());
+  });
+
   test('keys that a mask hides may as well not be there', async () => {
     const [q, k, v] = upload(engine, inputs, sizes);
     const masked = await engine.attention(q, k, v, { keyLengths: [130, 130] });

@@ -112,6 +112,16 @@ const splits = [
 ];
 
 const ends = [
+  kernel(
+    "the second of few rows has the first's scale",
+    'values.ts',
+    'width, scaleOfRow(group, r, low));',
+    'width, scaleOfRow(group, 0, low));',
+    ['attention/invariance'],
+  ),
+  kernel('the second of few rows has the scores of the first', 'scores.ts', 'scores1x32(q + (r << 2),', 'scores1x32(q,', [
+    'attention/invariance',
+  ]),
   kernel('channels past the last whole vector of a row stay unwritten', 'finish.ts', 'if (rest > 0)', 'if (rest > 3)', shapes),
   kernel('the sink is not in the denominator', 'finish.ts', 'l = c * l + exp(sink - top);', 'l = c * l;', ['attention/logits']),
   kernel('a sink above all scores rescales nothing', 'finish.ts', 'c = exp(m - top);', '', ['attention/logits']),
