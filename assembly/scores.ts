@@ -18,9 +18,9 @@ import { madd } from './simd';
  * less. For the sake of those checks, too, the module imports a memory of one page at least (asconfig.json): with none V8 first compares
  * each offset with the memory's size (12 %).
  *
- * Attempts that lost, in a whole call at D = 64 and 128 (EPYC, Zen 4): single steps (Node 5 %, Deno 10 %, Bun 4 % more), four steps (2 %), sums for the
- * panel's addresses too (nothing), three queries of four by shuffles from one load (Deno 3 % less than with offsets, Node 7 % more),
- * 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
+ * Attempts that lost, in a whole call at D = 64 and 128 (EPYC, Zen 4): single steps (Node 5 %, Deno 10 %, Bun 4 % more), four steps (2 %),
+ * sums for the panel's addresses too (nothing), three queries of four by shuffles from one load (Deno 3 % less than with offsets, Node 7 %
+ * more), 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
  */
 export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
   for (; groups > 0; groups--, queries += <usize>D << 4) {
