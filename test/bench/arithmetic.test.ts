@@ -17,7 +17,7 @@ const zeros = (...shape: number[]): Float32Array => new Float32Array(shape.reduc
 /** Of the plan that a call of the encoding comes to. */
 async function of(encoding: Encoding, causal = false): Promise<{ share: number; lookups: number }> {
   let plan: Plan = {};
-  const spy: Encoding = { name: 'spy', lower: (context) => (plan = encoding.lower(context)) };
+  const spy: Encoding = { ...encoding, name: 'spy', lower: (context) => (plan = encoding.lower(context)) };
   const x = engine.tensor([1, H, L, D]);
   await engine.attention(x, x, x, { encoding: spy, causal });
   return arithmeticOf(plan, { L, S: L, D, causal });
