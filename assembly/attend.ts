@@ -22,7 +22,7 @@
 import {
   BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
   P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
-  R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
+  R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
   S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
@@ -32,7 +32,7 @@ import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
 import { integersOf, packValues16, quantiseTile } from './pack16';
-import { columnStep, keysInPlace, keysOf, runEnd, valuesInPlace, valuesOf } from './panels';
+import { columnStep, integersInPlace, keys16Of, keysInPlace, keysOf, runEnd, valuesInPlace, valuesOf } from './panels';
 import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfFew } from './scores';
 import { mendScores, scores16, scores16OfRow } from './scores16';
@@ -218,12 +218,16 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
     const keys = scratch + load<usize>(job, S_KEYS);
     const wide = load<i32>(at, P_WIDE) != 0;
     const q16 = scratch + load<usize>(job, S_QUERIES16) + r * integersOf(D);
-    const k16 = scratch + load<usize>(job, S_KEYS16);
     const a = scratch + load<usize>(job, S_QUERY_SCALES) + (r << 2);
     const b = scratch + load<usize>(job, S_KEY_SCALES);
     const pairs = D + 1 >> 1;
-    if (rows == 1) scores16OfRow(group, q16, k16, s, a, b, block, block, end, pairs, wide);
-    else scores16(group, rows + 3 >> 2, q16, k16, s, a, b, block, block, end, pairs, wide);
+    const inPlace = integersInPlace(job);
+    for (let low = block, high = end; low < end; low = high) {
+      if (inPlace) high = runEnd(job, low, end);
+      const k16 = keys16Of(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, low) - (<usize>((low - block) * pairs) << 2);
+      if (rows == 1) scores16OfRow(group, q16, k16, s, a, b, block, low, high, pairs, wide);
+      else scores16(group, rows + 3 >> 2, q16, k16, s, a, b, block, low, high, pairs, wide);
+    }
     if (load<i32>(at, P_ODD_QUERIES) | load<i32>(at, P_ODD_KEYS)) mendScores(group, rows, q, keys, s, a, b, block, D);
     return;
   }

@@ -14,7 +14,7 @@ import {
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
-import { keysAreIntegers, keysInPlace, loadColumns, loadKeys16, loadPanels, valuesInPlace } from './panels';
+import { keepFloats, keysAreFloats, keysAreIntegers, keysInPlace, loadColumns, loadKeys16, loadPanels, panelAt, valuesInPlace } from './panels';
 import { quantisePanel } from './quantise';
 import { rotateRow } from './rotate';
 import { INTEGER } from './target';
@@ -216,15 +216,20 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
   if (INTEGER && keysAreIntegers(job)) return loadKeys16(job, scratch, b, g, block, first, end);
   const D = load<i32>(job, DIM_D);
   const panel = scratch + load<usize>(job, S_KEYS) + (<usize>(first - block) * D << 2);
-  if (load<usize>(job, PAGES_K)) packPages(job, scratch + load<usize>(job, S_LINE), b, g, first, end, panel, D);
-  else packStrided(job, scratch + load<usize>(job, S_LINE), b, g, first, end, panel, D);
+  const lies = INTEGER && keysAreFloats(job);
+  if (!lies) {
+    const line = scratch + load<usize>(job, S_LINE);
+    if (load<usize>(job, PAGES_K)) packPages(job, line, b, g, first, end, panel, D);
+    else packStrided(job, line, b, g, first, end, panel, D);
+  }
   if (!INTEGER) return false;
   const integers = scratch + load<usize>(job, S_KEYS16);
   const scales = scratch + load<usize>(job, S_KEY_SCALES);
   let odd = false;
   for (let j = first, at = panel; j < end; j += 8, at += <usize>D << 5) {
-    odd = quantisePanel(at, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
+    odd = quantisePanel(lies ? panelAt(job, b, g, j) : at, D, integers + (<usize>(j - block) * (D + 1 & ~1) << 1), scales + (<usize>(j - block) << 2)) || odd;
   }
+  if (lies) keepFloats(job, scratch, b, g, block, first, end, odd);
   return odd;
 }
 

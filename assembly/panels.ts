@@ -8,6 +8,9 @@
 // neighbours. K and V of the job say how a page is laid out: T_HEAD are the bytes of a head, T_ROW those of a key in its panel, and of a
 // position in a column of eight channels.
 //
+// Attempts that lost: reading a word of every line of a key block before it is met, so that many lines are under way at once (at 4095 × 128 f32
+// takes 1.3 to 1.6 times as long, at 511 × 64 1.2 times: panels are met in the order of addresses, which hosts read ahead).
+//
 // i16 are the integers of quantise.ts, so that INT16 has what it computes with. A row that is none there has no f32 to go by here: below 2^−50 it
 // is 0, else NaN, as a row of i8 that is not finite is.
 
@@ -56,9 +59,19 @@ export function runEnd(job: usize, j: i32, end: i32): i32 {
   return min(end, j - slotOf(job, j) + (1 << load<i32>(job, PAGE_SHIFT)));
 }
 
-/** True if panels are read where they lie: f32 that nothing turns or normalises. INT16 makes integers of them first. */
+/** True if the keys of a cache are met as they are stored: nothing turns or normalises them. */
+@inline function keysAsStored(job: usize): bool {
+  return load<usize>(job, PAGES_K) != 0 && !load<usize>(job, ROTATE_K) && !load<i32>(job, NORM);
+}
+
+/** True if panels of f32 are met as they are stored. */
+@inline export function keysAreFloats(job: usize): bool {
+  return load<i32>(job, K + T_TYPE) == F32 && keysAsStored(job);
+}
+
+/** True if they are read where they lie, too. INT16 makes integers of them first. */
 @inline export function keysInPlace(job: usize): bool {
-  return !INTEGER && load<usize>(job, PAGES_K) != 0 && load<i32>(job, K + T_TYPE) == F32 && !load<usize>(job, ROTATE_K) && !load<i32>(job, NORM);
+  return !INTEGER && keysAreFloats(job);
 }
 
 /** True if columns are read where they lie. */
@@ -151,6 +164,10 @@ export function loadValue(job: usize, b: i32, g: i32, j: i32, to: usize): void {
   if (type >= Q8) at -= (j & 1) * 7 * size;
   for (let left = load<i32>(job, DIM_E); left > 0; left -= 8, at += step, to += 32) {
     const n = min(left, 8);
+    if (type == F32 && n == 8) {
+      v128.store(to, v128.load(at)), v128.store(to, v128.load(at, 16), 16);
+      continue;
+    }
     if (type < Q8) {
       loadRow(to, at, n, size, type);
       continue;
@@ -219,9 +236,27 @@ function storeIntegers(to: usize, from: usize, n: i32, padded: i32, shift: i32, 
   }
 }
 
-/** True if INT16 takes the keys of a cache as the integers that they are: nothing turns or normalises them. */
+/** True if INT16 takes the keys of a cache as the integers that they are. */
 @inline export function keysAreIntegers(job: usize): bool {
-  return load<usize>(job, PAGES_K) != 0 && load<i32>(job, K + T_TYPE) >= Q8 && !load<usize>(job, ROTATE_K) && !load<i32>(job, NORM);
+  return load<i32>(job, K + T_TYPE) >= Q8 && keysAsStored(job);
+}
+
+/** Leaves the keys first … end − 1 of a cache as f32 where INT16 looks for them, if it will: for odd rows, and for terms of keys. */
+export function keepFloats(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32, odd: bool): void {
+  if (!odd && !load<i32>(scratch + load<usize>(job, S_TILE), P_ODD_QUERIES) && !load<i32>(job, TERM_COUNT)) return;
+  const D = load<i32>(job, DIM_D);
+  loadPanels(job, b, g, first, end, scratch + load<usize>(job, S_KEYS) + (<usize>((first - block) * D) << 2));
+}
+
+/** True if they are read where they lie, too: i16. */
+@inline export function integersInPlace(job: usize): bool {
+  return load<i32>(job, K + T_TYPE) == Q16 && keysAreIntegers(job);
+}
+
+/** The panel of key j, a multiple of 8, of the integers of key block `block`: where it lies, or where packKeys has put it. */
+export function keys16Of(job: usize, scratch: usize, b: i32, g: i32, block: i32, j: i32): usize {
+  if (integersInPlace(job)) return panelAt(job, b, g, j);
+  return scratch + load<usize>(job, S_KEYS16) + (<usize>((j - block) * (load<i32>(job, DIM_D) + 1 & ~1)) << 1);
 }
 
 /** True if INT16 takes the values of a cache as the integers that they are. */
@@ -240,8 +275,8 @@ function storeIntegers(to: usize, from: usize, n: i32, padded: i32, shift: i32, 
 }
 
 /**
- * The keys first … end − 1 of a cache, `first` a multiple of 8, as integers and scales where packKeys of INT16 leaves them, and as f32 too if
- * anything will ask for that. True if a key is odd.
+ * The keys first … end − 1 of a cache, `first` a multiple of 8, as integers where packKeys of INT16 leaves them unless they are read where they
+ * lie, their scales, and f32 too if anything will ask for that. True if a key is odd.
  */
 export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
   const D = load<i32>(job, DIM_D);
@@ -252,7 +287,7 @@ export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i3
   let odd = false;
   for (let j = first, stop = 0; j < end; j = stop) {
     stop = runEnd(job, j, end + 7 & ~7);
-    widen(to, panelAt(job, b, g, j), (stop - j) * pair, type);
+    if (type == Q8) widen(to, panelAt(job, b, g, j), (stop - j) * pair, type);
     to += <usize>((stop - j) * pair) << 1;
     for (let from = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j); j < stop; j++, from += 4, scale += 4) {
       const x = load<f32>(from);
@@ -260,9 +295,7 @@ export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i3
       if (isNaN(x) && j < end) odd = true;
     }
   }
-  if (odd || load<i32>(scratch + load<usize>(job, S_TILE), P_ODD_QUERIES) || load<i32>(job, TERM_COUNT)) {
-    loadPanels(job, b, g, first, end, scratch + load<usize>(job, S_KEYS) + (<usize>((first - block) * D) << 2));
-  }
+  keepFloats(job, scratch, b, g, block, first, end, odd);
   return odd;
 }
 

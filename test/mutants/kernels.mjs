@@ -160,9 +160,9 @@ const ranges = [
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
-  kernel('keys that turn are read where they lie', 'panels.ts', '== F32 && !load<usize>(job, ROTATE_K)', '== F32', ['kvcache/types']),
+  kernel('keys that turn are read where they lie', 'panels.ts', '!= 0 && !load<usize>(job, ROTATE_K)', '!= 0', ['kvcache/types']),
   int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'isNaN(x) ? -0.0 : x', 'x', ['kvcache/int16']),
-  int16('keys of a cache are never needed in f32', 'panels.ts', ' || load<i32>(job, TERM_COUNT)) {', ') {', ['kvcache/int16']),
+  int16('keys of a cache are never needed in f32', 'panels.ts', ' && !load<i32>(job, TERM_COUNT)) return;', ') return;', ['kvcache/int16']),
   kernel('a tiny row of a cache of i16 is NaN', 'panels.ts', 'quantisedScale(row, n) < 1 ? 0', 'quantisedScale(row, n) < 0 ? 0', [
     'kvcache/int16',
   ]),
