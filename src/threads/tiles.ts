@@ -46,8 +46,9 @@ export class Share {
       if (this.#step > 0) {
         if (Atomics.load(this.#words, STOPPED) !== 0) return true;
       } else {
-        this.#tile = Atomics.add(this.#words, NEXT, 1);
-        if (this.#tile >= tiles) return true;
+        // From the last to the first: under a causal mask the last ones of a head have most to do, and small ones fill the end.
+        this.#tile = tiles - 1 - Atomics.add(this.#words, NEXT, 1);
+        if (this.#tile < 0) return true;
       }
       try {
         kernel(job, this.#tile, scratch, this.#step);

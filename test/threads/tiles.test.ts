@@ -18,11 +18,11 @@ function shareOf(trapAt?: string): { words: Int32Array; ran: string[]; share: Sh
   return { words, ran, share: new Share(words, { kernel, job: 7, tiles, steps, scratch: 64 }) };
 }
 
-test('a tile is done with its last step, and is drawn once', () => {
+test('a tile is done with its last step, and is drawn once, the last one first', () => {
   const { words, ran, share } = shareOf();
   const done: number[] = [];
   while (!share.run(() => true)) done.push(words[DONE] as number);
-  expect(ran).toEqual(['0.0', '0.1', '0.2', '1.0', '1.1', '1.2']);
+  expect(ran).toEqual(['1.0', '1.1', '1.2', '0.0', '0.1', '0.2']);
   expect(done).toEqual([0, 0, 1, 1, 1, 2]);
 });
 
@@ -32,7 +32,7 @@ test('a stopped share leaves the tile at its next step, and takes no other', () 
   stopTiles(words, tiles);
   expect([words[STOPPED], words[NEXT]]).toEqual([1, tiles]);
   expect(share.run(() => false)).toBe(true);
-  expect(ran).toEqual(['0.0']);
+  expect(ran).toEqual(['1.0']);
   expect(words[DONE]).toBe(0);
 });
 
