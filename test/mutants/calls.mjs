@@ -178,4 +178,39 @@ const masks = [
   ]),
 ];
 
-export const calls = [...places, ...tiles, ...masks];
+const steps = ['prepared/steps'];
+const life = ['prepared/life'];
+
+const prepared = [
+  source('a prepared step writes on the page of a fork', 'kvcache/core.ts', 'fork.core.#rows = [...fork.core.#rows];', '', steps),
+  source('a prepared step goes on although others changed the cache', 'prepared/step.ts', 'last.core.rows === last.rows && ', '', steps),
+  source('a prepared step goes beyond its tables', 'prepared/step.ts', 'this.#length + last.count <= last.end && ', '', steps),
+  source('a prepared step goes beyond its page', 'prepared/step.ts', 'length + n <= pages.length * pageSize', 'true', steps),
+  source('a prepared step asks no encoding again', 'prepared/step.ts', '.every((one) => one.steady === true)', '.every(() => true)', steps),
+  source('a window does not move with a prepared step', 'prepared/step.ts', 'row.kept = Math.max(row.kept, row.length - left);', '', steps),
+  source(
+    'a prepared step that failed appends',
+    'prepared/step.ts',
+    'this.#endStep?.();',
+    'grow(this.#last?.core ?? { rows: [] }, 1);\n    this.#endStep?.();',
+    life,
+  ),
+  source(
+    'what a failed run was given is used again',
+    'prepared/repeat.ts',
+    '  fail(): void {\n    this.release();',
+    '  fail(): void {',
+    life,
+  ),
+  source('a prepared call runs twice at a time', 'prepared/prepared.ts', 'this.#running = true;', 'this.#running = false;', life),
+  source(
+    'a prepared call that is disposed in a run is never given back',
+    'prepared/prepared.ts',
+    'if (this.#disposed) this.#release();',
+    '',
+    life,
+  ),
+  source('an aborted run leaves what it wrote', 'prepared/prepared.ts', 'restore?.();', '', life),
+];
+
+export const calls = [...places, ...tiles, ...masks, ...prepared];

@@ -34,8 +34,8 @@ const room = [
   source(
     'a call gives back in the order in which it took',
     'memory/scope.ts',
-    'this.#releases.splice(0).reverse()',
-    'this.#releases.splice(0)',
+    'for (let release = this.#releases.pop(); release !== undefined; release = this.#releases.pop())',
+    'for (let release = this.#releases.shift(); release !== undefined; release = this.#releases.shift())',
     ['memory/scope'],
   ),
 ];

@@ -87,6 +87,7 @@ const CASES: Readonly<Record<string, [Parameters<typeof rig>[1], AttentionOption
   rotary: [{ encoding: halves }],
   'rotary, f16': [{ encoding: halves, dtype: 'f16' }],
   'rotary, i8, three batch rows': [{ encoding: halves, dtype: 'i8', B: 3 }],
+  'rotary, i16': [{ encoding: halves, dtype: 'i16', B: 2 }],
   'rotary, bf16, blhd': [{ encoding: halves, dtype: 'bf16', layout: 'blhd', B: 2 }],
   'rotated when read': [{ encoding: halves, rotate: 'on-read' }],
   'no encoding': [{}, { softcap: 4, sinks: [0, 1, 2, 3], qkNorm: { kind: 'rms' } }],
@@ -119,6 +120,13 @@ describe.each([0, 1])('on %i more threads', (more) => {
     for (let n = 0; n < 180; n++) await one.go(n % 5 === 3);
     one.dispose();
   });
+});
+
+test.each(['f32', 'i16', 'i8'] as const)('integer products over a cache of %s', async (dtype) => {
+  const engine = await createEngine({ threads: 1, precision: 'int16' });
+  const one = await rig(engine, { encoding: halves, dtype });
+  for (let n = 0; n < 150; n++) await one.go(n % 7 === 3);
+  engine.dispose();
 });
 
 test('thousands of steps, past splits and tables, with memory that grows', async () => {
