@@ -236,11 +236,11 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
 /** Those of tensors. */
 function packStrided(job: usize, line: usize, b: i32, g: i32, first: i32, end: i32, panel: usize, D: i32): void {
   for (let j = first; j < end; j += 8) {
-    // Where the rows lie waits where the panel will be, and that of the second four where the first four write nothing.
-    for (let slot = 0; slot < 8; slot++) store<usize>(panel + (slot << 2), keyRow(job, line, slot, b, g, j + slot, end, D));
-    for (let half: usize = 0; half < 32; half += 16) {
-      const at = panel + half;
-      interleave4(at, load<usize>(at), load<usize>(at, 4), load<usize>(at, 8), load<usize>(at, 12), D);
+    for (let slot = 0; slot < 8; slot += 4) {
+      // repeat $r 4
+      const k$r = keyRow(job, line, slot + $r, b, g, j + slot + $r, end, D);
+      // end
+      interleave4(panel + (slot << 2), k0, k1, k2, k3, D);
     }
     panel += <usize>D << 5;
   }

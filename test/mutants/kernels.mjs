@@ -184,7 +184,7 @@ const packing = [
     'store<f32>(packed, load<f32>(q$r) + load<f32>(q$r + b$r), 4 * $r);',
     shapes,
   ),
-  kernel('key 7 of a panel is key 6', 'pack.ts', 'b, g, j + slot, end, D)', 'b, g, j + min(slot, 6), end, D)', shapes),
+  kernel('key 7 of a panel is key 6', 'pack.ts', 'b, g, j + slot + $r, end, D)', 'b, g, j + min(slot + $r, 6), end, D)', shapes),
   kernel(
     'keys are not normalised',
     'pack.ts',
