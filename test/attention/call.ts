@@ -1,9 +1,17 @@
 /** Calls of the library in terms of plain arrays, as the reference takes them. */
 
 import { expect } from 'vitest';
-import type { AttentionOptions, DType, Engine, Tensor } from '../../src/index.ts';
+import { int16Kernels } from '../../src/entries/int16.ts';
+import { type AttentionOptions, createEngineSync, type DType, type Engine, type Tensor } from '../../src/index.ts';
 import type { Layout } from '../../src/memory/layout.ts';
 import type { Inputs, Sizes } from '../reference/attention.ts';
+
+/** The precisions whose bits are the same everywhere. */
+export const PRECISIONS = ['reproducible', 'int16'] as const;
+
+/** An engine of one of them, on one thread. */
+export const engineOf = (precision: (typeof PRECISIONS)[number]): Engine =>
+  createEngineSync(precision === 'int16' ? { precision, wasm: int16Kernels() } : { precision });
 
 /** [B, heads, rows, width] in the given layout. */
 export const shapeOf = (layout: Layout, B: number, heads: number, rows: number, width: number): number[] =>

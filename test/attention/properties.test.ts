@@ -1,16 +1,18 @@
 /** Random shapes and options: within the tolerance of the reference, and the same bits on 1, 2, 3 and 5 threads. */
 import fc from 'fast-check';
-import { afterAll, describe, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type AttentionOptions, alibi, createEngine, rotary } from '../../src/index.ts';
-import type { Point, ReferenceOptions, Sizes } from '../reference/attention.ts';
+import { attention, type Point, type ReferenceOptions, type Sizes } from '../reference/attention.ts';
+import { boundOfInt16 } from '../reference/int16.ts';
 import * as mask from '../reference/masks.ts';
 import { turn } from '../reference/rotation.ts';
-import { draw, expectAccurate } from '../reference/tolerance.ts';
+import { distance, draw, expectAccurate } from '../reference/tolerance.ts';
 import { attend, expectSameBits } from './call.ts';
 
 const engines = await Promise.all([1, 2, 3, 5].map((threads) => createEngine({ threads })));
+const integers = await Promise.all([1, 2, 3, 5].map((threads) => createEngine({ threads, precision: 'int16' })));
 afterAll(() => {
-  for (const engine of engines) engine.dispose();
+  for (const engine of [...engines, ...integers]) engine.dispose();
 });
 
 interface Draw {
@@ -114,7 +116,24 @@ describe('random calls', () => {
     );
   });
 
-  test('give the same bits on 1, 2, 3 and 5 threads', { timeout: 300_000 }, async () => {
+  test('under int16 are within what its roundings come to', { timeout: 300_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(drawOf(110), async ({ sizes, options, reference, seed }) => {
+        const inputs = draw(sizes, seed);
+        const { out, lse } = await attend(integers[0] as never, inputs, sizes, options);
+        const truth = attention(inputs, sizes, reference);
+        const { out: bound, lse: score } = boundOfInt16(inputs, sizes, reference.scale);
+        expect(distance(out, truth.out)).toBeLessThanOrEqual(bound);
+        expect(distance(lse, truth.lse)).toBeLessThanOrEqual(score);
+      }),
+      { numRuns: 100, seed: 1 },
+    );
+  });
+
+  test.each([
+    ['reproducible', engines],
+    ['int16', integers],
+  ] as const)('%s: give the same bits on 1, 2, 3 and 5 threads', { timeout: 300_000 }, async (_, engines) => {
     await fc.assert(
       fc.asyncProperty(drawOf(400), async ({ sizes, options, seed }) => {
         const inputs = draw(sizes, seed);

@@ -6,8 +6,9 @@ import { attention, distance, exact, granted, noise } from '../partial/reference
 import { generator, rowsOf, sequence } from './support.ts';
 
 const engines = await Promise.all([1, 2, 3, 5].map((threads) => createEngine({ threads })));
+const integers = await Promise.all([1, 5].map((threads) => createEngine({ threads, precision: 'int16' })));
 afterAll(() => {
-  for (const each of engines) each.dispose();
+  for (const each of [...engines, ...integers]) each.dispose();
 });
 
 const sizes = { B: 1, H: 2, G: 1, T: 2500, D: 24, E: 40 };
@@ -22,30 +23,33 @@ const OPTIONS: readonly [string, AttentionOptions][] = [
   ['few keys', { keyLengths: [800] }],
 ];
 
-test.each(OPTIONS)('%s', async (_, options) => {
-  const [first] = engines as [(typeof engines)[0]];
-  const operands = sequence(first, sizes, 4);
-  const { out: whole, lse } = await first.attentionPartial(operands.q, operands.k, operands.v, options);
-  for (const engine of engines) {
-    const { q, k, v } = sequence(engine, sizes, 4);
-    for (const [from, to] of [
-      [2499, 2500],
-      [2440, 2445],
-      [1200, 1201],
-    ] as const) {
-      const part = q.slice(null, null, [from, to]);
-      const state = await engine.attentionPartial(part, k, v, { ...options, queryOffset: from });
-      expectSameBits(state.out.toArray(), rowsOf(whole, from, to));
-      expectSameBits(state.lse.toArray(), lse.slice(null, null, [from, to]).toArray());
-      using cache = engine.kvCache({ batch: 1, heads: 1, headDim: 24, valueDim: 40, capacity: 2500 }).append(k, v);
-      const again = engine.attentionSync(part, null, null, { ...options, cache, queryOffset: from });
-      expectSameBits(again.toArray(), rowsOf(whole, from, to));
-      for (const tensor of [part, state.out, state.lse, again]) tensor.dispose();
+test.each(OPTIONS.flatMap(([name, options]) => [[name, options, engines] as const, [`${name}, int16`, options, integers] as const]))(
+  '%s',
+  async (_, options, engines) => {
+    const [first] = engines as [(typeof engines)[0]];
+    const operands = sequence(first, sizes, 4);
+    const { out: whole, lse } = await first.attentionPartial(operands.q, operands.k, operands.v, options);
+    for (const engine of engines) {
+      const { q, k, v } = sequence(engine, sizes, 4);
+      for (const [from, to] of [
+        [2499, 2500],
+        [2440, 2445],
+        [1200, 1201],
+      ] as const) {
+        const part = q.slice(null, null, [from, to]);
+        const state = await engine.attentionPartial(part, k, v, { ...options, queryOffset: from });
+        expectSameBits(state.out.toArray(), rowsOf(whole, from, to));
+        expectSameBits(state.lse.toArray(), lse.slice(null, null, [from, to]).toArray());
+        using cache = engine.kvCache({ batch: 1, heads: 1, headDim: 24, valueDim: 40, capacity: 2500 }).append(k, v);
+        const again = engine.attentionSync(part, null, null, { ...options, cache, queryOffset: from });
+        expectSameBits(again.toArray(), rowsOf(whole, from, to));
+        for (const tensor of [part, state.out, state.lse, again]) tensor.dispose();
+      }
+      for (const tensor of [q, k, v]) tensor.dispose();
     }
-    for (const tensor of [q, k, v]) tensor.dispose();
-  }
-  expect(whole.disposed).toBe(false);
-});
+    expect(whole.disposed).toBe(false);
+  },
+);
 
 test.each([1, 5])('%d queries of tables of keys and values, against the formula', async (L) => {
   const [H, S, D, E, clip] = [2, 2500, 8, 6, 20];
