@@ -182,7 +182,6 @@ const steps = ['prepared/steps'];
 const life = ['prepared/life'];
 
 const prepared = [
-  source('a prepared step writes on the page of a fork', 'kvcache/core.ts', 'fork.core.#rows = [...fork.core.#rows];', '', steps),
   source('a prepared step goes on although others changed the cache', 'prepared/step.ts', 'last.core.rows === last.rows && ', '', steps),
   source('a prepared step goes beyond its tables', 'prepared/step.ts', 'this.#length + last.count <= last.end && ', '', steps),
   source('a prepared step goes beyond its page', 'prepared/step.ts', 'length + n <= pages.length * pageSize', 'true', steps),

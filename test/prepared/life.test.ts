@@ -201,6 +201,16 @@ describe('one run at a time', () => {
       expectSameBits(step.lse.toArray(), lse);
       expect(one.cache.length).toBe(length);
     }
+    // All tiles are done when this fails the run.
+    const before = step.out.toArray();
+    one.q.set(new Float32Array(H * D).fill(3));
+    one.v.set(new Float32Array(G * D).fill(7));
+    const onProgress = (): void => {
+      throw new Error('too far');
+    };
+    await expect(step.run({ signal: new AbortController().signal, onProgress })).rejects.toThrow('too far');
+    expectSameBits(step.out.toArray(), before);
+    expect(one.cache.length).toBe(5);
     const seen: number[] = [];
     await step.run({ signal: new AbortController().signal, onProgress: ({ done, total }) => seen.push(done / total) });
     expect(seen.at(-1)).toBe(1);
@@ -234,11 +244,14 @@ test('a trap of a call without a cache: the next run is planned anew', async () 
   const one = await rig();
   using call = await one.engine.prepare(one.q, one.k, one.v, { encoding });
   const expected = call.runSync().toArray();
+  const held = one.engine.memoryUsage().used;
   const spy = vi.spyOn(TilePool.prototype, 'runSync').mockImplementation(() => {
     throw new RelposError('kernel-trap', 'injected');
   });
   expect(() => call.runSync()).toThrow('injected');
   spy.mockRestore();
+  // What a lost thread may still write to is not kept for the next run.
+  expect(one.engine.memoryUsage().used).toBeLessThan(held);
   one.engine.releaseTables();
   expectSameBits(call.runSync().toArray(), expected);
 });

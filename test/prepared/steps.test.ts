@@ -91,6 +91,8 @@ const CASES: Readonly<Record<string, [Parameters<typeof rig>[1], AttentionOption
   'rotary, bf16, blhd': [{ encoding: halves, dtype: 'bf16', layout: 'blhd', B: 2 }],
   'rotated when read': [{ encoding: halves, rotate: 'on-read' }],
   'no encoding': [{}, { softcap: 4, sinks: [0, 1, 2, 3], qkNorm: { kind: 'rms' } }],
+  'pages longer than tables': [{ encoding: halves, pageSize: 512 }],
+  'a window that is all that fits': [{ encoding: halves, window: { left: 40 }, capacity: 42, pageSize: 16 }],
   'pages of eight keys': [{ encoding: halves, pageSize: 8 }],
   'three tokens a step': [{ encoding: halves, n: 3, B: 2 }],
   'five tokens a step, of which two ask': [{ encoding: halves, n: 5, L: 2 }],
