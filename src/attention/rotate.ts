@@ -37,8 +37,8 @@ export interface RotateOptions {
   readonly out?: Tensor;
 }
 
-/** Rows of one (batch, head) that a tile turns. */
-const TILE_ROWS = 64;
+/** Numbers that a tile turns, about: rows of one head, or of all heads where these lie beside one another. */
+const TILE_SIZE = 16_384;
 
 /** Options of a call, checked without its shapes. */
 export interface CheckedRotation {
@@ -103,7 +103,9 @@ export function prepareRotation(context: Context, where: string, given: unknown,
       : context.tables.positions(turn, { first: 0, count: Math.max(1, L) }, scope);
     const { layout: one, layoutOut: other = one } = rotation;
     const [from, to] = inverse ? [other, one] : [one, other];
-    const tiles = B * H * Math.ceil(L / TILE_ROWS);
+    const together = layout === 'blhd' ? Math.max(1, H) : 1;
+    const rows = Math.max(1, Math.floor(TILE_SIZE / (together * Math.max(1, D))));
+    const tiles = B * (H / together) * Math.ceil(L / rows);
     const threads = threadsFor(x.size, SMALL_TRAFFIC, tiles, context.threads);
     const { bytes: scratch } = layOut([8 * D]);
     const job = scope.block(field.JOB_SIZE);
@@ -117,7 +119,8 @@ export function prepareRotation(context: Context, where: string, given: unknown,
       .int(field.DIM_G, heads)
       .int(field.DIM_L, L)
       .int(field.DIM_D, D)
-      .int(field.QUERIES, TILE_ROWS)
+      .int(field.QUERIES, rows)
+      .int(field.ROTATE_TOGETHER, together)
       .int(field.ROTATE_Q, table.at)
       .int(field.ROTATE_Q_BATCH, table.batch ?? 0)
       .int(field.ROTATE_Q_HEAD, table.head ?? 0)

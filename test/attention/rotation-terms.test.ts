@@ -28,7 +28,7 @@ const places = (rows: number, seed: number): Positions => ({
 
 /** Row `i` of batch row b and head h of x, turned by the formula. */
 function turned(x: Float32Array, rotation: Rotation, at: (axis: number) => number, own: number): Float64Array {
-  const { dim, layout, layoutOut = layout, frequencies, second = frequencies, heads = 1, blocks = 1 } = rotation;
+  const { dim, start = 0, layout, layoutOut = layout, frequencies, second = frequencies, heads = 1, blocks = 1 } = rotation;
   const half = dim / 2;
   const axes = frequencies.length / half / heads;
   const angle = (of: Float64Array, i: number): number => {
@@ -39,7 +39,7 @@ function turned(x: Float32Array, rotation: Rotation, at: (axis: number) => numbe
   const out = Float64Array.from(x);
   const each = half / blocks;
   const places = (kind: 'halves' | 'pairs', i: number): [number, number] => {
-    const first = START + 2 * each * Math.floor(i / each);
+    const first = start + 2 * each * Math.floor(i / each);
     return kind === 'halves' ? [first + (i % each), first + (i % each) + each] : [first + 2 * (i % each), first + 2 * (i % each) + 1];
   };
   for (let i = 0; i < half; i++) {
@@ -101,6 +101,45 @@ describe.each(CASES)('dim $dim in $blocks, heads $heads, second $second, $layout
       tensors[2],
     );
     expectSameBits(together, before.toArray());
+  });
+});
+
+const PLACES = [20, 32, 48].flatMap((width) =>
+  [1, G, H].flatMap((heads) => LAYOUTS.flatMap((layout) => LAYOUTS.map((layoutOut) => ({ width, heads, layout, layoutOut })))),
+);
+
+describe.each(PLACES)('rows of $width channels, heads $heads, $layout to $layoutOut', ({ width, heads, layout, layoutOut }) => {
+  const rows = 71;
+  const rotation: Rotation = {
+    dim: width,
+    layout,
+    layoutOut,
+    heads,
+    frequencies: Float64Array.from(numbers((heads * width) / 2, 1)),
+    queryPositions: { batched: true, values: Float64Array.from(numbers(B * rows, 3), (x) => Math.round(20 * x)) },
+  };
+  const encoding: Encoding = defineEncoding({ name: 'own', lower: () => ({ rotation }) });
+  const data = numbers(B * H * rows * width, 5);
+  const make = () => engine.tensor([B, H, rows, width], data);
+  const expected = engine.rotateSync(make(), encoding).toArray();
+
+  it('turn as the formula does', () => {
+    const { values } = rotation.queryPositions as Positions;
+    for (let row = 0; row < B * H * rows; row++) {
+      const [b, h, i] = [Math.floor(row / H / rows), Math.floor(row / rows) % H, row % rows];
+      const x = data.subarray(row * width, (row + 1) * width);
+      const right = turned(x, rotation, () => values[b * rows + i] as number, Math.floor(h / (H / heads)));
+      for (let d = 0; d < width; d++)
+        expect(Math.abs((expected[row * width + d] as number) - (right[d] as number))).toBeLessThanOrEqual(3e-7);
+    }
+  });
+
+  it('have the same bits in place, with heads beside one another, and both', () => {
+    const x = make();
+    expectSameBits(engine.rotateSync(x, encoding, { out: x }).toArray(), expected);
+    const y = engine.tensor([B, rows, H, width], make().permute(0, 2, 1, 3).toArray());
+    expectSameBits(engine.rotateSync(y, encoding, { layout: 'blhd' }).permute(0, 2, 1, 3).toArray(), expected);
+    expectSameBits(engine.rotateSync(y, encoding, { layout: 'blhd', out: y }).permute(0, 2, 1, 3).toArray(), expected);
   });
 });
 
