@@ -30,7 +30,7 @@ export function rotateRow(to: usize, from: usize, table: usize, second: usize, j
   const pairs = load<i32>(job, ROTATE_PAIRS_IN);
   const stays = pairs == load<i32>(job, ROTATE_PAIRS_OUT);
   do {
-    if (stays && !second && half % 8 == 0) turnRows(to, 0, from, 0, table, 0, sines - table, half, 1, pairs);
+    if (stays && !second && half % 4 == 0) turnRows(to, 0, from, 0, table, 0, sines - table, half, 1, pairs);
     else rotatePart(to, from, table, sines, second, half, pairs, job);
     to += size << 1;
     from += size << 1;
@@ -39,59 +39,14 @@ export function rotateRow(to: usize, from: usize, table: usize, second: usize, j
   } while (--left > 0);
 }
 
-/** By the layouts of the job, whatever there is. */
+/** Pair by pair, by the layouts of the job: odd widths, layouts that change, second angles. */
 @inline function rotatePart(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32, pairs: i32, job: usize): void {
   const apart = <usize>half << 2;
   if (pairs) {
-    if (load<i32>(job, ROTATE_PAIRS_OUT)) rotatePairs(to, from, cosines, sines, second, half);
+    if (load<i32>(job, ROTATE_PAIRS_OUT)) rotateEach(to, from, cosines, sines, second, half, 8, 4, 8, 4);
     else rotateEach(to, from, cosines, sines, second, half, 8, 4, 4, apart);
   } else if (load<i32>(job, ROTATE_PAIRS_OUT)) rotateEach(to, from, cosines, sines, second, half, 4, apart, 8, 4);
-  else rotateHalves(to, from, cosines, sines, second, half);
-}
-
-/** The pairs (i, i + half). */
-@inline function rotateHalves(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32): void {
-  const apart = <usize>half << 2;
-  let n = half;
-  for (; n >= 4; n -= 4) {
-    const x = v128.load(from);
-    const y = v128.load(from + apart);
-    const c = v128.load(cosines);
-    const s = v128.load(sines);
-    const cy = v128.load(cosines + second);
-    const sy = v128.load(sines + second);
-    v128.store(to, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)));
-    v128.store(to + apart, f32x4.add(f32x4.mul(x, sy), f32x4.mul(y, cy)));
-    to += 16;
-    from += 16;
-    cosines += 16;
-    sines += 16;
-  }
-  if (n) rotateEach(to, from, cosines, sines, second, n, 4, apart, 4, apart);
-}
-
-/** The pairs (2i, 2i + 1). */
-@inline function rotatePairs(to: usize, from: usize, cosines: usize, sines: usize, second: usize, half: i32): void {
-  let n = half;
-  for (; n >= 4; n -= 4) {
-    const low = v128.load(from);
-    const high = v128.load(from, 16);
-    const x = v128.shuffle<f32>(low, high, 0, 2, 4, 6);
-    const y = v128.shuffle<f32>(low, high, 1, 3, 5, 7);
-    const c = v128.load(cosines);
-    const s = v128.load(sines);
-    const cy = v128.load(cosines + second);
-    const sy = v128.load(sines + second);
-    const turnedX = f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s));
-    const turnedY = f32x4.add(f32x4.mul(x, sy), f32x4.mul(y, cy));
-    v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 0, 4, 1, 5));
-    v128.store(to, v128.shuffle<f32>(turnedX, turnedY, 2, 6, 3, 7), 16);
-    to += 32;
-    from += 32;
-    cosines += 16;
-    sines += 16;
-  }
-  if (n) rotateEach(to, from, cosines, sines, second, n, 8, 4, 8, 4);
+  else rotateEach(to, from, cosines, sines, second, half, 4, apart, 4, apart);
 }
 
 /** n pairs one by one; steps and distances of a pair's members in bytes, in and out. */
@@ -112,7 +67,7 @@ function rotateEach(
 }
 
 /**
- * `rows` rows of `half` pairs, a multiple of 8, that stay in their layout and turn by one angle; cosines at `table`, sines `sines` bytes on.
+ * `rows` rows of `half` pairs, a multiple of 4, that stay in their layout and turn by one angle; cosines at `table`, sines `sines` bytes on.
  * The loops have few pointers, else V8 keeps some in memory.
  */
 @inline function turnRows(
@@ -129,18 +84,16 @@ function halvesOfRows(
   const apart = <usize>half << 2;
   for (; rows > 0; rows--, to += toStep, from += fromStep, table += tableStep) {
     const end = table + apart;
-    let x = from, y = to, c = table;
+    let source = from, target = to, at = table;
     do {
-      // repeat $n 2
-      const x$n = v128.load(x, 16 * $n), y$n = v128.load(x + apart, 16 * $n);
-      const c$n = v128.load(c, 16 * $n), s$n = v128.load(c + sines, 16 * $n);
-      v128.store(y, f32x4.sub(f32x4.mul(x$n, c$n), f32x4.mul(y$n, s$n)), 16 * $n);
-      v128.store(y + apart, f32x4.add(f32x4.mul(x$n, s$n), f32x4.mul(y$n, c$n)), 16 * $n);
-      // end
-      x += 32;
-      y += 32;
-      c += 32;
-    } while (c < end);
+      const x = v128.load(source), y = v128.load(source + apart);
+      const c = v128.load(at), s = v128.load(at + sines);
+      v128.store(target, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)));
+      v128.store(target + apart, f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c)));
+      source += 16;
+      target += 16;
+      at += 16;
+    } while (at < end);
   }
 }
 
@@ -151,21 +104,19 @@ function pairsOfRows(
   const apart = <usize>half << 2;
   for (; rows > 0; rows--, to += toStep, from += fromStep, table += tableStep) {
     const end = table + apart;
-    let x = from, y = to, c = table;
+    let source = from, target = to, at = table;
     do {
-      // repeat $n 2
-      const low$n = v128.load(x, 32 * $n), high$n = v128.load(x, 32 * $n + 16);
-      const x$n = v128.shuffle<f32>(low$n, high$n, 0, 2, 4, 6), y$n = v128.shuffle<f32>(low$n, high$n, 1, 3, 5, 7);
-      const c$n = v128.load(c, 16 * $n), s$n = v128.load(c + sines, 16 * $n);
-      const turnedX$n = f32x4.sub(f32x4.mul(x$n, c$n), f32x4.mul(y$n, s$n));
-      const turnedY$n = f32x4.add(f32x4.mul(x$n, s$n), f32x4.mul(y$n, c$n));
-      v128.store(y, v128.shuffle<f32>(turnedX$n, turnedY$n, 0, 4, 1, 5), 32 * $n);
-      v128.store(y, v128.shuffle<f32>(turnedX$n, turnedY$n, 2, 6, 3, 7), 32 * $n + 16);
-      // end
-      x += 64;
-      y += 64;
-      c += 32;
-    } while (c < end);
+      const low = v128.load(source), high = v128.load(source, 16);
+      const x = v128.shuffle<f32>(low, high, 0, 2, 4, 6), y = v128.shuffle<f32>(low, high, 1, 3, 5, 7);
+      const c = v128.load(at), s = v128.load(at + sines);
+      const turnedX = f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s));
+      const turnedY = f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c));
+      v128.store(target, v128.shuffle<f32>(turnedX, turnedY, 0, 4, 1, 5));
+      v128.store(target, v128.shuffle<f32>(turnedX, turnedY, 2, 6, 3, 7), 16);
+      source += 32;
+      target += 32;
+      at += 16;
+    } while (at < end);
   }
 }
 
@@ -207,7 +158,7 @@ export function rotate(job: usize, tile: i32, scratch: usize): void {
   const turned = scratch + (<usize>D << 2);
   const stays = load<i32>(job, ROTATE_PAIRS_IN) == load<i32>(job, ROTATE_PAIRS_OUT);
   const direct = isPlain(job + Q) && isPlain(job + OUT) && (from != to || stays);
-  const whole = direct && stays && load<i32>(job, ROTATE_DIM) == D && D % 16 == 0 && load<i32>(job, ROTATE_BLOCKS) == 1 && !second;
+  const whole = direct && stays && load<i32>(job, ROTATE_DIM) == D && D % 8 == 0 && load<i32>(job, ROTATE_BLOCKS) == 1 && !second;
   const pairs = load<i32>(job, ROTATE_PAIRS_IN);
   const fromRow = load<i32>(job, Q + T_ROW), fromHead = load<i32>(job, Q + T_HEAD);
   const toRow = load<i32>(job, OUT + T_ROW), toHead = load<i32>(job, OUT + T_HEAD);

@@ -233,7 +233,7 @@ const turning = [
   kernel('pairs that become halves in place are turned where they are', 'rotate.ts', '(from != to || stays)', 'true', [
     'attention/rotation-terms',
   ]),
-  kernel('channels beyond whole turns are turned as pairs of others', 'rotate.ts', 'D % 16 == 0', 'D % 4 == 0', turned),
+  kernel('channels beyond whole turns are turned as pairs of others', 'rotate.ts', 'D % 8 == 0', 'D % 4 == 0', turned),
   kernel('heads that go together share a table', 'rotate.ts', '(tableHead == 0 || shared == 1)', 'true', ['attention/rotation-terms']),
   kernel(
     'heads that go together turn by the angles of the first head',
