@@ -157,6 +157,19 @@ const ranges = [
   ),
 ];
 
+const integers = [
+  int16('rows are longer than their products have room for', 'quantise.ts', 'const NORM: f32 = 46300;', 'const NORM: f32 = 46500;', [
+    'numerics/quantise',
+  ]),
+  int16('what rounding takes from a weight is lost', 'weights16.ts', 'before = after;', '', ['golden-int16']),
+  int16('an output is scaled twice beside a key that goes by itself', 'weights16.ts', 'store<f32>(state, 1, R_SCALE);', '', [
+    'golden-int16',
+  ]),
+  int16('hidden values that are NaN are added', 'weights16.ts', 'load<i32>(at) < 0) continue;', 'load<i32>(at) < -1 << 31) continue;', [
+    'attention/poison',
+  ]),
+];
+
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
@@ -350,6 +363,7 @@ export const kernels = [
   ...splits,
   ...ends,
   ...ranges,
+  ...integers,
   ...packing,
   ...turning,
   ...terms,
