@@ -238,8 +238,8 @@ const turning = [
   kernel(
     'halves of four turn the other way',
     'rotate.ts',
-    'v128.store(to + apart, f32x4.add(f32x4.mul(x, sy), f32x4.mul(y, cy)));',
-    'v128.store(to + apart, f32x4.sub(f32x4.mul(y, cy), f32x4.mul(x, sy)));',
+    'v128.store(target + apart, f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c)));',
+    'v128.store(target + apart, f32x4.sub(f32x4.mul(y, c), f32x4.mul(x, s)));',
     turned,
   ),
   kernel('an inverse has the sine of the rotation', 'rotate.ts', '<f32>(sign * size * sin(angle))', '<f32>(size * sin(angle))', turned),
