@@ -28,6 +28,21 @@ test('the same bits however the kernels come, on one thread and more, and none o
   for (const engine of [plain, ...engines]) engine.dispose();
 });
 
+test.each([
+  ['queries', 55, -55],
+  ['keys', -20, 55],
+])('%s that are no 16-bit rows are met in f32', (_, up, down) => {
+  const engines = [createEngineSync({ precision: 'int16', wasm: int16Kernels() }), createEngineSync()];
+  const data = (seed: number, size: number): Float32Array => Float32Array.from({ length: 240 }, (_, n) => Math.sin(n * n + seed) * size);
+  const [out, expected] = engines.map((engine) => {
+    const tensor = (numbers: Float32Array) => engine.tensor([1, 1, 20, 12], numbers);
+    const scale = 2 ** -(up + down) / 4;
+    return engine.attentionSync(tensor(data(1, 2 ** up)), tensor(data(2, 2 ** down)), tensor(data(3, 1)), { scale }).toArray();
+  }) as [Float32Array, Float32Array];
+  expect(Math.max(...out.map((x, n) => Math.abs(x - (expected[n] as number))))).toBeLessThan(3e-4);
+  for (const engine of engines) engine.dispose();
+});
+
 describe('refuses', () => {
   const refused = async (options: EngineOptions, message: RegExp): Promise<void> => {
     const error = expect.objectContaining({ code: 'bad-wasm', message: expect.stringMatching(message) });
