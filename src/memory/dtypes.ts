@@ -143,11 +143,8 @@ export const FLOAT_DTYPES: readonly FloatDType[] = /* @__PURE__ */ namesOf(({ fl
 /** Integers of a cache that no tensor has. */
 const SHORT: CacheElement = { code: Q16, bytes: 2, depth: 2 };
 
-/** Those of a cache. */
-export const CACHE_DTYPES: readonly CacheDType[] = /* @__PURE__ */ [
-  .../* @__PURE__ */ (namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[]),
-  'i16',
-];
+/** Those of a cache. A function, for no bundler drops a list that spreads another. */
+export const cacheDTypes = (): readonly CacheDType[] => [...(namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[]), 'i16'];
 
 /** How an error names the tensors that may be operands. */
 export const aFloatTensor = (): string => `a tensor of ${words(FLOAT_DTYPES)}`;
