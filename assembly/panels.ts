@@ -19,7 +19,7 @@ import {
   S_KEY_SCALES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_HEAD, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow, quantisedScale, sizeOf, storeRow } from './convert';
-import { quantiseRow, quantiseValue } from './quantise';
+import { isOdd, quantiseRow, quantiseValue } from './quantise';
 import { INTEGER } from './target';
 import { COLUMN } from './values';
 import { COLUMN16 } from './values16';
@@ -275,6 +275,14 @@ export function keys16Of(job: usize, scratch: usize, b: i32, g: i32, block: i32,
 }
 
 /**
+ * True if a stored row with this scale is odd, as quantise.ts has it: not finite or, of i8, which keeps rows of every size, with a largest size
+ * of 127 times the scale beyond 2^±50. Such a row has integers, and is met in f32 by its scale.
+ */
+@inline function isOddRow(scale: f32, type: i32): bool {
+  return isNaN(scale) || (type == Q8 && isOdd(reinterpret<i32>(scale * 127)));
+}
+
+/**
  * The keys first … end − 1 of a cache, `first` a multiple of 8, as integers where packKeys of INT16 leaves them unless they are read where they
  * lie, their scales, and f32 too if anything will ask for that. True if a key is odd.
  */
@@ -292,7 +300,10 @@ export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i3
     for (let from = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j); j < stop; j++, from += 4, scale += 4) {
       const x = load<f32>(from);
       store<f32>(scale, x);
-      if (isNaN(x) && j < end) odd = true;
+      if (isOddRow(x, type)) {
+        store<f32>(scale, f32.NaN);
+        if (j < end) odd = true;
+      }
     }
   }
   keepFloats(job, scratch, b, g, block, first, end, odd);
@@ -314,9 +325,10 @@ export function loadValues16(job: usize, scratch: usize, b: i32, g: i32, block: 
     to += <usize>(stop - j) << 4;
     for (let at = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j); j < stop; j++, at += 4) {
       const x = load<f32>(at);
+      const other = isOddRow(x, type);
       // As quantise.ts says that a row is odd: it is then added in f32, and its NaN stays where it is hidden.
-      store<f32>(scales + (<usize>(j - block) << 2), isNaN(x) ? -0.0 : x);
-      if (isNaN(x)) odd = true;
+      store<f32>(scales + (<usize>(j - block) << 2), other ? -0.0 : x);
+      if (other) odd = true;
     }
   }
   for (let j = end - block; j & 7; j++) store<f32>(scales + (<usize>j << 2), 0);

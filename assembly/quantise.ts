@@ -99,7 +99,8 @@ export function quantisePanel(from: usize, D: i32, to: usize, scales: usize): bo
   return most;
 }
 
-@inline function isOdd(size: i32): bool {
+/** True if a row is odd; `size` is that of its largest number, in bits. */
+@inline export function isOdd(size: i32): bool {
   return size != 0 && (size < LEAST || size > MOST);
 }
 
