@@ -24,6 +24,9 @@ import { INTEGER } from './target';
 import { COLUMN } from './values';
 import { COLUMN16 } from './values16';
 
+const LEAST: f32 = reinterpret<f32>(0x12000000); // 2^−91
+const LIFT: f32 = reinterpret<f32>(0x5f800000); // 2^64
+
 /** The page that a table of a batch row names for key j. */
 @inline function pageOf(job: usize, pages: i32, b: i32, j: i32): usize {
   return load<usize>(load<usize>(job + pages) + b * load<i32>(job, PAGES_BATCH) + ((j >> load<i32>(job, PAGE_SHIFT)) << 2));
@@ -228,10 +231,12 @@ export function storeValue(job: usize, b: i32, g: i32, j: i32, row: usize): void
  */
 function storeIntegers(to: usize, from: usize, n: i32, padded: i32, shift: i32, step: usize, apart: usize, scaleTo: usize): void {
   const scale = quantisedScale(from, n);
-  const inverse: f32 = scale > 0 ? 1 / scale : 0;
+  // 1/scale overflows where the row is below 2^−121; to multiply by a power of two first changes no bit of the rows where it does not.
+  const lift: f32 = scale < LEAST ? LIFT : 1;
+  const inverse: f32 = scale > 0 ? 1 / (scale * lift) : 0;
   store<f32>(scaleTo, scale);
   for (let d = 0; d < padded; d++, from += 4) {
-    const x: i8 = d < n ? <i8>max(min(nearest(load<f32>(from) * inverse), 127), -127) : 0;
+    const x: i8 = d < n ? <i8>max(min(nearest(load<f32>(from) * lift * inverse), 127), -127) : 0;
     store<i8>(to + (d >> shift) * step + (d & ((1 << shift) - 1)) * apart, x);
   }
 }

@@ -111,3 +111,53 @@ test('rows beyond 16 bits: what is tiny is 0, what is huge is NaN', async () => 
     expect(at(3).every(Number.isNaN)).toBe(true);
   }
 });
+
+describe('rows of i8 that are too large or too small for 16 bits are met in f32', () => {
+  const S = 192;
+  /** An output over an i8 cache, of either engine. */
+  const over = (on: Engine, k: Float32Array, v: Float32Array, q: readonly number[], options: object = {}): Float32Array => {
+    const [keys, width] = [k.length / 4, (4 * v.length) / k.length];
+    using cache = on.kvCache({ batch: 1, heads: 1, headDim: 4, valueDim: width, capacity: keys, dtype: 'i8' });
+    cache.append(on.tensor([1, 1, keys, 4], k), on.tensor([1, 1, keys, width], v));
+    return on.attentionSync(on.tensor([1, 1, 1, 4], Float32Array.from(q)), null, null, { cache, scale: 1, ...options }).toArray();
+  };
+  const zeros = [0, 0, 0, 0];
+
+  test.each([3e38, 2 ** 52, 1e-18, 1e-31, 1e-37])('values of %d', (size) => {
+    const k = new Float32Array(4 * S);
+    const v = new Float32Array(S * S);
+    for (let j = 0; j < S; j++) v[j * S + j] = size;
+    const [got, expected] = [over(engine, k, v, zeros), over(exact, k, v, zeros)];
+    for (const [n, x] of got.entries()) {
+      expect(Math.abs(x / size - 1 / S)).toBeLessThan(1e-7);
+      expect(x).toBe(expected[n]);
+    }
+  });
+
+  test.each([
+    [3e38, 1e-38],
+    [2 ** -60, 2 ** 60],
+    [1e-37, 1e37],
+  ])('keys of %d, queries of %d', (size, inverse) => {
+    const k = Float32Array.of(size, 0, 0, 0, size, -size, size / 4, 0, 1, 1, 1, 1);
+    const v = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const q = [inverse, -inverse / 3, 0, 0];
+    const [got, expected] = [engine, exact].map((on) => over(on, k, v, q, { keyLengths: [2], queryOffset: 0 })) as [
+      Float32Array,
+      Float32Array,
+    ];
+    for (const [n, x] of got.entries()) expect(Math.abs(x - (expected[n] as number))).toBeLessThan(1e-3);
+    expect(expected[0]).toBeGreaterThan(2);
+  });
+
+  test('where they are hidden, they change no bit', () => {
+    const k = numbers(4 * S, 3);
+    const v = numbers(8 * S, 4);
+    const call = { keyLengths: [S - 3], queryOffset: 0 };
+    const q = [1, -1, 0.5, 2];
+    const clean = over(engine, k, v, q, call);
+    k.fill(1e30, 4 * (S - 3));
+    v.fill(1e-30, 8 * (S - 3));
+    expectSameBits(over(engine, k, v, q, call), clean);
+  });
+});

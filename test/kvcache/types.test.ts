@@ -132,3 +132,29 @@ describe.each(types)('%s', (dtype) => {
     expect(Number.isFinite(out.toArray()[6 * E + 2] as number)).toBe(false);
   });
 });
+
+describe('i8 rows of every size', () => {
+  const UNIT = 2 ** -149;
+  const PARTS = [1, -0.1, 0.01, 0];
+  const sizes = [UNIT, 7 * UNIT, 63 * UNIT, 64 * UNIT, 190 * UNIT, 1e-40, 2e-38, 1e-37, 3e-37, 5e-37, 1e-36, 1e-30, 1, 1e30, 3e38];
+  const cacheOf = () => engine.kvCache({ batch: 1, heads: 1, headDim: 4, capacity: 1, dtype: 'i8' });
+
+  test.each(sizes)('values of %d: off by half a step at most', (size) => {
+    const row = Float32Array.from(PARTS, (part) => part * size);
+    using cache = cacheOf().append(engine.tensor([1, 1, 1, 4]), engine.tensor([1, 1, 1, 4], row));
+    const got = engine.attentionSync(engine.tensor([1, 1, 1, 4]), null, null, { cache }).toArray();
+    const step = sizeOf(row) / 127;
+    for (const [n, x] of row.entries()) expect(Math.abs((got[n] as number) - x)).toBeLessThanOrEqual((step / 2) * (1 + 1e-6) + UNIT / 2);
+  });
+
+  test.each(sizes.filter((size) => size > 1e-38))('keys of %d: as near', (size) => {
+    const row = Float32Array.from(PARTS, (part) => part * size);
+    using cache = cacheOf().append(engine.tensor([1, 1, 1, 4], row), engine.tensor([1, 1, 1, 4]));
+    for (const [n, x] of row.entries()) {
+      const q = new Float32Array(4);
+      q[n] = 0.5 / size;
+      const { lse } = engine.attentionPartialSync(engine.tensor([1, 1, 1, 4], q), null, null, { cache, scale: 2 });
+      expect(Math.abs((lse.toArray()[0] as number) - x / size)).toBeLessThanOrEqual(1 / 254 + 1e-6);
+    }
+  });
+});

@@ -174,7 +174,10 @@ const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
   kernel('keys that turn are read where they lie', 'panels.ts', '!= 0 && !load<usize>(job, ROTATE_K)', '!= 0', ['kvcache/types']),
-  int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'isNaN(x) ? -0.0 : x', 'x', ['kvcache/int16']),
+  int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'other ? -0.0 : x', 'x', ['kvcache/int16']),
+  int16('rows of i8 are of any size', 'panels.ts', ' || (type == Q8 && isOdd', ' || (type == Q16 && isOdd', ['kvcache/int16']),
+  kernel('rows of i8 below 2^−121 have steps too many', 'panels.ts', 'scale < LEAST ? LIFT : 1', 'scale < 0 ? LIFT : 1', ['kvcache/types']),
+  kernel('scales of subnormal rows of i8 are rounded down', 'convert.ts', '(top + NUDGE) / 127', 'top / 127', ['kvcache/types']),
   int16('keys of a cache are never needed in f32', 'panels.ts', ' && !load<i32>(job, TERM_COUNT)) return;', ') return;', ['kvcache/int16']),
   kernel('a tiny row of a cache of i16 is NaN', 'panels.ts', 'quantisedScale(row, n) < 1 ? 0', 'quantisedScale(row, n) < 0 ? 0', [
     'kvcache/int16',
@@ -342,7 +345,7 @@ const conversion = [
     'return rounded;',
     stored,
   ),
-  kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', 'top / 127 :', 'top / 128 :', ['kvcache/types']),
+  kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', '(top + NUDGE) / 127 :', '(top + NUDGE) / 128 :', ['kvcache/types']),
 ];
 
 const sixes = [
