@@ -17,13 +17,13 @@ function makers(engine) {
 }
 
 /** The same encoding, and the plan that its last call came to. */
-function watched(encoding) {
+function watched({ defineEncoding }, encoding) {
   const seen = {};
   const lower = (context) => {
     seen.plan = encoding.lower(context);
     return seen.plan;
   };
-  return { seen, encoding: { ...encoding, name: encoding.name, lower } };
+  return { seen, encoding: defineEncoding({ name: encoding.name, lower }) };
 }
 
 const signed = (x) => `${x >= 0 ? '+' : ''}${x.toFixed(1)} %`;
@@ -39,7 +39,7 @@ async function one(relpos, { name, make }, recipe, length, { budget, precision }
   await run({})();
   const plain = engine.memoryUsage().reserved;
   const encoding = make(recipe.options({ H, L, D }, makers(engine)), ...(recipe.arguments ?? []));
-  const spied = watched(encoding);
+  const spied = watched(relpos, encoding);
   await run({ encoding: spied.encoding })();
   const [base, own] = await compare([run({}), run({ encoding })], budget);
   const { reserved } = engine.memoryUsage();

@@ -1,6 +1,6 @@
 // What a caller of attention can ask for, and the one place that reads it: a frozen record of checked options travels on.
 
-import { checkSignal, integer, options, reading, scaleFactor, wrongType } from '../arguments/check.ts';
+import { checkSignal, integer, options, scaleFactor, wrongType } from '../arguments/check.ts';
 import { copyLengths, copyLogits, copyNumbers, type Logits, type Numbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import type { PositionList } from '../arguments/positions.ts';
@@ -139,9 +139,8 @@ export const UNBOUNDED: number = 0x40000000;
 /** One or several encodings. */
 function readEncodings(where: string, name: string, value: unknown): readonly Named<Encoding>[] {
   const one = (name: string, item: unknown): Named<Encoding> => {
-    const fits = reading(where, name, () => isEncoding(item));
-    if (!fits) throw wrongType(where, name, 'an encoding such as rotary({ … }), or one of your own by defineEncoding', item);
-    return { name, value: item as Encoding };
+    if (!isEncoding(item)) throw wrongType(where, name, 'an encoding such as rotary({ … }), or one of your own by defineEncoding', item);
+    return { name, value: item };
   };
   return Array.isArray(value) ? readList(where, name, value, (item, n) => one(`${name}[${n}]`, item)) : [one(name, value)];
 }

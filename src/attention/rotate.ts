@@ -1,6 +1,6 @@
 // Rotation on its own: from a user's call to a job.
 
-import { finite, reading, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
+import { finite, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyNumbers } from '../arguments/lists.ts';
 import { lengthOf, type PositionList, placed } from '../arguments/positions.ts';
 import { choice, flag, type Readers, readRecord } from '../arguments/record.ts';
@@ -72,7 +72,7 @@ export function prepareRotation(context: Context, where: string, given: unknown,
   if (operand.shape.length !== 4) throw wrongValue(where, 'x', 'shape [B, H, L, D]', shapeText(operand.shape));
   const [B, second, third, D] = operand.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
-  if (!reading(where, 'encoding', () => isEncoding(encoding))) throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  if (!isEncoding(encoding)) throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
   const length = list ? lengthOf(list) : L + offset;
   const named = `encoding (${encoding.name})`;
   const asked = { shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role };

@@ -9,7 +9,8 @@ import { type Operand, placeOperand, readOperand, type Shaped } from '../memory/
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
-import type { Encoding } from '../plan/plan.ts';
+import { handlersOf, withHandlers } from '../plan/handlers.ts';
+import type { Encoding, LowerContext, Plan } from '../plan/plan.ts';
 import { checkCall } from './check-call.ts';
 import { type AttentionOptions, type CheckedOptions, OPTIONS } from './options.ts';
 import { prepareChecked } from './prepare.ts';
@@ -70,16 +71,14 @@ const plain: WeakMap<Encoding, Encoding> = new WeakMap();
 function withoutValues(encoding: Encoding): Encoding {
   let found = plain.get(encoding);
   if (!found) {
-    found = {
-      ...encoding,
-      lower(context) {
-        const whole = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
-        // What is no plan is left to the check that follows.
-        if (typeof whole !== 'object' || whole === null || !('valueTable' in whole)) return whole;
-        const { valueTable: _, ...plan } = whole;
-        return plan;
-      },
+    const lower = (context: LowerContext): Plan => {
+      const whole = encoding.lower({ ...context, shape: { ...context.shape, E: context.shape.D } });
+      // What is no plan is left to the check that follows.
+      if (typeof whole !== 'object' || whole === null || !('valueTable' in whole)) return whole;
+      const { valueTable: _, ...plan } = whole;
+      return plan;
     };
+    found = withHandlers({ ...encoding, lower }, handlersOf(encoding));
     plain.set(encoding, found);
   }
   return found;

@@ -3,6 +3,7 @@
 import { describe, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
 import type { PositionList } from '../arguments/positions.ts';
 import { axialRotary } from '../encodings/axial-rotary.ts';
+import { handlersOf, withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { count, type HfConfig, headDim, isRecord, named, number } from './config.ts';
 import type { Facts } from './facts.ts';
@@ -46,7 +47,7 @@ export function vision(where: string, config: HfConfig, facts: Facts, given: Ima
     ...(positions !== undefined && { positions }),
     ...(queryPositions !== undefined && { queryPositions }),
   };
-  const ours = (encoding: Encoding): Encoding => ({ ...encoding, name: where });
+  const ours = (encoding: Encoding): Encoding => withHandlers({ ...encoding, name: where }, handlersOf(encoding));
   if (kind === 'spread') return spread(where, named(where, config, facts.heads) as number, head, theta, partOf(where, config, facts), rows);
   if (kind === 'twofold') return twofold(where, head, theta, rows);
   if (kind === 'centers') {

@@ -49,20 +49,20 @@ export interface Handlers {
   };
 }
 
-const HANDLERS: unique symbol = /* @__PURE__ */ Symbol('relpos handlers');
-
-type Handled = Encoding & { readonly [HANDLERS]?: Handlers };
+/** Beside the encodings, not in them: a copy with another `lower` must not pass for one whose parts these handlers know. */
+const HANDLERS = /* @__PURE__ */ new WeakMap<Encoding, Handlers>();
 
 /** An encoding of the package's own making, whose plans need these handlers: none, if they rotate, normalise, scale rows or add to q alone. */
 export function withHandlers(encoding: Encoding, handlers: Handlers = {}): Encoding {
-  return Object.freeze({ ...encoding, [HANDLERS]: handlers });
+  const made = Object.freeze({ ...encoding });
+  HANDLERS.set(made, handlers);
+  return made;
 }
 
-/** True for what a constructor of the package or `defineEncoding` made. */
-export const isEncoding = (value: unknown): value is Encoding =>
-  typeof (value as Encoding | null | undefined)?.lower === 'function' && HANDLERS in (value as Encoding);
+/** True for what a constructor of the package or `defineEncoding` made, itself and no copy of it. */
+export const isEncoding = (value: unknown): value is Encoding => HANDLERS.has(value as Encoding);
 
-export const handlersOf = (encoding: Encoding): Handlers => (encoding as Handled)[HANDLERS] as Handlers;
+export const handlersOf = (encoding: Encoding): Handlers => HANDLERS.get(encoding) as Handlers;
 
 /** What an encoding lowers to. @throws TypeError, RangeError that names the part that is not as the plan wants it */
 export function lowerEncoding(where: string, name: string, encoding: Encoding, given: LowerContext, memory: WasmMemory): Plan {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 // @ts-expect-error a module of the developers' benchmark, without types
 import { arithmeticOf, boundOf } from '../../bench/arithmetic.mjs';
-import { alibi, createEngine, deberta, type Encoding, type Engine, rotary, shaw, transformerXL } from '../../src/index.ts';
+import { alibi, createEngine, deberta, defineEncoding, type Encoding, type Engine, rotary, shaw, transformerXL } from '../../src/index.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 
 const [H, L, D] = [2, 64, 8];
@@ -17,7 +17,7 @@ const zeros = (...shape: number[]): Float32Array => new Float32Array(shape.reduc
 /** Of the plan that a call of the encoding comes to. */
 async function of(encoding: Encoding, causal = false): Promise<{ share: number; lookups: number }> {
   let plan: Plan = {};
-  const spy: Encoding = { ...encoding, name: 'spy', lower: (context) => (plan = encoding.lower(context)) };
+  const spy = defineEncoding({ name: 'spy', lower: (context) => (plan = encoding.lower(context)) });
   const x = engine.tensor([1, H, L, D]);
   await engine.attention(x, x, x, { encoding: spy, causal });
   return arithmeticOf(plan, { L, S: L, D, causal });

@@ -103,6 +103,24 @@ const OPTIONS: readonly Row[] = [
     () => optioned({ encoding: { name: 'mine', lower: () => ({}) } }),
     new TypeError('attentionSync: "encoding" expected an encoding such as rotary({ … }), or one of your own by defineEncoding, got Object'),
   ],
+  ...[
+    { ...halves, lower: alibi({ heads: 8 }).lower },
+    { ...halves, name: 3 },
+    { ...halves, lower: () => 5 },
+    Object.create(halves),
+  ].flatMap((copy): Row[] => [
+    [
+      () => optioned({ encoding: copy }),
+      new TypeError(
+        'attentionSync: "encoding" expected an encoding such as rotary({ … }), or one of your own by defineEncoding, got Object',
+      ),
+    ],
+    [() => rotate(q, copy), new TypeError('rotateSync: "encoding" expected an encoding that rotates, got Object')],
+    [
+      () => engine.kvCache({ batch: 1, heads: 1, headDim: 64, capacity: 4, encoding: copy }),
+      new TypeError('kvCache: "encoding" expected an encoding, got Object'),
+    ],
+  ]),
   [() => optioned({ encoding: [halves, halves] }), new RangeError('attentionSync: "encoding" expected at most one rotation, got 2')],
   [
     () => optioned({ encoding: rotary({ dim: 66, theta: 1e4, layout: 'pairs' }) }),
