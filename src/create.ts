@@ -8,7 +8,7 @@ import { Arena, CONTROL, createMemory } from './memory/arena.ts';
 import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
-import type { WasmMemory, WasmModule } from './platform/types.ts';
+import type { Bytes, WasmMemory, WasmModule } from './platform/types.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
 import type { Logger, Pool } from './threads/types.ts';
 import {
@@ -18,7 +18,6 @@ import {
   compileSync,
   fetchWasm,
   instantiate,
-  isBytes,
   isModule,
   type Kernels,
   sharedTwin,
@@ -44,7 +43,7 @@ export interface EngineOptions {
   readonly precision?: Precision;
   /** Most bytes the engine's memory may take; default as much as the host grants, at most 4 GiB. */
   readonly maxMemory?: number;
-  /** The kernels, where the inlined bytes cannot be compiled: a Module, bytes, a Response or a URL. A Module means one thread. */
+  /** The kernels, where the inlined bytes cannot be compiled: a Module, bytes, a Response or a URL; `createEngineSync` takes a Module or bytes. A Module means one thread. */
   readonly wasm?: WasmSource;
   /** Starts a worker where a content security policy forbids those made from inlined source: `() => new Worker(url of relpos/worker)`. */
   readonly worker?: WorkerFactory;
@@ -196,8 +195,7 @@ export function makeEngineSync(options: EngineOptions | undefined = {}, own?: Ow
   const { given, threads, precision } = wanted;
   const { wasm = precision === 'reproducible' ? own?.baseline() : undefined } = given;
   if (wasm === undefined) throw noKernels(where, precision === 'reproducible' ? 'baseline' : precision);
-  if (!isModule(wasm) && !isBytes(wasm)) throw wrongType(where, 'wasm', 'a WebAssembly.Module or bytes', wasm);
-  const single = host(isModule(wasm) ? wasm : compileSync(wasm), false, wanted);
+  const single = host(isModule(wasm) ? wasm : compileSync(wasm as Bytes), false, wanted);
   const named = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
   const reason = named > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
   return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, named);

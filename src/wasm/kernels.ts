@@ -123,10 +123,11 @@ const isUrl = (value: unknown): value is Url | string => typeof value === 'strin
 
 const isResponse = (value: unknown): value is FetchResponse => tagOf(value) === '[object Response]';
 
-/** Checks the option `wasm`, whether or not it will be needed. */
+/** Checks the option `wasm`, whether or not it will be needed. What has to be fetched is nothing for `createEngineSync`. */
 export function checkWasm(where: string, name: string, value: unknown): WasmSource {
-  const fits = reading(where, name, () => isBytes(value) || isUrl(value) || isResponse(value) || isModule(value));
-  if (!fits) throw wrongType(where, name, 'a WebAssembly.Module, bytes, a Response or a URL', value);
+  const waits = !where.endsWith('Sync');
+  const fits = reading(where, name, () => isBytes(value) || isModule(value) || (waits && (isUrl(value) || isResponse(value))));
+  if (!fits) throw wrongType(where, name, `a WebAssembly.Module${waits ? ', bytes, a Response or a URL' : ' or bytes'}`, value);
   return value as WasmSource;
 }
 

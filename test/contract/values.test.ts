@@ -303,6 +303,17 @@ describe('createEngine', () => {
     }
   });
 
+  test('createEngineSync names what it takes: nothing that has to be fetched', () => {
+    const url = 'https://example.org/baseline.wasm';
+    for (const precision of ['reproducible', 'int16'] as const) {
+      for (const wasm of [1, null, {}, () => new Uint8Array(8), url, new URL(url), new Response()]) {
+        expect(() => relpos.createEngineSync({ wasm, precision } as Any)).toThrow(
+          /^createEngineSync: "wasm" expected a WebAssembly.Module or bytes, got /,
+        );
+      }
+    }
+  });
+
   test('takes a module and bytes of another realm', async () => {
     const bytes = unpack(baseline);
     const realm = runInNewContext(
