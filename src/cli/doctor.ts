@@ -4,6 +4,7 @@ import type { Engine } from '../engine.ts';
 import { createEngine } from '../entries/inlined.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import { baseline } from '../wasm/generated/baseline.ts';
+import { int16 } from '../wasm/generated/int16.ts';
 import { relaxed } from '../wasm/generated/relaxed.ts';
 import { fuses } from '../wasm/probes.ts';
 import { unpack } from '../wasm/unpack.ts';
@@ -20,8 +21,8 @@ export const doctor: Command = {
   name: 'doctor',
   summary: 'what this host gives (SIMD, threads, memory, speed) and why not more',
   usage: '[--threads <n>|auto] [--json]',
-  about: `Starts an engine, runs its self-test and measures it for about a second. Send this output with a bug report.
-Exit code 1 if the host cannot run the kernels or the self-test fails.`,
+  about: `Starts an engine, runs its self-test and that of precision "int16", and measures it for about a second. Send this output with a
+bug report. Exit code 1 if the host cannot run the kernels or a self-test fails.`,
   examples: `  relpos doctor
   relpos doctor --threads 1 --json
   npx relpos doctor            node
@@ -46,9 +47,18 @@ interface Findings {
   readonly memoryLimit: number;
   /** Bytes of each kernel binary. */
   readonly kernels: Readonly<Record<string, number>>;
-  readonly selfTest: { readonly passed: boolean; readonly hash?: string; readonly error?: string };
+  readonly selfTest: Tested;
+  /** Of an engine of precision "int16", whose kernels and bits are its own. */
+  readonly int16SelfTest: Tested;
   /** Measured rate, or nothing after a failed self-test. */
   readonly speed?: Speed;
+}
+
+/** What a self-test came to. */
+interface Tested {
+  readonly passed: boolean;
+  readonly hash?: string;
+  readonly error?: string;
 }
 
 interface Speed {
@@ -69,7 +79,7 @@ async function runDoctor(args: ParsedArgs, io: CliIo): Promise<number> {
     const found = await examine(engine, io.signal, (done, total) => progress.update(done, total));
     progress.clear();
     io.stdout(args.flags.has('json') ? `${JSON.stringify(found)}\n` : textReport(found));
-    return found.selfTest.passed ? EXIT.ok : EXIT.failure;
+    return found.selfTest.passed && found.int16SelfTest.passed ? EXIT.ok : EXIT.failure;
   } finally {
     progress.clear();
     engine.dispose();
@@ -79,6 +89,7 @@ async function runDoctor(args: ParsedArgs, io: CliIo): Promise<number> {
 async function examine(engine: Engine, signal: AbortSignal, step: (done: number, total: number) => void): Promise<Findings> {
   step(0, 3);
   const selfTest = await runSelfTest(engine);
+  const int16SelfTest = await selfTestOfInt16(engine.capabilities.threads);
   signal.throwIfAborted();
   step(1, 3);
   const speed = selfTest.passed ? await measure(engine, signal) : undefined;
@@ -89,8 +100,9 @@ async function examine(engine: Engine, signal: AbortSignal, step: (done: number,
     capabilities: engine.capabilities,
     hostRelaxedSimd: fuses(),
     memoryLimit: engine.memoryUsage().limit,
-    kernels: { baseline: unpack(baseline).length, relaxed: unpack(relaxed).length },
+    kernels: { baseline: unpack(baseline).length, relaxed: unpack(relaxed).length, int16: unpack(int16).length },
     selfTest,
+    int16SelfTest,
     ...(speed === undefined ? {} : { speed }),
   };
 }
@@ -104,12 +116,27 @@ function totalMemory(): number | null {
   }
 }
 
-async function runSelfTest(engine: Engine): Promise<Findings['selfTest']> {
+async function selfTestOfInt16(threads: number): Promise<Tested> {
+  try {
+    const engine = await createEngine({ threads, precision: 'int16', logger: SILENT });
+    try {
+      return await runSelfTest(engine);
+    } finally {
+      engine.dispose();
+    }
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+const failed = (error: unknown): Tested => ({ passed: false, error: error instanceof Error ? error.message : String(error) });
+
+async function runSelfTest(engine: Engine): Promise<Tested> {
   try {
     const { passed, hash } = await engine.selfTest();
     return { passed, hash };
   } catch (error) {
-    return { passed: false, error: error instanceof Error ? error.message : String(error) };
+    return failed(error);
   }
 }
 
@@ -146,7 +173,19 @@ function inputs(engine: Engine, query: readonly number[], key: readonly number[]
   return [tensor(query), tensor(key), tensor(key)];
 }
 
-function textReport({ relpos, host, capabilities, hostRelaxedSimd, memoryLimit, kernels, selfTest, speed }: Findings): string {
+const testText = ({ passed, hash, error }: Tested): string => (passed ? `passed, hash ${hash}` : `FAILED: ${error ?? `hash ${hash}`}`);
+
+function textReport({
+  relpos,
+  host,
+  capabilities,
+  hostRelaxedSimd,
+  memoryLimit,
+  kernels,
+  selfTest,
+  int16SelfTest,
+  speed,
+}: Findings): string {
   const { runtime, version: runtimeVersion, simd, threads, requestedThreads, reason } = capabilities;
   const lines: [string, string][] = [
     ['relpos', relpos],
@@ -162,7 +201,8 @@ function textReport({ relpos, host, capabilities, hostRelaxedSimd, memoryLimit, 
         .map(([name, size]) => `${name} ${showBytes(size)}`)
         .join(', '),
     ],
-    ['self-test', selfTest.passed ? `passed, hash ${selfTest.hash}` : `FAILED: ${selfTest.error ?? `hash ${selfTest.hash}`}`],
+    ['self-test', testText(selfTest)],
+    ['int16', `self-test ${testText(int16SelfTest)}`],
   ];
   if (speed !== undefined) {
     const { heads, length, width } = LARGE;

@@ -110,13 +110,14 @@ describe('doctor', () => {
       host: { platform: process.platform, arch: process.arch, cores: expect.any(Number), memory: expect.any(Number) },
       capabilities: { simd: true, relaxedSimd: false, threads: 1, requestedThreads: 1, runtime: 'node', version: process.versions.node },
       hostRelaxedSimd: expect.any(Boolean),
-      kernels: { baseline: expect.any(Number), relaxed: expect.any(Number) },
-      selfTest: { passed: true },
+      kernels: { baseline: expect.any(Number), relaxed: expect.any(Number), int16: expect.any(Number) },
+      selfTest: { passed: true, hash: 'af95cecb' },
+      int16SelfTest: { passed: true, hash: '2f5dc7d7' },
       speed: { gflops: expect.any(Number), dispatch: expect.any(Number), dispatchSync: expect.any(Number) },
     });
     expect(report.memoryLimit).toBeGreaterThanOrEqual(2 ** 28);
     const bytes = (target: string): number => readFileSync(new URL(`../../build/${target}.wasm`, import.meta.url)).length;
-    expect(report.kernels).toEqual({ baseline: bytes('baseline'), relaxed: bytes('relaxed') });
+    expect(report.kernels).toEqual({ baseline: bytes('baseline'), relaxed: bytes('relaxed'), int16: bytes('int16') });
     for (const value of Object.values(report.speed)) expect(value).toBeGreaterThan(0);
   }, 20_000);
 
@@ -134,10 +135,12 @@ describe('doctor', () => {
       'memory',
       'kernels',
       'self-test',
+      'int16',
       'speed',
       'dispatch',
     ]); // prettier-ignore
-    expect(lines[8]).toMatch(/passed/);
+    expect(lines[8]).toMatch(/^self-test +passed, hash af95cecb$/);
+    expect(lines[9]).toMatch(/^int16 +self-test passed, hash 2f5dc7d7$/);
   }, 20_000);
 
   it('says which self-test failed, measures nothing and gives exit code 1', async () => {
@@ -149,11 +152,31 @@ describe('doctor', () => {
       expect(stdout).not.toContain('GFLOP/s');
       const json = await relpos(['doctor', '--json']);
       expect(json.code).toBe(1);
-      expect(JSON.parse(json.stdout).selfTest).toEqual({ passed: false, error: 'self-test: off by 1' });
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        selfTest: { passed: false, error: 'self-test: off by 1' },
+        int16SelfTest: { passed: false, error: 'self-test: off by 1' },
+      });
     } finally {
       failing.mockRestore();
     }
   });
+
+  it('gives exit code 1 where int16 alone fails, and measures all the same', async () => {
+    const own = Engine.prototype.selfTest;
+    const failing = vi.spyOn(Engine.prototype, 'selfTest').mockImplementationOnce(function (this: Engine) {
+      return own.call(this);
+    });
+    failing.mockRejectedValueOnce(new RelposError('kernel-trap', 'self-test: off by 1'));
+    try {
+      const { code, stdout } = await relpos(['doctor', '--threads', '1']);
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^self-test +passed, hash af95cecb$/m);
+      expect(stdout).toMatch(/^int16 +self-test FAILED: self-test: off by 1$/m);
+      expect(stdout).toContain('GFLOP/s');
+    } finally {
+      failing.mockRestore();
+    }
+  }, 20_000);
 
   it('stops when interrupted', async () => {
     expect(await relpos(['doctor'], { signal: AbortSignal.abort() })).toEqual({ code: 130, stdout: '', stderr: 'relpos: interrupted\n' });
