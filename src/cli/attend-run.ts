@@ -6,7 +6,7 @@ import type { Engine } from '../engine.ts';
 import { createEngine } from '../entries/inlined.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Encoding } from '../plan/plan.ts';
-import type { SafeTensor, SafetensorsFile } from '../safetensors/index.ts';
+import type { SafeTensor } from '../safetensors/index.ts';
 import type { Expected, Task } from './attend-task.ts';
 import { type EncodingRequest, resolveTensors } from './case.ts';
 import { type CliIo, InputError, progressLine, SILENT } from './io.ts';
@@ -73,7 +73,7 @@ export async function compute(task: Task, io: CliIo): Promise<Outcome> {
       if (task.repeat === undefined && (first < WARM_BUDGET || task.operations < WARM_OPERATIONS))
         times.push(...(await timed(WARM_BUDGET, io.signal, async () => void (await again(1)))));
       const downloaded = download(out);
-      const difference = task.expected && differenceFrom(engine, task.file, task.expected, downloaded);
+      const difference = task.expected && differenceFrom(engine, task, task.expected, downloaded);
       return { out: downloaded.tensor, lse: download(lse).tensor, first, times, difference, capabilities: engine.capabilities };
     } finally {
       progress.clear();
@@ -116,7 +116,10 @@ function makeEncoding(request: EncodingRequest, lookup: (name: string) => unknow
 /** Of the largest value, by the type of what is expected: two units in the last place of 16-bit floats, some rounding of f32. */
 const TOLERANCES: Readonly<Record<string, number>> = { F16: 2 ** -9, BF16: 2 ** -6 };
 
-function differenceFrom(engine: Engine, file: SafetensorsFile, expected: Expected, out: ReturnType<typeof download>): Judged {
+/** What a precision may be off by, of the largest value: f32 as it rounds, int16 at most three times the part of the root mean square in docs/numerics.md. */
+const ROUNDING: Readonly<Record<Task['precision'], number>> = { reproducible: 1e-5, int16: 1e-3, relaxed: 1e-5 };
+
+function differenceFrom(engine: Engine, { file, precision }: Task, expected: Expected, out: ReturnType<typeof download>): Judged {
   const { name, tensor } = expected;
   if (String(tensor.shape) !== String(out.tensor.shape)) {
     const shapes = [out.tensor.shape, tensor.shape].map((shape) => shapeText(shape));
@@ -125,6 +128,6 @@ function differenceFrom(engine: Engine, file: SafetensorsFile, expected: Expecte
   const difference = compare(out.values, floats(engine, tensor));
   // What the file says of its own error is in units of the output.
   const own = difference.relative && 2 * Number(file.metadata.naive_error ?? 0) * (difference.relative / difference.largest);
-  const tolerance = expected.tolerance ?? Math.max(TOLERANCES[tensor.dtype] ?? 1e-5, Number.isFinite(own) ? own : 0);
+  const tolerance = expected.tolerance ?? Math.max(ROUNDING[precision], TOLERANCES[tensor.dtype] ?? 0, Number.isFinite(own) ? own : 0);
   return { ...difference, tolerance, within: difference.relative <= tolerance };
 }

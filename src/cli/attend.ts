@@ -16,7 +16,7 @@ const options: OptionSpecs = {
   k: { kind: 'text', value: '<name>', help: 'name of the key tensor (k)' },
   v: { kind: 'text', value: '<name>', help: 'name of the value tensor (v)' },
   expected: { kind: 'text', value: '<name>', help: 'compare with this tensor ("expected", if the file has it)' },
-  tolerance: { kind: 'number', value: '<n>', help: 'how far "out" may be from it, of its largest value (1e-5; see above)' },
+  tolerance: { kind: 'number', value: '<n>', help: 'how far "out" may be from it, of its largest value (see above)' },
   'tensor-layout': { kind: 'choice', choices: ['bhld', 'blhd'], help: 'order of the dimensions (bhld)' },
   'from-metadata': { kind: 'flag', help: 'take encoding and options from the metadata key "case"' },
   encoding: { kind: 'list', value: '<names>', help: 'none, rotary, alibi, t5, bias; several with commas or repeated' },
@@ -61,7 +61,8 @@ Prints the shapes, the threads, the time and the rate: 2 B H L S (D + E) operati
 The time is the median of runs after the first, which also compiles; work of more than a tenth of a second (and of two thousand
 million operations) runs once, unless --repeat says otherwise, and the report calls that run cold.
 If the file holds a tensor "expected", prints how far "out" is from it, and exits with 1 if that is more than the tolerance:
-1e-5 of its largest value (2^-9 if it is f16, 2^-6 if bf16), or twice the "naive_error" in the metadata if that is more.`,
+1e-5 of its largest value, 1e-3 in precision int16 (2^-9 if it is f16, 2^-6 if bf16), or twice the "naive_error" in the metadata
+if that is more.`,
   examples: `  relpos attend in.safetensors -o out.safetensors --encoding rotary --layout halves --causal
   relpos attend in.safetensors --encoding t5 --table bias_table --bidirectional --scale 1
   relpos attend in.safetensors --encoding alibi --causal --window-left 4095 --threads 1 --repeat 20

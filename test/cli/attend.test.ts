@@ -383,6 +383,23 @@ describe('what differs from "expected"', () => {
     expect((await attend(fileOf({}), '--tolerance', '0')).code).toBe(1);
   });
 
+  it('is judged by the precision', async () => {
+    // Off by a thousandth of the largest value at most: f32 never is, sums of 16-bit products may be.
+    const near = (part: number): Uint8Array => {
+      const values = naive(q, k, v, SIZES).out;
+      values[0] = (values[0] as number) + part * largest;
+      return fileWith(f64(shapes.out, values));
+    };
+    const judged = async (part: number, ...flags: string[]) => {
+      const { code, stdout } = await attend(near(part), '--json', ...flags);
+      return { code, ...(JSON.parse(stdout).difference as object) };
+    };
+    expect(await judged(0.0004, '--precision', 'int16')).toMatchObject({ code: 0, tolerance: 1e-3, within: true });
+    expect(await judged(0.002, '--precision', 'int16')).toMatchObject({ code: 1, tolerance: 1e-3, within: false });
+    expect(await judged(0.0004)).toMatchObject({ code: 1, tolerance: 1e-5, within: false });
+    expect(await judged(0.0004, '--precision', 'relaxed')).toMatchObject({ code: 1, tolerance: 1e-5, within: false });
+  });
+
   it('within twice the error that the file states gives 0', async () => {
     expect((await attend(fileWith(f64(shapes.out, off), { naive_error: '0.00501' }))).code).toBe(0);
     expect((await attend(fileWith(f64(shapes.out, off), { naive_error: '0.00499' }))).code).toBe(1);
