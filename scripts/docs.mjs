@@ -313,7 +313,8 @@ const BLOCKS = {
     ),
   runtimes: runtimesTable('runtimes'),
   'runtimes-int16': () =>
-    under("In `precision: 'int16'`, the share of the peak of 16-bit products:", 'runtimes-int16', runtimesTable('runtimes-int16')),
+    under("In `precision: 'int16'`, the share of the peak of 16-bit products:", 'runtimes-int16', runtimesTable('runtimes-int16')) ||
+    "The table is of `precision: 'reproducible'`. `npx relpos bench --precision int16` has the rates of 16-bit products on your machine.",
   sizes: sizesTable,
   bundlers: () => from('bundlers', bundlersTable),
 };
