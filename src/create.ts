@@ -39,7 +39,7 @@ export interface OwnKernels {
 export interface EngineOptions {
   /** Threads, the caller's included; `'auto'` (default) takes the cores, at most 8. */
   readonly threads?: number | 'auto';
-  /** Default `'reproducible'`. */
+  /** Default `'reproducible'`. For decoding, `'int16'` wants a cache of `dtype: 'i16'` (or `'i8'`): over others it is the slower one. */
   readonly precision?: Precision;
   /** Most bytes the engine's memory may take; default as much as the host grants, at most 4 GiB. */
   readonly maxMemory?: number;

@@ -37,7 +37,8 @@ export interface KVCacheOptions {
    * 2^−8 at most); `'i8'` gives every row of every head one scale s = max |x| / 127 and rounds x/s, so that a number is off by s/2 at
    * most: with q·k over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output. `'i16'` does so with
    * 16 bits, for keys relative to their size and norm, for values in steps of max |v| / 4095: what `precision: 'int16'` computes with, which
-   * takes both integer types as they are. It gives an `'f32'` cache's bits wherever no key holds four fifths of a row's weight in a block of 192;
+   * takes both integer types as they are, and is faster than `'reproducible'` in decoding over these two alone: all others it rounds anew in
+   * every step. It gives an `'f32'` cache's bits wherever no key holds four fifths of a row's weight in a block of 192;
    * such a key is added as it is stored. A row whose largest number is not finite or above 2^50 becomes NaN, one below 2^−50 becomes 0.
    */
   readonly dtype?: CacheDType;
