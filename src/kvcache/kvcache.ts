@@ -33,13 +33,16 @@ export interface KVCacheOptions {
   /** Most keys that a batch row holds at once. Their memory is reserved when the cache is made. */
   readonly capacity: number;
   /**
-   * How keys and values are stored; default `'f32'`, which changes no bit. `'f16'` and `'bf16'` round each number (relative error 2^−11 and
-   * 2^−8 at most); `'i8'` gives every row of every head one scale s = max |x| / 127 and rounds x/s, so that a number is off by s/2 at
-   * most: with q·k over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output. `'i16'` does so with
-   * 16 bits, for keys relative to their size and norm, for values in steps of max |v| / 4095: what `precision: 'int16'` computes with, which
-   * takes both integer types as they are, and is faster than `'reproducible'` in decoding over these two alone: all others it rounds anew in
-   * every step. It gives an `'f32'` cache's bits wherever no key holds four fifths of a row's weight in a block of 192;
-   * such a key is added as it is stored. A row whose largest number is not finite or above 2^50 becomes NaN, one below 2^−50 becomes 0.
+   * How keys and values are stored; default `'f32'`, which changes no bit. `'f16'` and `'bf16'` round each number (relative error 2^−11 and 2^−8
+   * at most); `'i8'` gives every row of every head one scale s = max |x| / 127 and rounds x/s, so that a number is off by s/2 at most: with q·k
+   * over D channels that is an error of ‖q‖₁ · max|k| / 254 in a raw score, and of max|v| / 254 in an output. `'i16'` does so with 16 bits, for
+   * keys relative to their size and norm, for values in steps of max |v| / 4095: what `precision: 'int16'` computes with, which takes both
+   * integer types as they are, and is faster than `'reproducible'` in decoding over these two alone: all others it rounds anew in every step.
+   * Under it `'i16'` gives the bits of `'f32'` where keys are used as they are stored, and no key has four fifths of a block of 192 in weight
+   * times max |v|; such a key's values are added as they are stored. Keys are used otherwise where they turn or are normalised after they are
+   * stored (`rotate: 'on-read'`, a rotary encoding of the call, `qkNorm`, `remove` on a cache that rotates), and where an encoding's terms meet
+   * them (DeBERTa): these round once more. A row of `'i16'` whose largest number is not finite or above 2^50 becomes NaN, one below 2^−50 becomes
+   * 0.
    */
   readonly dtype?: CacheDType;
   /** Keys of a page, a power of two ≥ 8; default 64. A fork copies a page when it writes to it, a window gives back whole pages. */
