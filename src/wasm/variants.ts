@@ -6,9 +6,9 @@ import type { Kernels } from './kernels.ts';
 
 /**
  * `'reproducible'`: products in f32, the same bits everywhere. `'int16'`: products of 16-bit integers, with errors below those of f16 unless one
- * channel of the values dwarfs the others or large values cancel, and the same bits everywhere: 1.3 to 1.6 times as fast for many queries at once, 1.3 to 2 times in decoding over a cache of `'i16'` or `'i8'`; over other
- * caches or plain tensors a step rounds every key anew and takes about twice the time of `'reproducible'`. `'relaxed'`: fused multiply-add where
- * the host has it; faster, bits vary by host.
+ * channel of the values dwarfs the others or large values cancel, and the same bits everywhere: 1.3 to 1.6 times as fast for many queries at
+ * once, 1.3 to 2 times in decoding over a cache of `'i16'` or `'i8'`; over other caches or plain tensors a step rounds every key anew and takes
+ * about twice the time of `'reproducible'`. `'relaxed'`: fused multiply-add where the host has it; faster, bits vary by host.
  */
 export type Precision = 'reproducible' | 'int16' | 'relaxed';
 

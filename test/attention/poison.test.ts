@@ -1,6 +1,6 @@
 /** NaN and infinities behind a mask do nothing; where they are visible, the result is the one canonical NaN. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { type AttentionOptions, bias } from '../../src/index.ts';
+import { type AttentionOptions, bias, type Tensor } from '../../src/index.ts';
 import { draw } from '../reference/tolerance.ts';
 import { attend, engineOf, expectSameBits, PRECISIONS } from './call.ts';
 
@@ -109,5 +109,13 @@ describe.each(PRECISIONS)('%s', (precision) => {
       const out = await engine.attention(...tensors, { out: engine.tensor([2, 2, 20, 10], undefined, dtype) });
       expect(new Set(out.view())).toEqual(new Set([dtype === 'f16' ? 0x7e00 : 0x7fc0]));
     });
+  });
+
+  test('a score of −Infinity from q·k: 0·v, and a hidden key where the call has a mask tensor, as docs/numerics.md says', () => {
+    const [q, k, v] = [[1], [0, -Infinity], [1, Number.NaN]].map((list) => engine.tensor([1, 1, list.length, 1], Float32Array.from(list)));
+    const out = (options: AttentionOptions): unknown => engine.attentionSync(q as Tensor, k as Tensor, v as Tensor, options).toArray()[0];
+    expect(out({})).toBeNaN();
+    expect(out({ mask: engine.tensor([1, 1, 1, 2], Int8Array.of(1, 1), 'i8') })).toBe(1);
+    expect(out({ mask: engine.tensor([1, 1, 1, 2]) })).toBe(1);
   });
 });
