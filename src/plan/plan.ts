@@ -74,7 +74,7 @@ export interface Rotation {
    * block by block. R is a multiple of 2n; default 1.
    */
   readonly blocks?: number;
-  /** rad per position: [axes][R/2], or [heads][axes][R/2]. */
+  /** rad per position: [axes][R/2], or [heads][axes][R/2]; finite, as all numbers of a rotation are. */
   readonly frequencies: Float64Array;
   /** Key heads that have frequencies of their own, G: a query head turns as its key head does. Default 1, all share. */
   readonly heads?: number;
@@ -158,7 +158,7 @@ export interface CurveBias {
   /** Writes a of the offsets first … first + count − 1. */
   fill(out: Float32Array, first: number, count: number): void;
   readonly variant?: Variant;
-  /** r: [L]. */
+  /** r: [L]. Finite, as are w, b and c. */
   readonly factors: Float32Array;
   /** w and b of each unit: [U, 2]. */
   readonly units: Float32Array;

@@ -141,6 +141,17 @@ function arrayOf(Type: new (n: number) => TypedArray): Read {
   };
 }
 
+/** An array of finite numbers. */
+const finite =
+  /* @__NO_SIDE_EFFECTS__ */
+    (read: Read): Read =>
+    (value, spot, key) => {
+      const numbers = read(value, spot, key) as TypedArray;
+      const bad = numbers.findIndex((x) => !Number.isFinite(x));
+      if (bad >= 0) throw wrongValue(spot.where, nameOf(inside(inside(spot, key), bad)), 'a finite number', numbers[bad]);
+      return numbers;
+    };
+
 const floats = arrayOf(Float32Array);
 const doubles = arrayOf(Float64Array);
 const integers = arrayOf(Int32Array);
@@ -212,6 +223,17 @@ const rowOf: Read = (value, spot, key) => {
   };
 };
 
+/** A function that writes the factors of some offsets, which are checked as they come. */
+const finiteFill: Read = (value, spot, key) => {
+  const fill = callback(value, spot, key) as (this: unknown, out: Float32Array, first: number, count: number) => void;
+  return function checked(this: unknown, out: Float32Array, first: number, count: number): void {
+    fill.call(this, out, first, count);
+    const bad = out.findIndex((x) => !Number.isFinite(x));
+    if (bad >= 0)
+      throw wrongValue(spot.where, nameOf(inside(spot, `${key}(${first + (bad % count)})`)), 'to write finite numbers', out[bad]);
+  };
+};
+
 type OffsetMap = Extract<RowMap, { readonly kind: 'offset' }>;
 type IndexMap = Extract<RowMap, { readonly kind: 'index' }>;
 
@@ -238,9 +260,9 @@ function biases(): Read {
       kind: needed(text),
       ...offsets,
       ...scaled,
-      factors: needed(floats),
-      units: needed(floats),
-      weights: needed(floats),
+      factors: needed(finite(floats)),
+      units: needed(finite(floats)),
+      weights: needed(finite(floats)),
       queries: optional(range),
     }),
     sum: record<SumBias>({
@@ -255,7 +277,7 @@ function biases(): Read {
   });
 }
 
-const positions = record<Positions>({ values: needed(doubles), batched: needed(flag), table: optional(floats) });
+const positions = record<Positions>({ values: needed(finite(doubles)), batched: needed(flag), table: optional(floats) });
 
 const rotation = record<Rotation>({
   dim: needed(whole(0)),
@@ -263,11 +285,11 @@ const rotation = record<Rotation>({
   layout: needed(choice('halves', 'pairs')),
   layoutOut: optional(choice('halves', 'pairs')),
   blocks: optional(whole(1)),
-  frequencies: needed(doubles),
+  frequencies: needed(finite(doubles)),
   heads: optional(whole(1)),
-  second: optional(doubles),
+  second: optional(finite(doubles)),
   factor: optional(number),
-  growth: optional(doubles),
+  growth: optional(finite(doubles)),
   center: optional(number),
   offset: optional(number),
   queryPositions: optional(positions),
@@ -298,7 +320,7 @@ const PLAN: ReadonlyMap<string, Field<boolean>> = /* @__PURE__ */ new Map(
     queryBias: optional(floats),
     terms: optional(list(term)),
     contextTable: optional(record<ContextTable>({ table: needed(floats), variant: optional(text), heads })),
-    factors: optional(list(record<OffsetFactor>(offsets))),
+    factors: optional(list(record<OffsetFactor>({ heads, fill: needed(finiteFill), variant: optional(text) }))),
     biases: optional(list(bias)),
     valueTable: optional(record<ValueTable>({ table: needed(floats), heads, rows: needed(rows) })),
   } satisfies Fields<Plan>),

@@ -154,6 +154,8 @@ const ROTATE: readonly Row[] = [
     () => rotate(q, halves, { out: q.slice(null, null, null, [0, 64]) }),
     new RangeError('rotateSync: "out" expected memory of its own, got an overlap with "x"'),
   ],
+  [() => rotate(q, halves, { positions: [0, 1, 2, 3, 4n] }), new TypeError('rotateSync: "positions[4]" expected a number, got 4n')],
+  [() => rotate(q, halves, { offset: Symbol('five') }), new TypeError('rotateSync: "offset" expected a number, got Symbol(five)')],
 ];
 
 const tensor = (...given: Any[]): Tensor => (engine.tensor as Any)(...given);

@@ -204,6 +204,37 @@ describe('a plan of the user’s own', () => {
     expect(cached).toThrow(wrong);
   });
 
+  const NUMBERS: readonly (readonly [string, string, Path])[] = [
+    ['rotation', 'rotation.frequencies', ['rotation', 'frequencies']],
+    ['rotation', 'rotation.growth', ['rotation', 'growth']],
+    ['rotation apart', 'rotation.second', ['rotation', 'second']],
+    ['rotation apart', 'rotation.queryPositions.values', ['rotation', 'queryPositions', 'values']],
+    ['rotation apart', 'rotation.keyPositions.values', ['rotation', 'keyPositions', 'values']],
+    ['curve', 'biases[0].factors', ['biases', 0, 'factors']],
+    ['curve', 'biases[0].units', ['biases', 0, 'units']],
+    ['curve', 'biases[0].weights', ['biases', 0, 'weights']],
+  ];
+  const all = NUMBERS.flatMap((one) => [Number.NaN, Infinity, -Infinity].map((x) => [...one, x] as const));
+  test.each(all)('%s: %s must be finite, %s %s', (name, part, path, x) => {
+    const plan = PLANS[name]?.();
+    const numbers = path.reduce((value, key) => value[key], plan).slice();
+    numbers[1] = x;
+    expectRefused(changed(plan, path, numbers), `${part}[1]`, [RangeError]);
+  });
+
+  test.each([Number.NaN, Infinity, -Infinity])('factors must be finite, not %s at one offset', (x) => {
+    const fill = (out: Float32Array, first: number, count: number): void => {
+      out.fill(1)[count - first - 1] = x;
+    };
+    const factors = [{ heads: H, fill }];
+    for (const variant of [undefined, 'v']) {
+      const plan = { factors: [{ ...factors[0], ...(variant && { variant }) }] };
+      expect(() => attend(() => plan)).toThrow(
+        new RangeError(`attentionSync: "encoding (mine) factors[0].fill(-1)" expected to write finite numbers, got ${x}`),
+      );
+    }
+  });
+
   test('the message says what was expected and what came', () => {
     const table = new Float64Array(4);
     expect(() => attend(() => ({ biases: [{ kind: 'index', heads: 1, table, index: integers(L * S) }] }))).toThrow(
