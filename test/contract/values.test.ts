@@ -94,7 +94,7 @@ describe('tables whose numbers f32 does not hold', () => {
     [[0, 1e300, 0, 0], /^t5: "table\[1\]" expected a finite number of f32, or -Infinity, got 1e\+300$/],
     [[0, 0, Number.NaN, 0], /^t5: "table\[2\]" expected a finite number of f32, or -Infinity, got NaN$/],
     [[0, 0, 0, Number.POSITIVE_INFINITY], /^t5: "table\[3\]" /],
-    [[0n, 0n, 0n, 0n], /^t5: "table\[0\]" expected a number, got 0$/],
+    [[0n, 0n, 0n, 0n], /^t5: "table\[0\]" expected a number, got 0n$/],
     [new BigInt64Array(4), /^t5: "table" expected numbers of 32 bits, got BigInt64Array\(4\)$/],
     [{ dtype: 'I64', shape: [4, 1], data: new Uint8Array(32) }, /^t5: "table" expected numbers of 32 bits, got "I64"$/],
     [{ dtype: 'F8_E4M3', shape: [4, 1], data: new Uint8Array(4) }, /^t5: "table" expected a tensor of F32, /],
