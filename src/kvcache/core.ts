@@ -129,10 +129,27 @@ export class CacheCore {
     this.#idle(where);
   }
 
-  #idle(where: string): void {
-    if (this.#growing || this.#readers) {
-      throw new RelposError('busy', `${where}: a call with this cache is under way; await it first`);
-    }
+  /**
+   * Begins the checks of a call that changes the cache, or only reads it; the returned function ends them. In between code of the caller may
+   * run, such as an encoding's `lower` or a getter, and use this very cache. @throws RelposError `disposed`; `busy` as `free`, or if it did
+   */
+  checking(where: string, changes: boolean = true): () => void {
+    const rows = this.#rows;
+    const length = rows[0]?.length; // a prepared step changes all of them, in the list that there is
+    const check = (): void => {
+      this.alive();
+      this.#idle(where, rows !== this.#rows || length !== rows[0]?.length || (changes && this.#busy));
+    };
+    check();
+    return check;
+  }
+
+  get #busy(): boolean {
+    return this.#growing || this.#readers > 0;
+  }
+
+  #idle(where: string, busy: boolean = this.#busy): void {
+    if (busy) throw new RelposError('busy', `${where}: a call with this cache is under way; await it first`);
   }
 
   /** Marks a call that reads the cache; the returned function ends it. */

@@ -217,7 +217,7 @@ export class KVCache extends Disposing {
   append(k: TensorLike, v: TensorLike, options: AppendOptions = {}): this {
     const where = 'append';
     const core = this.#core;
-    core.free(where);
+    const checked = core.checking(where);
     const { context, spec } = core;
     const { lengths, rows, positions } = knownOptions<AppendOptions>(where, options, ['lengths', 'rows', 'positions']);
     const keys = readOperand(where, 'k', k, context);
@@ -241,6 +241,7 @@ export class KVCache extends Disposing {
     let rotation = n ? core.rotationFor(where, n, longest, list !== undefined) : undefined;
     if (rotation && list) rotation = { ...rotation, keyPositions: positionsFor(where, list, rotation, { rows: n, batch: order.length }) };
     if (!counts.some((count) => count > 0)) return this;
+    checked();
     const scope = new Scope(context.arena);
     try {
       const placed = (operand: Operand): Tensor => placeOperand(where, operand, context, scope);
@@ -269,7 +270,7 @@ export class KVCache extends Disposing {
    */
   truncate(length: PerRow): this {
     const where = 'truncate';
-    this.#core.free(where);
+    const checked = this.#core.checking(where);
     const rows = this.#core.rows;
     const lengths = perRow(
       where,
@@ -278,6 +279,7 @@ export class KVCache extends Disposing {
       rows.map(() => 0),
       rows.map(() => 2 ** 31 - 1),
     );
+    checked();
     this.#core.truncate(where, lengths);
     return this;
   }
@@ -359,7 +361,7 @@ export class KVCache extends Disposing {
   remove(from: PerRow, to: PerRow, options: RemoveOptions = {}): this {
     const where = 'remove';
     const core = this.#core;
-    core.free(where);
+    const checked = core.checking(where);
     const { shift = true } = knownOptions<RemoveOptions>(where, options, ['shift']);
     if (typeof shift !== 'boolean') finite(where, 'shift', shift);
     if (shift !== true && !core.spec.rotatesOnAppend) {
@@ -377,6 +379,7 @@ export class KVCache extends Disposing {
     const ends = perRow(where, 'to', to, starts, lengths);
     const cuts = starts.map((start, b) => ({ from: start, to: ends[b] as number }));
     const turn = (cut: Cut): number => (typeof shift === 'number' ? shift : cut.from - cut.to);
+    checked();
     core.remove(where, cuts, shift === false ? undefined : turn);
     return this;
   }
@@ -394,7 +397,6 @@ export class KVCache extends Disposing {
     options: Omit<UseOptions, 'layout'> & { layout: Layout | undefined },
   ): CachedKeys {
     if (this.#core.context !== context) throw wrongValue(where, 'cache', 'a cache of this engine', 'one of another engine');
-    this.#core.alive();
     return new CacheUse(this.#core, where, operands, { ...options, layout: options.layout ?? this.#core.spec.layout });
   }
 

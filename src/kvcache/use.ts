@@ -86,11 +86,13 @@ export class CacheUse implements CachedKeys {
   readonly #counts: readonly number[];
   /** Of the new keys. */
   readonly #rotation: Rotation | undefined;
+  readonly #checked: () => void;
   #pending: PendingGrowth | undefined;
   #end: (() => void) | undefined;
 
   constructor(core: CacheCore, where: string, operands: Operands<Shaped>, { layout, keyLengths, queryOffset, positions }: UseOptions) {
     const { q, k, v } = operands;
+    this.#checked = core.checking(where, k !== undefined);
     const { B, G, D, E } = core.spec.shape;
     const { left, sinks } = core.spec.bounds;
     this.core = core;
@@ -109,7 +111,6 @@ export class CacheUse implements CachedKeys {
     this.#counts = k ? checkCounts(where, 'keyLengths', keyLengths, n, before) : before.map(() => 0);
     this.lengths = Int32Array.from(before, (start, b) => start + (this.#counts[b] as number));
     if (k) {
-      core.free(where);
       core.checkGrowth(where, this.#counts);
     } else if (keyLengths) {
       const zero = before.map(() => 0);
@@ -155,6 +156,7 @@ export class CacheUse implements CachedKeys {
   }
 
   begin(where: string, { k, v }: Operands, scope: Scope): readonly Job[] {
+    this.#checked();
     if (!k || !v) {
       this.#end = this.core.read(where);
       return [];

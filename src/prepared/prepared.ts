@@ -99,9 +99,13 @@ class PreparedCall {
     if (this.#running) throw new this.#kit.RelposError('busy', `${where}: a run of this prepared call is under way; await it first`);
     this.#context.alive();
     for (let n = 0; n < this.#tensors.length; n++) void this.#tensors[n]?.pointer; // throws if it was disposed
-    const jobs = this.#program.begin(where);
-    this.#running = true;
-    return jobs;
+    this.#running = true; // before an encoding may ask for another run of this very call
+    try {
+      return this.#program.begin(where);
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
   }
 
   #commit(): void {
