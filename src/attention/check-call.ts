@@ -118,6 +118,6 @@ export function checkCall(context: Context, where: string, operands: Operands<Sh
   const out = given.out === undefined ? undefined : checkOut(where, given.out, outShape, context);
   const placed = places.map((one) => lowerAt(where, given, shape, one, cached, context));
   if (out) checkApart(where, out, readsOf(operands, given, placed));
-  const staged = given.signal !== undefined;
+  const staged = (given.signal ?? given.onProgress) !== undefined;
   return { where, shape, layout, cached, scale, softcap, sinks, lengths, placed, outShape, out, staged };
 }

@@ -99,7 +99,7 @@ export interface AttentionOptions {
   readonly out?: Tensor;
   /** Stops the call between tiles; it rejects with the signal's reason and leaves `out` as it was. Asynchronous calls only. */
   readonly signal?: Signal;
-  /** Called now and then with tiles done and tiles in all. Asynchronous calls only. */
+  /** Called now and then with tiles done and tiles in all; what it throws stops the call as `signal` does. Asynchronous calls only. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 

@@ -134,7 +134,7 @@ export function preparePacked(
   if (given.mask?.some(({ value }) => isMaskTensor(value))) throw wrongType(where, 'mask', 'no tensor beside "queryOffsets"', 'a tensor');
   const { T, U, H, E } = checkShapes(where, operands);
   const documents = documentsOf(where, given, T, U);
-  const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress: ___, ...options } = given;
+  const { queryOffsets: _, keyOffsets: __, out: wanted, signal, onProgress, ...options } = given;
   const out = wanted === undefined ? undefined : checkOut(where, wanted, [T, H, E], context);
   const cost = ({ queries, keys }: Document): number => (queries[1] - queries[0]) * (keys[1] - keys[0]);
   // The largest first: its tables hold those of all, and small tiles fill the gaps at the end.
@@ -159,7 +159,7 @@ export function preparePacked(
   };
   try {
     const tensors = placeAll(where, operands, context, scope) as Required<Operands>;
-    target = out && !signal ? out : makeTensor(context, where, [T, H, E], undefined, out?.dtype ?? 'f32');
+    target = out && !(signal ?? onProgress) ? out : makeTensor(context, where, [T, H, E], undefined, out?.dtype ?? 'f32');
     lse = stateTensor(context, where, [H, T], withLse);
     for (const tensor of Object.values(tensors)) scope.defer(tensor.pin());
     if (out) scope.defer(out.pin());

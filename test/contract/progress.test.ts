@@ -46,6 +46,29 @@ describe.each(engines.map((engine) => ({ engine, threads: engine.capabilities.th
     second.dispose();
   });
 
+  test('what onProgress throws leaves out as it was, packed or not', async () => {
+    const reason = new Error('too far');
+    const onProgress = (): void => {
+      throw reason;
+    };
+    const flat = x.permute(0, 2, 1, 3).slice(null, [0, 8]);
+    const rows = engine.tensor([8, 8, 64], flat.toArray());
+    for (const [given, options] of [
+      [x, { encoding }],
+      [rows, { encoding, queryOffsets: [0, 3, 8] }],
+    ] as const) {
+      const held = new Float32Array(given.size).fill(-3);
+      const out = engine.tensor(given.shape, held);
+      await expect(engine.attention(given, given, given, { ...options, out, onProgress })).rejects.toBe(reason);
+      expectSameBits(out.toArray(), held);
+      const expected = await engine.attention(given, given, given, options);
+      expect(await engine.attention(given, given, given, { ...options, out, onProgress: () => {} })).toBe(out);
+      expectSameBits(out.toArray(), expected.toArray());
+      for (const tensor of [out, expected]) tensor.dispose();
+    }
+    for (const tensor of [flat, rows]) tensor.dispose();
+  });
+
   test('aborted afterwards, nothing happens', async () => {
     const controller = new AbortController();
     const out = await engine.attention(x, x, x, { signal: controller.signal });
