@@ -196,6 +196,12 @@ export class Engine extends Disposing {
    *
    * Loads a part of the package that no other call needs, hence the promise.
    *
+   * q, k and v are tensors of the engine, none of a file: those would be read once.
+   *
+   * A step costs that little where the encodings are rotary with frequencies that stay, or none, the rows of the batch are of one length and
+   * the cache has no window, or one without sinks. With biases (ALiBi, T5 and their like), windows with sinks, masks, rows of different
+   * lengths or `positions` every step is planned anew and costs what `attentionSync` does. Without a cache no run is planned anew.
+   *
    * @param options those of `attention`; `signal` and `onProgress` are given to each run
    * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
    * @throws RelposError `out-of-memory`, `disposed`, `busy`
@@ -215,9 +221,9 @@ export class Engine extends Disposing {
    * ```
    */
   async prepare(
-    q: TensorLike,
-    k: TensorLike | null | undefined,
-    v: TensorLike | null | undefined,
+    q: Tensor,
+    k: Tensor | null | undefined,
+    v: Tensor | null | undefined,
     options?: PrepareOptions,
   ): Promise<PreparedAttention> {
     return this.#prepare('prepare', q, k, v, options, false);
@@ -241,9 +247,9 @@ export class Engine extends Disposing {
    * ```
    */
   async preparePartial(
-    q: TensorLike,
-    k: TensorLike | null | undefined,
-    v: TensorLike | null | undefined,
+    q: Tensor,
+    k: Tensor | null | undefined,
+    v: Tensor | null | undefined,
     options?: PrepareOptions,
   ): Promise<PreparedAttention & { readonly lse: Tensor }> {
     return (await this.#prepare('preparePartial', q, k, v, options, true)) as PreparedAttention & { readonly lse: Tensor };

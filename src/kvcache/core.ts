@@ -138,18 +138,16 @@ export class CacheCore {
     const length = rows[0]?.length; // a prepared step changes all of them, in the list that there is
     const check = (): void => {
       this.alive();
-      this.#idle(where, rows !== this.#rows || length !== rows[0]?.length || (changes && this.#busy));
+      const changed = rows !== this.#rows || length !== rows[0]?.length;
+      if (changes || changed) this.#idle(where, changed);
     };
     check();
     return check;
   }
 
-  get #busy(): boolean {
-    return this.#growing || this.#readers > 0;
-  }
-
-  #idle(where: string, busy: boolean = this.#busy): void {
-    if (busy) throw new RelposError('busy', `${where}: a call with this cache is under way; await it first`);
+  #idle(where: string, changed?: boolean): void {
+    if (changed || this.#growing || this.#readers)
+      throw new RelposError('busy', `${where}: a call with this cache is under way; await it first`);
   }
 
   /** Marks a call that reads the cache; the returned function ends it. */

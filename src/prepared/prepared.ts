@@ -2,25 +2,36 @@
 
 import type { Readers } from '../arguments/record.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import type { Signal } from '../platform/types.ts';
 import type { Job, Pool } from '../threads/types.ts';
+import { keepBits } from './bits.ts';
 import type { Kit } from './kit.ts';
 import type { Prepared, Program } from './program.ts';
 import { Repeat } from './repeat.ts';
 import { Step } from './step.ts';
 import type { PreparedAttention, RunOptions } from './types.ts';
 
-function readers({ checkSignal, callback }: Kit): Readers<RunOptions> {
-  return { signal: (where, name, value) => checkSignal(where, value, name) as Signal, onProgress: callback };
-}
+const readers = ({ OPTIONS: { signal, onProgress } }: Kit): Readers<RunOptions> => ({ signal, onProgress });
 
 const NONE: RunOptions = {};
 
 /** What `prepare` was given, by its engine. */
-interface Making extends Prepared {
+interface Making extends Omit<Prepared, 'operands'> {
+  readonly q: unknown;
+  readonly k: unknown;
+  readonly v: unknown;
   readonly pool: Pool;
   readonly where: string;
   readonly withLse: boolean;
+}
+
+/** The operands, which are to stand where every run finds them: a tensor of a file would be read once. @throws TypeError if one is none */
+function placed(where: string, { kit, context, q, k, v, given }: Making): Prepared['operands'] {
+  context.alive();
+  const operands = kit.readOperands(where, q, k, v, given.cache, context);
+  for (const [name, operand] of Object.entries(operands)) {
+    if ('file' in operand) throw kit.wrongType(where, name, 'a tensor of engine.tensor, which each run reads anew', operand.file);
+  }
+  return operands as Prepared['operands'];
 }
 
 /** A prepared call of an engine. @throws as the call itself */
@@ -35,27 +46,32 @@ class PreparedCall {
   readonly #program: Program;
   readonly #kit: Kit;
   readonly #context: Prepared['context'];
-  /** Operands and results, which have to be there in every run. */
-  readonly #tensors: readonly Tensor[];
+  /** What it reads and its results, by name: these have to be there in every run. */
+  readonly #tensors: readonly (readonly [name: string, tensor: Tensor])[];
   /** Results that are its own. */
   readonly #own: readonly Tensor[];
+  /** These keep the memory of its own results, whoever disposes them. */
+  readonly #unpin: readonly (() => void)[];
   #running = false;
   #disposed = false;
 
-  constructor({ pool, where, withLse, ...prepared }: Making) {
-    const { kit, given, q, k, v, context } = prepared;
+  constructor(making: Making) {
+    const { pool, where, withLse, kit, given, context } = making;
     for (const name of ['signal', 'onProgress'] as const) {
       if (given[name] !== undefined) throw kit.wrongType(where, name, 'none: each run takes its own', given[name]);
     }
     this.#pool = pool;
     this.#kit = kit;
     this.#context = context;
-    this.#program = given.cache ? new Step(where, prepared, withLse) : new Repeat(where, prepared, withLse);
+    const prepared = { kit, context, given, operands: placed(where, making) };
+    const steps = given.cache && !given.queryOffsets && !given.keyOffsets;
+    this.#program = steps ? new Step(where, prepared, withLse) : new Repeat(where, prepared, withLse);
     this.out = this.#program.out;
     this.lse = this.#program.lse;
-    const results = this.lse ? [this.out, this.lse] : [this.out];
-    this.#own = results.filter((tensor) => tensor !== given.out);
-    this.#tensors = [q, k, v, ...results].filter((tensor) => tensor instanceof kit.Tensor);
+    const results = this.#results;
+    this.#own = results.map(([, tensor]) => tensor).filter((tensor) => tensor !== given.out);
+    this.#unpin = this.#own.map((tensor) => tensor.pin());
+    this.#tensors = [...this.#program.reads.filter((read): read is [string, Tensor] => 'pin' in read[1]), ...results];
   }
 
   get disposed(): boolean {
@@ -67,8 +83,9 @@ class PreparedCall {
     const { signal, onProgress } = options === undefined ? NONE : this.#kit.readRecord(where, options, readers(this.#kit));
     if (signal?.aborted) throw signal.reason;
     const jobs = this.#begin(where);
-    const restore = signal && this.#results();
+    let restore: (() => void) | undefined;
     try {
+      if (signal || onProgress) restore = this.#keep();
       for (const job of jobs) {
         const watched = onProgress && job === jobs.at(-1) ? (done: number, total: number) => onProgress({ done, total }) : undefined;
         await this.#pool.run(job, { signal, onProgress: watched });
@@ -98,7 +115,11 @@ class PreparedCall {
     if (this.#disposed) throw new this.#kit.RelposError('disposed', 'the prepared call was disposed');
     if (this.#running) throw new this.#kit.RelposError('busy', `${where}: a run of this prepared call is under way; await it first`);
     this.#context.alive();
-    for (let n = 0; n < this.#tensors.length; n++) void this.#tensors[n]?.pointer; // throws if it was disposed
+    for (let n = 0; n < this.#tensors.length; n++) {
+      const [name, tensor] = this.#tensors[n] as [string, Tensor];
+      if (tensor.disposed) throw new this.#kit.RelposError('disposed', `${where}: the tensor "${name}" was disposed`);
+      void tensor.pointer; // throws if it was lost
+    }
     this.#running = true; // before an encoding may ask for another run of this very call
     try {
       return this.#program.begin(where);
@@ -123,12 +144,18 @@ class PreparedCall {
     if (this.#disposed) this.#release();
   }
 
+  get #results(): (readonly [name: string, tensor: Tensor])[] {
+    return this.lse
+      ? [
+          ['out', this.out],
+          ['lse', this.lse],
+        ]
+      : [['out', this.out]];
+  }
+
   /** Keeps what the results hold, bit for bit; the returned function puts it back, unless they are gone. */
-  #results(): () => void {
-    const kept = [this.out, ...(this.lse ? [this.lse] : [])].map((tensor) => {
-      const numbers = tensor.contiguous ? tensor.view().slice() : tensor.toArray();
-      return () => tensor.set(numbers);
-    });
+  #keep(): () => void {
+    const kept = this.#results.map(([, tensor]) => keepBits(tensor));
     return () => {
       try {
         for (const restore of kept) restore();
@@ -147,6 +174,7 @@ class PreparedCall {
   #release(): void {
     this.#program.release();
     for (const tensor of this.#own) tensor.dispose();
+    for (const unpin of this.#unpin) unpin();
   }
 }
 

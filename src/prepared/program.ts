@@ -1,4 +1,5 @@
 import type { CheckedOptions } from '../attention/options.ts';
+import type { Operands, Read } from '../memory/operands.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import type { Job } from '../threads/types.ts';
@@ -8,9 +9,7 @@ import type { Kit } from './kit.ts';
 export interface Prepared {
   readonly kit: Kit;
   readonly context: Context;
-  readonly q: unknown;
-  readonly k: unknown;
-  readonly v: unknown;
+  readonly operands: Operands;
   /** Options; `out` is among them from when it is known. */
   readonly given: CheckedOptions;
 }
@@ -20,6 +19,8 @@ export interface Program {
   /** What every run writes. */
   readonly out: Tensor;
   readonly lse: Tensor | undefined;
+  /** What every run reads, or read when it was prepared. */
+  readonly reads: readonly Read[];
   /** The jobs of the next run, in order. @throws before anything is changed */
   begin(where: string): readonly Job[];
   /** The jobs have run. */

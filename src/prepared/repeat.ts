@@ -1,5 +1,6 @@
 // A prepared call without a cache: its parameter blocks hold for every run.
 
+import type { Read } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Call } from '../plan/context.ts';
@@ -10,6 +11,8 @@ import type { Prepared, Program } from './program.ts';
 export class Repeat implements Program {
   readonly out: Tensor;
   readonly lse: Tensor | undefined;
+  /** Without the tensor of a bias that packed sequences have, which nothing but their plans knows. */
+  reads: readonly Read[] = [];
   readonly #prepared: Prepared;
   #call: Call | undefined;
   #scratch: Scope | undefined;
@@ -25,8 +28,20 @@ export class Repeat implements Program {
     this.#prepared = { ...prepared, given: { ...prepared.given, out: this.out } };
   }
 
-  #plan(where: string, { kit, context, q, k, v, given }: Prepared, lse: boolean | Tensor): Call {
-    const call = kit.prepareAttention(context, where, q, k, v, given, lse);
+  #prepare(where: string, { kit, context, operands, given }: Prepared, lse: boolean | Tensor): Call {
+    const { q, k, v } = operands;
+    if (given.queryOffsets || given.keyOffsets) {
+      this.reads = kit.readsOf(operands, given, []);
+      return kit.prepareAttention(context, where, q, k, v, given, lse);
+    }
+    const checked = kit.checkCall(context, where, operands, given);
+    this.reads = kit.readsOf(operands, given, checked.placed);
+    return kit.prepareChecked(context, checked, operands, lse);
+  }
+
+  #plan(where: string, prepared: Prepared, lse: boolean | Tensor): Call {
+    const { kit, context } = prepared;
+    const call = this.#prepare(where, prepared, lse);
     const scratch = new kit.Scope(context.arena);
     try {
       this.#jobs = withScratch([...call.preparations, call.job], scratch);

@@ -6,7 +6,7 @@ import type { CheckedCall } from '../attention/check-call.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
 import type { CacheCore } from '../kvcache/core.ts';
 import type { Row } from '../kvcache/rows.ts';
-import type { Operand, Operands } from '../memory/operands.ts';
+import type { Operands, Read } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Call } from '../plan/context.ts';
@@ -71,7 +71,8 @@ export class Step implements Program {
   readonly out: Tensor;
   readonly lse: Tensor | undefined;
   readonly #prepared: Prepared;
-  readonly #operands: Operands<Operand>;
+  readonly reads: readonly Read[];
+  readonly #operands: Operands;
   #planned: Planned | undefined;
   #last: Last | undefined;
   /** What ends a step that follows the last one, while it runs. */
@@ -81,10 +82,10 @@ export class Step implements Program {
 
   /** @throws TypeError, RangeError, RelposError as the call, which changes nothing of the cache */
   constructor(where: string, prepared: Prepared, withLse: boolean) {
-    const { kit, context, q, k, v, given } = prepared;
-    context.alive();
-    this.#operands = kit.readOperands(where, q, k, v, given.cache, context);
-    const { outShape, shape, out } = kit.checkCall(context, where, this.#operands, given);
+    const { kit, context, operands, given } = prepared;
+    this.#operands = operands;
+    const { outShape, shape, out, placed } = kit.checkCall(context, where, operands, given);
+    this.reads = kit.readsOf(operands, given, placed);
     this.out = out ?? kit.makeTensor(context, where, outShape);
     try {
       this.lse = withLse ? kit.makeTensor(context, where, [shape.B, shape.H, shape.L]) : undefined;

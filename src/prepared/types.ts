@@ -12,7 +12,7 @@ export type PrepareOptions = Omit<AttentionOptions, 'signal' | 'onProgress'>;
 export interface RunOptions {
   /** Stops the run between tiles; it rejects with the signal's reason and leaves `out`, `lse` and the cache as they were. */
   readonly signal?: Signal;
-  /** Called now and then with tiles done and tiles in all. */
+  /** Called now and then with tiles done and tiles in all; what it throws stops the run as `signal` does. */
   readonly onProgress?: NonNullable<AttentionOptions['onProgress']>;
 }
 
@@ -20,9 +20,9 @@ export interface RunOptions {
  * A call of `attention` that was checked, planned and given its memory once. Made by `engine.prepare`, owned by the caller, who ends it with
  * `dispose()` or `using`.
  *
- * Each run reads what q, k and v hold then and overwrites `out`. All else, options, encodings, masks, biases, is as it was when the call was
- * prepared: tensors among them must not change. Runs of one prepared call come one after another. What it uses is kept until it is disposed;
- * a tensor or cache of it that was disposed makes its runs throw `disposed`.
+ * Each run reads what q, k and v hold then, which are tensors of the engine for that, and overwrites `out`. All else, options, encodings,
+ * masks, biases, is as it was when the call was prepared: tensors among them must not change. Runs of one prepared call come one after
+ * another. What it uses is kept until it is disposed; a tensor or cache of it that was disposed makes its runs throw `disposed`.
  *
  * With a cache every run appends k and v, so the next one stands further on, wherever the cache is by then: it may be truncated, forked,
  * reset, or appended to by others between runs. A run that fails or is aborted leaves it as it was.
@@ -51,7 +51,8 @@ export type PreparedAttention = Disposable & {
    *
    * @throws TypeError if an option is wrong; RangeError if the cache has no room
    * @throws RelposError `busy` while another run, or a call with the cache, is under way; `disposed`, `out-of-memory`, `kernel-trap`; the
-   *   signal's reason if it is aborted. Neither `out` nor the cache is changed then, but for a `kernel-trap`, which may have written to `out`
+   *   signal's reason if it is aborted, and what `onProgress` throws. Neither `out` nor the cache is changed then, but for a `kernel-trap`,
+   *   which may have written to `out` if there is neither a signal nor `onProgress`
    */
   run(options?: RunOptions): Promise<Tensor>;
   /**

@@ -1,6 +1,7 @@
 /** The life of a prepared call: what is refused, what may be disposed when, aborts, traps, and what is given back. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  bias,
   createEngine,
   createEngineSync,
   type Engine,
@@ -58,6 +59,15 @@ describe('arguments', () => {
     await expect(prepare(one, { signal: new AbortController().signal })).rejects.toThrow('prepare: "signal" expected none');
     await expect(prepare(one, { onProgress: () => {} })).rejects.toThrow('prepare: "onProgress" expected none');
     await expect(prepare(one, { casual: true })).rejects.toThrow('prepare: "options" has no "casual"');
+    for (const name of ['q', 'k', 'v'] as const) {
+      const given = { q, k, v, [name]: { dtype: 'F32', shape: one[name].shape, data: new Uint8Array(4 * one[name].size) } };
+      for (const options of [{}, { cache }]) {
+        await expect(engine.prepare(given.q, given.k, given.v, options)).rejects.toThrow(
+          new TypeError(`prepare: "${name}" expected a tensor of engine.tensor, which each run reads anew, got Object`),
+        );
+      }
+    }
+    await expect(prepare(one, { queryOffsets: [0, 1] })).rejects.toThrow('prepare: "cache" expected nothing beside "queryOffsets"');
     await expect(engine.prepare(q, k, q, { cache })).rejects.toThrow('prepare: "v" expected shape');
     await expect(engine.preparePartial(q, k, q)).rejects.toThrow('preparePartial: "v" expected shape');
     await expect(engine.prepare(q, 3 as never, v)).rejects.toThrow('prepare: "k" expected a tensor, got 3');
@@ -122,6 +132,34 @@ describe('ends', () => {
       expect(() => step.runSync()).toThrow(coded('disposed'));
       await expect(step.run()).rejects.toThrow(coded('disposed'));
     }
+  });
+
+  test.each(['q', 'k', 'v', 'out', 'lse', 'mask', 'mask of f16', 'encoding', 'sinks'] as const)('errors name %s', async (name) => {
+    const { engine, ...one } = await rig();
+    const [bytes, halves] = [engine.tensor([1, 1], new Int8Array([1]), 'i8'), engine.tensor([1, 1], [0.5], 'f16')];
+    const table = engine.tensor([1, H, 1, 1], new Float32Array(H).fill(1));
+    const sinks = engine.tensor([H], new Float32Array(H));
+    using call = await engine.preparePartial(one.q, one.k, one.v, { mask: [bytes, halves], encoding: bias(table), sinks });
+    const all = { ...one, out: call.out, lse: call.lse, mask: bytes, 'mask of f16': halves, encoding: table, sinks };
+    call.runSync();
+    all[name].dispose();
+    const message = `the tensor "${name.split(' ')[0]}" was disposed`;
+    expect(() => call.runSync()).toThrow(new RelposError('disposed', `runSync: ${message}`));
+    await expect(call.run()).rejects.toThrow(new RelposError('disposed', `run: ${message}`));
+  });
+
+  test('results that are disposed while a run is under way keep their memory until it is over', async () => {
+    const { engine, q, k, v } = await rig();
+    const call = await engine.preparePartial(q, k, v);
+    const run = call.run();
+    call.out.dispose();
+    call.lse.dispose();
+    const others = Array.from({ length: 4 }, () => [engine.tensor([1, H, 1, D]), engine.tensor([1, H, 1])]).flat();
+    await expect(run).resolves.toBe(call.out);
+    for (const other of others) expect(other.toArray().every((x) => x === 0)).toBe(true);
+    const { used } = engine.memoryUsage();
+    call.dispose();
+    expect(engine.memoryUsage().used).toBeLessThan(used);
   });
 
   test('the call itself, while a run is under way', async () => {
@@ -208,14 +246,51 @@ describe('one run at a time', () => {
     const onProgress = (): void => {
       throw new Error('too far');
     };
-    await expect(step.run({ signal: new AbortController().signal, onProgress })).rejects.toThrow('too far');
-    expectSameBits(step.out.toArray(), before);
-    expect(one.cache.length).toBe(5);
+    for (const options of [{ signal: new AbortController().signal, onProgress }, { onProgress }]) {
+      await expect(step.run(options)).rejects.toThrow('too far');
+      expectSameBits(step.out.toArray(), before);
+      expect(one.cache.length).toBe(5);
+    }
     const seen: number[] = [];
     await step.run({ signal: new AbortController().signal, onProgress: ({ done, total }) => seen.push(done / total) });
     expect(seen.at(-1)).toBe(1);
     expect(one.cache.length).toBe(6);
   });
+});
+
+test.each(['f32', 'f16', 'bf16'] as const)('a run that is stopped leaves every bit of an %s out that lies scattered', async (dtype) => {
+  const { engine, q, k, v } = await rig();
+  const wide = engine.tensor([1, D, H, 3], undefined, dtype);
+  const out = wide.permute(0, 2, 3, 1).slice(null, null, [1, 2]);
+  const view = wide.view();
+  const words = dtype === 'f32' ? new Uint32Array(view.buffer, view.byteOffset, view.length) : (view as Uint16Array);
+  // Signalling NaN with payloads, which no number stands for.
+  words.forEach((_, n) => {
+    words[n] = (dtype === 'f32' ? 0x7f800001 : dtype === 'f16' ? 0x7c01 : 0x7f81) + n;
+  });
+  const before = words.slice();
+  using call = await engine.prepare(q, k, v, { out });
+  const onProgress = (): void => {
+    throw new Error('too far');
+  };
+  await expect(call.run({ onProgress })).rejects.toThrow('too far');
+  expect(words).toEqual(before);
+  await call.run();
+  expect(words.filter((x, n) => x !== before[n]).length).toBe(H * D);
+});
+
+test('results that cannot be kept leave nothing busy', async () => {
+  const one = await rig();
+  using step = await prepare(one);
+  const { signal } = new AbortController();
+  const size = vi.spyOn(step.out, 'size', 'get').mockImplementation(() => {
+    throw new RangeError('Array buffer allocation failed');
+  });
+  await expect(step.run({ signal })).rejects.toThrow('allocation failed');
+  size.mockRestore();
+  expect(one.cache.length).toBe(0);
+  await step.run({ signal });
+  expect(one.cache.length).toBe(1);
 });
 
 test.each(['append', 'attend'])('a trap in %s leaves the cache as it was, and the next run is right', async (kernel) => {
