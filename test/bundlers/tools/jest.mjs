@@ -19,7 +19,9 @@ const WAYS = {
     files: {
       type: 'commonjs',
       'jest.config.mjs': config({
-        transform: { '\\.js$': ['babel-jest', { plugins: ['@babel/plugin-transform-dynamic-import', '@babel/plugin-transform-modules-commonjs'] }] },
+        transform: {
+          '\\.js$': ['babel-jest', { plugins: ['@babel/plugin-transform-dynamic-import', '@babel/plugin-transform-modules-commonjs'] }],
+        },
         transformIgnorePatterns: ['/node_modules/(?!relpos/)'],
       }),
     },

@@ -10,13 +10,16 @@ import { servePages } from './pages.mjs';
 const NOT_ISOLATED = /"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"/;
 const READY_MS = 60_000;
 const ANSWER_MS = 180_000;
+/** What a stuck context answers in when it is not, many times over, and how often it is opened. */
+const STUCK_MS = 60_000;
+const OPENINGS = 3;
 
 /** Where the cases run: the page, what it is asked for, the threads, and what must come of fewer. */
 const CONTEXTS = [
   { context: 'isolated page', path: '/isolated', test: 'page', threads: [1, 2, 3, 5] },
   { context: 'page', path: '/plain', test: 'page', threads: [2], expected: { threads: 1, reason: NOT_ISOLATED } },
   { context: 'strict page, own worker', path: '/strict', test: 'own', threads: [2] },
-  { context: 'dedicated worker', path: '/isolated', test: 'dedicated', threads: [2] },
+  { context: 'dedicated worker', path: '/isolated', test: 'dedicated', threads: [2], sticks: true },
   { context: 'service worker', path: '/isolated', test: 'service', threads: [2], expected: { threads: 1, reason: /service worker/ } },
 ];
 
@@ -47,11 +50,30 @@ async function framesOf(page, threads) {
   return best;
 }
 
-async function rowsOf(host, browser, address, { context, path, test, threads, expected }) {
-  const page = await open(browser, `${address}${path}`);
+/**
+ * What a page answers. Firefox 153, one time in ten to thirty on a loaded machine, never comes back to a worker that makes a worker of a `blob:`
+ * URL: the thread stands still within the browser, where no deadline of ours is heard. A context that sticks so is opened anew, and that is said.
+ */
+async function answerOf(host, browser, url, { context, test, sticks }, page, asked) {
+  if (!sticks) return page.ask(test, asked);
+  for (let left = OPENINGS - 1; ; left--) {
+    try {
+      return await within(STUCK_MS, `${test} on ${asked} threads at ${url}`, page.ask(test, asked));
+    } catch (error) {
+      if (!left || !/took more than/.test(error.message)) throw error;
+      console.log(`conformance: ${host}, ${context}: stuck for ${STUCK_MS / 1000} s, opened anew`);
+      page = await open(browser, url);
+    }
+  }
+}
+
+async function rowsOf(host, browser, address, place) {
+  const { context, path, threads, expected } = place;
+  const url = `${address}${path}`;
+  const page = await open(browser, url);
   const rows = [];
   for (const asked of threads) {
-    const found = await page.ask(test, asked);
+    const found = await answerOf(host, browser, url, place, page, asked);
     const row = { ...found, host, version: browser.version, context, asked, expected: expected ?? { threads: asked } };
     if (context === 'isolated page' && asked <= 2) row.frames = await framesOf(page, asked);
     rows.push(row);
