@@ -25,7 +25,7 @@ export interface RotateOptions {
    * `offset + L − 1`. The encoding's own offset is added.
    */
   readonly positions?: PositionList;
-  /** Position of the first row when no positions are given; default 0. The encoding's own offset is added. */
+  /** Position of the first row, instead of `positions`; default 0. The encoding's own offset is added. */
   readonly offset?: number;
   /** True turns back: the inverse of the same call without it. */
   readonly inverse?: boolean;
@@ -73,6 +73,7 @@ export function prepareRotation(context: Context, where: string, given: unknown,
   const [B, second, third, D] = operand.shape as [number, number, number, number];
   const [H, L] = layout === 'bhld' ? [second, third] : [third, second];
   if (!isEncoding(encoding)) throw wrongType(where, 'encoding', 'an encoding that rotates', encoding);
+  if (list && options.offset !== undefined) throw wrongType(where, 'offset', 'none beside "positions"', offset);
   const length = list ? lengthOf(list) : L + offset;
   const named = `encoding (${encoding.name})`;
   const asked = { shape: { B, H, G: H, L, S: L, D, E: D }, math: context.math, length, role };

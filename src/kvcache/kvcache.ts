@@ -6,7 +6,7 @@ import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { Disposing } from '../memory/dispose.ts';
-import { type CacheDType, cacheDTypes } from '../memory/dtypes.ts';
+import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Operand, type Operands, placeOperand, readOperand, type Shaped } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
@@ -107,7 +107,7 @@ function checkSpec(where: string, options: unknown): CacheSpec {
   const D = integer(where, 'headDim', given.headDim, 1, WIDEST_HEAD);
   const E = integer(where, 'valueDim', given.valueDim ?? D, 1, WIDEST_HEAD);
   const capacity = integer(where, 'capacity', given.capacity, 1, MOST_KEYS);
-  const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', cacheDTypes());
+  const dtype = oneOf(where, 'dtype', given.dtype ?? 'f32', CACHE_DTYPES);
   const pageSize = integer(where, 'pageSize', given.pageSize ?? 64, 8, 65536);
   if (pageSize & (pageSize - 1)) throw wrongValue(where, 'pageSize', 'a power of two', pageSize);
   const { left, sinks } = checkWindow(where, given.window, capacity);

@@ -50,8 +50,6 @@ export interface ElementType {
   readonly exact: boolean;
   /** What a mask of it does with its key: `'hides'` where it is 0, or `'adds'` to the score; undefined: it is no mask. */
   readonly mask?: 'hides' | 'adds';
-  /** In a cache; undefined: it cannot be. */
-  readonly cache?: CacheElement;
   /** Number of the type in the wire format of states; undefined: it does not travel. */
   readonly wire?: number;
   /** Its name in a safetensors file. */
@@ -69,7 +67,6 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: { code: F32, bytes: 4, depth: 1 },
     wire: 0,
     safetensors: 'F32',
     onnx: [['float32', 'Float32Array']],
@@ -82,7 +79,6 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: { code: F16, bytes: 2, depth: 1 },
     wire: 1,
     safetensors: 'F16',
     onnx: [['float16', 'Float16Array', 'Uint16Array']],
@@ -95,7 +91,6 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     float: true,
     exact: true,
     mask: 'adds',
-    cache: { code: BF16, bytes: 2, depth: 1 },
     wire: 2,
     safetensors: 'BF16',
     onnx: [['bfloat16']],
@@ -109,7 +104,6 @@ export const DTYPES: Readonly<Record<DType, ElementType>> = {
     range: [-128, 127],
     exact: true,
     mask: 'hides',
-    cache: { code: Q8, bytes: 1, depth: 2 },
     safetensors: 'I8',
     onnx: [['bool', 'Uint8Array', 'Int8Array'], ['int8'], ['uint8']],
   },
@@ -140,11 +134,16 @@ const words = /* @__NO_SIDE_EFFECTS__ */ (names: readonly string[]): string => `
 
 /** Those of q, k, v, their outputs and their states. */
 export const FLOAT_DTYPES: readonly FloatDType[] = /* @__PURE__ */ namesOf(({ float }) => float) as readonly FloatDType[];
-/** Integers of a cache that no tensor has. */
-const SHORT: CacheElement = { code: Q16, bytes: 2, depth: 2 };
+/** Those of a cache, which has integers of its own. */
+const CACHES: Readonly<Record<CacheDType, CacheElement>> = {
+  f32: { code: F32, bytes: 4, depth: 1 },
+  f16: { code: F16, bytes: 2, depth: 1 },
+  bf16: { code: BF16, bytes: 2, depth: 1 },
+  i8: { code: Q8, bytes: 1, depth: 2 },
+  i16: { code: Q16, bytes: 2, depth: 2 },
+};
 
-/** Those of a cache. A function, for no bundler drops a list that spreads another. */
-export const cacheDTypes = (): readonly CacheDType[] => [...(namesOf(({ cache }) => cache !== undefined) as readonly CacheDType[]), 'i16'];
+export const CACHE_DTYPES = /* @__PURE__ */ Object.keys(CACHES) as readonly CacheDType[];
 
 /** How an error names the tensors that may be operands. */
 export const aFloatTensor = (): string => `a tensor of ${words(FLOAT_DTYPES)}`;
@@ -160,7 +159,7 @@ export const isDType = (name: unknown): name is DType => typeof name === 'string
 export const isFloat = (dtype: DType): dtype is FloatDType => DTYPES[dtype].float;
 
 /** How a cache of this type stores numbers. */
-export const cacheElement = (dtype: CacheDType): CacheElement => (dtype === 'i16' ? SHORT : (DTYPES[dtype].cache as CacheElement));
+export const cacheElement = (dtype: CacheDType): CacheElement => CACHES[dtype];
 
 /** The element type with this number in the wire format. */
 export const dtypeOfWire = (wire: number): FloatDType | undefined => FLOAT_DTYPES.find((name) => DTYPES[name].wire === wire);

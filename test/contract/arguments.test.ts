@@ -156,6 +156,10 @@ const ROTATE: readonly Row[] = [
   ],
   [() => rotate(q, halves, { positions: [0, 1, 2, 3, 4n] }), new TypeError('rotateSync: "positions[4]" expected a number, got 4n')],
   [() => rotate(q, halves, { offset: Symbol('five') }), new TypeError('rotateSync: "offset" expected a number, got Symbol(five)')],
+  [
+    () => rotate(q, halves, { positions: [0, 1, 2, 3, 4], offset: 0 }),
+    new TypeError('rotateSync: "offset" expected none beside "positions", got 0'),
+  ],
 ];
 
 const tensor = (...given: Any[]): Tensor => (engine.tensor as Any)(...given);

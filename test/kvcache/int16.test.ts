@@ -1,7 +1,7 @@
 /** Caches under precision 'int16': the bits of the whole pass for every type, and integers that are taken as they are stored. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { alibi, createEngine, deberta, type Encoding, type Engine, rotary, type Tensor } from '../../src/index.ts';
-import { cacheDTypes } from '../../src/memory/dtypes.ts';
+import { CACHE_DTYPES } from '../../src/memory/dtypes.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
 import { expectWhole, ones, rowsOf, sequence } from './support.ts';
@@ -32,7 +32,7 @@ const cacheOf = (on: Engine, options: object) =>
 /** Odd numbers of keys, so that pairs of values are begun and ended by other steps. */
 const STEPS = [1, 7, ...ones(5), 64, 65, 3, 129, 57];
 
-describe.each(cacheDTypes())('%s', (dtype) => {
+describe.each(CACHE_DTYPES)('%s', (dtype) => {
   const operands = sequence(engine, sizes, 5);
 
   test.each(Object.entries(SCHEMES))('%s: in steps as in one', async (_, encoding) => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngineSync, type DType, decodeState, encodeState } from '../../src/index.ts';
 import {
-  cacheDTypes,
+  CACHE_DTYPES,
   cacheElement,
   DTYPES,
   dtypeOfFile,
@@ -111,7 +111,7 @@ test('numbers of the wire format never change', () => {
   ]);
 });
 
-test.each(cacheDTypes())('a cache of %s reserves rows of the size that the table says', (dtype) => {
+test.each(CACHE_DTYPES)('a cache of %s reserves rows of the size that the table says', (dtype) => {
   for (const D of [1, 3, 8, 65]) {
     const { cache } = engine.estimate({ cache: { batch: 1, heads: 1, headDim: D, capacity: 64, pageSize: 64, dtype } });
     const { bytes, depth } = cacheElement(dtype);
