@@ -15,9 +15,9 @@ const E5: f32 = reinterpret<f32>(0x482f9f29); // 0x1.5f3e52p-10 · 2^27
 const E6: f32 = reinterpret<f32>(0x46a0fdde); // 0x1.41fbbcp-13 · 2^27
 
 // Adding 1.5·2^23 + 100 rounds to an integer n (ties to even) and leaves n + 100, the exponent field of 2^(n − 27), in the low bits.
-const MAGIC: f32 = 12583012.0;
+export const MAGIC: f32 = 12583012.0;
 // At −99.5 and below the result is exactly 0: the field of n = −100 is 0.
-const LOWEST: f32 = -100.0;
+export const LOWEST: f32 = -100.0;
 
 /**
  * 2^x for x ≤ 128; 1.2 ulp (exhaustive on [−1/2, 1/2]); exactly 1 at 0, exactly 0 from −99.5 down, NaN at NaN.
@@ -42,10 +42,17 @@ const LOWEST: f32 = -100.0;
 @inline function exp2Of(
   x: v128, lowest: v128, magic: v128, e0: v128, e1: v128, e2: v128, e3: v128, e4: v128, e5: v128, e6: v128,
 ): v128 {
+  return exp2By(6, x, lowest, magic, e0, e1, e2, e3, e4, e5, e6);
+}
+
+/** 2^x by a polynomial of `degree`, a literal: 6, or 5, which leaves e6 out (exp16.ts). */
+@inline export function exp2By(
+  degree: i32, x: v128, lowest: v128, magic: v128, e0: v128, e1: v128, e2: v128, e3: v128, e4: v128, e5: v128, e6: v128,
+): v128 {
   x = f32x4.pmax(x, lowest);
   const t = f32x4.add(x, magic);
   const f = f32x4.sub(x, f32x4.sub(t, magic));
-  let p = f32x4.add(f32x4.mul(e6, f), e5);
+  let p = degree == 6 ? f32x4.add(f32x4.mul(e6, f), e5) : e5;
   p = f32x4.add(f32x4.mul(p, f), e4);
   p = f32x4.add(f32x4.mul(p, f), e3);
   p = f32x4.add(f32x4.mul(p, f), e2);
@@ -62,7 +69,7 @@ const LOWEST: f32 = -100.0;
   );
 }
 
-const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b); // 0x1.715476p+0
+export const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b); // 0x1.715476p+0
 
 /**
  * e^x for x ≤ 0, as 2^(x·log2 e): exactly 1 at 0, exactly 0 below −69, relative error 1.2 ulp + |x|·2^−24. Scores stay in natural units

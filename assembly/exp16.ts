@@ -1,5 +1,6 @@
 // The exponentials of precision int16: those of exp.ts with a step less, and the sums that weights16.ts needs of them.
 
+import { exp2By, LOG2E, LOWEST, MAGIC } from './exp';
 import { R_SCALE, R_TOP, R_TOTAL, SCORES_ROW } from './job';
 import { held, maxLanes, sumLanes } from './simd';
 
@@ -11,21 +12,6 @@ const E2: f32 = reinterpret<f32>(0x4bf5fcde); // 0x1.ebf9bcp-3 · 2^27
 const E3: f32 = reinterpret<f32>(0x4ae35ba9); // 0x1.c6b752p-5 · 2^27
 const E4: f32 = reinterpret<f32>(0x499e7544); // 0x1.3cea88p-7 · 2^27
 const E5: f32 = reinterpret<f32>(0x482ddd0a); // 0x1.5bba14p-10 · 2^27
-const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b);
-const MAGIC: f32 = 12583012.0; // see exp.ts
-const LOWEST: f32 = -100.0;
-
-@inline function exp2Of(x: v128, lowest: v128, magic: v128, e0: v128, e1: v128, e2: v128, e3: v128, e4: v128, e5: v128): v128 {
-  x = f32x4.pmax(x, lowest);
-  const t = f32x4.add(x, magic);
-  const f = f32x4.sub(x, f32x4.sub(t, magic));
-  let p = f32x4.add(f32x4.mul(e5, f), e4);
-  p = f32x4.add(f32x4.mul(p, f), e3);
-  p = f32x4.add(f32x4.mul(p, f), e2);
-  p = f32x4.add(f32x4.mul(p, f), e1);
-  p = f32x4.add(f32x4.mul(p, f), e0);
-  return f32x4.mul(p, i32x4.shl(t, 23));
-}
 
 /** `mark` is a literal: with it, −0 where the score is −Infinity. */
 @inline function exponentialsOf(s: usize, n: i32, scales: usize, group: usize, live: i32, mark: bool): void {
@@ -39,7 +25,7 @@ const LOWEST: f32 = -100.0;
     const end = s + (<usize>n << 2);
     do {
       const x = v128.load(at);
-      let p = exp2Of(f32x4.mul(f32x4.sub(x, m), log2e), lowest, magic, e0, e1, e2, e3, e4, e5);
+      let p = exp2By(5, f32x4.mul(f32x4.sub(x, m), log2e), lowest, magic, e0, e1, e2, e3, e4, e5, e5);
       sum = f32x4.add(sum, p);
       if (mark) p = v128.or(p, v128.and(f32x4.eq(x, f32x4.splat(-Infinity)), f32x4.splat(-0.0)));
       v128.store(at, p);

@@ -1,7 +1,7 @@
 // The two micro-kernels of tables that have a row for each offset j − i.
 
 import { SCORES_ROW } from './job';
-import { madd } from './simd';
+import { sums4x8 } from './scores';
 
 /** Bytes from a score of one query to the score at the same offset of the next. */
 const STEP: usize = SCORES_ROW + 4;
@@ -13,27 +13,7 @@ const STEP: usize = SCORES_ROW + 4;
  * first and the last panel add to keys beyond the block.
  */
 export function skewed4x8(queries: usize, panel: usize, s: usize, D: i32, groups: i32): void {
-  for (; groups > 0; groups--, queries += <usize>D << 4) {
-    // repeat $r 4
-    let s$ra = f32x4.splat(0), s$rb = f32x4.splat(0);
-    // end
-    let q = queries, table = panel, x: v128, y: v128, c: v128;
-    for (let left = D; ; left -= 8, q += 128, table += 256) {
-      // repeat $n 8
-      x = v128.load(table, 32 * $n), y = v128.load(table, 32 * $n + 16);
-      // repeat $r 4
-      c = v128.load32_splat(q + (16 * $n + 4 * $r));
-      s$ra = madd(c, x, s$ra), s$rb = madd(c, y, s$rb);
-      // end
-      if (left == $n + 1) break;
-      // end
-    }
-    // repeat $r 4
-    v128.store(s, f32x4.add(v128.load(s), s$ra));
-    v128.store(s, f32x4.add(v128.load(s, 16), s$rb), 16);
-    s += STEP;
-    // end
-  }
+  sums4x8(queries, panel, s, D, STEP, groups, true);
 }
 
 /**

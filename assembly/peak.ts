@@ -24,11 +24,8 @@ export function arithmetic(turns: i32, a: f32, b: f32): f32 {
   return f32x4.extract_lane(f32x4.add(f32x4.add(x0, x4), x8), 0);
 }
 
-/**
- * The same for 16-bit integers: twelve chains x = dot(x, a) + b. A dot takes eight products and four sums of two, so 12 · 16 operations a turn. Each
- * dot is of what the last sum gave: one of constants would be computed once, before the loop.
- */
-export function dots16(turns: i32, a: i32, b: i32): i32 {
+/** The same for 16-bit integers: twelve chains x = dot(x, a) + b or, with `wide`, a literal, extmul(x, a) + b. */
+@inline function integers(turns: i32, a: i32, b: i32, wide: bool): i32 {
   const va = i16x8.splat(a as i16);
   const vb = i32x4.splat(b);
   // repeat $n 12
@@ -36,7 +33,7 @@ export function dots16(turns: i32, a: i32, b: i32): i32 {
   // end
   for (let i = 0; i < turns; i++) {
     // repeat $n 12
-    x$n = i32x4.add(i32x4.dot_i16x8_s(x$n, va), vb);
+    x$n = i32x4.add(wide ? i32x4.extmul_low_i16x8_s(x$n, va) : i32x4.dot_i16x8_s(x$n, va), vb);
     // end
   }
   let sum = i32x4.splat(0);
@@ -46,23 +43,17 @@ export function dots16(turns: i32, a: i32, b: i32): i32 {
   return i32x4.extract_lane(sum, 0);
 }
 
-/** The form that ARM64 has an instruction for, x = extmul(x, a) + b: four products and four sums, so 12 · 8 operations a turn. */
+/**
+ * A dot takes eight products and four sums of two, so 12 · 16 operations a turn. Each dot is of what the last sum gave: one of constants would be
+ * computed once, before the loop.
+ */
+export function dots16(turns: i32, a: i32, b: i32): i32 {
+  return integers(turns, a, b, false);
+}
+
+/** The form that ARM64 has an instruction for: four products and four sums, so 12 · 8 operations a turn. */
 export function wide16(turns: i32, a: i32, b: i32): i32 {
-  const va = i16x8.splat(a as i16);
-  const vb = i32x4.splat(b);
-  // repeat $n 12
-  let x$n = i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat($n * b));
-  // end
-  for (let i = 0; i < turns; i++) {
-    // repeat $n 12
-    x$n = i32x4.add(i32x4.extmul_low_i16x8_s(x$n, va), vb);
-    // end
-  }
-  let sum = i32x4.splat(0);
-  // repeat $n 12
-  sum = i32x4.add(sum, x$n);
-  // end
-  return i32x4.extract_lane(sum, 0);
+  return integers(turns, a, b, true);
 }
 
 /** Reads `bytes` from `from`, a multiple of 128, and gives a sum of them that nobody needs. */

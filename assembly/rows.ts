@@ -158,3 +158,19 @@ export function punchHoles(job: usize, row: usize, s: usize, b: i32, from: i32, 
   store<i32>(group, last, R_ALL_FROM);
   store<i32>(group, first, R_ALL_TO);
 }
+
+/** True if some row of a group sees key j, or those between as rangeOf has it. */
+@inline export function groupSees(group: usize, j: i32): bool {
+  return j >= load<i32>(group, R_FROM) && j < load<i32>(group, R_TO);
+}
+
+/** The keys low … high − 1 as far as the groups of a band see them, from << 32 | to. */
+export function bandSees(group: usize, groups: i32, low: i32, high: i32): u64 {
+  let from = i32.MAX_VALUE;
+  let to = 0;
+  for (let n = 0; n < groups; n++, group += R_SIZE) {
+    from = min(from, load<i32>(group, R_FROM));
+    to = max(to, load<i32>(group, R_TO));
+  }
+  return (<u64>max(from, low) << 32) | min(to, high);
+}

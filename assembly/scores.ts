@@ -2,10 +2,12 @@
 // score, so that no tile shape shows in the bits. The build writes out what stands between "repeat" and "end" (scripts/unroll.mjs).
 
 import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
+import { bandSees, groupSees } from './rows';
 import { madd } from './simd';
 
 /**
  * Four rows × eight keys, for `groups` groups in turn against one panel. queries: [groups][D][4], panel: [D][8], s: `row` bytes a row, D ≥ 1.
+ * The sums are stored or, with `adds`, a literal, added to what is there: one tile for scores and for tables by offset (offsets.ts).
  * Eight accumulators, two key vectors, one splat and one product live at once: 12 of 16 registers.
  *
  * Eight steps a turn: V8 makes an instruction of every address and of every check of the stack, 32 a step in a loop of single steps and 28
@@ -22,7 +24,7 @@ import { madd } from './simd';
  * sums for the panel's addresses too (nothing), three queries of four by shuffles from one load (Deno 3 % less than with offsets, Node 7 %
  * more), 5×8 in the whole kernel, 6×8, 4×12 and 3×16 with mul and add (no register for the product).
  */
-export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
+@inline export function sums4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32, adds: bool): void {
   for (; groups > 0; groups--, queries += <usize>D << 4) {
     // repeat $r 4
     let s$ra = f32x4.splat(0), s$rb = f32x4.splat(0);
@@ -39,11 +41,16 @@ export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: u
       // end
     }
     // repeat $r 4
-    v128.store(s, s$ra);
-    v128.store(s, s$rb, 16);
+    v128.store(s, adds ? f32x4.add(v128.load(s), s$ra) : s$ra);
+    v128.store(s, adds ? f32x4.add(v128.load(s, 16), s$rb) : s$rb, 16);
     s += row;
     // end
   }
+}
+
+/** Scores of four rows × eight keys, see sums4x8. */
+export function scores4x8(queries: usize, panel: usize, s: usize, D: i32, row: usize, groups: i32): void {
+  sums4x8(queries, panel, s, D, row, groups, false);
 }
 
 /**
@@ -137,31 +144,21 @@ export function scoresOfFew(group: usize, rows: i32, q: usize, keys: usize, s: u
   for (; j < to; j += 8) scores4x8(q, keys + (<usize>(j - block) * D << 2), s + (<usize>(j - block) << 2), D, SCORES_ROW, 1);
 }
 
-@inline function sees(group: usize, j: i32): bool {
-  return j >= load<i32>(group, R_FROM) && j < load<i32>(group, R_TO);
-}
-
 /**
  * A band of `groups` groups against the panels that each group sees of those from key `low` to `high` − 1, panel by panel, so that a panel is
  * read from L1 by all groups but the first. q: the band's first group, keys: where the panel of key `block` is if all stand in one row, s:
  * [4·groups][KEY_BLOCK].
  */
 export function scores(group: usize, groups: i32, q: usize, keys: usize, s: usize, block: i32, low: i32, high: i32, D: i32): void {
-  let from = i32.MAX_VALUE;
-  let to = 0;
-  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
-    from = min(from, load<i32>(at, R_FROM));
-    to = max(to, load<i32>(at, R_TO));
-  }
-  from = max(from, low);
-  to = min(to, high);
+  const range = bandSees(group, groups, low, high);
+  const to = <i32>range;
   const size = <usize>D << 4; // bytes of a group's queries
-  for (let j = from; j < to; j += 8) {
+  for (let j = <i32>(range >> 32); j < to; j += 8) {
     const panel = keys + (<usize>(j - block) * D << 2);
     const line = s + (<usize>(j - block) << 2);
     for (let n = 0; n < groups; n++) {
       const first = n;
-      while (n < groups && sees(group + n * R_SIZE, j)) n++;
+      while (n < groups && groupSees(group + n * R_SIZE, j)) n++;
       if (n > first) scoresOfRun(q + <usize>first * size, panel, line + 4 * first * SCORES_ROW, D, n - first);
     }
   }

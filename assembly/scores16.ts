@@ -2,6 +2,7 @@
 // then scaled by the key, then by the query. Two forms of one tile with the same bits, chosen by `widens`.
 
 import { R_FROM, R_SIZE, R_TO, SCORES_ROW } from './job';
+import { bandSees, groupSees } from './rows';
 import { splat } from './simd';
 
 /**
@@ -96,10 +97,6 @@ function dots1x32(q: usize, keys: usize, s: usize, pairs: i32, a: usize, b: usiz
   // end
 }
 
-@inline function sees(group: usize, j: i32): bool {
-  return j >= load<i32>(group, R_FROM) && j < load<i32>(group, R_TO);
-}
-
 /**
  * A band against the panels that its groups see of those from key `low` to `high` − 1, as `scores` does it. q: the band's first group, keys: where
  * the panel of key `block` is, b: the scale of that key, a: that of the band's first row; pairs: D'/2.
@@ -107,21 +104,15 @@ function dots1x32(q: usize, keys: usize, s: usize, pairs: i32, a: usize, b: usiz
 export function scores16(
   group: usize, groups: i32, q: usize, keys: usize, s: usize, a: usize, b: usize, block: i32, low: i32, high: i32, pairs: i32, wide: bool,
 ): void {
-  let from = i32.MAX_VALUE;
-  let to = 0;
-  for (let n = 0, at = group; n < groups; n++, at += R_SIZE) {
-    from = min(from, load<i32>(at, R_FROM));
-    to = max(to, load<i32>(at, R_TO));
-  }
-  from = max(from, low);
-  to = min(to, high);
+  const range = bandSees(group, groups, low, high);
+  const to = <i32>range;
   const size = <usize>pairs << 4; // bytes of a group's queries
-  for (let j = from; j < to; j += 8) {
+  for (let j = <i32>(range >> 32); j < to; j += 8) {
     const panel = keys + (<usize>((j - block) * pairs) << 2);
     const line = <usize>(j - block) << 2;
     for (let n = 0; n < groups; n++) {
       const first = n;
-      while (n < groups && sees(group + n * R_SIZE, j)) n++;
+      while (n < groups && groupSees(group + n * R_SIZE, j)) n++;
       const at = s + line + 4 * first * SCORES_ROW;
       if (n > first) tile16(q + <usize>first * size, panel, at, pairs, SCORES_ROW, n - first, a + (first << 4), b + line, wide);
     }

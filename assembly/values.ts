@@ -228,7 +228,7 @@ export function valuesMasked(
     const from = fromOf(at, low) - block;
     const to = min(load<i32>(at, R_TO), high) - block;
     if (from >= to) continue;
-    const c = load<i32>(at, R_FROM) >= low ? v128.load32_splat(at + ((r & 3) << 2), R_SCALE) : f32x4.splat(1);
+    const c = scaleOfRow(group, r, low);
     for (let e: usize = 0; e < width; e += 16) v128.store(o + e, f32x4.mul(v128.load(o + e), c));
     for (let j = from; j < to; j++) {
       const x = v128.load32_splat(p + (j << 2));

@@ -22,7 +22,7 @@ export { values16, values16OfRow } from './values16';
 export function widens(size: f32): bool { return ask(size); }
 export function grow(): void { memory.grow(16); }
 `,
-  ['scores16', 'values16', 'simd', 'job', 'target'],
+  ['scores16', 'values16', 'rows', 'simd', 'job', 'target'],
 );
 kernels.grow();
 
