@@ -1,0 +1,75 @@
+// All families, and the one door to them: a config and the names of a checkpoint's tensors become a blueprint, or an error says what is missing.
+
+import { describe, wrongType, wrongValue } from '../../arguments/check.ts';
+import { textConfig } from '../../huggingface/config.ts';
+import type { Blueprint } from '../blueprint.ts';
+import { Config } from '../config.ts';
+import type { TensorIndex } from '../tensors.ts';
+import { families as bert } from './bert.ts';
+import { families as bloom } from './bloom.ts';
+import { families as deberta } from './deberta.ts';
+import { families as distilbert } from './distilbert.ts';
+import { families as falcon } from './falcon.ts';
+import { families as neox } from './gpt-neox.ts';
+import { families as gpt2 } from './gpt2.ts';
+import { families as jina } from './jina-bert.ts';
+import { families as llama } from './llama.ts';
+import { families as modernbert } from './modernbert.ts';
+import { families as mpnet } from './mpnet.ts';
+import { families as mpt } from './mpt.ts';
+import { families as nomic } from './nomic-bert.ts';
+import type { Family } from './parts.ts';
+import { families as phi3 } from './phi3.ts';
+import { families as t5 } from './t5.ts';
+import { families as xlnet } from './xlnet.ts';
+
+/** All families; where several have a type, the first that fits. */
+const FAMILIES: readonly Family[] = /* @__PURE__ */ [
+  jina,
+  bert,
+  bloom,
+  deberta,
+  distilbert,
+  falcon,
+  neox,
+  gpt2,
+  llama,
+  modernbert,
+  mpnet,
+  mpt,
+  nomic,
+  phi3,
+  t5,
+  xlnet,
+].flat();
+
+const where = 'config.json';
+
+/**
+ * The blueprint of a checkpoint.
+ *
+ * @param config its config.json, parsed
+ * @param index names and shapes of its tensors
+ * @returns a frozen description of the model
+ * @throws TypeError, RangeError that names the key of the config or the tensor that is missing, of a wrong shape, or unknown
+ */
+export function blueprintOf(config: unknown, index: TensorIndex): Blueprint {
+  const { own, model } = textConfig(where, config);
+  if (model === '') throw wrongType(where, 'model_type', 'a string', undefined);
+  const read = new Config({ ...own, model_type: model });
+  read.only('quantization_config');
+  const family = FAMILIES.find(({ types, fits }) => types.includes(model) && (fits?.(read) ?? true));
+  if (!family) {
+    const known = [...new Set(FAMILIES.flatMap(({ types }) => types))].sort().join(', ');
+    throw wrongValue(where, 'model_type', `one of ${known}`, describe(model));
+  }
+  const parts = Object.fromEntries(Object.entries(family.read(read, index)).filter(([, part]) => part !== undefined));
+  return frozen({ family: family.name, modelType: model, ...parts } as unknown as Blueprint);
+}
+
+/** Freezes plain objects and arrays all the way down; encodings are frozen already. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
+}

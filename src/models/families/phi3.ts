@@ -1,0 +1,68 @@
+// Phi-3 (Abdin et al. 2024): LLaMA's layers with fused projections.
+
+import { attentionScale } from '../../huggingface/attention-scale.ts';
+import type { Layer, Linear } from '../blueprint.ts';
+import type { Config } from '../config.ts';
+import { type TensorIndex, Tensors } from '../tensors.ts';
+import { attention, backward, causalHead, type Family, type Parts, rotations } from './parts.ts';
+
+function read(config: Config, index: TensorIndex): Parts {
+  const width = config.count('hidden_size', 3072);
+  const heads = config.count('num_attention_heads', 32);
+  const keyHeads = config.keyHeads(heads);
+  const headWidth = config.headWidth(width, heads);
+  const inner = config.count('intermediate_size', 8192);
+  const epsilon = config.number('rms_norm_eps', 1e-5);
+  const head = new Tensors(index);
+  const weights = head.under(['model.', ''], 'embed_tokens.weight');
+  const turned = rotations(config);
+  const window = config.limit('sliding_window');
+  const layers = Array.from({ length: config.count('num_hidden_layers', 32) }, (_, n): Layer => {
+    const layer = weights.at(`layers.${n}`);
+    const [q, k] = [heads * headWidth, keyHeads * headWidth];
+    const total = q + 2 * k;
+    const qkv = (first: number, count: number): Linear =>
+      layer.linear('self_attn.qkv_proj', width, count, { rows: { first, count }, total });
+    const half = (first: number): Linear =>
+      layer.linear('mlp.gate_up_proj', width, inner, { rows: { first, count: inner }, total: 2 * inner });
+    return {
+      attention: {
+        ...attention({
+          heads,
+          keyHeads,
+          headWidth,
+          query: qkv(0, q),
+          key: qkv(q, k),
+          value: qkv(q + k, k),
+          output: layer.linear('self_attn.o_proj', q, width),
+        }),
+        before: layer.rmsNorm('input_layernorm', width, epsilon),
+        scale: attentionScale(config.raw, { layer: n }).scale,
+        causal: true,
+        positions: [turned(n)],
+        ...(window !== undefined && { window: backward(window) }),
+      },
+      mlp: {
+        before: layer.rmsNorm('post_attention_layernorm', width, epsilon),
+        activation: config.activation('hidden_act', 'silu'),
+        gate: half(0),
+        up: half(inner),
+        down: layer.linear('mlp.down_proj', inner, width),
+      },
+      parallel: false,
+    };
+  });
+  const vocabulary = config.count('vocab_size', 32064);
+  const embeddings = { token: weights.tensor('embed_tokens.weight', [vocabulary, width]) };
+  return {
+    kind: 'decoder',
+    width,
+    vocabulary,
+    tokens: config.tokens({ begin: 1, end: 32000, pad: 32000 }),
+    decoder: { embeddings, layers, norm: weights.rmsNorm('norm', width, epsilon) },
+    logits: causalHead(head, 'lm_head', embeddings, config.flag('tie_word_embeddings', false)),
+    longest: config.count('max_position_embeddings', 4096),
+  };
+}
+
+export const families: readonly Family[] = [{ name: 'phi3', types: ['phi3'], read }];

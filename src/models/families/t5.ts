@@ -1,0 +1,127 @@
+// T5 (Raffel et al. 2019), T5 v1.1, mT5, Flan-T5, and LongT5 with local attention: biases by buckets of distance, RMS norms before, no 1/√D.
+
+import { t5 as t5Encoding } from '../../encodings/t5.ts';
+import type { Attention, Embeddings, Layer, Linear, Mlp, Norm, Position, Stack } from '../blueprint.ts';
+import { activationOf, type Config } from '../config.ts';
+import { type TensorIndex, Tensors } from '../tensors.ts';
+import { attention, type Family, type Parts } from './parts.ts';
+
+interface Sizes {
+  readonly width: number;
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly inner: number;
+  readonly epsilon: number;
+}
+
+/** The bias of one stack: a table of its first layer, which all layers share. */
+function biasOf(config: Config, weights: Tensors, heads: number, bidirectional: boolean): Position {
+  const buckets = config.count('relative_attention_num_buckets', 32);
+  const maxDistance = config.count('relative_attention_max_distance', 128);
+  const options = { heads, buckets, maxDistance, bidirectional };
+  return {
+    name: 't5',
+    options,
+    tables: { table: weights.tensor('relative_attention_bias.weight', [buckets, heads]) },
+    make: ({ table }) => t5Encoding({ ...options, table: table as Float32Array }),
+  };
+}
+
+function attended(weights: Tensors, { width, heads, headWidth }: Sizes, more: Partial<Attention>): Attention {
+  const all = heads * headWidth;
+  const of = (name: string, input: number, output: number): Linear => weights.linear(name, input, output);
+  return {
+    ...attention({
+      heads,
+      headWidth,
+      query: of('q', width, all),
+      key: of('k', width, all),
+      value: of('v', width, all),
+      output: of('o', all, width),
+    }),
+    scale: 1,
+    ...more,
+  };
+}
+
+function dense(config: Config, weights: Tensors, { width, inner }: Sizes): Omit<Mlp, 'before'> {
+  const said = config.text('feed_forward_proj', 'relu').split('-');
+  const gated = said[0] === 'gated';
+  const name = said.slice(gated ? 1 : 0).join('-');
+  // Gated "gelu" is the approximation with tanh.
+  const activation = activationOf('feed_forward_proj', gated && name === 'gelu' ? 'gelu_new' : name);
+  return {
+    activation,
+    ...(gated && { gate: weights.linear('wi_0', width, inner) }),
+    up: weights.linear(gated ? 'wi_1' : 'wi', width, inner),
+    down: weights.linear('wo', inner, width),
+  };
+}
+
+/** One stack; `local` is the name of the attention in LongT5's encoder, with its radius. */
+function stackOf(
+  config: Config,
+  weights: Tensors,
+  sizes: Sizes,
+  embeddings: Embeddings,
+  { count, decoder, local }: { count: number; decoder: boolean; local?: { readonly name: string; readonly radius: number } },
+): Stack {
+  const self = local?.name ?? 'SelfAttention';
+  const norm = (from: Tensors, name: string): Norm => from.rmsNorm(name, sizes.width, sizes.epsilon);
+  const position = biasOf(config, weights.at(`block.0.layer.0.${self}`), sizes.heads, !decoder);
+  const layers = Array.from({ length: count }, (_, n): Layer => {
+    const block = weights.at(`block.${n}`);
+    const last = block.at(`layer.${decoder ? 2 : 1}`);
+    return {
+      attention: attended(block.at(`layer.0.${self}`), sizes, {
+        before: norm(block, 'layer.0.layer_norm'),
+        positions: [position],
+        causal: decoder,
+        ...(local && { window: { left: local.radius, right: local.radius } }),
+      }),
+      ...(decoder && {
+        cross: attended(block.at('layer.1.EncDecAttention'), sizes, { before: norm(block, 'layer.1.layer_norm') }),
+      }),
+      mlp: { ...dense(config, last.at('DenseReluDense'), sizes), before: norm(last, 'layer_norm') },
+      parallel: false,
+    };
+  });
+  return { embeddings, layers, norm: norm(weights, 'final_layer_norm') };
+}
+
+/** Whether the logits are scaled by 1/√width: as in the first T5, whose output is tied; v1.1 and mT5 do not. */
+function scales(config: Config): boolean {
+  if (config.text('model_type') === 'mt5') return false;
+  return config.flag('scale_decoder_outputs', config.flag('tie_word_embeddings', true));
+}
+
+function read(config: Config, index: TensorIndex): Parts {
+  const width = config.count('d_model', 512);
+  const heads = config.count('num_heads', 8);
+  const headWidth = config.count('d_kv', 64);
+  const sizes = { width, heads, headWidth, inner: config.count('d_ff', 2048), epsilon: config.number('layer_norm_epsilon', 1e-6) };
+  const all = new Tensors(index).under(['', 'transformer.', 'model.'], 'encoder.final_layer_norm.weight');
+  const vocabulary = config.count('vocab_size');
+  const shared = ['shared.weight', 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'].find((name) => all.has(name));
+  const embeddings = { token: all.tensor(shared ?? 'shared.weight', [vocabulary, width]) };
+  const long = config.text('model_type') === 'longt5';
+  // Transient global attention has keys of blocks beside those of tokens.
+  if (long) config.only('encoder_attention_type', 'local');
+  const count = config.count('num_layers', 6);
+  const local = long ? { name: 'LocalSelfAttention', radius: config.count('local_radius', 127) } : undefined;
+  const encoder = stackOf(config, all.at('encoder'), sizes, embeddings, { count, decoder: false, ...(local && { local }) });
+  const common = { width, vocabulary, encoder, tokens: config.tokens({ end: 1, pad: 0, start: 0 }) };
+  if (!all.has('decoder.final_layer_norm.weight')) return { kind: 'encoder', ...common };
+  const own = all.has('lm_head.weight');
+  return {
+    kind: 'seq2seq',
+    ...common,
+    decoder: stackOf(config, all.at('decoder'), sizes, embeddings, { count: config.count('num_decoder_layers', count), decoder: true }),
+    logits: {
+      output: own ? all.linear('lm_head', width, vocabulary) : { weight: embeddings.token },
+      ...(scales(config) && { scale: 1 / Math.sqrt(width) }),
+    },
+  };
+}
+
+export const families: readonly Family[] = [{ name: 't5', types: ['t5', 'mt5', 'longt5'], read }];
