@@ -10,7 +10,7 @@ import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
 import type { Bytes, WasmMemory, WasmModule } from './platform/types.ts';
 import { createPool, createSoloPool } from './threads/pool.ts';
-import type { Logger, Pool } from './threads/types.ts';
+import type { KernelModule, Logger, Pool } from './threads/types.ts';
 import {
   type Binary,
   checkWasm,
@@ -34,6 +34,12 @@ export interface OwnKernels {
   int16?(): Promise<Binary>;
   relaxed?(): Promise<Binary>;
 }
+
+/**
+ * Makes a further module's kernels on an engine's memory, which is shared or not: a module for that, and an instance of it. An engine that falls
+ * back to one thread asks twice, for the memory of each; the last one counts.
+ */
+export type Extension = (memory: WasmMemory) => Promise<KernelModule>;
 
 /** Options of `createEngine`. */
 export interface EngineOptions {
@@ -122,8 +128,13 @@ function engineOf({ arena, kernels, variant, relaxed }: Host, pool: Pool, precis
   return new Engine({ arena, kernels, pool, host: { ...host, ...(reason && { reason }) }, precision });
 }
 
+/** All modules whose kernels an engine runs. */
+async function modulesOf(host: Host, extensions: readonly Extension[]): Promise<KernelModule[]> {
+  return [host, ...(await Promise.all(extensions.map((extend) => extend(host.memory))))];
+}
+
 /** An engine on several threads, or the reason why there can be none. */
-async function threaded(binary: Binary, wanted: Wanted): Promise<Engine | string> {
+async function threaded(binary: Binary, wanted: Wanted, extensions: readonly Extension[]): Promise<Engine | string> {
   const sharing = canShareMemory();
   if (!sharing.ok) return sharing.reason;
   if (isModule(binary)) return 'a compiled Module was given, which has an unshared memory';
@@ -137,10 +148,11 @@ async function threaded(binary: Binary, wanted: Wanted): Promise<Engine | string
     if (error instanceof RelposError && error.code === 'bad-wasm') throw error;
     return `no shared memory: ${String(error)}`;
   }
-  const { memory, arena, kernels } = shared;
+  const { memory, arena } = shared;
   const { given, threads, precision } = wanted;
   const { worker, logger } = given;
-  const pool = await createPool({ memory, reserve: arena, module, kernels, control: CONTROL, threads, worker, logger });
+  const modules = await modulesOf(shared, extensions);
+  const pool = await createPool({ memory, reserve: arena, modules, control: CONTROL, threads, worker, logger });
   if (pool.threads > 1) return engineOf(shared, pool, precision, threads);
   const { reason } = pool;
   pool.dispose();
@@ -171,21 +183,25 @@ async function binaryOf({ where, given, variant }: Wanted, own: OwnKernels | und
 const noKernels = (where: string, variant: Variant): TypeError =>
   wrongType(where, 'wasm', `the ${variant} kernels (${SOURCES[variant]})`, undefined);
 
-/** `createEngine` of an entry that has these kernels of its own, or none. */
-export async function makeEngine(options: EngineOptions | undefined = {}, own?: OwnKernels): Promise<Engine> {
+/** `createEngine` of an entry that has these kernels of its own, or none, and starts its workers with the kernels of `extensions` too. */
+export async function makeEngine(
+  options: EngineOptions | undefined = {},
+  own?: OwnKernels,
+  extensions: readonly Extension[] = [],
+): Promise<Engine> {
   const wanted = checkEngineOptions('createEngine', options);
   const binary = await binaryOf(wanted, own);
   const { given, threads, precision } = wanted;
   let reason: string | undefined;
   if (threads > 1) {
-    const engine = await threaded(binary, wanted);
+    const engine = await threaded(binary, wanted, extensions);
     const found = typeof engine === 'string' ? { threads: 1, reason: engine } : engine.capabilities;
     warnOfFewer(given, found.threads, found.reason);
     if (typeof engine !== 'string') return engine;
     reason = engine;
   }
   const single = host(isModule(binary) ? binary : await compile(binary), false, wanted);
-  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, threads);
+  return engineOf(single, createSoloPool(await modulesOf(single, extensions), single.arena, reason), precision, threads);
 }
 
 /** `createEngineSync` of an entry that has these kernels of its own, or none. */
@@ -198,5 +214,5 @@ export function makeEngineSync(options: EngineOptions | undefined = {}, own?: Ow
   const single = host(isModule(wasm) ? wasm : compileSync(wasm as Bytes), false, wanted);
   const named = given.threads === undefined || given.threads === 'auto' ? 1 : threads;
   const reason = named > 1 ? 'createEngineSync has one thread; createEngine starts more' : undefined;
-  return engineOf(single, createSoloPool(single.kernels, single.arena, reason), precision, named);
+  return engineOf(single, createSoloPool([single], single.arena, reason), precision, named);
 }

@@ -11,12 +11,14 @@ import { Disposing } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';
 import { checkMergeOptions, type GivenState, type MergeOptions, prepareMerge } from './partial/merge.ts';
+import { keepParts } from './parts.ts';
 import type { Call, Context } from './plan/context.ts';
 import { withHandlers } from './plan/handlers.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
 import { Tables } from './plan/table-cache.ts';
 import { KIT } from './prepared/kit.ts';
 import type { PreparedAttention, PrepareOptions } from './prepared/types.ts';
+import { jobOf } from './threads/job.ts';
 import type { JobOptions, Pool } from './threads/types.ts';
 import type { Kernels } from './wasm/kernels.ts';
 import type { Precision } from './wasm/variants.ts';
@@ -83,6 +85,7 @@ export class Engine extends Disposing {
     this.#pool = parts.pool;
     this.#precision = parts.precision;
     this.#context = contextOf(parts, () => this.#alive());
+    keepParts(this, { context: this.#context, pool: this.#pool, precision: this.#precision });
   }
 
   /** What the host gives, and how many threads are at work: fewer from when workers were lost that could not be replaced. */
@@ -483,8 +486,7 @@ export class Engine extends Disposing {
     try {
       const { signal, onProgress } = options;
       const watch: JobOptions = { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) };
-      for (const job of call.preparations) await pool.run(job, { signal });
-      await pool.run(call.job, watch);
+      await pool.run(jobOf([...call.preparations, call.job]), watch);
       const result = call.finish();
       call.release(false);
       return result;
@@ -497,8 +499,7 @@ export class Engine extends Disposing {
   #runSync(call: Call): ReturnType<Call['finish']> {
     const pool = this.#pool;
     try {
-      for (const job of call.preparations) pool.runSync(job);
-      pool.runSync(call.job);
+      pool.runSync(jobOf([...call.preparations, call.job]));
       const result = call.finish();
       call.release(false);
       return result;

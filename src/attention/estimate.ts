@@ -8,6 +8,7 @@ import { Arena, takenBytes } from '../memory/arena.ts';
 import { shapeOnly } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { Tables } from '../plan/table-cache.ts';
+import { jobOf, memoryOf } from '../threads/job.ts';
 import { prepareAttention } from './attention.ts';
 import type { CheckedOptions } from './options.ts';
 
@@ -100,8 +101,9 @@ export function estimate(context: Context, where: string, given: unknown, option
   const numbers = (list: readonly number[]): number => takenBytes(4 * list.reduce((product, n) => product * n, 1));
   const before = arena.usage().used;
   const call = prepareAttention(ghost, where, q, k, v, { ...options, out }, false);
-  // Of the jobs, which run one after another, each takes its scratch when its turn comes.
-  const scratch = Math.max(...[...call.preparations, call.job].map((job) => (job.scratch ? takenBytes(job.scratch * job.threads) : 0)));
+  const job = jobOf([...call.preparations, call.job]);
+  const bytes = memoryOf(job, job.threads);
+  const scratch = bytes > 0 ? takenBytes(bytes) : 0;
   const during = arena.usage().used - before + scratch;
   call.finish();
   call.release(false);

@@ -12,7 +12,7 @@ import type { Context } from '../plan/context.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import { type Reach, reachesOf } from '../plan/reach.ts';
 import type { TableUse } from '../plan/rotary-table.ts';
-import type { Job, Output } from '../threads/types.ts';
+import type { Output, Stage } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Lowered } from './lower.ts';
 import { normalizationFields, rotationTables, writeRotation } from './rotations.ts';
@@ -148,9 +148,9 @@ interface Running {
 }
 
 /** The jobs that fill the output, in order: one, or one over the splits of the keys and one that folds them. Same bits either way. */
-export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, { tiles, threads, scratch, outputs }: Running, scope: Scope): Job[] {
+export function runsOf(jobs: readonly WrittenJob[], { S }: Shape, { tiles, threads, scratch, outputs }: Running, scope: Scope): Stage[] {
   const [only] = jobs as [WrittenJob];
-  const run = (kernel: string, job: number, tiles: number, steps: number, threads: number): Job => {
+  const run = (kernel: string, job: number, tiles: number, steps: number, threads: number): Stage => {
     return { kernel, job, tiles, steps, scratch, threads: Math.max(1, Math.min(threads, tiles)), outputs };
   };
   if (jobs.length > 1) {

@@ -6,7 +6,7 @@ import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call, Context } from '../plan/context.ts';
 import { SMALL_WORK } from '../plan/work.ts';
 import { mayBlock } from '../platform/host.ts';
-import type { Job } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import { type CheckedCall, checkCall, readOperands } from './check-call.ts';
 import { runsOf, writeJob } from './job-block.ts';
 import type { CheckedOptions } from './options.ts';
@@ -63,7 +63,7 @@ export function prepareChecked(
     sharing?.borrow(scratch);
     const running = { tiles, threads: sharing ? 1 : threads, scratch, outputs: lse ? [target, lse] : [target] };
     const before = runsOf(jobs, shape, running, scope);
-    const last = before.pop() as Job;
+    const last = before.pop() as Stage;
     for (const tensor of [operands.q, operands.k, operands.v, out]) if (tensor) scope.defer(tensor.pin());
 
     const tables = jobs.flatMap((one) => one.tables);

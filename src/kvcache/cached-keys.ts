@@ -3,7 +3,7 @@ import type { Operands } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
-import type { Job } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import type { CacheCore } from './core.ts';
 
 /** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
@@ -32,7 +32,7 @@ export interface CachedKeys {
   /** After `begin`: one past the last position for which the jobs that store keys have cosines; undefined: they need none. */
   readonly positionsEnd: number | undefined;
   /** Reserves what the new keys need; the jobs that store them. */
-  begin(where: string, operands: Operands, scope: Scope): readonly Job[];
+  begin(where: string, operands: Operands, scope: Scope): readonly Stage[];
   /** K, V and their pages, as fields of the job block. */
   fields(scope: Scope): readonly (readonly [number, number])[];
   /** The jobs have run: from here on the new keys are there. */

@@ -10,7 +10,8 @@ import type { Context } from '../plan/context.ts';
 import { lowerEncoding } from '../plan/handlers.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
 import { byDifference, isOwn } from '../plan/rotary-table.ts';
-import type { Job } from '../threads/types.ts';
+import { jobOf, memoryOf } from '../threads/job.ts';
+import type { Job, Stage } from '../threads/types.ts';
 import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
 import { PagePool } from './pages.ts';
 import { type Bounds, type Cut, checkCut, checkGrowth, closeGap, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
@@ -244,7 +245,7 @@ export class CacheCore {
     try {
       const pending = this.begin(source, order, counts, rotation, scope);
       try {
-        for (const job of pending.writing.jobs) this.#runSync(job);
+        this.#runSync(jobOf(pending.writing.jobs));
         pending.writing.done();
       } catch (error) {
         pending.undo();
@@ -276,7 +277,7 @@ export class CacheCore {
    * Runs a change of the stored keys on pages of their own: `change` says what the rows become, what must be moved, and the jobs that must run
    * then. What fails before changes nothing; what fails midway tears the keys, unless all pages that are written are copies.
    */
-  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; move?(): void; jobs: readonly Job[] }): void {
+  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; move?(): void; jobs: readonly Stage[] }): void {
     const scope = new Scope(this.context.arena);
     const copies: number[] = [];
     let inPlace = false;
@@ -293,11 +294,13 @@ export class CacheCore {
         return fresh;
       };
       const { rows, move, jobs } = change(own, scope);
-      // What the jobs will ask for is there: no failing allocation comes between them.
-      for (const { scratch, threads } of jobs) if (scratch) this.context.arena.free(this.context.arena.scratch(scratch, threads));
+      // What the job will ask for is there: no failing allocation comes after the first change.
+      const job = jobOf(jobs);
+      const bytes = memoryOf(job, job.threads);
+      if (bytes > 0) this.context.arena.free(this.context.arena.allocate(bytes));
       started = true;
       move?.();
-      jobs.forEach(this.#runSync);
+      this.#runSync(job);
       this.#rows.forEach(({ pages }, b) => {
         const kept = new Set(rows[b]?.pages);
         for (const page of pages) if (page !== GONE && !kept.has(page)) this.#pool.release(page);

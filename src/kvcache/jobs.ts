@@ -9,7 +9,7 @@ import type { Context } from '../plan/context.ts';
 import type { Positions, Rotation } from '../plan/plan.ts';
 import { byDifference, explicitTable, type TableUse } from '../plan/rotary-table.ts';
 import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
-import type { Job, Output } from '../threads/types.ts';
+import type { Output, Stage } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Row } from './rows.ts';
 import { type CacheShape, type PageLayout, type PageTables, storeFields, tablesFrom, uploadTables } from './store.ts';
@@ -34,7 +34,7 @@ export interface NewRows {
 
 /** Jobs in the order in which they must run, and what to call when they have. */
 export interface Writing {
-  readonly jobs: readonly Job[];
+  readonly jobs: readonly Stage[];
   /** The block tables of the rows that are written. */
   readonly tables: PageTables;
   /** One past the last standard position for which the jobs have cosines; undefined: they need none. */
@@ -42,7 +42,7 @@ export interface Writing {
   done(): void;
 }
 
-function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables, context: Context, scope: Scope): Job {
+function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables, context: Context, scope: Scope): Stage {
   const { shape, layout, rows, first } = target;
   const { G, D, E } = shape;
   const firstAt = scope.upload(Int32Array.from(first));
@@ -60,7 +60,7 @@ function blockOf(kernel: 'append' | 'shift', target: Target, tables: PageTables,
 
 /** Tells a job how its keys turn: by the rows of a table, the first of which is that of position `first`. */
 function writeRotation(
-  { job }: Job,
+  { job }: Stage,
   rotation: Rotation,
   [inLayout, outLayout]: readonly string[],
   at: number,
@@ -104,7 +104,7 @@ export function appendJobs(
   const tables = uploadTables(rows, target.layout, scope);
   scope.defer(k.pin());
   scope.defer(v.pin());
-  const jobOf = (from: number, to: number): Job => {
+  const stageOf = (from: number, to: number): Stage => {
     const job = blockOf('append', rowsOf(target, from, to), tablesFrom(tables, from), context, scope);
     const [keys, values] = [k, v].map((tensor) => tensor.slice([from, to])) as [Tensor, Tensor];
     const writer = scope.writer(job.job);
@@ -114,15 +114,15 @@ export function appendJobs(
     values.dispose();
     return job;
   };
-  if (!rotation) return { jobs: [jobOf(0, rows.length)], tables, done: () => {} };
+  if (!rotation) return { jobs: [stageOf(0, rows.length)], tables, done: () => {} };
 
   const turn = { rotation, inverse: false, keys: true };
   const layouts = [rotation.layout, rotation.layoutOut ?? rotation.layout];
   const { keyPositions } = rotation;
   const filling: TableUse[] = [];
-  const jobs: Job[] = [];
+  const jobs: Stage[] = [];
   const add = (from: number, to: number, at: number, position: number): void => {
-    const job = jobOf(from, to);
+    const job = stageOf(from, to);
     writeRotation(job, rotation, layouts, at, position, scope);
     jobs.push(job);
   };
@@ -153,7 +153,7 @@ export function appendJobs(
 }
 
 /** Turns the keys of `target.rows` by `delta` positions: no offset and no factor, which they have already. */
-export function shiftJobs(rotation: Rotation, delta: number, target: Target, context: Context, scope: Scope): readonly Job[] {
+export function shiftJobs(rotation: Rotation, delta: number, target: Target, context: Context, scope: Scope): readonly Stage[] {
   const positions: Positions = { values: Float64Array.of(delta), batched: false };
   const table = explicitTable({ rotation: byDifference(rotation), inverse: false, keys: true }, positions, 1, 1, scope);
   const job = blockOf('shift', target, uploadTables(target.rows, target.layout, scope), context, scope);

@@ -9,7 +9,7 @@ import type { Scope } from '../memory/scope.ts';
 import type { Positions, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
 import { axesOf } from '../plan/rotary-table.ts';
-import type { Job } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
 import type { CacheCore, PendingGrowth } from './core.ts';
 import { storeFields, uploadTables } from './store.ts';
@@ -155,7 +155,7 @@ export class CacheUse implements CachedKeys {
     throw wrongValue(where, 'encoding', 'no normalisation of keys that are turned already', 'one', because);
   }
 
-  begin(where: string, { k, v }: Operands, scope: Scope): readonly Job[] {
+  begin(where: string, { k, v }: Operands, scope: Scope): readonly Stage[] {
     this.#checked();
     if (!k || !v) {
       this.#end = this.core.read(where);

@@ -139,9 +139,9 @@ export class Arena {
     return at;
   }
 
-  /** Reserves scratch of a job: `bytes` for each of its threads. @throws RelposError `out-of-memory`, having changed nothing */
-  scratch(bytes: number, threads: number): number {
-    return this.allocate(bytes * threads);
+  /** Reserves `bytes` for each of a job's threads, and `more` behind them. @throws RelposError `out-of-memory`, having changed nothing */
+  scratch(bytes: number, threads: number, more: number): number {
+    return this.allocate(bytes * threads + more);
   }
 
   /** Gives back what `allocate` or `scratch` returned. */

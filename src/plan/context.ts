@@ -1,7 +1,7 @@
 // What a call needs of its engine, and what a prepared call is.
 
 import type { MemoryContext, Tensor } from '../memory/tensor.ts';
-import type { Job } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import type { Arithmetic } from './plan.ts';
 import type { TableUse } from './rotary-table.ts';
 import type { Tables } from './table-cache.ts';
@@ -16,9 +16,9 @@ export interface Context extends MemoryContext {
 
 /** A call that is ready to run. */
 export interface Call {
-  /** Tables to fill, in any order, before the main job. */
-  readonly preparations: readonly Job[];
-  readonly job: Job;
+  /** What runs before the main stage, in order: tables to fill, keys to store. */
+  readonly preparations: readonly Stage[];
+  readonly job: Stage;
   /** Tables of positions that it reads. */
   readonly tables?: readonly TableUse[];
   /** The result, after the job has run. */

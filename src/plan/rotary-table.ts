@@ -2,7 +2,7 @@
 
 import { wrongValue } from '../arguments/check.ts';
 import type { Scope } from '../memory/scope.ts';
-import type { Job } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import type { Contents } from './contents.ts';
 import type { Positions, Rotation } from './plan.ts';
@@ -15,7 +15,7 @@ const SMALL_WORK = 16384;
 /** A pointer to the wanted part of a table, and what must run before it holds numbers. */
 export interface TableUse {
   readonly at: number;
-  readonly jobs: readonly Job[];
+  readonly jobs: readonly Stage[];
   /** To call once the jobs have run. */
   done(): void;
   /** At standard positions: one past the last one, before the rotation's own offset, that has a row. */
@@ -79,7 +79,7 @@ export function nameOf(
 }
 
 /** The job that fills a table at `at`, one row per position. */
-export function fillJob({ rotation, inverse, keys }: Turn, positions: Float64Array, rows: number, at: number, scope: Scope): Job {
+export function fillJob({ rotation, inverse, keys }: Turn, positions: Float64Array, rows: number, at: number, scope: Scope): Stage {
   const { dim, factor = 1, growth, center = 0 } = rotation;
   const pairs = dim / 2;
   const where = scope.upload(positions);
@@ -126,7 +126,7 @@ export function explicitTable(turn: Turn, positions: Positions, rows: number, ba
   const channels = second ? [frequencies, second] : [frequencies];
   const at = scope.allocate(stride * heads * sets * channels.length);
   let next = at;
-  const jobs: Job[] = [];
+  const jobs: Stage[] = [];
   for (const all of channels) {
     for (let b = 0; b < sets; b++) {
       const values = positions.values.subarray(b * axes * rows, (b + 1) * axes * rows);

@@ -11,6 +11,7 @@ import { prepareChecked } from '../attention/prepare.ts';
 import { readsOf } from '../attention/reads.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
+import { jobOf, memoryOf } from '../threads/job.ts';
 
 /** The code that is handed over. */
 export interface Kit {
@@ -23,6 +24,8 @@ export interface Kit {
   readonly prepareChecked: typeof prepareChecked;
   readonly readsOf: typeof readsOf;
   readonly Scope: typeof Scope;
+  readonly jobOf: typeof jobOf;
+  readonly memoryOf: typeof memoryOf;
   readonly makeTensor: typeof makeTensor;
   readonly UNBOUNDED: number;
   readonly OPTIONS: typeof OPTIONS;
@@ -30,6 +33,8 @@ export interface Kit {
 
 export const KIT: Kit = {
   Scope,
+  jobOf,
+  memoryOf,
   OPTIONS,
   checkCall,
   RelposError,

@@ -82,14 +82,11 @@ class PreparedCall {
     const where = 'run';
     const { signal, onProgress } = options === undefined ? NONE : this.#kit.readRecord(where, options, readers(this.#kit));
     if (signal?.aborted) throw signal.reason;
-    const jobs = this.#begin(where);
+    const job = this.#begin(where);
     let restore: (() => void) | undefined;
     try {
       if (signal || onProgress) restore = this.#keep();
-      for (const job of jobs) {
-        const watched = onProgress && job === jobs.at(-1) ? (done: number, total: number) => onProgress({ done, total }) : undefined;
-        await this.#pool.run(job, { signal, onProgress: watched });
-      }
+      await this.#pool.run(job, { signal, onProgress: onProgress && ((done, total) => onProgress({ done, total })) });
       this.#commit();
     } catch (error) {
       this.#fail();
@@ -100,9 +97,9 @@ class PreparedCall {
   }
 
   runSync(): Tensor {
-    const jobs = this.#begin('runSync');
+    const job = this.#begin('runSync');
     try {
-      for (let n = 0; n < jobs.length; n++) this.#pool.runSync(jobs[n] as Job);
+      this.#pool.runSync(job);
       this.#commit();
     } catch (error) {
       this.#fail();
@@ -111,7 +108,7 @@ class PreparedCall {
     return this.out;
   }
 
-  #begin(where: string): readonly Job[] {
+  #begin(where: string): Job {
     if (this.#disposed) throw new this.#kit.RelposError('disposed', 'the prepared call was disposed');
     if (this.#running) throw new this.#kit.RelposError('busy', `${where}: a run of this prepared call is under way; await it first`);
     this.#context.alive();

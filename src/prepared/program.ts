@@ -14,18 +14,18 @@ export interface Prepared {
   readonly given: CheckedOptions;
 }
 
-/** How it is made: `begin`, the jobs, and then `commit` or `fail`, in turn. */
+/** How it is made: `begin`, the job, and then `commit` or `fail`, in turn. */
 export interface Program {
   /** What every run writes. */
   readonly out: Tensor;
   readonly lse: Tensor | undefined;
   /** What every run reads, or read when it was prepared. */
   readonly reads: readonly Read[];
-  /** The jobs of the next run, in order. @throws before anything is changed */
-  begin(where: string): readonly Job[];
-  /** The jobs have run. */
+  /** The job of the next run. @throws before anything is changed */
+  begin(where: string): Job;
+  /** The job has run. */
   commit(): void;
-  /** They have not, or not all; whatever they were given is not used again, since a lost thread may still be at it. */
+  /** It has not, or not all of it; whatever it was given is not used again, since a lost thread may still be at it. */
   fail(): void;
   /** Gives back what is held. */
   release(): void;

@@ -5,7 +5,7 @@ import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Call } from '../plan/context.ts';
 import type { Job } from '../threads/types.ts';
-import { withScratch } from './held.ts';
+import { filled, withScratch } from './held.ts';
 import type { Prepared, Program } from './program.ts';
 
 export class Repeat implements Program {
@@ -16,8 +16,8 @@ export class Repeat implements Program {
   readonly #prepared: Prepared;
   #call: Call | undefined;
   #scratch: Scope | undefined;
-  /** Those of the first run fill tables, which later ones find filled. */
-  #jobs: readonly Job[] = [];
+  /** That of the first run fills tables, which later ones find filled. */
+  #job: Job | undefined;
   #filled = false;
 
   /** @throws TypeError, RangeError, RelposError as the call */
@@ -44,7 +44,7 @@ export class Repeat implements Program {
     const call = this.#prepare(where, prepared, lse);
     const scratch = new kit.Scope(context.arena);
     try {
-      this.#jobs = withScratch([...call.preparations, call.job], scratch);
+      this.#job = withScratch([...call.preparations, call.job], scratch, kit);
     } catch (error) {
       call.release(true);
       throw error;
@@ -55,16 +55,16 @@ export class Repeat implements Program {
     return call;
   }
 
-  begin(where: string): readonly Job[] {
+  begin(where: string): Job {
     if (!this.#call) this.#plan(where, this.#prepared, this.lse ?? false);
-    return this.#jobs;
+    return this.#job as Job;
   }
 
   commit(): void {
     // After the first run all that is left to do is to gather the log-sum-exp of packed sequences.
     if (this.#filled && !(this.lse && this.#prepared.given.queryOffsets)) return;
     this.#call?.finish();
-    this.#jobs = this.#jobs.filter(({ kernel }) => kernel !== 'rotaryTable');
+    if (!this.#filled) this.#job = filled(this.#job as Job, this.#prepared.kit);
     this.#filled = true;
   }
 

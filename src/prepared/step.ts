@@ -13,14 +13,14 @@ import type { Call } from '../plan/context.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
-import { withScratch } from './held.ts';
+import { filled, withScratch } from './held.ts';
 import type { Prepared, Program } from './program.ts';
 
 /** A step that was planned, while it runs. */
 interface Planned {
   readonly checked: CheckedCall & { readonly cached: CachedKeys };
   readonly call: Call;
-  readonly jobs: readonly Job[];
+  readonly job: Job;
   readonly scratch: Scope;
 }
 
@@ -33,7 +33,7 @@ interface Last {
   readonly count: number;
   /** No step may go beyond as many keys. */
   readonly end: number;
-  readonly jobs: readonly Job[];
+  readonly job: Job;
   /** Numbers of the memory that change, by index of 32-bit words, and by how much from step to step. */
   readonly words: readonly number[];
   readonly changes: readonly number[];
@@ -96,12 +96,12 @@ export class Step implements Program {
     this.#prepared = { ...prepared, given: { ...given, out: this.out } };
   }
 
-  begin(where: string): readonly Job[] {
+  begin(where: string): Job {
     const last = this.#last;
     if (last && last.core.rows === last.rows && this.#length + last.count <= last.end && hasRoom(last.core, last.count)) {
       this.#endStep = last.core.step(where);
       this.#change(last);
-      return last.jobs;
+      return last.job;
     }
     return this.#plan(where);
   }
@@ -114,16 +114,16 @@ export class Step implements Program {
     }
   }
 
-  #plan(where: string): readonly Job[] {
+  #plan(where: string): Job {
     this.#forget();
     const { kit, context, given } = this.#prepared;
     const checked = kit.checkCall(context, where, this.#operands, given) as Planned['checked'];
     const call = kit.prepareChecked(context, checked, this.#operands, this.lse ?? false);
     const scratch = new kit.Scope(context.arena);
     try {
-      const jobs = withScratch([...call.preparations, call.job], scratch);
-      this.#planned = { checked, call, jobs, scratch };
-      return jobs;
+      const job = withScratch([...call.preparations, call.job], scratch, kit);
+      this.#planned = { checked, call, job, scratch };
+      return job;
     } catch (error) {
       call.release(true);
       throw error;
@@ -175,7 +175,7 @@ export class Step implements Program {
     return k ? (k.shape[(layout ?? cache?.layout) === 'blhd' ? 1 : 2] as number) : 0;
   }
 
-  #follow({ checked: { cached, placed, shape }, call, jobs }: Planned, end: number, release: () => void): Last {
+  #follow({ checked: { cached, placed, shape }, call, job }: Planned, end: number, release: () => void): Last {
     const [{ plan, first, last }] = placed as [(typeof placed)[number]];
     const count = this.#count();
     const memory = this.#prepared.context.arena.words;
@@ -187,20 +187,20 @@ export class Step implements Program {
       changes.push(change);
     };
     const pointer = (at: number): number => (memory[at >>> 2] as number) >>> 0;
-    for (const { kernel, job } of jobs) {
+    for (const { kernel, job: at } of job.stages) {
       if (kernel !== 'append') continue;
-      for (const list of [pointer(job + field.KEY_STARTS), pointer(job + field.KEY_LENGTHS)]) {
+      for (const list of [pointer(at + field.KEY_STARTS), pointer(at + field.KEY_LENGTHS)]) {
         for (let b = 0; b < shape.B; b++) add(list + 4 * b, count);
       }
     }
     const block = call.job.job;
     add(block + field.DIM_S, count);
-    const { UNBOUNDED } = this.#prepared.kit;
-    if (first !== -UNBOUNDED) add(block + field.FIRST, count);
-    if (last !== UNBOUNDED) add(block + field.LAST, count);
+    const { kit } = this.#prepared;
+    if (first !== -kit.UNBOUNDED) add(block + field.FIRST, count);
+    if (last !== kit.UNBOUNDED) add(block + field.LAST, count);
     if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim * count);
     const { core } = cached;
-    return { core, rows: core.rows, count, end, jobs: jobs.filter(({ kernel }) => kernel !== 'rotaryTable'), words, changes, release };
+    return { core, rows: core.rows, count, end, job: filled(job, kit), words, changes, release };
   }
 
   fail(): void {

@@ -1,10 +1,11 @@
 /** The caller's part in a job: its share of the tiles, and waiting for the workers that joined. */
 import { RelposError } from '../arguments/errors.ts';
+import { mayBlock } from '../platform/host.ts';
 import { now } from '../platform/time.ts';
-import { readTrap, STOPPED } from './control.ts';
+import { BELL, DONE, readTrap, STOPPED } from './control.ts';
 import { askForMessage, blockUntilEmpty, inside, shut } from './gate.ts';
-import { type Share, stopTiles, type TileTrap } from './tiles.ts';
-import type { Job, TileKernel } from './types.ts';
+import { type Share, type ShareOptions, stopTiles, type TileTrap } from './tiles.ts';
+import type { Job, RunStage } from './types.ts';
 import type { WorkerGroup } from './worker-group.ts';
 
 /** How a job failed: in words, and what was thrown if it was thrown on this thread. */
@@ -18,19 +19,33 @@ const SPIN_MS = 0.03;
 
 /** Milliseconds after which a waiting caller looks around. */
 const LOOK_MS = 500;
+/** Looks that the caller takes at an earlier stage before it sleeps or pauses: some tens of microseconds. */
+const STAGE_LOOKS = 2000;
 
-/** The error with which a call of `job` rejects. */
-export function trapError(job: Job, { why, ...detail }: Trap): RelposError {
-  return new RelposError('kernel-trap', `kernel "${job.kernel}" failed: ${why}`, detail);
+/** The error with which a call of `job` rejects that failed in a kernel of this name. */
+const failure = (kernel: string | undefined, { why, ...detail }: Trap): RelposError =>
+  new RelposError('kernel-trap', `kernel "${kernel}" failed: ${why}`, detail);
+
+/**
+ * The error with which a call of `job` on `words` rejects. A tile that failed is none of those done, and none of a later stage is: so these
+ * say in which stage it was.
+ */
+export function trapError({ stages }: Job, words: Int32Array, trap: Trap): RelposError {
+  let left = Atomics.load(words, DONE);
+  const stage = stages.find(({ tiles }) => {
+    left -= tiles;
+    return left < 0;
+  });
+  return failure((stage ?? stages.at(-1))?.kernel, trap);
 }
 
 /** Runs the caller's tiles until there are none left (`true`) or `pause()` says so (`false`); one that traps stops the job for everybody. */
-export function runShare(words: Int32Array, share: Share, job: Job, pause: () => boolean): boolean | Trap {
+export function runShare(words: Int32Array, share: Share, pause: () => boolean): boolean | Trap {
   try {
     return share.run(pause);
   } catch (error) {
     const { tile, cause } = error as TileTrap;
-    stopTiles(words, job.tiles);
+    stopTiles(words);
     return ownTrap(tile, cause);
   }
 }
@@ -38,17 +53,36 @@ export function runShare(words: Int32Array, share: Share, job: Job, pause: () =>
 /** A trap on the caller's own thread. */
 const ownTrap = (tile: number, cause: unknown): Trap => ({ why: `tile ${tile} on the caller's thread: ${String(cause)}`, cause });
 
-/** Runs a job on the caller's thread alone, which needs no control block. @throws RelposError `kernel-trap` */
-export function runAlone(kernel: TileKernel, job: Job, scratch: number): void {
-  const { tiles, steps = 1 } = job;
+/** Runs a stage on the caller's thread alone, which needs no control block. @throws RelposError `kernel-trap` */
+export function runAlone(name: string | undefined, { kernel, job, tiles, steps }: RunStage, scratch: number): void {
   let tile = 0;
   try {
     for (; tile < tiles; tile++) {
-      for (let step = 0; step < steps; step++) kernel(job.job, tile, scratch, step);
+      for (let step = 0; step < steps; step++) kernel(job, tile, scratch, step);
     }
   } catch (cause) {
-    throw trapError(job, ownTrap(tile, cause));
+    throw failure(name, ownTrap(tile, cause));
   }
+}
+
+/**
+ * How the caller waits for an earlier stage: it turns for a while, then sleeps up to `ms` milliseconds at a time where it may block, and asks
+ * `then` whether to pause its share.
+ */
+export function restOf(words: Int32Array, ms: number, then: () => boolean): ShareOptions['rest'] {
+  return (bell, looks) => {
+    if (looks < STAGE_LOOKS || (mayBlock() && Atomics.wait(words, BELL, bell, ms) !== 'timed-out')) return false;
+    return then();
+  };
+}
+
+/** How a caller that blocks waits for an earlier stage of a job of the group: it looks around now and then. */
+export function restSync(group: WorkerGroup): ShareOptions['rest'] {
+  const look = watch(group);
+  return restOf(group.words, LOOK_MS, () => {
+    look();
+    return false;
+  });
 }
 
 /** Shuts the gate and awaits the workers inside, or their loss; how one of them failed, if one did. */

@@ -1,5 +1,5 @@
 import type { WasmMemory } from '../platform/types.ts';
-import type { Job } from './types.ts';
+import type { RunStage } from './types.ts';
 
 /**
  * The control block: 384 words (1536 bytes, 64-byte aligned) of shared memory through which the caller and its workers speak. What
@@ -8,21 +8,25 @@ import type { Job } from './types.ts';
  * ```
  * byte   word
  *    0     0  GATE        one word that says everything about who may work (gate.ts)
- *   64    16  NEXT        next tile to take; storing TILES here stops the job
- *          17  DONE        tiles finished
+ *   64    16  NEXT        next tile to take, counted through all stages; ENDED: the job is stopped
+ *          17  DONE        tiles finished, of all stages
  *          18  SLOT        next free thread number, hence scratch, of this job
  *          19  STOPPED     1: tiles are left where they are, between two steps
- *  128    32  KERNEL      index into the group's list of kernel names      ┐
- *          33  JOB         pointer of the parameter block                  │
- *          34  TILES       tiles in all                                    │ written while the gate is shut and nobody is inside
- *          35  STEPS       steps of a tile                                 │
+ *          20  BELL        rung when a stage is done and when the job is stopped: who waits for a stage sleeps on this word
+ *  128    32  STAGE       the first stage, as each of the list:            ┐
+ *                          index into the group's list of kernels          │
+ *          33              pointer of the parameter block                  │
+ *          34              tiles                                           │
+ *          35              steps of a tile                                 │ written while the gate is shut and nobody is inside
  *          36  SCRATCH     pointer of thread 0's scratch                   │
  *          37  STRIDE      bytes from one thread's scratch to the next     │
- *          38  THREADS     the most threads that may take part             ┘
+ *          38  THREADS     the most threads that may take part             │
+ *          39  STAGES      stages                                          │
+ *          40  LIST        pointer of the list of all stages but the first ┘
  *  192    48  CALLER      the blocked caller sleeps on this word
  *          49  READY       workers that have started
  *          50  FAILED      number of the first worker whose kernel trapped, 0 for none
- *          51  TRAP_TILE   the tile it trapped in
+ *          51  TRAP_TILE   the tile of its stage that it trapped in
  *          52  TRAP_LENGTH length of the trap's message
  *  256    64  TRAP_TEXT   the message, one UTF-16 unit per half word
  *  512   128  STATES      one word for each worker: which generation it is of, and whether it may be inside (gate.ts)
@@ -33,13 +37,15 @@ export const NEXT = 16;
 export const DONE = 17;
 export const SLOT = 18;
 export const STOPPED = 19;
-export const KERNEL = 32;
-export const JOB = 33;
-export const TILES = 34;
-export const STEPS = 35;
+export const BELL = 20;
+export const STAGE = 32;
+/** Words of a stage. */
+export const STAGE_WORDS = 4;
 export const SCRATCH = 36;
 export const STRIDE = 37;
 export const THREADS = 38;
+export const STAGES = 39;
+export const LIST = 40;
 export const CALLER = 48;
 export const READY = 49;
 export const FAILED = 50;
@@ -50,6 +56,8 @@ export const STATES = 128;
 
 /** Words in a control block. */
 export const CONTROL_WORDS = 384;
+/** More tiles than a job has: each writes some bytes of a memory of 2^32. */
+export const ENDED = 0x40000000;
 /** Bytes that the owner of the memory reserves for a control block, 64-byte aligned. */
 export const CONTROL_BYTES = 1536;
 
@@ -61,22 +69,41 @@ export function controlView(memory: WasmMemory, offset: number): Int32Array {
   return new Int32Array(memory.buffer, offset, CONTROL_WORDS);
 }
 
-/** What a job is given when it runs: its kernel's number, threads, and scratch for so many at `at`. */
-interface Part {
-  readonly kernel: number;
-  readonly threads: number;
-  readonly at: number;
+/** A stage, and the number of its kernel among those of all modules. */
+export interface NumberedStage extends RunStage {
+  readonly number: number;
 }
 
-/** Caller side, with the gate shut and nobody inside: sets a job down, its first tile next. */
-export function writeJob(words: Int32Array, { job, tiles, steps = 1, scratch }: Job, { kernel, threads, at }: Part): void {
-  words[KERNEL] = kernel;
-  words[JOB] = job;
-  words[TILES] = tiles;
-  words[STEPS] = steps;
+/** What a job is given when it runs. */
+interface Part {
+  readonly threads: number;
+  /** Scratch for so many, `stride` bytes each. */
+  readonly at: number;
+  readonly stride: number;
+  /** Room for all stages but the first. */
+  readonly listAt: number;
+  readonly list: Int32Array;
+}
+
+/** Caller side, with the gate shut and nobody inside: sets a job down for the workers. */
+export function writeJob(words: Int32Array, stages: readonly NumberedStage[], { threads, at, stride, listAt, list }: Part): void {
   words[SCRATCH] = at;
-  words[STRIDE] = scratch;
+  words[STRIDE] = stride;
   words[THREADS] = threads;
+  words[STAGES] = stages.length;
+  words[LIST] = listAt;
+  for (let n = 0; n < stages.length; n++) {
+    const { number, job, tiles, steps } = stages[n] as NumberedStage;
+    const [into, first] = n ? [list, STAGE_WORDS * (n - 1)] : [words, STAGE];
+    into[first] = number;
+    into[first + 1] = job;
+    into[first + 2] = tiles;
+    into[first + 3] = steps;
+  }
+}
+
+/** Caller side, when nobody works on the job before any more: the first tile is the next. */
+export function resetJob(words: Int32Array): void {
   words[FAILED] = 0;
   words[STOPPED] = 0;
   words[DONE] = 0;

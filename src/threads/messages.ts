@@ -2,19 +2,23 @@
 
 import type { WasmMemory, WasmModule } from '../platform/types.ts';
 
+/** A module and the names of its kernels. A stage says which one it runs by its index among the kernels of all modules. */
+interface StartModule {
+  readonly module: WasmModule;
+  readonly kernels: readonly string[];
+}
+
 /** Owner to worker, once. */
 export interface Start {
   readonly relpos: 'start';
   readonly memory: WasmMemory;
-  readonly module: WasmModule;
+  readonly modules: readonly StartModule[];
   /** Byte offset of the control block. */
   readonly control: number;
   readonly generation: number;
   /** This worker's number, from 1. */
   readonly worker: number;
-  /** Kernel names; a job says which one by its index. */
-  readonly kernels: readonly string[];
-  /** Turns to spin for the next job before sleeping. */
+  /** Turns to spin for the next job, or for an earlier stage, before sleeping. */
   readonly spins: number;
   /** Name of the lock that tells the owner of this worker's end (life.ts), where the host has locks. */
   readonly life?: string | undefined;

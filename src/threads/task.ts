@@ -15,6 +15,8 @@ export class Task {
   /** The control block that the job runs on, once it has begun. */
   #words: Int32Array | undefined;
   #reported: number = now();
+  /** Tiles in all. */
+  readonly #tiles: number;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
   readonly #options: JobOptions;
@@ -29,6 +31,7 @@ export class Task {
   constructor(job: Job, options: JobOptions) {
     this.job = job;
     this.#options = options;
+    this.#tiles = job.stages.reduce((sum, { tiles }) => sum + tiles, 0);
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -59,7 +62,7 @@ export class Task {
   fail(error: unknown): void {
     this.#failure ??= { error };
     if (this.#words === undefined) this.#settle();
-    else stopTiles(this.#words, this.job.tiles);
+    else stopTiles(this.#words);
   }
 
   /** Between slices: tells `onProgress` how far the job is, if it is time to. */
@@ -71,13 +74,13 @@ export class Task {
 
   /** No thread runs a tile any more: reports the end of a job that came to its end, and settles the promise. */
   finish(): void {
-    if (!this.#failure) this.#report(this.job.tiles);
+    if (!this.#failure) this.#report(this.#tiles);
     this.#settle();
   }
 
   #report(done: number): void {
     try {
-      this.#options.onProgress?.(done, this.job.tiles);
+      this.#options.onProgress?.(done, this.#tiles);
     } catch (error) {
       this.fail(error);
     }

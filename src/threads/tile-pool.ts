@@ -1,12 +1,13 @@
 import { RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
 import { after, nextTask, now } from '../platform/time.ts';
-import { drain, drainSync, runAlone, runShare, type Trap, trapError } from './caller.ts';
-import { CONTROL_WORDS, writeJob } from './control.ts';
+import { drain, drainSync, restOf, restSync, runAlone, runShare, type Trap, trapError } from './caller.ts';
+import { CONTROL_WORDS, type NumberedStage, resetJob, STAGE_WORDS, writeJob } from './control.ts';
 import { open } from './gate.ts';
+import { jobOf, listOf } from './job.ts';
 import { Task } from './task.ts';
-import { Share } from './tiles.ts';
-import type { Job, JobOptions, Logger, Pool, Reserve, TileKernel } from './types.ts';
+import { Share, type ShareOptions } from './tiles.ts';
+import type { Job, JobOptions, KernelModule, Logger, Output, Pool, Reserve, RunStage, TileKernel } from './types.ts';
 import type { WorkerGroup, WorkerGroupPlan } from './worker-group.ts';
 
 /** Milliseconds of steps that the caller runs between two turns of the event loop. */
@@ -25,18 +26,18 @@ interface TilePoolOptions {
   readonly logger?: Logger | undefined;
 }
 
-/** A job under way: its threads, its control block and its scratch. */
+/** A job under way: its threads, its control block and the memory that was taken for it. */
 interface Opened {
   readonly words: Int32Array;
-  readonly share: Share;
   readonly group: WorkerGroup | undefined;
-  readonly scratch: number;
+  readonly stages: readonly NumberedStage[];
+  readonly at: number;
 }
 
 /** A queue of calls, and a group of workers that is started anew after it was lost. How threads share a job: gate.ts. */
 export class TilePool implements Pool {
-  #kernels: ReadonlyMap<string, TileKernel>;
-  readonly #names: readonly string[];
+  /** The caller's own kernels by name, and their numbers. */
+  #kernels: Map<string, Pick<NumberedStage, 'kernel' | 'number'>> = new Map();
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
@@ -51,13 +52,34 @@ export class TilePool implements Pool {
   #current: Task | undefined;
   #disposed = false;
 
-  constructor(kernels: ReadonlyMap<string, TileKernel>, reserve: Reserve, { plan, reason, logger }: TilePoolOptions) {
-    this.#kernels = kernels;
-    this.#names = [...kernels.keys()];
+  constructor(modules: readonly KernelModule[], reserve: Reserve, { plan, reason, logger }: TilePoolOptions) {
     this.#reserve = reserve;
     this.#plan = plan;
     this.#reason = reason;
     this.#logger = logger;
+    for (const one of modules) this.#add(one);
+  }
+
+  /** Makes the kernels of a module known, to the next group of workers too. @throws Error if one of the same name is known */
+  #add({ module, kernels }: KernelModule): void {
+    const names = Object.keys(kernels).filter((name) => typeof kernels[name] === 'function');
+    const known = names.find((name) => this.#kernels.has(name));
+    if (known !== undefined) throw new Error(`relpos: two kernels are called "${known}"`);
+    for (const name of names) this.#kernels.set(name, { kernel: kernels[name] as TileKernel, number: this.#kernels.size });
+    const plan = this.#plan;
+    if (!plan) return;
+    this.#plan = { ...plan, start: { ...plan.start, modules: [...plan.start.modules, { module, kernels: names }] } };
+  }
+
+  extend(module: KernelModule): Promise<void> {
+    if (this.#disposed) return Promise.reject(disposedError());
+    try {
+      this.#add(module);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    // The turn of a job that has nothing to do is the turn of the new workers.
+    return this.run(jobOf([]));
   }
 
   get threads(): number {
@@ -78,8 +100,8 @@ export class TilePool implements Pool {
       if (!this.#plan) return;
       const group = await startWorkerGroup(this.#plan);
       group.onLost((why) => this.#lose(group, why));
-      this.#group = group;
       if (this.#disposed) group.abandon();
+      else this.#group = group;
     } catch (error) {
       this.#plan = undefined;
       this.#reason = (error as Error).message;
@@ -120,7 +142,7 @@ export class TilePool implements Pool {
       const own = await this.#slices(task, opened);
       const theirs = group && (await drain(group));
       const trap = own ?? theirs;
-      if (trap) task.fail(trapError(job, trap));
+      if (trap) task.fail(trapError(job, opened.words, trap));
       if (group?.lost !== undefined || group?.worn) await this.#dismiss(group);
     } catch (error) {
       // Nothing here throws that is known of. Whatever it is, nobody may be left at work on what is given back.
@@ -131,14 +153,19 @@ export class TilePool implements Pool {
     }
   }
 
-  /** The workers, started anew if they were lost; none for a job that one thread does, or as long as some of the last ones may run. */
+  /**
+   * The workers, started anew if they were lost or lack a module; none for a job that one thread does, or as long as some of the last ones may
+   * run.
+   */
   async #workersFor(job: Job): Promise<WorkerGroup | undefined> {
-    if (this.#sharers(job) < 2) return undefined;
-    if (!this.#group) {
+    const old = this.#group;
+    const lacking = old !== undefined && old.plan !== this.#plan;
+    if (lacking) await this.#dismiss(old);
+    if (!this.#group && !this.#ending && (lacking || this.#sharers(job) > 1)) {
       await this.start();
       if (!this.#group && !this.#disposed) this.#warn(`relpos: one thread from here on: ${this.#reason}`);
     }
-    return this.#group;
+    return this.#sharers(job) > 1 ? this.#group : undefined;
   }
 
   /** A logger that throws says nothing about the call. */
@@ -149,52 +176,62 @@ export class TilePool implements Pool {
   }
 
   #sharers(job: Job): number {
-    return Math.min(job.threads, job.tiles, this.threads);
+    return Math.min(job.threads, this.threads);
   }
 
   /**
-   * Takes scratch, writes the job down and lets the group in.
+   * Takes memory, writes the job down and lets the group in.
    * @throws RelposError `out-of-memory`
    */
   #open(job: Job, group: WorkerGroup | undefined): Opened {
-    const { steps = 1 } = job;
     const threads = group ? this.#sharers(job) : 1;
-    const scratch = this.#scratch(job, threads);
+    const stages = this.#stages(job);
+    const at = this.#take(job, threads);
     const words = group?.words ?? this.#own;
-    writeJob(words, job, { kernel: this.#names.indexOf(job.kernel), threads, at: scratch });
-    if (group) open(words, threads - 1);
-    return {
-      words,
-      group,
-      scratch,
-      share: new Share(words, { kernel: this.#kernel(job), job: job.job, tiles: job.tiles, steps, scratch }),
-    };
+    resetJob(words);
+    if (group) {
+      const listAt = at + job.scratch * threads;
+      const list = stages.length > 1 ? group.integers(listAt, STAGE_WORDS * (stages.length - 1)) : words;
+      writeJob(words, stages, { threads, at, stride: job.scratch, listAt, list });
+      open(words, threads - 1);
+    }
+    return { words, group, stages, at };
   }
 
-  #kernel({ kernel }: Job): TileKernel {
-    return this.#kernels.get(kernel) as TileKernel;
+  /** The stages with their kernels. @throws Error if there is none of such a name */
+  #stages({ stages }: Job): NumberedStage[] {
+    return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
+      const found = this.#kernels.get(name);
+      if (!found) throw new Error(`relpos: no kernel is called "${name}"`);
+      return { ...found, job, tiles, steps };
+    });
   }
 
   /** @throws RelposError `out-of-memory` */
-  #scratch({ scratch, at }: Job, threads: number): number {
-    return at ?? (scratch ? this.#reserve.scratch(scratch, threads) : 0);
+  #take(job: Job, threads: number): number {
+    const more = listOf(job, threads);
+    return job.at ?? (job.scratch || more ? this.#reserve.scratch(job.scratch, threads, more) : 0);
   }
 
-  #free({ at }: Job, scratch: number): void {
-    if (scratch && at === undefined) this.#reserve.free(scratch);
+  #free({ at }: Job, taken: number): void {
+    if (taken && at === undefined) this.#reserve.free(taken);
   }
 
-  /** Gives the scratch back. What the job wrote is said to be lost if a thread may still write to it. */
-  #close(job: Job, { group, scratch }: Opened): void {
-    if (group && group === this.#ending) for (const output of job.outputs ?? []) output.lose(group.over);
-    this.#free(job, scratch);
+  /** Gives the memory back. What the job wrote is said to be lost if a thread may still write to it. */
+  #close(job: Job, { group, at }: Opened): void {
+    if (group && group === this.#ending) for (const output of outputsOf(job)) output.lose(group.over);
+    this.#free(job, at);
   }
 
   /** The caller's share, with a turn of the event loop between slices. */
-  async #slices(task: Task, { words, share }: Opened): Promise<Trap | undefined> {
+  async #slices(task: Task, opened: Opened): Promise<Trap | undefined> {
+    const { words } = opened;
+    let end = 0;
+    const pause = (): boolean => now() >= end;
+    const share = shareOf(opened, restOf(words, SLICE_MS, pause));
     for (;;) {
-      const end = now() + SLICE_MS;
-      const done = runShare(words, share, task.job, () => now() >= end);
+      end = now() + SLICE_MS;
+      const done = runShare(words, share, pause);
       if (typeof done === 'object') return done;
       if (done) return undefined;
       await nextTask();
@@ -211,11 +248,11 @@ export class TilePool implements Pool {
     }
     const opened = this.#open(job, group);
     try {
-      const own = runShare(opened.words, opened.share, job, never);
+      const own = runShare(opened.words, shareOf(opened, restSync(group)), never);
       const theirs = drainSync(group);
       const trap = typeof own === 'object' ? own : theirs;
       if (group.lost !== undefined) void this.#dismiss(group);
-      if (trap) throw trapError(job, trap);
+      if (trap) throw trapError(job, opened.words, trap);
     } finally {
       this.#close(job, opened);
     }
@@ -223,24 +260,28 @@ export class TilePool implements Pool {
 
   /** A job of the caller's thread alone needs no control block. */
   #alone(job: Job): void {
-    const scratch = this.#scratch(job, 1);
+    const stages = this.#stages(job);
+    const at = this.#take(job, 1);
     try {
-      runAlone(this.#kernel(job), job, scratch);
+      stages.forEach((stage, n) => {
+        runAlone(job.stages[n]?.kernel, stage, at);
+      });
     } finally {
-      this.#free(job, scratch);
+      this.#free(job, at);
     }
   }
 
-  /** The group, unless it works on an asynchronous call. */
+  /** The group, unless it works on an asynchronous call or lacks a module. */
   #freeGroup(): WorkerGroup | undefined {
-    return this.#group && !this.#current?.runsOn(this.#group.words) ? this.#group : undefined;
+    const group = this.#group;
+    return group && group.plan === this.#plan && !this.#current?.runsOn(group.words) ? group : undefined;
   }
 
   /** The group lost a worker: the call that it had a part in stops, and the next one starts a new group. */
   #lose(group: WorkerGroup, why: string): void {
     const task = this.#current?.runsOn(group.words) ? this.#current : undefined;
     if (!task) void this.#dismiss(group);
-    else if (group.lost !== undefined) task.fail(trapError(task.job, { why }));
+    else if (group.lost !== undefined) task.fail(trapError(task.job, group.words, { why }));
   }
 
   /** Dismisses a group, its memory in quarantine until it is over; resolves when it is, or after a while. */
@@ -279,6 +320,13 @@ export class TilePool implements Pool {
 }
 
 const never = (): boolean => false;
+
+/** The caller's share of a job. */
+const shareOf = ({ words, stages, at }: Opened, rest: ShareOptions['rest']): Share =>
+  new Share(words, { stages: stages.length, stage: (n) => stages[n] as RunStage, scratch: at, rest });
+
+/** What a job writes, each once. */
+const outputsOf = ({ stages }: Job): Set<Output> => new Set(stages.flatMap(({ outputs = [] }) => outputs));
 
 function disposedError(): RelposError {
   return new RelposError('disposed', 'the engine was disposed of');

@@ -6,6 +6,7 @@ import { workerSource } from '../wasm/generated/worker-source.ts';
 import { controlView, READY } from './control.ts';
 import { bar, enroll, inside, maybeInside, nextGeneration, shut } from './gate.ts';
 import { isReport, type Start } from './messages.ts';
+import { stopTiles } from './tiles.ts';
 
 /** What a group is made from. */
 export interface WorkerGroupPlan {
@@ -59,7 +60,7 @@ export class WorkerGroup {
   readonly words: Int32Array;
   /** Settles when no thread of the group can write to memory any more; gate.ts says how that is known. */
   readonly over: Promise<void>;
-  readonly #plan: WorkerGroupPlan;
+  readonly plan: WorkerGroupPlan;
   #generation = -1;
   #members: Member[] = [];
   #lost: string | undefined;
@@ -76,10 +77,15 @@ export class WorkerGroup {
 
   constructor(plan: WorkerGroupPlan) {
     this.words = controlView(plan.start.memory, plan.start.control);
-    this.#plan = plan;
+    this.plan = plan;
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
+  }
+
+  /** So many integers of the memory. */
+  integers(at: number, n: number): Int32Array {
+    return new Int32Array(this.plan.start.memory.buffer, at, n);
   }
 
   /** Workers that answered. */
@@ -112,7 +118,7 @@ export class WorkerGroup {
    * do not keep the process alive; waiting does. Rejects if none can be had.
    */
   async begin(starter: WorkerStarter): Promise<void> {
-    const { size, deadlineMs } = this.#plan;
+    const { size, deadlineMs } = this.plan;
     this.#generation = nextGeneration(this.words);
     Atomics.store(this.words, READY, 0);
     enroll(this.words, this.#generation, size);
@@ -150,13 +156,13 @@ export class WorkerGroup {
     const life = lifeName();
     const member: Member = { worker, handle, life, ready: false, ended: false };
     this.#members.push(member);
-    handle.post({ ...this.#plan.start, relpos: 'start', generation: this.#generation, worker, life } satisfies Start);
+    handle.post({ ...this.plan.start, relpos: 'start', generation: this.#generation, worker, life } satisfies Start);
     return true;
   }
 
   /** Waits for the workers' answers; resolves to why some are missing, if they are. */
   #answers(deadlineMs: number): Promise<string> {
-    const { size } = this.#plan;
+    const { size } = this.plan;
     const missing = (): string => {
       const failed = this.#members.find((member) => member.failed !== undefined);
       if (failed) return `worker ${failed.worker}: ${failed.failed}`;
@@ -215,10 +221,11 @@ export class WorkerGroup {
     return maybeInside(this.words, worker, this.#generation);
   }
 
-  /** Declares the group lost; whoever waits for it goes on. The first reason stands. */
+  /** Declares the group lost: the job that it works on stops, and whoever waits for it goes on. The first reason stands. */
   lose(why: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = why;
+    stopTiles(this.words);
     this.#event();
     this.#onLost(why);
   }

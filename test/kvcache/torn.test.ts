@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createEngineSync, type Engine, type KVCache, RelposError, rotary, type Tensor } from '../../src/index.ts';
 import { Arena } from '../../src/memory/arena.ts';
 import { TilePool } from '../../src/threads/tile-pool.ts';
-import type { Job } from '../../src/threads/types.ts';
+import type { Job, Stage } from '../../src/threads/types.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { sequence } from './support.ts';
 
@@ -42,8 +42,10 @@ function rig(): Rig {
 function trapInShift(): void {
   const { runSync } = TilePool.prototype;
   vi.spyOn(TilePool.prototype, 'runSync').mockImplementation(function (this: TilePool, job: Job) {
-    if (job.kernel !== 'shift') return runSync.call(this, job);
-    runSync.call(this, { ...job, tiles: 1, threads: 1 });
+    const at = job.stages.findIndex(({ kernel }) => kernel === 'shift');
+    if (at < 0) return runSync.call(this, job);
+    const [shift] = job.stages.slice(at) as [Stage];
+    runSync.call(this, { ...job, stages: [...job.stages.slice(0, at), { ...shift, tiles: 1 }], threads: 1 });
     throw new RelposError('kernel-trap', 'injected');
   });
 }

@@ -1,6 +1,9 @@
 /** Canaries in an engine's memory: what lies behind every block, and behind every part of a thread's scratch, may be read but not written. */
 import { Arena } from '../../src/memory/arena.ts';
 import type { ScratchLayout } from '../../src/memory/scratch.ts';
+import { jobOf } from '../../src/threads/job.ts';
+import { TilePool } from '../../src/threads/tile-pool.ts';
+import type { Job, JobOptions } from '../../src/threads/types.ts';
 
 /** Bytes between two parts of scratch. */
 const GAP = 192;
@@ -35,6 +38,7 @@ function fill(memory: WebAssembly.Memory, from: number, to: number): void {
 /** Watches every arena until `end`. */
 export function watch(): Watch {
   const { allocate, free, scratch } = Arena.prototype;
+  const { run, runSync } = TilePool.prototype;
   const blocks = new Map<number, { bytes: number; size: number }>();
   /** Bytes of each thread's scratch, by where the first one's begins. */
   const strides = new Map<number, number>();
@@ -74,10 +78,18 @@ export function watch(): Watch {
     free.call(this, at);
   };
 
-  Arena.prototype.scratch = function (this: Arena, bytes: number, threads: number): number {
-    const at = scratch.call(this, bytes, threads);
+  Arena.prototype.scratch = function (this: Arena, bytes: number, threads: number, more: number): number {
+    const at = scratch.call(this, bytes, threads, more);
     strides.set(at, bytes);
     return at;
+  };
+
+  // Each stage by itself: those of one job share their scratch, in which each has gaps elsewhere.
+  TilePool.prototype.run = async function (this: TilePool, job: Job, options?: JobOptions): Promise<void> {
+    for (const stage of job.stages) await run.call(this, jobOf([stage]), options);
+  };
+  TilePool.prototype.runSync = function (this: TilePool, job: Job): void {
+    for (const stage of job.stages) runSync.call(this, jobOf([stage]));
   };
 
   return {
@@ -98,6 +110,7 @@ export function watch(): Watch {
     },
     end() {
       Object.assign(Arena.prototype, { allocate, free, scratch });
+      Object.assign(TilePool.prototype, { run, runSync });
     },
   };
 }

@@ -1,4 +1,5 @@
 /** A process of its own, to see when it ends. The first argument says what to leave going on; kernels come in base64 as the second. */
+import type { Stage } from '../../src/threads/types.ts';
 import { createRig } from './rig.ts';
 
 const [, , mode, base64 = '', seconds] = process.argv;
@@ -21,7 +22,7 @@ if (mode === 'idle') {
   const end = performance.now() + 1000 * Number(seconds);
   const timer = setInterval(() => {
     if (performance.now() < end) return;
-    Atomics.store(new Int32Array(rig.memory.buffer), long.job / 4 + 6, 2);
+    Atomics.store(new Int32Array(rig.memory.buffer), (long.stages[0] as Stage).job / 4 + 6, 2);
     clearInterval(timer);
   }, 100);
   console.log('begun');

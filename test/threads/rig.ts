@@ -1,6 +1,7 @@
 import { CONTROL_BYTES } from '../../src/threads/control.ts';
+import { jobOf } from '../../src/threads/job.ts';
 import { createPool, type PoolOptions } from '../../src/threads/pool.ts';
-import type { Job, Pool, Reserve } from '../../src/threads/types.ts';
+import type { Job, KernelModule, Pool, Reserve, Stage } from '../../src/threads/types.ts';
 
 /** Where a rig keeps things: the control block, then job blocks and cells of up to 8 jobs, then scratch. */
 const CONTROL = 64;
@@ -38,13 +39,17 @@ export class Rig {
     return this.pool.reason;
   }
 
-  /** A job whose cells and flag are cleared. */
-  job({ kernel, tiles, threads = 64, loops = 0, trapTile = -1, steps = 1, slot = 0 }: Ask): Job {
+  /** A job of these stages, whose cells and flags are cleared. */
+  job(...asks: Ask[]): Job {
+    return jobOf(asks.map((ask) => this.stage(ask)));
+  }
+
+  stage({ kernel, tiles, threads = 64, loops = 0, trapTile = -1, steps = 1, slot = 0 }: Ask): Stage {
     const job = BLOCKS + slot * 32;
     const cells = CELLS + slot * MAX_TILES * 8;
     const words = new Int32Array(this.memory.buffer);
     words.fill(0, cells / 4, cells / 4 + tiles * 2);
-    words.set([cells, ++this.#nonce, loops, trapTile, SCRATCH, job + 24, 0], job / 4);
+    words.set([cells, ++this.#nonce, loops, trapTile, this.reserve.at, job + 24, 0], job / 4);
     return { kernel, job, tiles, steps, scratch: STRIDE, threads };
   }
 
@@ -86,18 +91,33 @@ export class RigReserve implements Reserve {
   }
 }
 
+/** The caller's instance of a module, and the module, or another one for the workers. */
+export function kernelsOn(memory: WebAssembly.Memory, own: WebAssembly.Module, module: WebAssembly.Module = own): KernelModule {
+  return { module, kernels: new WebAssembly.Instance(own, { env: { memory } }).exports };
+}
+
+/** What a test says of a rig. */
+interface RigOptions extends Partial<Omit<PoolOptions, 'modules'>> {
+  /** What the workers are given in place of the module. */
+  readonly given?: WebAssembly.Module;
+  /** Modules beside the first. */
+  readonly more?: readonly WebAssembly.Module[];
+}
+
 /** A rig with a pool of up to 64 threads. */
-export async function createRig(module: WebAssembly.Module, threads: number, options: Partial<PoolOptions> = {}): Promise<Rig> {
+export async function createRig(
+  module: WebAssembly.Module,
+  threads: number,
+  { given, more = [], ...options }: RigOptions = {},
+): Promise<Rig> {
   const memory = new WebAssembly.Memory({ initial: 8, maximum: 1024, shared: true });
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const reserve = new RigReserve();
   const pool = await createPool({
     memory,
     reserve,
-    module,
+    modules: [kernelsOn(memory, module, given), ...more.map((one) => kernelsOn(memory, one))],
     control: CONTROL,
     threads,
-    kernels: exports,
     deadlineMs: 20_000,
     ...options,
   });

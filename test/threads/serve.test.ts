@@ -1,15 +1,34 @@
 /** The life of a worker, on this thread: a gate that is open once and then of another generation, so that nothing waits. */
 import { expect, test } from 'vitest';
-import { controlView, DONE, FAILED, NEXT, READY, readTrap, SLOT, STOPPED, writeJob } from '../../src/threads/control.ts';
+import {
+  BELL,
+  controlView,
+  DONE,
+  ENDED,
+  FAILED,
+  NEXT,
+  READY,
+  readTrap,
+  resetJob,
+  SLOT,
+  STAGE_WORDS,
+  STOPPED,
+  writeJob,
+} from '../../src/threads/control.ts';
 import { askForMessage, enroll, inside, nextGeneration, open } from '../../src/threads/gate.ts';
 import { serve } from '../../src/threads/serve.ts';
 import { compileKernels } from './kernels.ts';
 
 const module = await WebAssembly.compile(await compileKernels());
-const [CONTROL, BLOCK, CELLS, SCRATCH, STRIDE, TILES] = [64, 4096, 8192, 16384, 64, 5];
+const [CONTROL, BLOCK, CELLS, SCRATCH, STRIDE, LIST, TILES] = [64, 4096, 8192, 16384, 64, 20000, 5];
+/** As two modules have them. */
+const KERNELS = [['nothing', 'count'], ['trap']] as const;
 
-/** Serves one job of `threads` threads as the one that takes part as number `slot`; what it reported, and where it wrote. */
-function served({ kernel = 'count', slot = 1, threads = 3, worker = 2, trapTile = -1 } = {}) {
+/**
+ * Serves one job of `threads` threads as the one that takes part as number `slot`; what it reported, and where it wrote. Its stages are as many
+ * of the same tiles.
+ */
+function served({ kernel = 'count', slot = 1, threads = 3, worker = 2, trapTile = -1, stages = 1 } = {}) {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   const words = controlView(memory, CONTROL);
   const all = new Int32Array(memory.buffer);
@@ -17,8 +36,10 @@ function served({ kernel = 'count', slot = 1, threads = 3, worker = 2, trapTile 
   all.fill(-1, SCRATCH / 4, (SCRATCH + 8 * STRIDE) / 4);
   const generation = nextGeneration(words);
   enroll(words, generation, worker);
-  const job = { kernel, job: BLOCK, tiles: TILES, scratch: STRIDE, threads };
-  writeJob(words, job, { kernel: ['nothing', 'count', 'trap'].indexOf(kernel), threads, at: SCRATCH });
+  resetJob(words);
+  const stage = { kernel: () => {}, number: KERNELS.flat().indexOf(kernel as 'count'), job: BLOCK, tiles: TILES, steps: 1 };
+  const list = new Int32Array(memory.buffer, LIST, STAGE_WORDS * (stages - 1));
+  writeJob(words, Array(stages).fill(stage), { threads, at: SCRATCH, stride: STRIDE, listAt: LIST, list });
   words[SLOT] = slot;
   open(words, 0);
   askForMessage(words);
@@ -30,9 +51,8 @@ function served({ kernel = 'count', slot = 1, threads = 3, worker = 2, trapTile 
         generation,
         worker,
         memory,
-        module,
+        modules: KERNELS.map((kernels) => ({ module, kernels })),
         control: CONTROL,
-        kernels: ['nothing', 'count', 'trap'],
         spins: 0,
       };
       expect(hear(start)).toBe(true);
@@ -66,7 +86,13 @@ test('the last that may take part, and the first that may not', () => {
 
 test('a trap stops the job for everybody, and says where', () => {
   const { words, counts } = served({ kernel: 'trap', trapTile: 2 });
-  expect([words[STOPPED], words[NEXT], words[DONE]]).toEqual([1, TILES, 2]);
+  expect([words[STOPPED], words[NEXT], words[DONE]]).toEqual([1, ENDED, 2]);
   expect(counts).toEqual([0, 0, 0, 1, 1]);
   expect(readTrap(words)).toMatch(/^tile 2 on worker 2: RuntimeError/);
+});
+
+test('the stages that the list has follow the first', () => {
+  const { words, counts } = served({ stages: 4 });
+  expect([words[DONE], words[BELL], words[STOPPED]]).toEqual([4 * TILES, 3, 0]);
+  expect(counts).toEqual([4, 4, 4, 4, 4]);
 });

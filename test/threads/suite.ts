@@ -549,10 +549,10 @@ async function noWorkers({ module }: Lab): Promise<void> {
   // (module (import "a" "a" (func))): a worker that does start cannot instantiate it.
   const bytes = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 2, 7, 1, 1, 0x61, 1, 0x61, 0, 0];
   const unlinkable = new WebAssembly.Module(Uint8Array.from(bytes));
-  const late = await createRig(module, 2, { deadlineMs: 1, worker: () => silent, module: unlinkable });
+  const late = await createRig(module, 2, { deadlineMs: 1, worker: () => silent, given: unlinkable });
   assert(late.pool.threads === 1 && /not ready within 1 ms/.test(late.reason ?? ''), `${late.pool.threads} threads: ${late.reason}`);
   await good(late);
-  const unlinked = await createRig(module, 3, { module: unlinkable });
+  const unlinked = await createRig(module, 3, { given: unlinkable });
   assert(unlinked.pool.threads === 1 && /worker \d/.test(unlinked.reason ?? ''), `${unlinked.reason}`);
   await good(unlinked);
 }

@@ -1,6 +1,7 @@
 /** A host that does not say when a thread has ended, as browsers do not: what a lost worker may write is lost until it has left by itself. */
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { jobOf } from '../../src/threads/job.ts';
 import { workerSource } from '../../src/wasm/generated/worker-source.ts';
 import { compileKernels } from './kernels.ts';
 import { createRig } from './rig.ts';
@@ -39,8 +40,10 @@ test('its outputs are lost and its memory in quarantine until it leaves', { time
   const rig = await createRig(module, 2, { worker });
   expect(rig.pool.threads).toBe(2);
   const losses: Promise<void>[] = [];
-  const job = { ...rig.job({ kernel: 'holdOnWorker', tiles: 2 }), outputs: [{ lose: (over: Promise<void>) => void losses.push(over) }] };
-  const flag = new Int32Array(rig.memory.buffer, job.job + 24, 1);
+  const outputs = [{ lose: (over: Promise<void>) => void losses.push(over) }];
+  const stage = { ...rig.stage({ kernel: 'holdOnWorker', tiles: 2 }), outputs };
+  const job = jobOf([stage, { ...rig.stage({ kernel: 'count', tiles: 3, slot: 2 }), outputs }]);
+  const flag = new Int32Array(rig.memory.buffer, stage.job + 24, 1);
   const controller = new AbortController();
   const call = rig.pool.run(job, { signal: controller.signal });
   expect(await within(20_000, () => flag[0] === 1)).toBe(true);
@@ -56,8 +59,7 @@ test('its outputs are lost and its memory in quarantine until it leaves', { time
   expect(rig.pool.threads).toBe(1);
   expect(rig.pool.reason).toMatch(/may still run/);
   // The next call runs on one thread, and what it writes is not lost.
-  const next = { ...rig.job({ kernel: 'count', tiles: 20, slot: 1 }), outputs: job.outputs };
-  await rig.pool.run(next);
+  await rig.pool.run(jobOf([{ ...rig.stage({ kernel: 'count', tiles: 20, slot: 1 }), outputs }]));
   rig.assertOnce(20, 1);
   expect(losses.length).toBe(1);
 
