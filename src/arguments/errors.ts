@@ -10,8 +10,21 @@
  *   thread has ended. What the failed call used besides is kept out of use (`memoryUsage().quarantined`); all else goes on.
  * - `unsupported-runtime`: the host has no WebAssembly SIMD, or forbids compiling.
  * - `bad-wasm`: the `wasm` option is not this version's kernels.
+ * - `bad-checkpoint`: the files of a model are broken, do not fit together, or are of a kind that is not known (`relpos/models`).
+ * - `unreadable`: a file of a model cannot be read: it is missing, the network failed too often, or permission is denied.
+ * - `missing-package`: a package that something needs is not installed, such as `@huggingface/jinja` for chat templates.
  */
-export type RelposErrorCode = 'disposed' | 'busy' | 'out-of-memory' | 'kernel-trap' | 'lost' | 'unsupported-runtime' | 'bad-wasm';
+export type RelposErrorCode =
+  | 'disposed'
+  | 'busy'
+  | 'out-of-memory'
+  | 'kernel-trap'
+  | 'lost'
+  | 'unsupported-runtime'
+  | 'bad-wasm'
+  | 'bad-checkpoint'
+  | 'unreadable'
+  | 'missing-package';
 
 /** An error of state; `code` says which. Wrong arguments give `TypeError` (wrong type) or `RangeError` (wrong value) instead. */
 export class RelposError extends Error {

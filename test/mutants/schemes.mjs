@@ -347,8 +347,8 @@ const nodes = [
 ];
 
 const stored = [
-  source('tensors of a file may overlap', 'safetensors/index.ts', 'if (entry.begin < end) {', 'if (entry.begin < 0) {', files),
-  source('a file may have holes', 'safetensors/index.ts', 'if (entry.begin > end) {', 'if (entry.begin < 0) {', files),
+  source('tensors of a file may overlap', 'safetensors/header.ts', 'if (entry.begin < end) {', 'if (entry.begin < 0) {', files),
+  source('a file may have holes', 'safetensors/header.ts', 'if (entry.begin > end) {', 'if (entry.begin < 0) {', files),
   source(
     'a header is not filled up',
     'safetensors/index.ts',
@@ -356,7 +356,7 @@ const stored = [
     'const padded = header.length;',
     files,
   ),
-  source('a key may be there twice', 'safetensors/index.ts', 'if (keys?.has(key)) throw', 'if (keys?.has(key) === null) throw', files),
+  source('a key may be there twice', 'safetensors/header.ts', 'if (keys?.has(key)) throw', 'if (keys?.has(key) === null) throw', files),
   source('narrow tensors come first', 'safetensors/index.ts', 'rank(b) - rank(a)', 'rank(a) - rank(b)', files),
 ];
 

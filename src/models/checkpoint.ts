@@ -1,0 +1,184 @@
+// A checkpoint as Hugging Face lays it out: the small files as JSON and text, and the tensors of one file or of several with an index.
+
+import { quote } from '../cli/text.ts';
+import { isObject, show } from '../safetensors/header.ts';
+import { broken, unreadable } from './fault.ts';
+import { type Loading, nameParts, type Source } from './source.ts';
+import { sourceOf } from './source-of.ts';
+import { openWeightsFile, Weights, type WeightsFile } from './weights.ts';
+
+/** An object of a JSON file. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+/** Bytes of a text file at most; the largest vocabularies have 40 million. */
+const LARGEST_TEXT = 1 << 28;
+/** Files of an index at most. */
+const MOST_FILES = 2000;
+/** What holds weights in ways that are not read, for the message. */
+const OTHERS: readonly (readonly [string, string])[] = [
+  ['pytorch_model.bin', 'a pickle, which could run code'],
+  ['pytorch_model.bin.index.json', 'pickles, which could run code'],
+  ['tf_model.h5', 'weights of TensorFlow'],
+  ['flax_model.msgpack', 'weights of Flax'],
+  ['adapter_model.safetensors', 'an adapter; merge it into its model first'],
+];
+
+/** A checkpoint whose config.json was read. */
+export class Checkpoint {
+  readonly #loading: Loading;
+  readonly #source: Source;
+  /** `config.json`. */
+  readonly config: JsonObject;
+
+  constructor(loading: Loading, source: Source, config: JsonObject) {
+    this.#loading = loading;
+    this.#source = source;
+    this.config = config;
+  }
+
+  /** The call that loads it, as errors name it. */
+  get where(): string {
+    return this.#loading.where;
+  }
+
+  /** What errors call it. */
+  get name(): string {
+    return this.#source.name;
+  }
+
+  /** A text file; undefined if there is none of this name. @throws RelposError if it is no UTF-8, or leads out of the checkpoint */
+  text(name: string): Promise<string | undefined> {
+    return readText(this.#loading, this.#source, name);
+  }
+
+  /** A JSON file that holds an object, or a list; undefined if there is none of this name. */
+  json(name: string): Promise<unknown> {
+    return readJson(this.#loading, this.#source, name);
+  }
+
+  /** A JSON file that holds an object; undefined if there is none of this name. */
+  async object(name: string): Promise<JsonObject | undefined> {
+    const value = await this.json(name);
+    return value === undefined ? undefined : expectObject(this.where, name, value);
+  }
+
+  /** Reads the headers of the files that hold the tensors, and nothing more. */
+  async weights(): Promise<Weights> {
+    const single = await openWeightsFile(this.#loading, this.#source, SINGLE);
+    if (!('missing' in single)) return new Weights(this.#loading, [single]);
+    const index = await this.object(INDEX);
+    if (index === undefined) throw await this.#noWeights(single.missing);
+    return this.#indexed(index);
+  }
+
+  /** The tensors of one file by name: of a module that a folder has beside the model. */
+  async weightsOf(name: string): Promise<Weights> {
+    const file = await openWeightsFile(this.#loading, this.#source, checkedName(this.where, name, name));
+    if ('missing' in file) throw broken(this.where, name, file.missing);
+    return new Weights(this.#loading, [file]);
+  }
+
+  async #noWeights(missing: string): Promise<Error> {
+    for (const [name, what] of OTHERS) {
+      const file = await this.#source.open(name);
+      if ('missing' in file) continue;
+      await file.close();
+      return broken(this.where, SINGLE, `${missing}; there is ${name} (${what}): save the model as safetensors`);
+    }
+    return broken(this.where, SINGLE, `${missing}, and no ${INDEX}`);
+  }
+
+  async #indexed(index: JsonObject): Promise<Weights> {
+    const { where } = this;
+    const fileOf = readIndex(where, index);
+    const files: WeightsFile[] = [];
+    try {
+      for (const name of new Set(fileOf.values())) {
+        const file = await openWeightsFile(this.#loading, this.#source, name);
+        if ('missing' in file) throw broken(where, INDEX, `it names the file ${quote(name)}: ${file.missing}`);
+        files.push(file);
+      }
+      for (const file of files) expectTensors(where, file, fileOf);
+      return new Weights(this.#loading, files, fileOf);
+    } catch (error) {
+      for (const { file } of files) await file.close();
+      throw error;
+    }
+  }
+}
+
+/** Which file has which tensor. */
+function readIndex(where: string, index: JsonObject): Map<string, string> {
+  const { weight_map: map } = index;
+  if (!isObject(map)) throw broken(where, INDEX, `"weight_map" expected an object, got ${show(map)}`);
+  const fileOf = new Map<string, string>();
+  for (const [tensor, file] of Object.entries(map)) {
+    const name = checkedName(where, INDEX, file);
+    if (!name.endsWith('.safetensors')) throw broken(where, INDEX, `${quote(tensor)} expected a .safetensors file, got ${quote(name)}`);
+    fileOf.set(tensor, name);
+  }
+  const files = new Set(fileOf.values()).size;
+  if (files === 0 || files > MOST_FILES) throw broken(where, INDEX, `"weight_map" expected 1 to ${MOST_FILES} files, got ${files}`);
+  return fileOf;
+}
+
+/** @throws RelposError if the file lacks a tensor that the index says it has */
+function expectTensors(where: string, { name, entries }: WeightsFile, fileOf: ReadonlyMap<string, string>): void {
+  const own = new Set(entries.map((entry) => entry.name));
+  for (const [tensor, file] of fileOf) {
+    if (file === name && !own.has(tensor)) throw broken(where, name, `has no tensor ${quote(tensor)}, which ${INDEX} says it has`);
+  }
+}
+
+/** The name of a file within the checkpoint. @throws RelposError if it leads out of it */
+function checkedName(where: string, said: string, name: unknown): string {
+  if (nameParts(name) === undefined) throw broken(where, said, `expected the name of a file within the checkpoint, got ${show(name)}`);
+  return name as string;
+}
+
+async function readText(loading: Loading, source: Source, name: string): Promise<string | undefined> {
+  const bytes = await source.whole(checkedName(loading.where, name, name), LARGEST_TEXT);
+  if ('missing' in bytes) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw broken(loading.where, name, 'it is not valid UTF-8', cause);
+  }
+}
+
+async function readJson(loading: Loading, source: Source, name: string): Promise<unknown> {
+  const text = await readText(loading, source, name);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const pointer = text.startsWith('version https://git-lfs') ? ' (a pointer of Git LFS: fetch the file itself, git lfs pull)' : '';
+    throw broken(loading.where, name, `it is not valid JSON: it begins with ${quote(text.slice(0, 24))}${pointer}`, cause);
+  }
+}
+
+function expectObject(where: string, name: string, value: unknown): JsonObject {
+  if (!isObject(value)) throw broken(where, name, `expected an object, got ${show(value)}`);
+  return value;
+}
+
+/**
+ * Opens the checkpoint that was given as argument `name` of the call, and reads its config.json.
+ *
+ * @throws TypeError, RangeError if the argument is no source of files
+ * @throws RelposError `bad-checkpoint`, `unreadable`; the signal's reason if it is aborted
+ */
+export async function openCheckpoint(loading: Loading, name: string, given: unknown): Promise<Checkpoint> {
+  if (loading.signal?.aborted) throw loading.signal.reason;
+  const source = await sourceOf(loading, name, given);
+  const config = await readJson(loading, source, 'config.json');
+  if (config === undefined) throw unreadable(loading.where, 'config.json', `there is none at ${quote(source.name)}${hint(source.name)}`);
+  return new Checkpoint(loading, source, expectObject(loading.where, 'config.json', config));
+}
+
+/** The address of a page about a model is not that of its files. */
+const hint = (name: string): string =>
+  /^https:\/\/huggingface\.co\/[^/]+\/[^/]+\/$/.test(name) ? `; its files are below ${quote(`${name}resolve/main/`)}` : '';
