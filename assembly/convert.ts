@@ -20,7 +20,7 @@ const HALF_SCALE: f32 = reinterpret<f32>(0x77800000); // 2^112
   return v128.or(value, v128.and(f32x4.ge(f32x4.abs(value), most), infinity));
 }
 
-@inline function halfToFloat(h: v128): v128 {
+@inline export function halfToFloat(h: v128): v128 {
   return halfToFloatOf(h, i32x4.splat(HALF_MASK), f32x4.splat(HALF_SCALE), f32x4.splat(65536), f32x4.splat(Infinity));
 }
 

@@ -3,5 +3,5 @@ export interface Line {
   readonly value?: number;
   readonly comment: string;
 }
-export function layOut(text: string): Line[];
+export function layOut(text: string, file?: string): Line[];
 export function blockSource(lines: readonly Line[], integer: string): string;

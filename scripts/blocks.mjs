@@ -22,9 +22,10 @@ function parts(line) {
  * `block type SIZE_NAME`, a field `NAME type`, a comment, or empty.
  *
  * @returns the lines as they came, each with the constant that it defines, if any: { name, value, comment }
+ * @param file what errors call the description
  * @throws Error that names the line if it is none of these, a name occurs twice or a type is unknown
  */
-export function layOut(text) {
+export function layOut(text, file = 'assembly/blocks.txt') {
   const types = new Map(Object.entries(TYPES));
   const values = new Map();
   const lines = [];
@@ -76,7 +77,7 @@ export function layOut(text) {
       if (code) read(code, comment);
       else lines.push({ comment });
     } catch (error) {
-      throw new Error(`assembly/blocks.txt, line ${n + 1}, ${line.trim()}: ${error.message}`);
+      throw new Error(`${file}, line ${n + 1}, ${line.trim()}: ${error.message}`);
     }
   });
   close();

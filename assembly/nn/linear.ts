@@ -1,0 +1,135 @@
+// The tile of a linear layer: rows of x against a slice of panels; what follows a sum, in the same pass.
+//
+// A tile brings its rows into the order of the micro-kernels once (as integers, with weights that are such), so that slices are wide and the same
+// rows are seldom met twice. Then panel by panel: the sums of all its rows into scratch, [rows][8], and from there, while they are in L1, to y.
+
+import { F32 } from '../job';
+import { finishPanel } from './finish';
+import {
+  BLOCK, BLOCK_BYTES, LINEAR_FUSED, LINEAR_GATED, LINEAR_K, LINEAR_M, LINEAR_N, LINEAR_PANELS, LINEAR_ROWS, LINEAR_S_BLOCKS, LINEAR_S_PANEL,
+  LINEAR_S_ROWS, LINEAR_S_SCALES, LINEAR_S_SUMS, LINEAR_TYPE, LINEAR_WEIGHTS, LINEAR_X, LINEAR_X_ROW, PANEL_HEADER, WEIGHTS_I4, WEIGHTS_I8,
+} from './job';
+import { floats1, floats4x8, packRows, widenPanel } from './linear32';
+import { blockSums, nibblePairs4x8, nibbles1, nibbles4x8, orderRow, unpackBytes, unpackShorts } from './linear4';
+import { bytes4x8, integers1, shorts4x8, widenBytes } from './linear8';
+import { quantiseBytes, quantiseShorts } from './quantise';
+
+/** K as weights of a type have it: rounded up to what their layout takes at once. */
+@inline function paddedK(K: i32, type: i32): i32 {
+  return type == WEIGHTS_I8 ? K + 3 & ~3 : type == WEIGHTS_I4 ? K + (BLOCK - 1) & ~(BLOCK - 1) : K;
+}
+
+/** Bytes of a panel. */
+@inline export function panelBytes(K: i32, type: i32): usize {
+  const padded = <usize>paddedK(K, type);
+  if (type == WEIGHTS_I8) return (padded << 3) + PANEL_HEADER;
+  if (type == WEIGHTS_I4) return (padded / BLOCK) * BLOCK_BYTES;
+  return padded << (type == F32 ? 5 : 4);
+}
+
+/** One row of the tile as integers, among the four of its group or alone. */
+@inline function quantiseRow(row: usize, K: i32, type: i32, to: usize, four: bool, scale: usize, sums: usize): void {
+  const padded = paddedK(K, type);
+  const top: f32 = type == WEIGHTS_I8 ? 63 : 127;
+  const step: usize = four ? 16 : 4;
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    quantiseBytes(row, K, to, step, padded, top, type == WEIGHTS_I8 ? 64 : 0, scale);
+    if (type == WEIGHTS_I4) blockSums(to, step, sums, four ? 16 : 4, padded / BLOCK);
+  } else {
+    quantiseShorts(row, K, to, step, padded, top, scale);
+    if (type == WEIGHTS_I4 && !four) orderRow(to, padded / BLOCK);
+  }
+}
+
+/** Rows of x as integers, by fours; of the last four those that there are. */
+function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to: usize, scales: usize, sums: usize): void {
+  const padded = <usize>paddedK(K, type);
+  const group = padded << (ASC_FEATURE_RELAXED_SIMD ? 2 : 3);
+  for (let m = 0; m < rows; m++, x += stride) {
+    const line = <usize>(m >> 2), r = <usize>(m & 3);
+    quantiseRow(x, K, type, to + line * group + (r << 2), true, scales + (<usize>m << 2), sums + (line * (padded / BLOCK) << 4) + (r << 2));
+  }
+}
+
+/** The rows of the tile as the micro-kernels read them; returns where they are. */
+@inline function prepareRows(job: usize, scratch: usize, x: usize, rows: i32, K: i32, type: i32): usize {
+  const to = scratch + load<i32>(job, LINEAR_S_ROWS);
+  const scales = scratch + load<i32>(job, LINEAR_S_SCALES), sums = scratch + load<i32>(job, LINEAR_S_BLOCKS);
+  const stride = <usize>load<i32>(job, LINEAR_X_ROW);
+  if (type == WEIGHTS_I8 || type == WEIGHTS_I4) {
+    if (rows == 1) quantiseRow(x, K, type, to, false, scales, sums);
+    else quantiseRows(x, stride, rows, K, type, to, scales, sums);
+    return to;
+  }
+  if (rows == 1) return x;
+  const group = <usize>K << 4;
+  for (let m = 0, at = to; m < rows; m += 4, at += group, x += stride << 2) packRows(at, x, stride, K, rows - m);
+  return to;
+}
+
+/** The sums of several rows against one panel. */
+@inline function sumsOfRows(job: usize, scratch: usize, x: usize, panel: usize, s: usize, rows: i32, K: i32, type: i32): void {
+  const groups = rows + 3 >> 2;
+  const wide = scratch + load<i32>(job, LINEAR_S_PANEL), scales = scratch + load<i32>(job, LINEAR_S_SCALES);
+  const padded = paddedK(K, type);
+  if (type == WEIGHTS_I8) {
+    if (ASC_FEATURE_RELAXED_SIMD) bytes4x8(x, panel, s, padded >> 2, groups, scales);
+    else {
+      widenBytes(wide, panel, padded >> 2);
+      shorts4x8(x, panel, wide, s, padded >> 2, groups, scales);
+    }
+  } else if (type == WEIGHTS_I4) {
+    const blocks = padded / BLOCK;
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      unpackBytes(wide, panel, blocks);
+      nibbles4x8(x, scratch + load<i32>(job, LINEAR_S_BLOCKS), panel, wide, s, blocks, groups, scales);
+    } else {
+      unpackShorts(wide, panel, blocks);
+      nibblePairs4x8(x, panel, wide, s, blocks, groups, scales);
+    }
+  } else {
+    if (type != F32) widenPanel(wide, panel, K, type);
+    floats4x8(x, type == F32 ? panel : wide, s, K, groups, load<i32>(job, LINEAR_FUSED) != 0);
+  }
+}
+
+/** The sums of one row against several panels. */
+@inline function sumsOfRow(job: usize, scratch: usize, x: usize, panel: usize, step: usize, s: usize, panels: i32, K: i32, type: i32): void {
+  const scale = scratch + load<i32>(job, LINEAR_S_SCALES);
+  const padded = paddedK(K, type);
+  if (type == WEIGHTS_I8) integers1(x, panel, step, s, padded >> 2, panels, scale);
+  else if (type == WEIGHTS_I4) nibbles1(x, scratch + load<i32>(job, LINEAR_S_BLOCKS), panel, step, s, padded / BLOCK, panels, scale);
+  else floats1(x, panel, step, s, K, panels, type, load<i32>(job, LINEAR_FUSED) != 0);
+}
+
+/** A tile: slices of panels follow one another, then blocks of rows. */
+export function linear(job: usize, tile: i32, scratch: usize): void {
+  const M = load<i32>(job, LINEAR_M), N = load<i32>(job, LINEAR_N), K = load<i32>(job, LINEAR_K), type = load<i32>(job, LINEAR_TYPE);
+  const most = load<i32>(job, LINEAR_PANELS), gated = load<i32>(job, LINEAR_GATED);
+  const all = N + 7 >> 3;
+  const slices = (all + most - 1) / most;
+  const m = tile / slices * load<i32>(job, LINEAR_ROWS), first = tile % slices * most;
+  const rows = min(M - m, load<i32>(job, LINEAR_ROWS)), end = min(all, first + most);
+  const step = panelBytes(K, type);
+  const s = scratch + load<i32>(job, LINEAR_S_SUMS);
+  let panel = load<usize>(job, LINEAR_WEIGHTS) + <usize>(first << gated) * step;
+  const x = prepareRows(job, scratch, load<usize>(job, LINEAR_X) + <usize>m * load<i32>(job, LINEAR_X_ROW), rows, K, type);
+  if (rows == 1) {
+    for (let p = first; p < end; ) {
+      const panels = min(4, end - p << gated);
+      sumsOfRow(job, scratch, x, panel, step, s, panels, K, type);
+      for (let at = s; at < s + (<usize>panels << 5); at += 32 << gated, p++) finishPanel(job, at, at + 32, 1, m, p << 3);
+      panel += <usize>panels * step;
+    }
+    return;
+  }
+  const up = s + (<usize>(rows + 3 & ~3) << 5);
+  for (let p = first; p < end; p++, panel += step) {
+    sumsOfRows(job, scratch, x, panel, s, rows, K, type);
+    if (gated) {
+      panel += step;
+      sumsOfRows(job, scratch, x, panel, up, rows, K, type);
+    }
+    finishPanel(job, s, up, rows, m, p << 3);
+  }
+}

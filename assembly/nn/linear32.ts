@@ -1,0 +1,148 @@
+// Sums of products in f32: s(m, n) = Σ_k x(m, k)·w(n, k), k ascending from 0, one accumulator for each sum, so that no tile shows in the bits: a
+// row of a prompt is the same whether it runs alone or among others. Weights lie in panels [K][8] (blocks.txt); f16 and bf16 are converted, exactly,
+// as they are read.
+
+import { BF16, F16, F32 } from '../job';
+import { halfToFloat, loadRow } from '../convert';
+
+/** a·b + c, rounded twice, or once with `fused`, a literal, where the host fuses. */
+@inline function madd(a: v128, b: v128, c: v128, fused: bool): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** Four rows of n numbers, `rows` of which there are, as [n][4]. */
+export function packRows(to: usize, from: usize, row: usize, n: i32, rows: i32): void {
+  const x0 = from, x1 = rows > 1 ? x0 + row : x0, x2 = rows > 2 ? x1 + row : x0, x3 = rows > 3 ? x2 + row : x0;
+  let at: usize = 0;
+  for (; n >= 4; n -= 4, at += 16, to += 64) {
+    const a = v128.load(x0 + at), b = v128.load(x1 + at), c = v128.load(x2 + at), d = v128.load(x3 + at);
+    const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5), AB = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+    const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5), CD = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+    v128.store(to, v128.shuffle<f32>(ab, cd, 0, 1, 4, 5));
+    v128.store(to, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7), 16);
+    v128.store(to, v128.shuffle<f32>(AB, CD, 0, 1, 4, 5), 32);
+    v128.store(to, v128.shuffle<f32>(AB, CD, 2, 3, 6, 7), 48);
+  }
+  for (; n > 0; n--, at += 4, to += 16) {
+    store<f32>(to, load<f32>(x0 + at)), store<f32>(to, load<f32>(x1 + at), 4);
+    store<f32>(to, load<f32>(x2 + at), 8), store<f32>(to, load<f32>(x3 + at), 12);
+  }
+}
+
+/** A panel of f16 or bf16 as f32, exactly. */
+export function widenPanel(to: usize, from: usize, K: i32, type: i32): void {
+  loadRow(to, from, K << 3, 2, type);
+}
+
+/**
+ * Four rows × eight channels, for `groups` groups in turn against one panel. x: [groups][K][4], panel: [K][8], s: [groups][4][8]. The tile of
+ * ../scores.ts, which says why it is as it is.
+ */
+@inline function tile4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32, fused: bool): void {
+  for (; groups > 0; groups--, x += <usize>K << 4, s += 128) {
+    // repeat $r 4
+    let s$ra = f32x4.splat(0), s$rb = f32x4.splat(0);
+    // end
+    let q = x, w = panel, a: v128, b: v128, c: v128;
+    for (let left = K; ; left -= 8, q += 128, w += 256) {
+      // repeat $n 8
+      a = v128.load(w, 32 * $n), b = v128.load(w, 32 * $n + 16);
+      // repeat $r 4
+      c = v128.load32_splat(q + (16 * $n + 4 * $r));
+      s$ra = madd(c, a, s$ra, fused), s$rb = madd(c, b, s$rb, fused);
+      // end
+      if (left == $n + 1) break;
+      // end
+    }
+    // repeat $r 4
+    v128.store(s, s$ra, 32 * $r), v128.store(s, s$rb, 32 * $r + 16);
+    // end
+  }
+}
+
+function rounded4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32): void {
+  tile4x8(x, panel, s, K, groups, false);
+}
+
+function fused4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32): void {
+  tile4x8(x, panel, s, K, groups, true);
+}
+
+/** The sums of `groups` groups of four rows against one panel of f32. */
+export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32, fused: bool): void {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) fused4x8(x, panel, s, K, groups);
+  else rounded4x8(x, panel, s, K, groups);
+}
+
+/** Eight numbers of a panel, as f32: the first and the last four. */
+@inline function low(at: usize, type: i32): v128 {
+  if (type == F32) return v128.load(at);
+  if (type == BF16) return v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 0, 8, 1, 9, 2, 10, 3, 11);
+  return halfToFloat(v128.load_ext<i16>(at));
+}
+
+@inline function high(at: usize, type: i32): v128 {
+  if (type == F32) return v128.load(at, 16);
+  if (type == BF16) return v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 4, 12, 5, 13, 6, 14, 7, 15);
+  return halfToFloat(v128.load_ext<i16>(at, 8));
+}
+
+/** One row × 32 channels, four panels that are `step` bytes apart. x: [K], s: [4][8]. */
+@inline function row1x32(x: usize, panel: usize, step: usize, s: usize, K: i32, type: i32, fused: bool): void {
+  const p0 = panel, p1 = p0 + step, p2 = p1 + step, p3 = p2 + step;
+  // repeat $p 4
+  let s$pa = f32x4.splat(0), s$pb = f32x4.splat(0);
+  // end
+  const size: usize = type == F32 ? 32 : 16;
+  const end = <usize>K * size;
+  for (let at: usize = 0; at < end; at += size, x += 4) {
+    const c = v128.load32_splat(x);
+    // repeat $p 4
+    s$pa = madd(c, low(p$p + at, type), s$pa, fused), s$pb = madd(c, high(p$p + at, type), s$pb, fused);
+    // end
+  }
+  // repeat $p 4
+  v128.store(s, s$pa, 32 * $p), v128.store(s, s$pb, 32 * $p + 16);
+  // end
+}
+
+/** One row × 8 channels, for the panels that four at a time leave. */
+@inline function row1x8(x: usize, panel: usize, s: usize, K: i32, type: i32, fused: bool): void {
+  let a = f32x4.splat(0), b = f32x4.splat(0);
+  const size: usize = type == F32 ? 32 : 16;
+  for (const end = panel + <usize>K * size; panel < end; panel += size, x += 4) {
+    const c = v128.load32_splat(x);
+    a = madd(c, low(panel, type), a, fused), b = madd(c, high(panel, type), b, fused);
+  }
+  v128.store(s, a), v128.store(s, b, 16);
+}
+
+@inline function row(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, type: i32, fused: bool): void {
+  for (; panels >= 4; panels -= 4, panel += step << 2, s += 128) row1x32(x, panel, step, s, K, type, fused);
+  for (; panels > 0; panels--, panel += step, s += 32) row1x8(x, panel, s, K, type, fused);
+}
+
+function rowOfFloats(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
+  row(x, panel, step, s, K, panels, F32, false);
+}
+
+function rowOfFused(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
+  row(x, panel, step, s, K, panels, F32, true);
+}
+
+function rowOfHalves(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
+  row(x, panel, step, s, K, panels, F16, false);
+}
+
+function rowOfBrains(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
+  row(x, panel, step, s, K, panels, BF16, false);
+}
+
+/** The sums of one row against `panels` panels of a type, `step` bytes apart. s: [panels][8] */
+export function floats1(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, type: i32, fused: bool): void {
+  if (type == F16) rowOfHalves(x, panel, step, s, K, panels);
+  else if (type == BF16) rowOfBrains(x, panel, step, s, K, panels);
+  else if (ASC_FEATURE_RELAXED_SIMD && fused) rowOfFused(x, panel, step, s, K, panels);
+  else rowOfFloats(x, panel, step, s, K, panels);
+}

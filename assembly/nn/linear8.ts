@@ -1,0 +1,177 @@
+// Sums of products of integers, i8 weights: s(m, n) = (Σ_k x̂(m, k)·ŵ(n, k)) · b(n) · a(m), the sum exact, whatever its order and instruction;
+// rounded once to f32, then scaled by the channel, then by the row (quantise.ts, blocks.txt). It fits 32 bits for K up to 268,000 (127 · 63 · K);
+// sums on the way there may wrap around and come back.
+//
+// Two forms with the same bits. The relaxed dot adds four products of a signed byte and one of seven bits to a sum: exact on every host, since a
+// pair of such products fits 16 bits. x̂ has 64 added for it, which Σ 64·ŵ takes back. Without it bytes are widened and multiplied by pairs; for
+// more rows than one the panel is widened once, as [K'/2][8][2].
+
+import { PANEL_HEADER } from './job';
+
+/** sum + four products of bytes each; `sevens` are 0 … 127. */
+@inline export function dot(bytes: v128, sevens: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(bytes, sevens, sum);
+  return sum;
+}
+
+/** sum + two products of shorts each. */
+@inline export function pairs(x: v128, y: v128, sum: v128): v128 {
+  return i32x4.add(i32x4.dot_i16x8_s(x, y), sum);
+}
+
+/** A sum of integers as its number. */
+@inline function scaled(sum: v128, channel: v128, row: v128): v128 {
+  return f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sum), channel), row);
+}
+
+/** Four rows × eight channels. x: [groups][quads][4][4], panel as it is stored, s: [groups][4][8], scales: [groups][4]; quads: K'/4. */
+export function bytes4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
+  const ba = v128.load(panel), bb = v128.load(panel, 16);
+  const za = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), zb = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
+  panel += PANEL_HEADER;
+  for (; groups > 0; groups--, x += <usize>quads << 4, s += 128, scales += 16) {
+    // repeat $r 4
+    let s$ra = za, s$rb = zb;
+    // end
+    let q = x, w = panel, a: v128, b: v128, c: v128;
+    for (let left = quads; ; left -= 8, q += 128, w += 256) {
+      // repeat $n 8
+      a = v128.load(w, 32 * $n), b = v128.load(w, 32 * $n + 16);
+      // repeat $r 4
+      c = v128.load32_splat(q + (16 * $n + 4 * $r));
+      s$ra = dot(a, c, s$ra), s$rb = dot(b, c, s$rb);
+      // end
+      if (left == $n + 1) break;
+      // end
+    }
+    // repeat $r 4
+    c = v128.load32_splat(scales + 4 * $r);
+    v128.store(s, scaled(s$ra, ba, c), 32 * $r), v128.store(s, scaled(s$rb, bb, c), 32 * $r + 16);
+    // end
+  }
+}
+
+/** A panel's integers as shorts, [K'/2][8][2]. */
+export function widenBytes(to: usize, panel: usize, quads: i32): void {
+  for (panel += PANEL_HEADER; quads > 0; quads--, panel += 32, to += 64) {
+    // repeat $h 2
+    const x$h = v128.load(panel, 16 * $h);
+    const a$h = i16x8.extend_low_i8x16_s(x$h), b$h = i16x8.extend_high_i8x16_s(x$h);
+    v128.store(to, v128.shuffle<i32>(a$h, b$h, 0, 2, 4, 6), 16 * $h);
+    v128.store(to, v128.shuffle<i32>(a$h, b$h, 1, 3, 5, 7), 16 * $h + 32);
+    // end
+  }
+}
+
+/** The same by shorts. x: [groups][2·quads][4][2], shorts: the panel's, panel: as it is stored. */
+export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
+  const ba = v128.load(panel), bb = v128.load(panel, 16);
+  for (; groups > 0; groups--, x += <usize>quads << 5, s += 128, scales += 16) {
+    // repeat $r 4
+    let s$ra = i32x4.splat(0), s$rb = i32x4.splat(0);
+    // end
+    let q = x, w = shorts, a: v128, b: v128, c: v128;
+    for (let left = quads; ; left -= 4, q += 128, w += 256) {
+      // repeat $m 4
+      // repeat $n 2
+      a = v128.load(w, 64 * $m + 32 * $n), b = v128.load(w, 64 * $m + 32 * $n + 16);
+      // repeat $r 4
+      c = v128.load32_splat(q + (32 * $m + 16 * $n + 4 * $r));
+      s$ra = pairs(c, a, s$ra), s$rb = pairs(c, b, s$rb);
+      // end
+      // end
+      if (left == $m + 1) break;
+      // end
+    }
+    // repeat $r 4
+    c = v128.load32_splat(scales + 4 * $r);
+    v128.store(s, scaled(s$ra, ba, c), 32 * $r), v128.store(s, scaled(s$rb, bb, c), 32 * $r + 16);
+    // end
+  }
+}
+
+/** The end of one row × eight channels, with its sums. */
+@inline function finishPanel(panel: usize, s: usize, a: v128, b: v128, c: v128): void {
+  v128.store(s, scaled(a, v128.load(panel), c)), v128.store(s, scaled(b, v128.load(panel, 16), c), 16);
+}
+
+/** One row × 32 channels, four panels. x: [K'] bytes, s: [4][8]. */
+@inline function bytes1x32(x: usize, panel: usize, step: usize, s: usize, quads: i32, scale: v128): void {
+  const p0 = panel, p1 = p0 + step, p2 = p1 + step, p3 = p2 + step;
+  // repeat $p 4
+  let s$pa = i32x4.neg(i32x4.shl(v128.load(p$p, 32), 6)), s$pb = i32x4.neg(i32x4.shl(v128.load(p$p, 48), 6));
+  // end
+  const end = (<usize>quads << 5) + PANEL_HEADER;
+  for (let at: usize = PANEL_HEADER; at < end; at += 32, x += 4) {
+    const c = v128.load32_splat(x);
+    // repeat $p 4
+    s$pa = dot(v128.load(p$p + at), c, s$pa), s$pb = dot(v128.load(p$p + at, 16), c, s$pb);
+    // end
+  }
+  // repeat $p 4
+  finishPanel(p$p, s + 32 * $p, s$pa, s$pb, scale);
+  // end
+}
+
+@inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128): void {
+  let a = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), b = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
+  let w = panel + PANEL_HEADER;
+  for (; quads > 0; quads--, w += 32, x += 4) {
+    const c = v128.load32_splat(x);
+    a = dot(v128.load(w), c, a), b = dot(v128.load(w, 16), c, b);
+  }
+  finishPanel(panel, s, a, b, scale);
+}
+
+/** Eight channels of which each has two sums, of the first and the last two of every four products. */
+@inline function addPairs(a: v128, b: v128): v128 {
+  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
+}
+
+/** One row × 16 channels by shorts, two panels. x: [K'] shorts, s: [2][8]. */
+@inline function shorts1x16(x: usize, panel: usize, step: usize, s: usize, quads: i32, scale: v128): void {
+  const p0 = panel, p1 = p0 + step;
+  // repeat $p 2
+  // repeat $c 4
+  let s$p$c = i32x4.splat(0);
+  // end
+  // end
+  const end = (<usize>quads << 5) + PANEL_HEADER;
+  for (let at: usize = PANEL_HEADER; at < end; at += 32, x += 8) {
+    const c = v128.load64_splat(x);
+    // repeat $p 2
+    // repeat $c 4
+    s$p$c = pairs(v128.load_ext<i8>(p$p + at, 8 * $c), c, s$p$c);
+    // end
+    // end
+  }
+  // repeat $p 2
+  finishPanel(p$p, s + 32 * $p, addPairs(s$p0, s$p1), addPairs(s$p2, s$p3), scale);
+  // end
+}
+
+@inline function shorts1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128): void {
+  // repeat $c 4
+  let s$c = i32x4.splat(0);
+  // end
+  let w = panel + PANEL_HEADER;
+  for (; quads > 0; quads--, w += 32, x += 8) {
+    const c = v128.load64_splat(x);
+    // repeat $c 4
+    s$c = pairs(v128.load_ext<i8>(w, 8 * $c), c, s$c);
+    // end
+  }
+  finishPanel(panel, s, addPairs(s0, s1), addPairs(s2, s3), scale);
+}
+
+/** One row against `panels` panels, `step` bytes apart. x: [K'] bytes, or shorts where there is no relaxed dot; s: [panels][8]. */
+export function integers1(x: usize, panel: usize, step: usize, s: usize, quads: i32, panels: i32, scale: usize): void {
+  const c = v128.load32_splat(scale);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    for (; panels >= 4; panels -= 4, panel += step << 2, s += 128) bytes1x32(x, panel, step, s, quads, c);
+    for (; panels > 0; panels--, panel += step, s += 32) bytes1x8(x, panel, s, quads, c);
+  } else {
+    for (; panels >= 2; panels -= 2, panel += step << 1, s += 64) shorts1x16(x, panel, step, s, quads, c);
+    if (panels > 0) shorts1x8(x, panel, s, quads, c);
+  }
+}
