@@ -59,7 +59,7 @@ def qwen():
     hf = transformers()
     config = dict(use_sliding_window=False, sliding_window=32768, max_window_layers=2, rope_theta=1000000.0, bos_token_id=0, eos_token_id=0)
     without = {"head_dim": None}
-    two = {k: v for k, v in (llama_like("Qwen2ForCausalLM", "qwen2", t, **config) | {"num_hidden_layers": 2, "tie_word_embeddings": True} | without).items()
+    two = {k: v for k, v in (llama_like("Qwen2ForCausalLM", "qwen2", t, **config) | {"num_hidden_layers": 2, "tie_word_embeddings": True, "hidden_size": 40} | without).items()
            if v is not None}
     decoder("qwen2", hf.Qwen2ForCausalLM, two, TEXTS, STACK, t, SHARP, ends=[0, 2])
     decoder("qwen3", hf.Qwen3ForCausalLM, llama_like("Qwen3ForCausalLM", "qwen3", t, attention_bias=False, rope_scaling=None, **config), TEXTS, STACK, t,
@@ -78,7 +78,7 @@ def smollm():
     decoder("smollm2", hf.LlamaForCausalLM, config, TEXTS, STACK, t, SHARP, ends=[0, 2])
     config = llama_like("SmolLM3ForCausalLM", "smollm3", t, rope_theta=5000000.0, no_rope_layers=[1, 1, 0, 1], no_rope_layer_interval=3, num_hidden_layers=4,
                         use_sliding_window=False, sliding_window=None, attention_bias=False, mlp_bias=False, tie_word_embeddings=True, bos_token_id=0,
-                        eos_token_id=2, layer_types=["full_attention"] * 4, intermediate_size=40)
+                        eos_token_id=2, pad_token_id=2, layer_types=["full_attention"] * 4, intermediate_size=40, hidden_size=40)
     del config["head_dim"]
     decoder("smollm3", hf.SmolLM3ForCausalLM, config, TEXTS, STACK, t, SHARP, ends=[0, 2], note="no rotation in layers.2")
 
@@ -92,13 +92,14 @@ def gemma():
     config = llama_like("Gemma2ForCausalLM", "gemma2", t, hidden_activation="gelu_pytorch_tanh", hidden_act="gelu_pytorch_tanh", attn_logit_softcapping=4.0,
                         final_logit_softcapping=9.0, query_pre_attn_scalar=10, sliding_window=7, num_hidden_layers=2, cache_implementation="hybrid",
                         attention_bias=False, bos_token_id=2, eos_token_id=1, pad_token_id=0, tie_word_embeddings=True)
-    decoder("gemma2", hf.Gemma2ForCausalLM, config, TEXTS, STACK, t, SHARP, ends=[0, 1], note="layers.0 sees 7 positions")
+    decoder("gemma2", hf.Gemma2ForCausalLM, config, TEXTS, STACK, t, SHARP | {"embed_tokens": 0.1}, ends=[0, 1],
+            note="layers.0 sees 7 positions")
     config = llama_like("Gemma3ForCausalLM", "gemma3_text", t, hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=10, sliding_window=7,
                         sliding_window_pattern=3, rope_local_base_freq=100.0, rope_theta=10000, rope_scaling=None, num_hidden_layers=4, intermediate_size=44,
                         num_key_value_heads=1, attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=False, bos_token_id=2, eos_token_id=1,
                         pad_token_id=0, cache_implementation="hybrid", tie_word_embeddings=True)
     del config["hidden_act"]
-    decoder("gemma3", hf.Gemma3ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0}, ends=[0, 1],
+    decoder("gemma3", hf.Gemma3ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0, "embed_tokens": 0.1}, ends=[0, 1],
             note="layers.2 sees everything, the others 7 positions")
 
 
@@ -130,12 +131,12 @@ def gpt2():
     t = tokens.byte_pairs("gpt2", words=("<|endoftext|>",), size=280)
     config = {
         "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "activation_function": "gelu_new", "attn_pdrop": 0.1, "bos_token_id": 0, "embd_pdrop": 0.1,
-        "eos_token_id": 0, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "n_ctx": 96, "n_embd": 36, "n_head": 3, "n_layer": 3, "n_positions": 96,
+        "eos_token_id": 0, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "n_ctx": 128, "n_embd": 36, "n_head": 3, "n_layer": 3, "n_positions": 128,
         "resid_pdrop": 0.1, "vocab_size": t.get_vocab_size(),
     }
     import torch
 
-    mask = torch.ones(1, 1, 96, 96, dtype=torch.uint8).tril()
+    mask = torch.ones(1, 1, 128, 128, dtype=torch.uint8).tril()
     decoder("gpt2", transformers().GPT2LMHeadModel, config, TEXTS, ("transformer", "transformer.h"), t, {"c_attn.weight": 1.5}, ends=[0],
             strip="transformer.", also={"h.0.attn.bias": mask})
 
@@ -167,11 +168,11 @@ def gptj():
     t = tokens.byte_pairs("gptj", words=("<|endoftext|>",), size=280)
     config = {
         "architectures": ["GPTJForCausalLM"], "model_type": "gptj", "activation_function": "gelu_new", "attn_pdrop": 0.0, "bos_token_id": 0, "embd_pdrop": 0.0,
-        "eos_token_id": 0, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "n_embd": 48, "n_head": 3, "n_inner": None, "n_layer": 2,
+        "eos_token_id": 0, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "n_embd": 36, "n_head": 3, "n_inner": None, "n_layer": 2,
         "n_positions": 128, "resid_pdrop": 0.0, "rotary": True, "rotary_dim": 8, "tie_word_embeddings": False, "vocab_size": t.get_vocab_size(),
     }
     decoder("gptj", transformers().GPTJForCausalLM, config, TEXTS, ("transformer", "transformer.h"), t, SHARP, ends=[0],
-            note="attention and MLP from one norm; neighbours are turned, 8 channels of 16; the output has a bias")
+            note="attention and MLP from one norm; neighbours are turned, 8 channels of 12; the output has a bias")
 
 
 @family
@@ -203,8 +204,8 @@ def bloom():
         "bos_token_id": 1, "eos_token_id": 2, "hidden_dropout": 0.0, "hidden_size": 40, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5,
         "n_head": 5, "n_layer": 2, "pad_token_id": 3, "pretraining_tp": 1, "slow_but_exact": False, "vocab_size": t.get_vocab_size(),
     }
-    decoder("bloom", transformers().BloomForCausalLM, config, TEXTS, ("transformer", "transformer.h"), t, {"query_key_value.weight": 1.6}, ends=[2],
-            strip="transformer.")
+    decoder("bloom", transformers().BloomForCausalLM, config, TEXTS, ("transformer", "transformer.h"), t,
+            {"query_key_value.weight": 1.6, "dense.weight": 2.5, "dense_4h_to_h.weight": 2.5}, ends=[2], strip="transformer.")
 
 
 @family
