@@ -109,7 +109,8 @@ export class Config {
   only(keys: string, ...values: readonly unknown[]): void {
     const { key, value } = this.find(keys);
     if (value !== undefined && !values.includes(value)) {
-      throw wrongValue(where, key, values.map(describe).join(' or '), describe(value), 'no part of this family for it');
+      const expected = values.length ? values.map(describe).join(' or ') : 'nothing';
+      throw wrongValue(where, key, expected, describe(value), 'this family has no code for it');
     }
   }
 

@@ -64,7 +64,6 @@ function read(config: Config, index: TensorIndex): Parts {
   config.only('attn_type', 'bi', 'uni');
   config.only('bi_data', false);
   config.only('same_length', false);
-  config.only('mem_len');
   const width = config.count('d_model|hidden_size', 1024);
   const heads = config.count('n_head|num_attention_heads', 16);
   const headWidth = config.headWidth(width, heads, 'd_head');
