@@ -111,6 +111,15 @@ export interface TextOptions {
   readonly segments?: readonly number[];
 }
 
+/** Told of the rows before the first layer (`embeddings`) and after each (`layers.0` …) of a stack, before its last norm. */
+export type Watch = (name: string, rows: readonly Row[], stack: Stack) => void;
+
+export interface ReferenceSettings {
+  readonly round?: Round;
+  readonly longest?: number;
+  readonly watch?: Watch;
+}
+
 export class Reference {
   readonly blueprint: Blueprint;
   private readonly tensors: ReadonlyMap<string, SafeTensor>;
@@ -120,16 +129,18 @@ export class Reference {
   private readonly tables = new Map<Position, Record<string, Float32Array>>();
   /** T: the most tokens of a text, for tables that end somewhere. */
   private readonly longest: number;
+  private readonly watch: Watch | undefined;
 
   constructor(
     blueprint: Blueprint,
     tensors: ReadonlyMap<string, SafeTensor>,
-    { round = exactly, longest = 64 }: { readonly round?: Round; readonly longest?: number } = {},
+    { round = exactly, longest = 64, watch }: ReferenceSettings = {},
   ) {
     this.blueprint = blueprint;
     this.tensors = tensors;
     this.round = round;
     this.longest = longest;
+    this.watch = watch;
   }
 
   /** The rows after an encoder's last layer and norm, [tokens][width]. */
@@ -190,8 +201,10 @@ export class Reference {
   private run(stack: Stack, ids: readonly number[], seen: Seen, options: TextOptions, memory?: readonly Row[]): Row[] {
     const first = seen.layers[0]?.keys.length ?? 0;
     let rows = ids.map((id, n) => this.embed(stack.embeddings, id, first + n, options.segments?.[n] ?? 0));
+    this.watch?.('embeddings', rows, stack);
     stack.layers.forEach((layer, n) => {
       rows = this.layer(layer, rows, seen.layers[n] as Seen['layers'][number], options, memory);
+      this.watch?.(`layers.${n}`, rows, stack);
     });
     return stack.norm ? rows.map((row) => this.norm(stack.norm as Norm, row)) : rows;
   }
