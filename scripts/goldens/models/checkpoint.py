@@ -205,12 +205,12 @@ def source_of(cls):
 class Checkpoint:
     """A folder with a config and, when it was asked for, a tokenizer; its model in float32 with seeded weights and in float64."""
 
-    def __init__(self, name, cls, config, tokenizer=None, gains=None, own_config=None, attention="eager"):
+    def __init__(self, name, cls, config, tokenizer=None, gains=None, own_config=None, attention="eager", untie=False):
         from transformers import AutoConfig
 
         self.folder = FOLDER / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.cls, self.gains = cls, gains or {}
+        self.cls, self.gains, self.untie = cls, gains or {}, untie
         released(self.folder, config)
         self.tokenizer = tokenizer
         if tokenizer:
@@ -219,7 +219,10 @@ class Checkpoint:
         self.attention = self.config._attn_implementation = attention
 
     def build(self):
-        return self.cls(self.config)
+        model = self.cls(self.config)
+        if self.untie:  # transformers ties what these released files hold apart, until it reads one
+            model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.clone())
+        return model
 
     def seeded(self, seed):
         torch.manual_seed(0)
@@ -232,7 +235,9 @@ class Checkpoint:
         """Weights go out to the file, and the float32 run reads that file as transformers reads a released one."""
         write_weights(self.model, self.folder, strip, also)
         again = self.cls.from_pretrained(self.folder, config=self.config, dtype=torch.float32, attn_implementation=self.attention).eval()
-        for (name, x), y in zip(self.model.state_dict().items(), again.state_dict().values()):
+        written, read = self.model.state_dict(), again.state_dict()
+        assert list(written) == list(read)
+        for (name, x), y in zip(written.items(), read.values()):
             assert torch.equal(x, y), f"{self.folder.name}: {name} is not what was written"
         self.model = again
 
@@ -317,9 +322,9 @@ def decoder(name, cls, config, texts, stack, tokenizer, gains=None, ends=(), not
     return c
 
 
-def seq2seq(name, cls, config, texts, stacks, tokenizer, gains=None, ends=(), start=0, note=""):
-    """An encoder and a decoder. What is kept of the decoder is its pass over the start token and all greedy tokens but the last."""
-    c = Checkpoint(name, cls, config, tokenizer, gains)
+def seq2seq(name, cls, config, texts, stacks, tokenizer, gains=None, ends=(), start=0, note="", untie=False):
+    """An encoder and a decoder. untie: the output has weights of its own. What is kept of the decoder is its pass over the start token and all greedy tokens but the last."""
+    c = Checkpoint(name, cls, config, tokenizer, gains, untie=untie)
     asked = [{"text": t, "ids": c.encode(t).ids} for t in texts]
 
     def attempt(seed):
