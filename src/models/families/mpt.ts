@@ -10,6 +10,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('d_model|hidden_size', 2048);
   const heads = config.count('n_heads|num_attention_heads', 16);
   const headWidth = config.headWidth(width, heads);
+  // Whatever expansion_ratio says.
   const inner = 4 * width;
   const epsilon = config.number('layer_norm_epsilon', 1e-5);
   const inside = config.inner('attn_config');
@@ -18,7 +19,6 @@ function read(config: Config, index: TensorIndex): Parts {
   inside.only('prefix_lm', false);
   inside.only('qk_ln', false);
   config.only('no_bias', true);
-  config.only('expansion_ratio', 4);
   config.only('logit_scale');
   // The code of the model adds no learned positions, and has ALiBi whatever attn_config.alibi says.
   inside.only('alibi', true);
