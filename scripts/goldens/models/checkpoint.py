@@ -35,7 +35,8 @@ def seed_all(model, seed, gains):
     rounded to float16."""
     rng = np.random.Generator(np.random.PCG64(seed))
     # An output tied to large embeddings says the last token again and again.
-    table_gain = 0.3 if getattr(getattr(model, "config", None), "tie_word_embeddings", False) and model.can_generate() else 1.0
+    tied = getattr(getattr(model, "config", None), "tie_word_embeddings", False)
+    table_gain = 0.3 if tied and model.can_generate() else 1.0
     tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     columns = {id(m.weight) for m in model.modules() if type(m).__name__ == "Conv1D"}  # [in, out]
     for name, p in model.named_parameters():
@@ -291,9 +292,9 @@ def fine(tokens, lead, ends):
     return lead > LEAD and len(set(tokens)) >= KINDS and not set(tokens) & set(ends)
 
 
-def decoder(name, cls, config, texts, stack, tokenizer, gains=None, ends=(), note="", attention="eager", strip="", also=None):
+def decoder(name, cls, config, texts, stack, tokenizer, gains=None, ends=(), note="", attention="eager", strip="", also=None, own_config=None):
     """A causal language model. ends: tokens that would end a continuation."""
-    c = Checkpoint(name, cls, config, tokenizer, gains, attention=attention)
+    c = Checkpoint(name, cls, config, tokenizer, gains, own_config, attention)
     asked = [{"text": t, "ids": c.encode(t).ids} for t in texts]
 
     def attempt(seed):

@@ -18,12 +18,17 @@ class Own(torch.nn.Module):
     """What the checkpoints ask of a model: to be written and to be read."""
 
     def save_pretrained(self, folder):
-        save_file({name: x.contiguous() for name, x in self.state_dict().items()}, f"{folder}/model.safetensors", metadata={"format": "pt"})
+        own = {name: x.contiguous() for name, x in self.state_dict().items()}
+        first = {x.data_ptr(): name for name, x in reversed(own.items())}  # a tied tensor once
+        save_file({name: x for name, x in own.items() if first[x.data_ptr()] == name}, f"{folder}/model.safetensors", metadata={"format": "pt"})
 
     @classmethod
     def from_pretrained(cls, folder, config, **_):
         model = cls(config)
-        model.load_state_dict({name: x.float() for name, x in load_file(folder / "model.safetensors").items()})
+        read = {name: x.float() for name, x in load_file(folder / "model.safetensors").items()}
+        missing, _ = model.load_state_dict(read, strict=False)
+        tied = {id(x): name for name, x in model.state_dict(keep_vars=True).items() if name in read}
+        assert all(id(model.state_dict(keep_vars=True)[name]) in tied for name in missing), missing
         return model
 
 
