@@ -141,7 +141,7 @@ async function bundlePackage() {
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
-    external: ['node:*', '*.wasm', '*.wasm?module'],
+    external: ['node:*', '*.wasm', '*.wasm?module', '@huggingface/*'],
     plugins: [standAlone],
     sourcemap: true,
     metafile: true,

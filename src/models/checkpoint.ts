@@ -65,6 +65,14 @@ export class Checkpoint {
     return value === undefined ? undefined : expectObject(this.where, name, value);
   }
 
+  /** Whether there is a file of this name. */
+  async has(name: string): Promise<boolean> {
+    const file = await this.#source.open(checkedName(this.where, name, name));
+    if ('missing' in file) return false;
+    await file.close();
+    return true;
+  }
+
   /** Reads the headers of the files that hold the tensors, and nothing more. */
   async weights(): Promise<Weights> {
     const single = await openWeightsFile(this.#loading, this.#source, SINGLE);
@@ -83,9 +91,7 @@ export class Checkpoint {
 
   async #noWeights(missing: string): Promise<Error> {
     for (const [name, what] of OTHERS) {
-      const file = await this.#source.open(name);
-      if ('missing' in file) continue;
-      await file.close();
+      if (!(await this.has(name))) continue;
       return broken(this.where, SINGLE, `${missing}; there is ${name} (${what}): save the model as safetensors`);
     }
     return broken(this.where, SINGLE, `${missing}, and no ${INDEX}`);

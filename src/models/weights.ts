@@ -2,6 +2,7 @@
 
 import { nearest } from '../arguments/check.ts';
 import { quote } from '../cli/text.ts';
+import type { OwnBytes } from '../platform/types.ts';
 import { DTYPE_BITS, type Entry, headerLength, readHeader, type SafetensorsDtype, SafetensorsError } from '../safetensors/header.ts';
 import { broken } from './fault.ts';
 import type { Loading, RangeReader, Source, SourceFile } from './source.ts';
@@ -23,7 +24,7 @@ export interface TensorPiece {
   readonly row: number;
   readonly rows: number;
   /** Their bytes, at the start of a buffer of their own, so that a typed array of any element fits. Valid until the next piece is asked for. */
-  readonly data: Uint8Array<ArrayBuffer>;
+  readonly data: OwnBytes;
   readonly last: boolean;
 }
 
@@ -77,7 +78,7 @@ async function readFileHeader(loading: Loading, name: string, file: SourceFile):
   return { name, file, start, entries, metadata };
 }
 
-async function readAt(file: SourceFile, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readAt(file: SourceFile, begin: number, length: number): Promise<OwnBytes> {
   const bytes = new Uint8Array(length);
   const reader = file.reader(begin, begin + length);
   try {
@@ -168,7 +169,7 @@ export class Weights {
   }
 
   /** A whole tensor, in memory of its own: for small ones. */
-  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  async read(name: string): Promise<OwnBytes> {
     const { source, begin, info } = this.#place(name);
     return readAt(source.file, begin, info.bytes);
   }
@@ -213,7 +214,7 @@ export class Weights {
         const { place, row, rows, length, last } = plan[n] as Planned;
         loaded += length;
         onProgress?.({ loaded, total, file: place.info.file });
-        const data = (buffers[n & 1] as Uint8Array<ArrayBuffer>).subarray(0, length);
+        const data = (buffers[n & 1] as OwnBytes).subarray(0, length);
         yield { tensor: place.info, row, rows, data, last };
       }
     } finally {

@@ -23,7 +23,7 @@ function checkManifest() {
   const [ours, theirs] = [jsr, npm].map(({ version, license }) => `${version} ${license}`);
   if (ours !== theirs) throw new Error(`jsr.json says ${ours}, package.json ${theirs}`);
   for (const [name, from] of Object.entries(jsr.imports ?? {})) {
-    const here = `npm:${name}@${npm.devDependencies[name]}`;
+    const here = `npm:${name}@${npm.dependencies[name] ?? npm.devDependencies[name]}`;
     if (from !== here) throw new Error(`jsr.json has ${from}, package.json ${here}`);
   }
   if (`${Object.keys(jsr.exports)}` !== `${entries}`) throw new Error(`jsr.json has ${Object.keys(jsr.exports)}, package.json ${entries}`);
