@@ -61,7 +61,10 @@ async function packed() {
 const conformance = async (...hosts) => (await import('./conformance/checks.mjs')).conformance(await packed(), ...hosts);
 
 const steps = {
-  runtimes: async () => (await import('./conformance/install.mjs')).installRuntimes(),
+  runtimes: async () => {
+    const { installRuntimes, installTrained } = await import('./conformance/install.mjs');
+    return [...installRuntimes(), ...installTrained()];
+  },
   lint: () => script('lint'),
   types: () => script('types'),
   vitest: () => vitest(),

@@ -1,6 +1,7 @@
-// The other runtimes, which are npm packages of a folder apart.
+// The other runtimes, and what else of the tests is npm packages of a folder apart.
 import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -21,8 +22,8 @@ export function unusable(program) {
 export const installed = (name) => path(`node_modules/${name}`);
 
 /** npm leaves out what is optional and not made for this machine. The rest it installs also where a package's own script fails. */
-function install() {
-  const args = ['ci', '--prefix', path(''), '--no-audit', '--no-fund'];
+function install(folder) {
+  const args = ['ci', '--prefix', folder, '--no-audit', '--no-fund'];
   try {
     execFileSync('npm', args, { stdio: 'inherit' });
   } catch {
@@ -31,19 +32,25 @@ function install() {
 }
 
 /**
- * Installs them when they are missing or not those of the lockfile. If that cannot be, without a network say, it is a failure where
- * everything must be, and elsewhere the hosts name what they miss.
+ * Installs the packages of a folder when they are missing or not those of its lockfile. If that cannot be, without a network say, it is a
+ * failure where everything must be, and elsewhere the tests name what they miss.
  */
-export function installRuntimes() {
-  const name = 'install runtimes';
-  const done = installed('.package-lock.json');
-  if (existsSync(done) && statSync(done).mtimeMs >= statSync(path('package-lock.json')).mtimeMs) return [];
+export function installFolder(what, folder) {
+  const name = `install ${what}`;
+  const done = join(folder, 'node_modules/.package-lock.json');
+  if (existsSync(done) && statSync(done).mtimeMs >= statSync(join(folder, 'package-lock.json')).mtimeMs) return [];
   try {
-    install();
+    install(folder);
   } catch (error) {
     if (process.env.CI === 'true') return [{ name, error: String(error) }];
-    console.log(`test/runtimes could not be installed: ${error.message}`);
+    console.log(`${folder} could not be installed: ${error.message}`);
     return [];
   }
   return [{ name }];
 }
+
+/** The other runtimes. */
+export const installRuntimes = () => installFolder('runtimes', path(''));
+
+/** The trained encoder and the runtime it was published with. */
+export const installTrained = () => installFolder('trained encoder', fileURLToPath(new URL('../models/trained/', import.meta.url)));
