@@ -6,5 +6,12 @@ function layersAbi(): i32 {
 }
 
 export { layersAbi };
+export { dots } from './dots';
+export { embed } from './embedding';
+export { map } from './elementwise';
 export { linear } from './linear';
+export { norm } from './norm';
 export { pack } from './pack';
+export { pool } from './pool';
+export { softmax } from './softmax';
+export { top } from './top';
