@@ -1,0 +1,379 @@
+// A decoder's runs: a prompt in chunks of rows, then a token at a time, each run one job of all layers.
+
+import { prepareAttention } from '../attention/attention.ts';
+import type { CheckedOptions } from '../attention/options.ts';
+import { type KVCache, makeCache } from '../kvcache/kvcache.ts';
+import type { CacheDType } from '../memory/dtypes.ts';
+import { Scope } from '../memory/scope.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { LayerContext } from '../nn/context.ts';
+import type { Signal } from '../platform/types.ts';
+import { KIT } from '../prepared/kit.ts';
+import type { Program } from '../prepared/program.ts';
+import { Repeat } from '../prepared/repeat.ts';
+import { Step } from '../prepared/step.ts';
+import { jobOf, memoryOf } from '../threads/job.ts';
+import type { Job, Stage } from '../threads/types.ts';
+import type { Attention, Stack } from './blueprint.ts';
+import type { LogitsProgram } from './head-program.ts';
+import type { AttentionProgram } from './layer-program.ts';
+import type { PackedStack, Widths } from './packed-stack.ts';
+import type { Rows } from './row-stages.ts';
+import type { Schemes, Split } from './schemes.ts';
+import { StackProgram } from './stack-program.ts';
+import { Workspace } from './workspace.ts';
+
+/** Rows of a run of a prompt: enough that weights are read once for many, few enough that what they pass on stays small. */
+export const CHUNK = 128;
+
+/** What the sessions of a decoder share. Its runs come one after another: they have one workspace. */
+export class DecoderProgram {
+  readonly layers: LayerContext;
+  readonly where: string;
+  readonly stack: Stack;
+  readonly program: StackProgram;
+  readonly workspace: Workspace;
+  readonly schemes: Schemes;
+  readonly logits: LogitsProgram | undefined;
+  readonly widths: Widths;
+  /** By layer, what its cache rotates with and what is told to each call. */
+  readonly splits: readonly Split[];
+
+  constructor(
+    layers: LayerContext,
+    scope: Scope,
+    where: string,
+    packed: PackedStack,
+    widths: Widths,
+    schemes: Schemes,
+    logits: LogitsProgram | undefined,
+  ) {
+    this.layers = layers;
+    this.where = where;
+    this.stack = packed.stack;
+    this.program = new StackProgram(layers, scope, packed, widths);
+    this.schemes = schemes;
+    this.logits = logits;
+    this.widths = widths;
+    this.splits = packed.stack.layers.map(({ attention }) => schemes.split(attention));
+    this.workspace = new Workspace(layers.context, where, widths);
+    this.workspace.reserve(CHUNK);
+    scope.defer(() => this.workspace.dispose());
+  }
+}
+
+/** Options of a session. */
+export interface SessionOptions {
+  /** The most tokens. Memory for their keys and values is taken at once. */
+  readonly capacity: number;
+  /** How keys and values are stored; default f32. */
+  readonly cache?: CacheDType;
+  /** For a decoder with cross-attention: the encoder's rows, [tokens, width], which are read here. */
+  readonly memory?: Tensor;
+}
+
+/** A run that is about to begin. */
+interface Run {
+  readonly job: Job;
+  commit(): void;
+  fail(): void;
+}
+
+/** Keys and values of the encoder's rows, of one layer. */
+interface Memory {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  readonly all: Tensor;
+}
+
+/** What a run leaves. */
+interface Ending {
+  readonly hidden: Tensor;
+  readonly logits: Tensor | undefined;
+}
+
+/** One text that grows: its keys and values, and the row of its last token. */
+export class Session {
+  readonly #decoder: DecoderProgram;
+  readonly #caches: readonly KVCache[];
+  readonly #memories: readonly (Memory | undefined)[];
+  readonly #scope: Scope;
+  /** Of runs of one row: by layer its attention, and cross-attention. */
+  readonly #steps: (Program | undefined)[] = [];
+  readonly #crossSteps: (Program | undefined)[] = [];
+  /** Memory that runs of one row hold. */
+  #held: { readonly at: number; readonly bytes: number } | undefined;
+  #out: Ending | undefined;
+  #disposed = false;
+
+  private constructor(decoder: DecoderProgram, scope: Scope, caches: readonly KVCache[], memories: readonly (Memory | undefined)[]) {
+    this.#decoder = decoder;
+    this.#scope = scope;
+    this.#caches = caches;
+    this.#memories = memories;
+  }
+
+  /** @throws RelposError `out-of-memory` */
+  static async open(decoder: DecoderProgram, { capacity, cache = 'f32', memory }: SessionOptions, signal?: Signal): Promise<Session> {
+    const { layers, where, stack, splits } = decoder;
+    const { context, pool } = layers;
+    const scope = new Scope(context.arena);
+    try {
+      const caches = stack.layers.map(({ attention }, n) => {
+        const { rotation } = splits[n] as Split;
+        const { keyHeads, headWidth, valueWidth } = attention;
+        const options = {
+          batch: 1,
+          heads: keyHeads,
+          headDim: headWidth,
+          valueDim: valueWidth,
+          capacity,
+          dtype: cache,
+          layout: 'blhd' as const,
+        };
+        return scope.own(makeCache(context, (job) => pool.runSync(job), where, { ...options, ...(rotation && { encoding: rotation }) }));
+      });
+      const memories = stack.layers.map(({ cross }) => (cross && memory ? memoryFor(decoder, cross, memory, scope) : undefined));
+      if (memory) await pool.run(jobOf(remembering(decoder, memories, memory)), { signal });
+      return new Session(decoder, scope, caches, memories);
+    } catch (error) {
+      scope.release();
+      throw error;
+    }
+  }
+
+  /** Tokens so far. */
+  get length(): number {
+    return this.#caches[0]?.length ?? 0;
+  }
+
+  /** The last token's row after the last norm, [1, width]; it holds until the next run of any session. */
+  get hidden(): Tensor {
+    return (this.#out as Ending).hidden;
+  }
+
+  /** Logits of the token that comes next, [1, vocabulary]; they hold until the next run of any session. */
+  get logits(): Tensor {
+    return (this.#out as Ending).logits as Tensor;
+  }
+
+  /** Appends tokens. After an error the session is as it was before the chunk that failed. */
+  async append(ids: ArrayLike<number>, signal?: Signal): Promise<void> {
+    for (let first = 0; first < ids.length; first += CHUNK) {
+      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length);
+      try {
+        await this.#decoder.layers.pool.run(run.job, { signal });
+      } catch (error) {
+        run.fail();
+        throw error;
+      }
+      run.commit();
+    }
+  }
+
+  /** `append` before returning. */
+  appendSync(ids: ArrayLike<number>): void {
+    for (let first = 0; first < ids.length; first += CHUNK) {
+      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length);
+      try {
+        this.#decoder.layers.pool.runSync(run.job);
+      } catch (error) {
+        run.fail();
+        throw error;
+      }
+      run.commit();
+    }
+  }
+
+  #begin(ids: readonly number[], last: boolean): Run {
+    const { program, workspace, logits, widths } = this.#decoder;
+    const rows = ids.length;
+    const { length } = this;
+    const ends: { commit(): void; fail(): void }[] = [];
+    try {
+      const stages: Stage[] = [
+        ...program.embed(rows, { ids, positions: ids.map((_, n) => length + n) }, workspace),
+        ...program.run(
+          rows,
+          workspace,
+          (layer) => (part) => this.#attend(layer, part, rows, ends),
+          (layer) => (part) => this.#attendCross(layer, part, rows, ends),
+        ),
+      ];
+      const row = (name: 'x' | 'z'): Rows => {
+        const all = workspace.rows(name);
+        return { at: all.at + (rows - 1) * all.stride, stride: all.stride };
+      };
+      const end = program.finish(1, row('x'), row('z'));
+      const head = last && logits ? logits.stages(1, end.out) : undefined;
+      if (last) stages.push(...end.stages, ...(head?.stages ?? []));
+      const job = rows === 1 ? this.#hold(jobOf(stages)) : jobOf(stages);
+      const tensor = workspace.tensor(end.out.at === row('x').at ? 'x' : 'z');
+      const commit = (): void => {
+        for (const each of ends) each.commit();
+        const hidden = tensor.restride([1, widths.stream], [widths.stream, 1], (rows - 1) * widths.stream);
+        this.#out?.hidden.dispose();
+        if (last) this.#out = { hidden, logits: head?.out };
+        else hidden.dispose();
+      };
+      return { job, commit, fail: () => ends.forEach((each) => void each.fail()) };
+    } catch (error) {
+      for (const each of ends) each.fail();
+      throw error;
+    }
+  }
+
+  /** The job with memory that the session keeps, so that a step takes none. */
+  #hold(job: Job): Job {
+    const bytes = memoryOf(job, Math.min(job.threads, this.#decoder.layers.pool.threads));
+    if (!bytes) return job;
+    if (!this.#held || this.#held.bytes < bytes) this.#held = { at: this.#scope.allocate(bytes), bytes };
+    return { ...job, at: this.#held.at };
+  }
+
+  /** q, k and v of the rows, and where the result goes, as attention takes them. */
+  #views({ heads: H, keyHeads: G, headWidth: D, valueWidth: E }: Attention, rows: number): Record<'q' | 'k' | 'v' | 'out', Tensor> {
+    const { workspace } = this.#decoder;
+    const [qkv, at] = [workspace.tensor('qkv'), workspace.tensor('at')];
+    const [n, m] = [qkv.strides[0] as number, at.strides[0] as number];
+    const view = (heads: number, width: number, from: number): Tensor =>
+      qkv.restride([1, rows, heads, width], [rows * n, n, width, 1], from);
+    return {
+      q: view(H, D, 0),
+      k: view(G, D, H * D),
+      v: view(G, E, (H + G) * D),
+      out: at.restride([1, rows, H, E], [rows * m, m, E, 1]),
+    };
+  }
+
+  #options(attention: Attention, layer: number, out: Tensor): CheckedOptions {
+    const { schemes, splits, where } = this.#decoder;
+    const cache = this.#caches[layer] as KVCache;
+    return schemes.options(where, attention, (splits[layer] as Split).others, { cache, out, layout: 'blhd' });
+  }
+
+  #attend(
+    layer: number,
+    { packed: { attention } }: AttentionProgram,
+    rows: number,
+    ends: { commit(): void; fail(): void }[],
+  ): readonly Stage[] {
+    const { layers, where } = this.#decoder;
+    const { context } = layers;
+    if (rows === 1) {
+      const step = this.#steps[layer] ?? this.#makeStep(layer, attention);
+      return begin(step, where, ends);
+    }
+    const { q, k, v, out } = this.#views(attention, rows);
+    try {
+      const call = prepareAttention(context, where, q, k, v, this.#options(attention, layer, out), false);
+      ends.push({
+        commit() {
+          call.finish();
+          call.release(false);
+        },
+        fail: () => call.release(false),
+      });
+      return [...call.preparations, call.job];
+    } finally {
+      for (const tensor of [q, k, v, out]) tensor.dispose();
+    }
+  }
+
+  #makeStep(layer: number, attention: Attention): Program {
+    const { layers, where } = this.#decoder;
+    const { q, k, v, out } = this.#views(attention, 1);
+    for (const tensor of [q, k, v, out]) this.#scope.own(tensor);
+    const given = this.#options(attention, layer, out);
+    const step = new Step(where, { kit: KIT, context: layers.context, operands: { q, k, v }, given }, false);
+    this.#steps[layer] = step;
+    this.#scope.defer(() => step.release());
+    return step;
+  }
+
+  #attendCross(
+    layer: number,
+    { packed: { attention } }: AttentionProgram,
+    rows: number,
+    ends: { commit(): void; fail(): void }[],
+  ): readonly Stage[] {
+    const { layers, where, schemes } = this.#decoder;
+    const memory = this.#memories[layer] as Memory;
+    const { q, k, v, out } = this.#views(attention, rows);
+    const views = [q, k, v, out];
+    const encodings = attention.positions.map((position) => schemes.encoding(position));
+    const given = (): CheckedOptions => schemes.options(where, attention, encodings, { out, layout: 'blhd' });
+    if (rows === 1) {
+      const known = this.#crossSteps[layer];
+      if (known) {
+        for (const view of views) view.dispose();
+        return begin(known, where, ends);
+      }
+      for (const view of views) this.#scope.own(view);
+      const operands = { q, k: memory.keys, v: memory.values };
+      const made = new Repeat(where, { kit: KIT, context: layers.context, operands, given: given() }, false);
+      this.#crossSteps[layer] = made;
+      this.#scope.defer(() => made.release());
+      return begin(made, where, ends);
+    }
+    try {
+      const call = prepareAttention(layers.context, where, q, memory.keys, memory.values, given(), false);
+      ends.push({
+        commit() {
+          call.finish();
+          call.release(false);
+        },
+        fail: () => call.release(false),
+      });
+      return [...call.preparations, call.job];
+    } finally {
+      for (const view of views) view.dispose();
+    }
+  }
+
+  /** Back to as many tokens. */
+  truncate(length: number): void {
+    for (const cache of this.#caches) cache.truncate(length);
+  }
+
+  /** Gives its memory back. A second call does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#out?.hidden.dispose();
+    this.#scope.release();
+  }
+}
+
+/** The stages of a prepared call's next run. */
+function begin(program: Program, where: string, ends: { commit(): void; fail(): void }[]): readonly Stage[] {
+  const { stages } = program.begin(where);
+  ends.push(program);
+  return stages;
+}
+
+/** Room for k and v of an encoder's rows. */
+function memoryFor(
+  { layers, where }: DecoderProgram,
+  { keyHeads: G, headWidth: D, valueWidth: E }: Attention,
+  rows: Tensor,
+  scope: Scope,
+): Memory {
+  const S = rows.shape[0] as number;
+  const width = G * (D + E);
+  const all = scope.own(makeTensor(layers.context, where, [S, width]));
+  const keys = scope.own(all.restride([1, S, G, D], [S * width, width, D, 1]));
+  const values = scope.own(all.restride([1, S, G, E], [S * width, width, E, 1], G * D));
+  return { keys, values, all };
+}
+
+/** The stages that fill these from the encoder's rows. */
+function remembering({ program }: DecoderProgram, memories: readonly (Memory | undefined)[], rows: Tensor): Stage[] {
+  const from = { at: rows.pointer, stride: 4 * (rows.strides[0] as number) };
+  return memories.flatMap((memory, n) => {
+    if (!memory) return [];
+    const { all } = memory;
+    const to = { at: all.pointer, stride: 4 * (all.shape[1] as number) };
+    return program.layers[n]?.cross?.remember(rows.shape[0] as number, from, to) ?? [];
+  });
+}

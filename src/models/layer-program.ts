@@ -1,0 +1,177 @@
+// The stages of a layer around its attention. Buffers are shared by all layers of a stack; x is the stream of the text's rows:
+//
+//   enter    z ← before(x); qkv ← z·W; norms of q and k       (attention: qkv → at)
+//   leave    x ← post(x + multiplier·after(at·W))
+//   feed     z ← before(x); f ← act(z·W) …; x ← post(x + multiplier·after(f·W))
+
+import type { Scope } from '../memory/scope.ts';
+import type { LayerContext } from '../nn/context.ts';
+import { LinearStage } from '../nn/linear-stage.ts';
+import type { Stage } from '../threads/types.ts';
+import type { Activation } from './blueprint.ts';
+import type { PackedAttention, PackedLayer, PackedMlp } from './packed-stack.ts';
+import type { PackedLinear } from './packing.ts';
+import { MapStage, NormStage, type PackedNorm, type Rows } from './row-stages.ts';
+
+/** Where the rows of a run lie. */
+export interface Buffers {
+  /** The stream. */
+  readonly x: Rows;
+  /** Normed rows. */
+  readonly z: Rows;
+  /** What a sub-layer gives before it joins the stream. */
+  readonly y: Rows;
+  readonly qkv: Rows;
+  readonly at: Rows;
+  readonly f: Rows;
+}
+
+export const linearStage = (layers: LayerContext, scope: Scope, { panels, bias }: PackedLinear, activation?: Activation): LinearStage =>
+  new LinearStage(layers.context, scope, panels, { bias: bias?.pointer ?? 0, activation, fused: layers.fused });
+
+/** One linear stage from rows to rows. */
+export const through = (linear: LinearStage, rows: number, x: Rows, out: Rows, residual?: Rows): Stage =>
+  linear.stage({
+    rows,
+    x: x.at,
+    xRow: x.stride,
+    out: out.at,
+    outRow: out.stride,
+    ...(residual && { residual: residual.at, residualRow: residual.stride }),
+  });
+
+/** A part of every row, `channels` on. */
+export const column = ({ at, stride }: Rows, channels: number): Rows => ({ at: at + 4 * channels, stride });
+
+/** What brings a sub-layer's rows into the stream. */
+class Joining {
+  readonly #linear: LinearStage;
+  readonly #after: NormStage | undefined;
+  readonly #map: MapStage | undefined;
+  readonly #post: NormStage | undefined;
+
+  constructor(
+    layers: LayerContext,
+    scope: Scope,
+    linear: PackedLinear,
+    {
+      after,
+      post,
+      multiplier = 1,
+    }: { readonly after: PackedNorm | undefined; readonly post: PackedNorm | undefined; readonly multiplier?: number | undefined },
+  ) {
+    this.#linear = linearStage(layers, scope, linear);
+    this.#after = after && new NormStage(layers, scope, after);
+    this.#post = post && new NormStage(layers, scope, post);
+    if (after || multiplier !== 1) this.#map = new MapStage(layers, scope, linear.panels.outputs, { factor: multiplier });
+  }
+
+  stages(rows: number, from: Rows, { x, y }: Buffers): Stage[] {
+    const [linear, after, map, post] = [this.#linear, this.#after, this.#map, this.#post];
+    const sum = post ? y : x;
+    return [
+      map ? through(linear, rows, from, y) : through(linear, rows, from, sum, x),
+      ...(after ? [after.stage(rows, y, y)] : []),
+      ...(map ? [map.stage(rows, y, sum, x)] : []),
+      ...(post ? [post.stage(rows, y, x)] : []),
+    ];
+  }
+}
+
+/** Attention without its scores: what makes q, k and v, and what is done with the result. */
+export class AttentionProgram {
+  readonly packed: PackedAttention;
+  readonly #before: NormStage | undefined;
+  readonly #input: LinearStage;
+  readonly #queryNorm: NormStage | undefined;
+  readonly #keyNorm: NormStage | undefined;
+  readonly #memory: LinearStage | undefined;
+  readonly #joining: Joining;
+
+  constructor(layers: LayerContext, scope: Scope, packed: PackedAttention) {
+    const { attention, before, input, memory, queryNorm, keyNorm, output, after, post } = packed;
+    this.packed = packed;
+    this.#before = before && new NormStage(layers, scope, before);
+    this.#input = linearStage(layers, scope, input);
+    this.#memory = memory && linearStage(layers, scope, memory);
+    this.#queryNorm = queryNorm && new NormStage(layers, scope, queryNorm);
+    this.#keyNorm = keyNorm && new NormStage(layers, scope, keyNorm);
+    this.#joining = new Joining(layers, scope, output, { after, post, multiplier: attention.multiplier });
+  }
+
+  enter(rows: number, { x, z, qkv }: Buffers): Stage[] {
+    const { heads, headWidth } = this.packed.attention;
+    const keys = column(qkv, heads * headWidth);
+    return [
+      ...(this.#before ? [this.#before.stage(rows, x, z)] : []),
+      through(this.#input, rows, this.#before ? z : x, qkv),
+      ...(this.#queryNorm ? [this.#queryNorm.stage(rows, qkv, qkv)] : []),
+      ...(this.#keyNorm && !this.#memory ? [this.#keyNorm.stage(rows, keys, keys)] : []),
+    ];
+  }
+
+  /** k and v of cross-attention from an encoder's rows. */
+  remember(rows: number, from: Rows, kv: Rows): Stage[] {
+    return [through(this.#memory as LinearStage, rows, from, kv), ...(this.#keyNorm ? [this.#keyNorm.stage(rows, kv, kv)] : [])];
+  }
+
+  leave(rows: number, buffers: Buffers): Stage[] {
+    return this.#joining.stages(rows, buffers.at, buffers);
+  }
+}
+
+class MlpProgram {
+  readonly #before: NormStage | undefined;
+  readonly #up: LinearStage;
+  readonly #joining: Joining;
+
+  constructor(layers: LayerContext, scope: Scope, { mlp, before, up, down, after, post }: PackedMlp) {
+    this.#before = before && new NormStage(layers, scope, before);
+    this.#up = linearStage(layers, scope, up, mlp.activation);
+    this.#joining = new Joining(layers, scope, down, { after, post, multiplier: mlp.multiplier });
+  }
+
+  /** @param normed z has the normed rows already */
+  enter(rows: number, { x, z, f }: Buffers, normed: boolean): Stage[] {
+    const norm = this.#before && !normed ? [this.#before.stage(rows, x, z)] : [];
+    return [...norm, through(this.#up, rows, this.#before ? z : x, f)];
+  }
+
+  leave(rows: number, buffers: Buffers): Stage[] {
+    return this.#joining.stages(rows, buffers.f, buffers);
+  }
+}
+
+/** What a layer's attention is at the moment: stages from qkv to at. */
+export type Attending = (program: AttentionProgram) => readonly Stage[];
+
+export class LayerProgram {
+  readonly attention: AttentionProgram;
+  readonly cross: AttentionProgram | undefined;
+  readonly #mlp: MlpProgram;
+  readonly #parallel: boolean;
+  /** Attention and MLP share a norm. */
+  readonly #shared: boolean;
+
+  constructor(layers: LayerContext, scope: Scope, { layer, attention, cross, mlp }: PackedLayer) {
+    this.attention = new AttentionProgram(layers, scope, attention);
+    this.cross = cross && new AttentionProgram(layers, scope, cross);
+    this.#mlp = new MlpProgram(layers, scope, mlp);
+    this.#parallel = layer.parallel;
+    this.#shared = layer.parallel && layer.attention.before === layer.mlp.before;
+  }
+
+  stages(rows: number, buffers: Buffers, attend: Attending, attendCross?: Attending): Stage[] {
+    const { attention, cross } = this;
+    const feed = (): Stage[] => this.#mlp.enter(rows, buffers, this.#shared);
+    return [
+      ...attention.enter(rows, buffers),
+      ...attend(attention),
+      ...(this.#parallel ? feed() : []),
+      ...attention.leave(rows, buffers),
+      ...(cross && attendCross ? [...cross.enter(rows, buffers), ...attendCross(cross), ...cross.leave(rows, buffers)] : []),
+      ...(this.#parallel ? [] : feed()),
+      ...this.#mlp.leave(rows, buffers),
+    ];
+  }
+}

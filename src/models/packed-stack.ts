@@ -1,0 +1,190 @@
+// A stack of layers in memory: which panels and vectors its blueprint needs, declared to a packing before they are loaded.
+
+import type { Attention, Dense, Embeddings, HeadNorm, Layer, Linear, Mlp, Norm, Position, Stack, Table, Weight } from './blueprint.ts';
+import type { PackedLinear, Packing, Vector } from './packing.ts';
+import type { PackedNorm, Source } from './row-stages.ts';
+import { inputs, outputs } from './tensors.ts';
+
+/** A dense step of a head in memory. */
+export interface PackedDense {
+  readonly dense: Dense;
+  readonly linear: PackedLinear;
+  readonly norm: PackedNorm | undefined;
+}
+
+/** An attention's projections: self-attention has q, k and v side by side, cross-attention k and v. */
+export interface PackedAttention {
+  readonly attention: Attention;
+  readonly before: PackedNorm | undefined;
+  readonly after: PackedNorm | undefined;
+  readonly post: PackedNorm | undefined;
+  /** q, k and v; of cross-attention q alone. */
+  readonly input: PackedLinear;
+  /** k and v of cross-attention. */
+  readonly memory: PackedLinear | undefined;
+  readonly queryNorm: PackedNorm | undefined;
+  readonly keyNorm: PackedNorm | undefined;
+  readonly output: PackedLinear;
+}
+
+export interface PackedMlp {
+  readonly mlp: Mlp;
+  readonly before: PackedNorm | undefined;
+  readonly after: PackedNorm | undefined;
+  readonly post: PackedNorm | undefined;
+  readonly up: PackedLinear;
+  readonly down: PackedLinear;
+}
+
+export interface PackedLayer {
+  readonly layer: Layer;
+  readonly attention: PackedAttention;
+  readonly cross: PackedAttention | undefined;
+  readonly mlp: PackedMlp;
+}
+
+export interface PackedEmbeddings {
+  readonly embeddings: Embeddings;
+  readonly token: Source;
+  readonly position: Source | undefined;
+  readonly type: Source | undefined;
+  readonly projection: PackedLinear | undefined;
+  readonly norm: PackedNorm | undefined;
+}
+
+export interface PackedStack {
+  readonly stack: Stack;
+  readonly embeddings: PackedEmbeddings;
+  readonly layers: readonly PackedLayer[];
+  readonly norm: PackedNorm | undefined;
+}
+
+/** A table of a position scheme on its way from the checkpoint. */
+export type PackedTable =
+  | { readonly kind: 'numbers'; readonly vector: Vector }
+  | {
+      readonly kind: 'projected';
+      readonly rows: Vector | undefined;
+      readonly count: number | undefined;
+      readonly norm: PackedNorm | undefined;
+      readonly by: PackedLinear;
+      readonly table: Extract<Table, { kind: 'projected' }>;
+    };
+
+export function packNorm(packing: Packing, norm: Norm | undefined, width: number): PackedNorm | undefined {
+  if (!norm) return undefined;
+  const of = (weight: Weight | undefined): Vector | undefined => weight && packing.vector(weight);
+  return { norm, weight: of(norm.weight), bias: of(norm.bias), width };
+}
+
+export function packDense(packing: Packing, dense: Dense): PackedDense {
+  return { dense, linear: packing.linear([dense.linear]), norm: packNorm(packing, dense.norm, outputs(dense.linear)) };
+}
+
+function packHeadNorm(packing: Packing, norm: HeadNorm | undefined, heads: number, width: number): PackedNorm | undefined {
+  if (!norm) return undefined;
+  if (norm.over === 'all') return packNorm(packing, norm, heads * width);
+  return { ...(packNorm(packing, norm, width) as PackedNorm), heads };
+}
+
+function packAttention(packing: Packing, attention: Attention, width: number, cross: boolean): PackedAttention {
+  const { query, key, value, output, heads, keyHeads, headWidth } = attention;
+  return {
+    attention,
+    ...residualOf(packing, attention, width),
+    input: packing.linear(cross ? [query] : [query, key, value]),
+    memory: cross ? packing.linear([key, value]) : undefined,
+    queryNorm: packHeadNorm(packing, attention.queryNorm, heads, headWidth),
+    keyNorm: packHeadNorm(packing, attention.keyNorm, keyHeads, headWidth),
+    output: packing.linear([output]),
+  };
+}
+
+const residualOf = (packing: Packing, given: Pick<Attention, 'before' | 'after' | 'post'>, width: number) => ({
+  before: packNorm(packing, given.before, width),
+  after: packNorm(packing, given.after, width),
+  post: packNorm(packing, given.post, width),
+});
+
+function packMlp(packing: Packing, mlp: Mlp, width: number): PackedMlp {
+  return {
+    mlp,
+    ...residualOf(packing, mlp, width),
+    up: packing.linear([mlp.up], { gate: mlp.gate }),
+    down: packing.linear([mlp.down]),
+  };
+}
+
+function packEmbeddings(packing: Packing, embeddings: Embeddings, width: number): PackedEmbeddings {
+  const { token, position, type, projection, norm } = embeddings;
+  return {
+    embeddings,
+    token: { panels: packing.table(token) },
+    position: position && { table: packing.vector(position.table) },
+    type: type && { table: packing.vector(type) },
+    projection: projection && packing.linear([projection]),
+    norm: packNorm(packing, norm, width),
+  };
+}
+
+export function packStack(packing: Packing, stack: Stack, width: number): PackedStack {
+  return {
+    stack,
+    embeddings: packEmbeddings(packing, stack.embeddings, width),
+    layers: stack.layers.map((layer) => ({
+      layer,
+      attention: packAttention(packing, layer.attention, width, false),
+      cross: layer.cross && packAttention(packing, layer.cross, width, true),
+      mlp: packMlp(packing, layer.mlp, width),
+    })),
+    norm: packNorm(packing, stack.norm, width),
+  };
+}
+
+/** The tables of all position schemes of a stack, each scheme once. Of a packing of their own, which ends when they are made. */
+export function packPositions(packing: Packing, stack: Stack): ReadonlyMap<Position, Readonly<Record<string, PackedTable>>> {
+  const found = new Map<Position, Readonly<Record<string, PackedTable>>>();
+  for (const { attention, cross } of stack.layers) {
+    for (const position of [...attention.positions, ...(cross?.positions ?? [])]) {
+      if (found.has(position)) continue;
+      const tables = Object.entries(position.tables).map(([name, table]) => [name, packTable(packing, table)] as const);
+      found.set(position, Object.fromEntries(tables));
+    }
+  }
+  return found;
+}
+
+function packTable(packing: Packing, table: Table): PackedTable {
+  if (!('kind' in table)) return { kind: 'numbers', vector: packing.vector(table) };
+  const drawn = 'kind' in table.rows;
+  return {
+    kind: 'projected',
+    rows: drawn ? undefined : packing.vector(table.rows as Weight),
+    count: drawn ? undefined : ((table.rows as Weight).shape[0] as number),
+    norm: packNorm(packing, table.norm, inputs(table.by)),
+    by: packing.linear([table.by]),
+    table,
+  };
+}
+
+/** Widths of the rows that a stack's layers pass on. */
+export interface Widths {
+  readonly stream: number;
+  /** q, k and v side by side. */
+  readonly projected: number;
+  readonly attended: number;
+  readonly inner: number;
+  readonly embedded: number;
+}
+
+export function widthsOf({ layers, embeddings }: Stack, stream: number): Widths {
+  const most = (of: (layer: Layer) => number): number => Math.max(0, ...layers.map(of));
+  const sum = (...linears: readonly Linear[]): number => linears.reduce((total, linear) => total + outputs(linear), 0);
+  return {
+    stream,
+    projected: most(({ attention: { query, key, value }, cross }) => Math.max(sum(query, key, value), cross ? sum(cross.query) : 0)),
+    attended: most(({ attention, cross }) => Math.max(inputs(attention.output), cross ? inputs(cross.output) : 0)),
+    inner: most(({ mlp }) => outputs(mlp.up)),
+    embedded: embeddings.token.shape[1] as number,
+  };
+}

@@ -1,0 +1,71 @@
+// The tables of position schemes: numbers of the checkpoint, and rows that go through a norm and a linear layer once, when the model is loaded.
+
+import { sinusoids } from '../encodings/sinusoidal.ts';
+import { Scope } from '../memory/scope.ts';
+import type { LayerContext } from '../nn/context.ts';
+import { jobOf } from '../threads/job.ts';
+import type { Stage } from '../threads/types.ts';
+import type { Position, Sinusoids } from './blueprint.ts';
+import { linearStage, through } from './layer-program.ts';
+import type { PackedTable } from './packed-stack.ts';
+import { NormStage, type Rows } from './row-stages.ts';
+
+/** The tables of a scheme, as its constructor takes them. */
+export type PositionTables = ReadonlyMap<Position, Readonly<Record<string, Float32Array>>>;
+
+/** Rows of distances T − 1 … 0, or … 1 − T, of sines and cosines. */
+function drawnRows({ math }: LayerContext['context'], { width, base, span, clamp }: Sinusoids, longest: number): Float32Array {
+  const count = span === 'past' ? longest : 2 * longest - 1;
+  const least = longest - count;
+  const limit = clamp ?? longest;
+  // Rows come in ascending distance; the table wants them in descending order.
+  const ascending = sinusoids(math, count, width, { base, layout: 'halves', offset: least });
+  const rows = new Float32Array(count * width);
+  for (let r = 0; r < count; r++) {
+    const distance = Math.max(-limit, Math.min(limit, longest - 1 - r));
+    const from = (distance - least) * width;
+    rows.set(ascending.subarray(from, from + width), r * width);
+  }
+  return rows;
+}
+
+async function numbersOf(layers: LayerContext, packed: PackedTable, longest: number): Promise<Float32Array> {
+  const { context, pool } = layers;
+  const read = (at: number, size: number): Float32Array => new Float32Array(context.arena.memory.buffer, at, size).slice();
+  if (packed.kind === 'numbers') return read(packed.vector.pointer, packed.vector.size);
+  const scope = new Scope(context.arena);
+  try {
+    const { by, norm, table } = packed;
+    const { inputs, outputs } = by.panels;
+    const drawn = packed.rows ? undefined : drawnRows(context, table.rows as Sinusoids, longest);
+    const count = packed.count ?? (drawn as Float32Array).length / inputs;
+    let from: Rows = { at: drawn ? scope.upload(drawn) : (packed.rows?.pointer as number), stride: 4 * inputs };
+    const out: Rows = { at: scope.allocate(4 * count * outputs), stride: 4 * outputs };
+    const stages: Stage[] = [];
+    if (norm) {
+      const normed = { at: scope.allocate(4 * count * inputs), stride: 4 * inputs };
+      stages.push(new NormStage(layers, scope, norm).stage(count, from, normed));
+      from = normed;
+    }
+    stages.push(through(linearStage(layers, scope, by), count, from, out));
+    await pool.run(jobOf(stages));
+    return read(out.at, count * outputs);
+  } finally {
+    scope.release();
+  }
+}
+
+/** The tables of all schemes of a stack. @param longest the most tokens of a text */
+export async function positionTables(
+  layers: LayerContext,
+  packed: ReadonlyMap<Position, Readonly<Record<string, PackedTable>>>,
+  longest: number,
+): Promise<PositionTables> {
+  const made = new Map<Position, Readonly<Record<string, Float32Array>>>();
+  for (const [position, tables] of packed) {
+    const numbers: Record<string, Float32Array> = {};
+    for (const [name, table] of Object.entries(tables)) numbers[name] = await numbersOf(layers, table, longest);
+    made.set(position, numbers);
+  }
+  return made;
+}

@@ -1,0 +1,151 @@
+/**
+ * The runner against what the original models compute: hidden states, heads and greedy tokens of every checkpoint; prompts of several chunks, texts
+ * together and alone, weights of every type, any number of threads; memory as it was.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createEngine } from '../../src/index.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
+import { blueprintOf } from '../../src/models/families/index.ts';
+import { Runner } from '../../src/models/runner.ts';
+import { type LayerContext, layerContext } from '../../src/nn/context.ts';
+import { OWN_LAYERS } from '../../src/nn/own.ts';
+import type { WeightType } from '../../src/nn/weights.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
+import { checkpoint, checkpointNames, type ReferenceCase, type ReferenceTensor } from './checkpoints.ts';
+import { Reference, type Row } from './reference.ts';
+
+const where = 'runner';
+const engine = await createEngine({ threads: 1 });
+const layers = await layerContext(where, engine, OWN_LAYERS);
+afterAll(() => engine.dispose());
+
+async function load(name: string, weights: WeightType = 'f32', on: LayerContext = layers): Promise<Runner> {
+  const opened = await openCheckpoint({ where }, 'model', checkpoint(name).folder);
+  const tensors = await opened.weights();
+  try {
+    const index = new Map(tensors.names.map((each) => [each, tensors.info(each)]));
+    return await Runner.load(on, blueprintOf(opened.config, index), tensors, { where, weights });
+  } finally {
+    await tensors.close();
+  }
+}
+
+/** No blueprint: test/models/families.test.ts. */
+const REFUSED = ['deberta-v2-conv', 'longt5-global', 'mpt-clip', 'swin', 'transformer-xl'];
+const names = checkpointNames.filter((name) => !REFUSED.some((start) => name.startsWith(start)));
+
+function referenceOf(name: string, round?: (x: number) => number): Reference {
+  const { config, folder } = checkpoint(name);
+  const { tensors } = readSafetensors(readFileSync(`${folder}model.safetensors`));
+  return new Reference(blueprintOf(config, tensors), tensors, { longest: 256, ...(round && { round }) });
+}
+
+function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  let worst = 0;
+  for (let n = 0; n < a.length; n++) worst = Math.max(worst, Math.abs((a[n] as number) - (b[n] as number)));
+  return worst;
+}
+
+/** How far the original's f32 run of this case is from its f64 run: the largest of all tensors, since of one it may be luck. */
+const originalError = ({ errors }: ReferenceCase): number => Math.max(...Object.values(errors));
+
+/** The largest error of a naive f32 evaluation over all rows of all cases: hidden states, and logits at every token. */
+function naiveError(name: string): number {
+  const [truth, naive] = [referenceOf(name), referenceOf(name, Math.fround)];
+  const rowsOf = (reference: Reference, { ids, types }: ReferenceCase): Row[] => {
+    const { kind } = reference.blueprint;
+    return kind === 'encoder' ? reference.encode(ids as number[], types && { segments: types }) : reference.decode(ids as number[]);
+  };
+  const worst = checkpoint(name).cases.map((one) => {
+    const [exact, rounded] = [rowsOf(truth, one), rowsOf(naive, one)];
+    const heads = truth.blueprint.kind === 'decoder';
+    return exact.map((row, n) => {
+      const other = rounded[n] as Row;
+      return Math.max(distance(row, other), heads ? distance(truth.logits(row), naive.logits(other)) : 0);
+    });
+  });
+  return Math.max(...worst.flat());
+}
+
+const argmax = (row: ArrayLike<number>): number => Array.from(row).reduce((best, x, n, all) => (x > (all[best] as number) ? n : best), 0);
+
+/** Greedy tokens, one row at a time after the first call. */
+async function greedy(runner: Runner, one: ReferenceCase): Promise<{ said: number[]; first: Float32Array; last: Float32Array }> {
+  const both = runner.blueprint.kind === 'seq2seq';
+  const ids = one.ids as readonly number[];
+  const session = await runner.session({ capacity: 256, ...(both && { source: { ids } }) });
+  await session.append(both ? [one.start as number] : ids);
+  const first = session.logits.toArray();
+  const said = [argmax(first)];
+  while (said.length < (one.tokens as readonly number[]).length) {
+    session.appendSync([said.at(-1) as number]);
+    said.push(argmax(session.logits.toArray()));
+  }
+  const last = session.logits.toArray();
+  session.dispose();
+  return { said, first, last };
+}
+
+/** The errors of one case by tensor; its greedy tokens are the original's. */
+async function errorsOf(runner: Runner, one: ReferenceCase): Promise<Record<string, number>> {
+  const of = (name: string): Float32Array => (one.tensors[name] as ReferenceTensor).data;
+  const text = { ids: one.ids as readonly number[], segments: one.types };
+  if (runner.blueprint.kind !== 'encoder') {
+    const { said, first, last } = await greedy(runner, one);
+    expect(said).toEqual(one.tokens);
+    return { logits: distance(runner.blueprint.kind === 'seq2seq' ? last : first, of('logits')) };
+  }
+  const [hidden] = (await runner.encode([text])) as [Float32Array];
+  const errors: Record<string, number> = { hidden: distance(hidden, of('hidden')) };
+  if (one.tensors.pooled) errors.pooled = distance(((await runner.pooled([text])) as [Float32Array])[0], of('pooled'));
+  if (one.masks)
+    errors.logits = distance(
+      (await runner.maskLogits(text, one.masks)).flatMap((row) => [...row]),
+      of('logits'),
+    );
+  else if (one.tensors.logits) errors.logits = distance(((await runner.classify([text])) as [Float32Array])[0], of('logits'));
+  return errors;
+}
+
+test.each(names)('%s computes what the original does', async (name) => {
+  const before = engine.memoryUsage().used;
+  const runner = await load(name);
+  let naive: number | undefined;
+  for (const one of checkpoint(name).cases) {
+    for (const [tensor, error] of Object.entries(await errorsOf(runner, one))) {
+      if (error <= 2 * originalError(one)) continue;
+      naive ??= naiveError(name);
+      expect(error, tensor).toBeLessThanOrEqual(2 * naive);
+    }
+  }
+  runner.dispose();
+  engine.releaseTables();
+  expect(engine.memoryUsage().used).toBe(before);
+});
+
+/** Tokens without end. */
+const tokens = (count: number, vocabulary: number): number[] =>
+  Array.from({ length: count }, (_, n) => (n * n * 7 + 13 * n + 5) % vocabulary);
+
+describe('a prompt of several chunks', () => {
+  test.each(['llama', 'gemma3', 'bloom', 'gpt2', 'mistral'])('%s', async (name) => {
+    const runner = await load(name);
+    const ids = tokens(201, runner.blueprint.vocabulary).slice(0, Math.min(201, runner.blueprint.longest ?? 201));
+    const [truth, naive] = [referenceOf(name), referenceOf(name, Math.fround)];
+    const exact = truth.decode(ids).at(-1) as Row;
+    const bound = 2 * distance(naive.decode(ids).at(-1) as Row, exact);
+    const session = await runner.session({ capacity: 256 });
+    await session.append(ids);
+    expect(session.length).toBe(ids.length);
+    expect(distance(session.hidden.toArray(), exact)).toBeLessThanOrEqual(Math.max(bound, 4e-6));
+    // Taken back and appended again, the same bits.
+    const bits = session.logits.toArray();
+    session.truncate(150);
+    await session.append(ids.slice(150));
+    expect(distance(session.logits.toArray(), bits)).toBeLessThan(2e-5);
+    session.dispose();
+    runner.dispose();
+  });
+});
