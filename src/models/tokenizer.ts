@@ -15,6 +15,7 @@ interface Library {
   ): string;
   token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
+  readonly decoder: Decoder | null;
   readonly post_processor:
     | ((first: string[], second: string[] | null, special: boolean) => { readonly tokens: string[]; readonly token_type_ids?: number[] })
     | null;
@@ -222,10 +223,24 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
     const { model } = file;
     const type = isObject(model) ? model.type : undefined;
     if (type !== undefined && !KINDS.includes(type as string)) throw new Error(`its model is ${show(type)}; known are ${KINDS.join(', ')}`);
-    return new Tokenizer(new Loaded(withDefaults(file), plainTokens(config ?? {})), config ?? {}, map ?? {});
+    const loaded = new Loaded(withDefaults(file), plainTokens(config ?? {}));
+    keepMarks(loaded.decoder);
+    return new Tokenizer(loaded, config ?? {}, map ?? {});
   } catch (cause) {
     throw broken(where, 'tokenizer.json', `it is of a kind that is not known: ${reasonOf(cause)}`, cause);
   }
+}
+
+/** Of a decoder of the library: what turns bytes into text, or the decoders that follow one another. */
+interface Decoder {
+  text_decoder?: TextDecoder;
+  readonly decoders?: readonly Decoder[];
+}
+
+/** The decoder of bytes for unknown characters takes U+FEFF for a mark and drops it; Python's keeps it. */
+function keepMarks(decoder: Decoder | null): void {
+  if (decoder?.text_decoder) decoder.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  for (const each of decoder?.decoders ?? []) keepMarks(each);
 }
 
 /** Models that the library knows; another one it would take for a list of words. */
