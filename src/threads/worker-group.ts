@@ -291,17 +291,21 @@ export class WorkerGroup {
     return true;
   }
 
-  /** Settles `over` if no worker can write any more. With the gate shut for good, a bit that is clear stays clear. */
+  /**
+   * Settles `over` if no worker can write any more. With the gate shut for good, a bit that is clear stays clear. From then on the control block
+   * may be another group's: this one has changed its generation before.
+   */
   #settle(): boolean {
     if (!this.#isOver && this.#members.every((member) => member.ended || !this.#inside(member))) {
       this.#isOver = true;
+      nextGeneration(this.words);
       this.#settleOver();
     }
     return this.#isOver;
   }
 
   #endAll(members: readonly Member[]): void {
-    nextGeneration(this.words);
+    if (!this.#isOver) nextGeneration(this.words);
     for (const { handle } of members) handle.end();
   }
 

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Browser, browsers } from '../browsers/index.mjs';
 import { bundle } from './bundle.ts';
-import { kernelsBase64 } from './kernels.ts';
+import { chainBase64, kernelsBase64 } from './kernels.ts';
 
 const JOBS = 500;
 /** What each calls itself. */
@@ -42,10 +42,11 @@ describe.each(browsers)('$name', ({ name, missing, launch }) => {
   let server: Server;
   let browser: Browser;
   let kernels: string;
+  let chain: string;
 
   beforeAll(async () => {
     expect(left, 'packages that CI needs').toEqual([]);
-    [server, kernels] = await Promise.all([serve(), kernelsBase64()]);
+    [server, kernels, chain] = await Promise.all([serve(), kernelsBase64(), chainBase64()]);
     browser = await launch();
   }, 120_000);
   afterAll(async () => {
@@ -66,13 +67,13 @@ describe.each(browsers)('$name', ({ name, missing, launch }) => {
   }
 
   test('an isolated page has threads', { timeout: 180_000 }, async () => {
-    const found = await lines('/isolated', `run('${kernels}', ${JOBS})`);
+    const found = await lines('/isolated', `run('${kernels}', '${chain}', ${JOBS})`);
     expect(found[0]).toMatch(new RegExp(`^browser ${AGENTS[name]}/.*shares memory$`));
     expect(found.filter((line) => line.startsWith('FAILED'))).toEqual([]);
   });
 
   test('a page that is not isolated hears which headers to send', { timeout: 60_000 }, async () => {
-    const [line] = await lines('/plain', `run('${kernels}', 1)`);
+    const [line] = await lines('/plain', `run('${kernels}', '${chain}', 1)`);
     expect(line).toContain('"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"');
   });
 

@@ -89,6 +89,37 @@ function untilSet(flag: usize): void {
 }
 `;
 
+/**
+ * A module of its own, whose kernel takes part in a chain of stages. A job block is eight words: pointer and number of what the stage before
+ * wrote, pointer of what this one writes, loops, steps, the tile that traps, the caller's scratch or 0, pointer of a flag.
+ */
+const chainSource = `
+const FROM = 0, COUNT = 4, TO = 8, LOOPS = 12, STEPS = 16, TRAP_TILE = 20, SCRATCH = 24, FLAG = 28;
+
+// A number that depends on all that the stage before wrote, on the tile, and on every step, which scratch holds in between.
+export function chain(job: usize, tile: u32, scratch: usize, step: u32): void {
+  if (step == 0) {
+    let x: u32 = tile + 1;
+    const from: usize = load<u32>(job, FROM);
+    for (let i: u32 = 0, n = load<u32>(job, COUNT); i < n; i++) x = (x ^ load<u32>(from + i * 4)) * 16777619;
+    store<u32>(scratch, x);
+  }
+  if (tile == load<u32>(job, TRAP_TILE)) unreachable();
+  let x = load<u32>(scratch);
+  for (let i: u32 = 0, n = load<u32>(job, LOOPS); i < n; i++) x = x * 1664525 + 1013904223;
+  store<u32>(scratch, x * 1664525 + 1013904223);
+  if (step + 1 == load<u32>(job, STEPS)) store<u32>(load<u32>(job, TO) + tile * 4, load<u32>(scratch));
+}
+
+// On the caller a tile that takes until a worker has come to one, which has the same chain.
+export function chainOnWorker(job: usize, tile: u32, scratch: usize, step: u32): void {
+  const flag: usize = load<u32>(job, FLAG);
+  if (scratch == load<u32>(job, SCRATCH)) for (let i: u32 = 0; i < 2000000000 && atomic.load<u32>(flag) == 0; i++) {}
+  else atomic.store<u32>(flag, 1);
+  chain(job, tile, scratch, step);
+}
+`;
+
 const options = {
   runtime: 'stub',
   importMemory: true,
@@ -100,14 +131,23 @@ const options = {
   noAssert: true,
 };
 
-/** The module's bytes; it imports a shared memory. */
-export async function compileKernels(): Promise<Uint8Array<ArrayBuffer>> {
-  const { error, binary, stderr } = await asc.compileString({ 'kernels.ts': source }, options as never);
+async function compile(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { error, binary, stderr } = await asc.compileString({ 'kernels.ts': text }, options as never);
   if (error ?? !binary) throw error ?? new Error(stderr.toString());
   return new Uint8Array(binary as Uint8Array);
 }
 
+/** The module's bytes; it imports a shared memory. */
+export const compileKernels = (): Promise<Uint8Array<ArrayBuffer>> => compile(source);
+
+/** Those of the chain. */
+export const compileChain = (): Promise<Uint8Array<ArrayBuffer>> => compile(chainSource);
+
 /** The same in base64, to hand to another process or a page. */
 export async function kernelsBase64(): Promise<string> {
   return Buffer.from(await compileKernels()).toString('base64');
+}
+
+export async function chainBase64(): Promise<string> {
+  return Buffer.from(await compileChain()).toString('base64');
 }

@@ -18,7 +18,7 @@ const compile = (base64: string): Promise<WebAssembly.Module> =>
   WebAssembly.compile(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
 
 /** Runs all cases, or those whose name has `only` in it; the first line says where. Lines that begin with `FAILED` are failures. */
-async function run(base64: string, jobs: number, only = ''): Promise<string[]> {
+async function run(base64: string, chainBase64: string, jobs: number, only = ''): Promise<string[]> {
   const sharing = canShareMemory();
   const lines = [`${runtime().name} ${runtime().version}, ${sharing.ok ? 'shares memory' : sharing.reason}`];
   if (!sharing.ok) return lines;
@@ -27,7 +27,8 @@ async function run(base64: string, jobs: number, only = ''): Promise<string[]> {
   // WebKit, like Bun, lets a tile run to its end and says so then.
   const confirms = node || host === 'browser' || host === 'bun';
   const interrupts = node || (host === 'browser' && !runtime().version.startsWith('Version/'));
-  const lab = { module: await compile(base64), jobs, blocks: mayBlock(), interrupts, confirms, tellsBlocked: node, spawn };
+  const [module, chain] = [await compile(base64), await compile(chainBase64)];
+  const lab = { module, chain, jobs, blocks: mayBlock(), interrupts, confirms, tellsBlocked: node, spawn };
   for (const [name, test] of Object.entries(cases).filter(([name]) => name.includes(only))) {
     // In a browser `close()` lets the running script go on.
     if (host === 'browser' && test === cases['a worker that ends itself']) continue;

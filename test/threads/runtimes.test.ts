@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { bundle } from './bundle.ts';
-import { kernelsBase64 } from './kernels.ts';
+import { chainBase64, kernelsBase64 } from './kernels.ts';
 
 const JOBS = 500;
 const kernels = await kernelsBase64();
@@ -18,7 +18,7 @@ const write = (name: string, text: string): string => {
 };
 const life = write('life.mjs', await bundle('life.ts'));
 // Bun cannot end a worker that hangs, nor itself while there is one: hence the exit.
-const main = `console.log((await relposThreads.run('${kernels}', ${JOBS})).join('\\n'));\nprocess.exit(0);\n`;
+const main = `console.log((await relposThreads.run('${kernels}', '${await chainBase64()}', ${JOBS})).join('\\n'));\nprocess.exit(0);\n`;
 const suite = write('suite.mjs', `${await bundle('run.ts')}\n${main}`);
 const lost = write('lost.mjs', await bundle('lost.ts'));
 afterAll(() => rmSync(folder, { recursive: true }));

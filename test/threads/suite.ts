@@ -1,66 +1,24 @@
 /** What must hold of a pool on every runtime: plain functions that throw, so that any runner and any page can call them. */
 import { RelposError } from '../../src/arguments/errors.ts';
 import type { WorkerLike } from '../../src/platform/handle.ts';
-import { createRig, type Rig } from './rig.ts';
-
-/** What a case gets to work with. */
-export interface Lab {
-  readonly module: WebAssembly.Module;
-  /** Jobs per stress case. */
-  readonly jobs: number;
-  /** Whether this thread may block, so that synchronous calls use workers. */
-  readonly blocks: boolean;
-  /** Whether the host interrupts a worker in the middle of a tile, and says so. */
-  readonly interrupts: boolean;
-  /** Whether the host says when the thread of a worker has ended: a pool that lost one can start others. */
-  readonly confirms: boolean;
-  /** Whether a blocked thread can ask the host if a worker was ended. */
-  readonly tellsBlocked: boolean;
-  /** Starts a worker as a user's own factory would, after some code of the user's. */
-  readonly spawn: (prelude: string) => WorkerLike;
-}
-
-const LOOPS = 400_000; // A tenth of a millisecond or so.
-
-function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(message);
-}
-
-async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => assert(false, 'expected a rejection'),
-    (error: unknown) => error,
-  );
-}
-
-function thrown(call: () => void): unknown {
-  try {
-    call();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('expected an error');
-}
-
-function assertTrap(error: unknown, ...parts: string[]): void {
-  assert(error instanceof RelposError && error.code === 'kernel-trap', `expected a kernel trap, got ${String(error)}`);
-  for (const part of parts) assert(error.message.includes(part), `"${error.message}" does not say "${part}"`);
-}
-
-/** Runs a job that must go well, and checks it. */
-async function good(rig: Rig, tiles = 50): Promise<void> {
-  await rig.pool.run(rig.job({ kernel: 'count', tiles, loops: 1000 }));
-  rig.assertOnce(tiles);
-}
-
-/** A small generator: the same tests on every runtime. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+import {
+  assert,
+  assertNothingTaken,
+  assertThreads,
+  assertTrap,
+  factory,
+  good,
+  type Lab,
+  LOOPS,
+  random,
+  rejection,
+  settled,
+  sleep,
+  thrown,
+  unlinkable,
+} from './lab.ts';
+import { createRig } from './rig.ts';
+import { stageCases } from './stages.ts';
 
 /** Every tile runs exactly once, with its own job's parameters, on a scratch of its own. */
 async function stress(lab: Lab, threads: number): Promise<void> {
@@ -185,21 +143,6 @@ async function traps({ module, blocks }: Lab): Promise<void> {
   }
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function settled(promise: Promise<unknown>): Promise<boolean> {
-  const no = {};
-  return (
-    (await Promise.race([
-      promise.then(
-        () => 0,
-        () => 0,
-      ),
-      sleep(0).then(() => no),
-    ])) !== no
-  );
-}
-
 /** Nobody is taken for dead because a tile takes long; who has no more patience aborts, and the rest goes on. */
 async function hang({ module, interrupts }: Lab): Promise<void> {
   const rig = await createRig(module, 2);
@@ -223,16 +166,6 @@ async function hang({ module, interrupts }: Lab): Promise<void> {
   assert(rig.pool.threads === (interrupts ? 2 : 1), `${rig.pool.threads} threads`);
   assert(interrupts || /may still run/.test(rig.reason ?? ''), `reason ${rig.reason}`);
   rig.pool.dispose();
-}
-
-/** A user's factory whose workers the test can end behind the pool's back. */
-function factory(spawn: (prelude: string) => WorkerLike, prelude = ''): { workers: WorkerLike[]; worker: () => WorkerLike } {
-  const workers: WorkerLike[] = [];
-  const worker = (): WorkerLike => {
-    workers.push(spawn(prelude));
-    return workers.at(-1) as WorkerLike;
-  };
-  return { workers, worker };
 }
 
 /** A worker ended in the middle of a job costs that job alone; one ended between jobs costs nothing. Both are replaced. */
@@ -325,14 +258,6 @@ async function suicide({ module, spawn, confirms, tellsBlocked }: Lab): Promise<
     assert(rig.pool.threads === 2, 'the worker was not replaced');
   }
   rig.pool.dispose();
-}
-
-function assertThreads({ pool }: Rig, threads: number): void {
-  assert(pool.threads === threads, `${pool.threads} threads for ${threads}: ${pool.reason}`);
-}
-
-function assertNothingTaken({ reserve }: Rig): void {
-  assert(reserve.taken === 0, `${reserve.taken} scratches are taken`);
 }
 
 /** Scratch is taken when a job runs; if there is none then, that call alone fails. */
@@ -546,13 +471,10 @@ async function trifles({ module }: Lab): Promise<void> {
 /** Workers that cannot start leave a pool of one thread, and a reason. */
 async function noWorkers({ module }: Lab): Promise<void> {
   const silent = { postMessage() {}, terminate() {}, addEventListener() {} };
-  // (module (import "a" "a" (func))): a worker that does start cannot instantiate it.
-  const bytes = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 2, 7, 1, 1, 0x61, 1, 0x61, 0, 0];
-  const unlinkable = new WebAssembly.Module(Uint8Array.from(bytes));
-  const late = await createRig(module, 2, { deadlineMs: 1, worker: () => silent, given: unlinkable });
+  const late = await createRig(module, 2, { deadlineMs: 1, worker: () => silent, given: unlinkable() });
   assert(late.pool.threads === 1 && /not ready within 1 ms/.test(late.reason ?? ''), `${late.pool.threads} threads: ${late.reason}`);
   await good(late);
-  const unlinked = await createRig(module, 3, { given: unlinkable });
+  const unlinked = await createRig(module, 3, { given: unlinkable() });
   assert(unlinked.pool.threads === 1 && /worker \d/.test(unlinked.reason ?? ''), `${unlinked.reason}`);
   await good(unlinked);
 }
@@ -577,4 +499,5 @@ export const cases: Readonly<Record<string, (lab: Lab) => Promise<void>>> = {
   'memory that grows between jobs': growth,
   'jobs of no tile and of one': trifles,
   'workers that do not start': noWorkers,
+  ...stageCases,
 };
