@@ -1,5 +1,5 @@
 import type { WasmMemory } from '../platform/types.ts';
-import type { RunStage } from './types.ts';
+import type { NamedStage } from './types.ts';
 
 /**
  * The control block: 384 words (1536 bytes, 64-byte aligned) of shared memory through which the caller and its workers speak. What
@@ -69,13 +69,8 @@ export function controlView(memory: WasmMemory, offset: number): Int32Array {
   return new Int32Array(memory.buffer, offset, CONTROL_WORDS);
 }
 
-/** A stage, and the number of its kernel among those of all modules. */
-export interface NumberedStage extends RunStage {
-  readonly number: number;
-}
-
 /** What a job is given when it runs. */
-interface Part {
+export interface Part {
   readonly threads: number;
   /** Scratch for so many, `stride` bytes each. */
   readonly at: number;
@@ -86,14 +81,14 @@ interface Part {
 }
 
 /** Caller side, with the gate shut and nobody inside: sets a job down for the workers. */
-export function writeJob(words: Int32Array, stages: readonly NumberedStage[], { threads, at, stride, listAt, list }: Part): void {
+export function writeJob(words: Int32Array, stages: readonly NamedStage[], { threads, at, stride, listAt, list }: Part): void {
   words[SCRATCH] = at;
   words[STRIDE] = stride;
   words[THREADS] = threads;
   words[STAGES] = stages.length;
   words[LIST] = listAt;
   for (let n = 0; n < stages.length; n++) {
-    const { number, job, tiles, steps } = stages[n] as NumberedStage;
+    const { number, job, tiles, steps } = stages[n] as NamedStage;
     const [into, first] = n ? [list, STAGE_WORDS * (n - 1)] : [words, STAGE];
     into[first] = number;
     into[first + 1] = job;

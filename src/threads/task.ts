@@ -1,7 +1,5 @@
 import { now } from '../platform/time.ts';
-import { DONE } from './control.ts';
-import { stopTiles } from './tiles.ts';
-import type { Job, JobOptions } from './types.ts';
+import type { Course, Job, JobOptions } from './types.ts';
 
 /** Milliseconds between two progress reports. */
 const REPORT_MS = 50;
@@ -12,8 +10,7 @@ export class Task {
   readonly promise: Promise<void>;
   #settled = false;
   #failure: { readonly error: unknown } | undefined;
-  /** The control block that the job runs on, once it has begun. */
-  #words: Int32Array | undefined;
+  #course: Course | undefined;
   #reported: number = now();
   /** Tiles in all. */
   readonly #tiles: number;
@@ -48,28 +45,28 @@ export class Task {
     return this.#failure !== undefined;
   }
 
-  /** Whether the job is under way on these words. */
-  runsOn(words: Int32Array): boolean {
-    return this.#words === words && !this.#settled;
+  /** The job under way, once it has begun and as long as it is not settled. */
+  get course(): Course | undefined {
+    return this.#settled ? undefined : this.#course;
   }
 
-  /** From here on a failure stops the job on `words` and waits for `finish`. */
-  begin(words: Int32Array): void {
-    this.#words = words;
+  /** From here on a failure stops the job and waits for `finish`. */
+  begin(course: Course): void {
+    this.#course = course;
   }
 
   /** Fails the call: at once if it has not begun, else as soon as no thread runs a tile of it. The first failure stands. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    if (this.#words === undefined) this.#settle();
-    else stopTiles(this.#words);
+    if (this.#course === undefined) this.#settle();
+    else this.#course.stop();
   }
 
   /** Between slices: tells `onProgress` how far the job is, if it is time to. */
   progress(): void {
-    if (this.#failure || now() - this.#reported < REPORT_MS || this.#words === undefined) return;
+    if (this.#failure || now() - this.#reported < REPORT_MS || this.#course === undefined) return;
     this.#reported = now();
-    this.#report(Atomics.load(this.#words, DONE));
+    this.#report(this.#course.done);
   }
 
   /** No thread runs a tile any more: reports the end of a job that came to its end, and settles the promise. */

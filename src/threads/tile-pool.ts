@@ -1,13 +1,11 @@
 import { RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
 import { after, nextTask, now } from '../platform/time.ts';
-import { drain, drainSync, restOf, restSync, runAlone, runShare, type Trap, trapError } from './caller.ts';
-import { CONTROL_WORDS, type NumberedStage, resetJob, STAGE_WORDS, writeJob } from './control.ts';
-import { open } from './gate.ts';
+import { Alone } from './alone.ts';
+import type { SharedJob } from './caller.ts';
 import { jobOf, listOf } from './job.ts';
 import { Task } from './task.ts';
-import { Share, type ShareOptions } from './tiles.ts';
-import type { Job, JobOptions, KernelModule, Logger, Output, Pool, Reserve, RunStage, TileKernel } from './types.ts';
+import type { Course, Job, JobOptions, KernelModule, Logger, NamedStage, Output, Pool, Reserve, TileKernel, Trap } from './types.ts';
 import type { WorkerGroup, WorkerGroupPlan } from './worker-group.ts';
 
 /** Milliseconds of steps that the caller runs between two turns of the event loop. */
@@ -26,18 +24,10 @@ interface TilePoolOptions {
   readonly logger?: Logger | undefined;
 }
 
-/** A job under way: its threads, its control block and the memory that was taken for it. */
-interface Opened {
-  readonly words: Int32Array;
-  readonly group: WorkerGroup | undefined;
-  readonly stages: readonly NumberedStage[];
-  readonly at: number;
-}
-
 /** A queue of calls, and a group of workers that is started anew after it was lost. How threads share a job: gate.ts. */
 export class TilePool implements Pool {
   /** The caller's own kernels by name, and their numbers. */
-  #kernels: Map<string, Pick<NumberedStage, 'kernel' | 'number'>> = new Map();
+  #kernels: Map<string, Pick<NamedStage, 'name' | 'kernel' | 'number'>> = new Map();
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
@@ -47,8 +37,6 @@ export class TilePool implements Pool {
   #ending: WorkerGroup | undefined;
   #reason: string | undefined;
   readonly #waiting: Task[] = [];
-  /** The control block of asynchronous jobs that no worker has a part in. */
-  readonly #own: Int32Array = new Int32Array(CONTROL_WORDS);
   #current: Task | undefined;
   #disposed = false;
 
@@ -65,7 +53,7 @@ export class TilePool implements Pool {
     const names = Object.keys(kernels).filter((name) => typeof kernels[name] === 'function');
     const known = names.find((name) => this.#kernels.has(name));
     if (known !== undefined) throw new Error(`relpos: two kernels are called "${known}"`);
-    for (const name of names) this.#kernels.set(name, { kernel: kernels[name] as TileKernel, number: this.#kernels.size });
+    for (const name of names) this.#kernels.set(name, { name, kernel: kernels[name] as TileKernel, number: this.#kernels.size });
     const plan = this.#plan;
     if (!plan) return;
     this.#plan = { ...plan, start: { ...plan.start, modules: [...plan.start.modules, { module, kernels: names }] } };
@@ -136,20 +124,23 @@ export class TilePool implements Pool {
     const { job } = task;
     const group = task.settled ? undefined : await this.#workersFor(job);
     if (task.settled) return;
-    const opened = this.#open(job, group);
+    const stages = this.#stages(job);
+    const threads = group ? this.#sharers(job) : 1;
+    const at = this.#take(job, threads);
     try {
-      task.begin(opened.words);
-      const own = await this.#slices(task, opened);
-      const theirs = group && (await drain(group));
+      const course: Course = group ? group.open(stages, threads, at, job.scratch) : new Alone(stages, at);
+      task.begin(course);
+      const own = await this.#slices(task, course);
+      const theirs = await course.drain?.();
       const trap = own ?? theirs;
-      if (trap) task.fail(trapError(job, opened.words, trap));
+      if (trap) task.fail(trapError(trap));
       if (group?.lost !== undefined || group?.worn) await this.#dismiss(group);
     } catch (error) {
       // Nothing here throws that is known of. Whatever it is, nobody may be left at work on what is given back.
       task.fail(error);
       if (group) await this.#dismiss(group);
     } finally {
-      this.#close(job, opened);
+      this.#close(job, at, group);
     }
   }
 
@@ -179,27 +170,8 @@ export class TilePool implements Pool {
     return Math.min(job.threads, this.threads);
   }
 
-  /**
-   * Takes memory, writes the job down and lets the group in.
-   * @throws RelposError `out-of-memory`
-   */
-  #open(job: Job, group: WorkerGroup | undefined): Opened {
-    const threads = group ? this.#sharers(job) : 1;
-    const stages = this.#stages(job);
-    const at = this.#take(job, threads);
-    const words = group?.words ?? this.#own;
-    resetJob(words);
-    if (group) {
-      const listAt = at + job.scratch * threads;
-      const list = stages.length > 1 ? group.integers(listAt, STAGE_WORDS * (stages.length - 1)) : words;
-      writeJob(words, stages, { threads, at, stride: job.scratch, listAt, list });
-      open(words, threads - 1);
-    }
-    return { words, group, stages, at };
-  }
-
   /** The stages with their kernels. @throws Error if there is none of such a name */
-  #stages({ stages }: Job): NumberedStage[] {
+  #stages({ stages }: Job): NamedStage[] {
     return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
       const found = this.#kernels.get(name);
       if (!found) throw new Error(`relpos: no kernel is called "${name}"`);
@@ -213,25 +185,17 @@ export class TilePool implements Pool {
     return job.at ?? (job.scratch || more ? this.#reserve.scratch(job.scratch, threads, more) : 0);
   }
 
-  #free({ at }: Job, taken: number): void {
-    if (taken && at === undefined) this.#reserve.free(taken);
-  }
-
-  /** Gives the memory back. What the job wrote is said to be lost if a thread may still write to it. */
-  #close(job: Job, { group, at }: Opened): void {
+  /** Gives the memory back. What the job wrote is said to be lost if a thread of the group may still write to it. */
+  #close(job: Job, at: number, group: WorkerGroup | undefined): void {
     if (group && group === this.#ending) for (const output of outputsOf(job)) output.lose(group.over);
-    this.#free(job, at);
+    if (at && job.at === undefined) this.#reserve.free(at);
   }
 
   /** The caller's share, with a turn of the event loop between slices. */
-  async #slices(task: Task, opened: Opened): Promise<Trap | undefined> {
-    const { words } = opened;
-    let end = 0;
-    const pause = (): boolean => now() >= end;
-    const share = shareOf(opened, restOf(words, SLICE_MS, pause));
+  async #slices(task: Task, course: Course): Promise<Trap | undefined> {
     for (;;) {
-      end = now() + SLICE_MS;
-      const done = runShare(words, share, pause);
+      const end = now() + SLICE_MS;
+      const done = course.advance(() => now() >= end);
       if (typeof done === 'object') return done;
       if (done) return undefined;
       await nextTask();
@@ -242,46 +206,35 @@ export class TilePool implements Pool {
   runSync(job: Job): void {
     if (this.#disposed) throw disposedError();
     const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeGroup() : undefined;
-    if (!group) {
-      this.#alone(job);
-      return;
-    }
-    const opened = this.#open(job, group);
-    try {
-      const own = runShare(opened.words, shareOf(opened, restSync(group)), never);
-      const theirs = drainSync(group);
-      const trap = typeof own === 'object' ? own : theirs;
-      if (group.lost !== undefined) void this.#dismiss(group);
-      if (trap) throw trapError(job, opened.words, trap);
-    } finally {
-      this.#close(job, opened);
-    }
-  }
-
-  /** A job of the caller's thread alone needs no control block. */
-  #alone(job: Job): void {
     const stages = this.#stages(job);
-    const at = this.#take(job, 1);
+    const threads = group ? this.#sharers(job) : 1;
+    const at = this.#take(job, threads);
     try {
-      stages.forEach((stage, n) => {
-        runAlone(job.stages[n]?.kernel, stage, at);
-      });
+      const trap = group ? group.open(stages, threads, at, job.scratch).finish() : new Alone(stages, at).advance(never);
+      if (group?.lost !== undefined) void this.#dismiss(group);
+      if (typeof trap === 'object') throw trapError(trap);
     } finally {
-      this.#free(job, at);
+      this.#close(job, at, group);
     }
   }
 
   /** The group, unless it works on an asynchronous call or lacks a module. */
   #freeGroup(): WorkerGroup | undefined {
     const group = this.#group;
-    return group && group.plan === this.#plan && !this.#current?.runsOn(group.words) ? group : undefined;
+    return group && group.plan === this.#plan && !this.#runsOn(group) ? group : undefined;
+  }
+
+  /** The asynchronous job that the group works on. */
+  #runsOn(group: WorkerGroup): SharedJob | undefined {
+    const course = this.#current?.course;
+    return course && course === group.job ? group.job : undefined;
   }
 
   /** The group lost a worker: the call that it had a part in stops, and the next one starts a new group. */
   #lose(group: WorkerGroup, why: string): void {
-    const task = this.#current?.runsOn(group.words) ? this.#current : undefined;
-    if (!task) void this.#dismiss(group);
-    else if (group.lost !== undefined) task.fail(trapError(task.job, group.words, { why }));
+    const course = this.#runsOn(group);
+    if (!course) void this.#dismiss(group);
+    else if (group.lost !== undefined) this.#current?.fail(trapError(course.failure(why)));
   }
 
   /** Dismisses a group, its memory in quarantine until it is over; resolves when it is, or after a while. */
@@ -321,9 +274,9 @@ export class TilePool implements Pool {
 
 const never = (): boolean => false;
 
-/** The caller's share of a job. */
-const shareOf = ({ words, stages, at }: Opened, rest: ShareOptions['rest']): Share =>
-  new Share(words, { stages: stages.length, stage: (n) => stages[n] as RunStage, scratch: at, rest });
+/** The error with which a call rejects. */
+const trapError = ({ name, why, ...detail }: Trap): RelposError =>
+  new RelposError('kernel-trap', `kernel "${name}" failed: ${why}`, detail);
 
 /** What a job writes, each once. */
 const outputsOf = ({ stages }: Job): Set<Output> => new Set(stages.flatMap(({ outputs = [] }) => outputs));

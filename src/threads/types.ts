@@ -39,6 +39,35 @@ export interface RunStage {
   readonly steps: number;
 }
 
+/** A stage as the caller knows it. */
+export interface NamedStage extends RunStage {
+  readonly name: string;
+  /** Its kernel's number among those of all modules. */
+  readonly number: number;
+}
+
+/** How a job failed: in which kernel, in words, and what was thrown if it was thrown on this thread. */
+export interface Trap {
+  readonly name: string | undefined;
+  readonly why: string;
+  readonly cause?: unknown;
+}
+
+/** A job under way, as its caller sees it. */
+export interface Course {
+  /** Tiles done. */
+  readonly done: number;
+  /** Lets nobody take another tile, and leaves those that run at their next step. */
+  stop(): void;
+  /**
+   * The caller's share: runs tiles until there are none left or the job is stopped (`true`), or until `pause()`, asked after each step, says so
+   * (`false`). A tile that traps stops the job.
+   */
+  advance(pause: () => boolean): boolean | Trap;
+  /** After the share, where other threads have one: awaits those at work, or their loss; how one of them failed, if one did. */
+  drain?(): Promise<Trap | undefined>;
+}
+
 /** Stages that run in order: all tiles of one are done before any of the next begins. Made by `jobOf`. */
 export interface Job {
   readonly stages: readonly Stage[];

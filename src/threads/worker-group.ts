@@ -3,10 +3,12 @@ import { lifeName } from '../platform/life.ts';
 import { after, nextTask, now } from '../platform/time.ts';
 import { type WorkerStarter, workerStarters } from '../platform/workers.ts';
 import { workerSource } from '../wasm/generated/worker-source.ts';
-import { controlView, READY } from './control.ts';
+import { SharedJob } from './caller.ts';
+import { controlView, READY, STAGE_WORDS } from './control.ts';
 import { bar, enroll, inside, maybeInside, nextGeneration, shut } from './gate.ts';
 import { isReport, type Start } from './messages.ts';
 import { stopTiles } from './tiles.ts';
+import type { NamedStage } from './types.ts';
 
 /** What a group is made from. */
 export interface WorkerGroupPlan {
@@ -61,6 +63,8 @@ export class WorkerGroup {
   /** Settles when no thread of the group can write to memory any more; gate.ts says how that is known. */
   readonly over: Promise<void>;
   readonly plan: WorkerGroupPlan;
+  /** The last job. */
+  job: SharedJob | undefined;
   #generation = -1;
   #members: Member[] = [];
   #lost: string | undefined;
@@ -83,9 +87,13 @@ export class WorkerGroup {
     });
   }
 
-  /** So many integers of the memory. */
-  integers(at: number, n: number): Int32Array {
-    return new Int32Array(this.plan.start.memory.buffer, at, n);
+  /** Lets the workers in on a job of so many threads, with `stride` bytes of scratch for each from `at` on and the list of stages behind. */
+  open(stages: readonly NamedStage[], threads: number, at: number, stride: number): SharedJob {
+    const listAt = at + threads * stride;
+    const more = stages.length - 1;
+    const list = more > 0 ? new Int32Array(this.plan.start.memory.buffer, listAt, STAGE_WORDS * more) : this.words;
+    this.job = new SharedJob(this, stages, { threads, at, stride, listAt, list });
+    return this.job;
   }
 
   /** Workers that answered. */
