@@ -27,7 +27,7 @@ interface TilePoolOptions {
 /** A queue of calls, and a group of workers that is started anew after it was lost. How threads share a job: gate.ts. */
 export class TilePool implements Pool {
   /** The caller's own kernels by name, and their numbers. */
-  #kernels: Map<string, Pick<NamedStage, 'name' | 'kernel' | 'number'>> = new Map();
+  #kernels: Map<string, Pick<NamedStage, 'kernel' | 'number'>> = new Map();
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
@@ -53,7 +53,7 @@ export class TilePool implements Pool {
     const names = Object.keys(kernels).filter((name) => typeof kernels[name] === 'function');
     const known = names.find((name) => this.#kernels.has(name));
     if (known !== undefined) throw new Error(`relpos: two kernels are called "${known}"`);
-    for (const name of names) this.#kernels.set(name, { name, kernel: kernels[name] as TileKernel, number: this.#kernels.size });
+    for (const name of names) this.#kernels.set(name, { kernel: kernels[name] as TileKernel, number: this.#kernels.size });
     const plan = this.#plan;
     if (!plan) return;
     this.#plan = { ...plan, start: { ...plan.start, modules: [...plan.start.modules, { module, kernels: names }] } };
@@ -175,7 +175,8 @@ export class TilePool implements Pool {
     return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
       const found = this.#kernels.get(name);
       if (!found) throw new Error(`relpos: no kernel is called "${name}"`);
-      return { ...found, job, tiles, steps };
+      const { kernel, number } = found; // no spread: on Node 20 one takes longer than all else here
+      return { name, kernel, number, job, tiles, steps };
     });
   }
 
