@@ -18,7 +18,7 @@ import type { Attention, Stack } from './blueprint.ts';
 import type { LogitsProgram } from './head-program.ts';
 import type { AttentionProgram } from './layer-program.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
-import type { Rows } from './row-stages.ts';
+import type { Rows } from './rows.ts';
 import type { Schemes, Split } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
 import { Workspace } from './workspace.ts';

@@ -4,12 +4,12 @@ import type { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { LinearStage } from '../nn/linear-stage.ts';
+import type { MapStage, NormStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
 import type { LogitsHead } from './blueprint.ts';
-import { linearStage, through } from './layer-program.ts';
 import type { PackedDense } from './packed-stack.ts';
 import type { PackedLinear } from './packing.ts';
-import { MapStage, NormStage, type Rows } from './row-stages.ts';
+import { makeLinear, makeMap, makeNorm, mapped, normed, type Rows, through } from './rows.ts';
 
 /** One dense step from rows to rows. */
 class DenseProgram {
@@ -18,13 +18,13 @@ class DenseProgram {
   readonly width: number;
 
   constructor(layers: LayerContext, scope: Scope, { dense, linear, norm }: PackedDense) {
-    this.#linear = linearStage(layers, scope, linear, dense.activation);
-    this.#norm = norm && new NormStage(layers, scope, norm);
+    this.#linear = makeLinear(layers, scope, linear, dense.activation);
+    this.#norm = norm && makeNorm(layers, scope, norm);
     this.width = linear.panels.outputs;
   }
 
   stages(rows: number, x: Rows, out: Rows): Stage[] {
-    return [through(this.#linear, rows, x, out), ...(this.#norm ? [this.#norm.stage(rows, out, out)] : [])];
+    return [through(this.#linear, rows, x, out), ...(this.#norm ? [normed(this.#norm, rows, out, out)] : [])];
   }
 }
 
@@ -77,8 +77,8 @@ export class LogitsProgram {
     this.#output = new StepsProgram(layers, scope, where, [{ dense: { linear: head.output }, linear: output, norm: undefined }]);
     const { outputs } = output.panels;
     if (softcap !== undefined) {
-      this.#map = new MapStage(layers, scope, outputs, { activation: 'tanh', factor: softcap, divisor: softcap / scale });
-    } else if (scale !== 1) this.#map = new MapStage(layers, scope, outputs, { factor: scale });
+      this.#map = makeMap(layers, scope, outputs, { activation: 'tanh', factor: softcap, divisor: softcap / scale });
+    } else if (scale !== 1) this.#map = makeMap(layers, scope, outputs, { factor: scale });
   }
 
   stages(rows: number, x: Rows): { readonly stages: readonly Stage[]; readonly out: Tensor } {
@@ -86,6 +86,6 @@ export class LogitsProgram {
     const from = dense ? { at: dense.out.pointer, stride: 4 * (dense.out.shape[1] as number) } : x;
     const { stages, out } = this.#output.stages(rows, from);
     const at = { at: out.pointer, stride: 4 * (out.shape[1] as number) };
-    return { stages: [...(dense?.stages ?? []), ...stages, ...(this.#map ? [this.#map.stage(rows, at, at)] : [])], out };
+    return { stages: [...(dense?.stages ?? []), ...stages, ...(this.#map ? [mapped(this.#map, rows, at, at)] : [])], out };
   }
 }

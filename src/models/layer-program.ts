@@ -6,12 +6,12 @@
 
 import type { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
-import { LinearStage } from '../nn/linear-stage.ts';
+import type { LinearStage } from '../nn/linear-stage.ts';
+import type { MapStage, NormStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
-import type { Activation } from './blueprint.ts';
 import type { PackedAttention, PackedLayer, PackedMlp } from './packed-stack.ts';
 import type { PackedLinear } from './packing.ts';
-import { MapStage, NormStage, type PackedNorm, type Rows } from './row-stages.ts';
+import { column, makeLinear, makeMap, makeNorm, mapped, normed, type PackedNorm, type Rows, through } from './rows.ts';
 
 /** Where the rows of a run lie. */
 export interface Buffers {
@@ -25,23 +25,6 @@ export interface Buffers {
   readonly at: Rows;
   readonly f: Rows;
 }
-
-export const linearStage = (layers: LayerContext, scope: Scope, { panels, bias }: PackedLinear, activation?: Activation): LinearStage =>
-  new LinearStage(layers.context, scope, panels, { bias: bias?.pointer ?? 0, activation, fused: layers.fused });
-
-/** One linear stage from rows to rows. */
-export const through = (linear: LinearStage, rows: number, x: Rows, out: Rows, residual?: Rows): Stage =>
-  linear.stage({
-    rows,
-    x: x.at,
-    xRow: x.stride,
-    out: out.at,
-    outRow: out.stride,
-    ...(residual && { residual: residual.at, residualRow: residual.stride }),
-  });
-
-/** A part of every row, `channels` on. */
-export const column = ({ at, stride }: Rows, channels: number): Rows => ({ at: at + 4 * channels, stride });
 
 /** What brings a sub-layer's rows into the stream. */
 class Joining {
@@ -60,10 +43,10 @@ class Joining {
       multiplier = 1,
     }: { readonly after: PackedNorm | undefined; readonly post: PackedNorm | undefined; readonly multiplier?: number | undefined },
   ) {
-    this.#linear = linearStage(layers, scope, linear);
-    this.#after = after && new NormStage(layers, scope, after);
-    this.#post = post && new NormStage(layers, scope, post);
-    if (after || multiplier !== 1) this.#map = new MapStage(layers, scope, linear.panels.outputs, { factor: multiplier });
+    this.#linear = makeLinear(layers, scope, linear);
+    this.#after = after && makeNorm(layers, scope, after);
+    this.#post = post && makeNorm(layers, scope, post);
+    if (after || multiplier !== 1) this.#map = makeMap(layers, scope, linear.panels.outputs, { factor: multiplier, with: 'add' });
   }
 
   stages(rows: number, from: Rows, { x, y }: Buffers): Stage[] {
@@ -71,9 +54,9 @@ class Joining {
     const sum = post ? y : x;
     return [
       map ? through(linear, rows, from, y) : through(linear, rows, from, sum, x),
-      ...(after ? [after.stage(rows, y, y)] : []),
-      ...(map ? [map.stage(rows, y, sum, x)] : []),
-      ...(post ? [post.stage(rows, y, x)] : []),
+      ...(after ? [normed(after, rows, y, y)] : []),
+      ...(map ? [mapped(map, rows, y, sum, x)] : []),
+      ...(post ? [normed(post, rows, y, x)] : []),
     ];
   }
 }
@@ -91,11 +74,11 @@ export class AttentionProgram {
   constructor(layers: LayerContext, scope: Scope, packed: PackedAttention) {
     const { attention, before, input, memory, queryNorm, keyNorm, output, after, post } = packed;
     this.packed = packed;
-    this.#before = before && new NormStage(layers, scope, before);
-    this.#input = linearStage(layers, scope, input);
-    this.#memory = memory && linearStage(layers, scope, memory);
-    this.#queryNorm = queryNorm && new NormStage(layers, scope, queryNorm);
-    this.#keyNorm = keyNorm && new NormStage(layers, scope, keyNorm);
+    this.#before = before && makeNorm(layers, scope, before);
+    this.#input = makeLinear(layers, scope, input);
+    this.#memory = memory && makeLinear(layers, scope, memory);
+    this.#queryNorm = queryNorm && makeNorm(layers, scope, queryNorm);
+    this.#keyNorm = keyNorm && makeNorm(layers, scope, keyNorm);
     this.#joining = new Joining(layers, scope, output, { after, post, multiplier: attention.multiplier });
   }
 
@@ -103,16 +86,16 @@ export class AttentionProgram {
     const { heads, headWidth } = this.packed.attention;
     const keys = column(qkv, heads * headWidth);
     return [
-      ...(this.#before ? [this.#before.stage(rows, x, z)] : []),
+      ...(this.#before ? [normed(this.#before, rows, x, z)] : []),
       through(this.#input, rows, this.#before ? z : x, qkv),
-      ...(this.#queryNorm ? [this.#queryNorm.stage(rows, qkv, qkv)] : []),
-      ...(this.#keyNorm && !this.#memory ? [this.#keyNorm.stage(rows, keys, keys)] : []),
+      ...(this.#queryNorm ? [normed(this.#queryNorm, rows, qkv, qkv)] : []),
+      ...(this.#keyNorm && !this.#memory ? [normed(this.#keyNorm, rows, keys, keys)] : []),
     ];
   }
 
   /** k and v of cross-attention from an encoder's rows. */
   remember(rows: number, from: Rows, kv: Rows): Stage[] {
-    return [through(this.#memory as LinearStage, rows, from, kv), ...(this.#keyNorm ? [this.#keyNorm.stage(rows, kv, kv)] : [])];
+    return [through(this.#memory as LinearStage, rows, from, kv), ...(this.#keyNorm ? [normed(this.#keyNorm, rows, kv, kv)] : [])];
   }
 
   leave(rows: number, buffers: Buffers): Stage[] {
@@ -126,14 +109,14 @@ class MlpProgram {
   readonly #joining: Joining;
 
   constructor(layers: LayerContext, scope: Scope, { mlp, before, up, down, after, post }: PackedMlp) {
-    this.#before = before && new NormStage(layers, scope, before);
-    this.#up = linearStage(layers, scope, up, mlp.activation);
+    this.#before = before && makeNorm(layers, scope, before);
+    this.#up = makeLinear(layers, scope, up, mlp.activation);
     this.#joining = new Joining(layers, scope, down, { after, post, multiplier: mlp.multiplier });
   }
 
-  /** @param normed z has the normed rows already */
-  enter(rows: number, { x, z, f }: Buffers, normed: boolean): Stage[] {
-    const norm = this.#before && !normed ? [this.#before.stage(rows, x, z)] : [];
+  /** @param ready z has the normed rows already */
+  enter(rows: number, { x, z, f }: Buffers, ready: boolean): Stage[] {
+    const norm = this.#before && !ready ? [normed(this.#before, rows, x, z)] : [];
     return [...norm, through(this.#up, rows, this.#before ? z : x, f)];
   }
 

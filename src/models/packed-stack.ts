@@ -2,7 +2,7 @@
 
 import type { Attention, Dense, Embeddings, HeadNorm, Layer, Linear, Mlp, Norm, Position, Stack, Table, Weight } from './blueprint.ts';
 import type { PackedLinear, Packing, Vector } from './packing.ts';
-import type { PackedNorm, Source } from './row-stages.ts';
+import type { PackedNorm, Source } from './rows.ts';
 import { inputs, outputs } from './tensors.ts';
 
 /** A dense step of a head in memory. */

@@ -6,9 +6,8 @@ import type { LayerContext } from '../nn/context.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Position, Sinusoids } from './blueprint.ts';
-import { linearStage, through } from './layer-program.ts';
 import type { PackedTable } from './packed-stack.ts';
-import { NormStage, type Rows } from './row-stages.ts';
+import { makeLinear, makeNorm, normed, type Rows, through } from './rows.ts';
 
 /** The tables of a scheme, as its constructor takes them. */
 export type PositionTables = ReadonlyMap<Position, Readonly<Record<string, Float32Array>>>;
@@ -43,11 +42,11 @@ async function numbersOf(layers: LayerContext, packed: PackedTable, longest: num
     const out: Rows = { at: scope.allocate(4 * count * outputs), stride: 4 * outputs };
     const stages: Stage[] = [];
     if (norm) {
-      const normed = { at: scope.allocate(4 * count * inputs), stride: 4 * inputs };
-      stages.push(new NormStage(layers, scope, norm).stage(count, from, normed));
-      from = normed;
+      const to = { at: scope.allocate(4 * count * inputs), stride: 4 * inputs };
+      stages.push(normed(makeNorm(layers, scope, norm), count, from, to));
+      from = to;
     }
-    stages.push(through(linearStage(layers, scope, by), count, from, out));
+    stages.push(through(makeLinear(layers, scope, by), count, from, out));
     await pool.run(jobOf(stages));
     return read(out.at, count * outputs);
   } finally {

@@ -3,10 +3,11 @@
 import type { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { LinearStage } from '../nn/linear-stage.ts';
+import type { EmbedStage, NormStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
-import { type Attending, LayerProgram, linearStage, through } from './layer-program.ts';
+import { type Attending, LayerProgram } from './layer-program.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
-import { EmbedStage, NormStage, type Rows, type Source } from './row-stages.ts';
+import { makeEmbed, makeLinear, makeNorm, normed, type Rows, type Source, through } from './rows.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Tokens of a run, one list for all texts. */
@@ -30,11 +31,11 @@ export class StackProgram {
     const { token, position, type, projection } = embeddings;
     this.#packed = packed;
     const sources = [token, position, type].filter((source): source is Source => source !== undefined);
-    this.#embed = new EmbedStage(layers, scope, embedded, embeddings.embeddings.scale ?? 1, sources);
-    this.#projection = projection && linearStage(layers, scope, projection);
-    this.#embedNorm = embeddings.norm && new NormStage(layers, scope, embeddings.norm);
+    this.#embed = makeEmbed(layers, scope, embedded, embeddings.embeddings.scale ?? 1, sources);
+    this.#projection = projection && makeLinear(layers, scope, projection);
+    this.#embedNorm = embeddings.norm && makeNorm(layers, scope, embeddings.norm);
     this.layers = packed.layers.map((layer) => new LayerProgram(layers, scope, layer));
-    this.#norm = norm && new NormStage(layers, scope, norm);
+    this.#norm = norm && makeNorm(layers, scope, norm);
   }
 
   /** x ← the embeddings of the rows. */
@@ -55,9 +56,9 @@ export class StackProgram {
     const summed = this.#projection ? e : this.#embedNorm ? y : x;
     const projected = this.#embedNorm ? y : x;
     return [
-      this.#embed.stage(rows, lists, summed),
+      this.#embed.stage({ rows, out: summed.at, outRow: summed.stride, ids: lists }),
       ...(this.#projection ? [through(this.#projection, rows, e, projected)] : []),
-      ...(this.#embedNorm ? [this.#embedNorm.stage(rows, y, x)] : []),
+      ...(this.#embedNorm ? [normed(this.#embedNorm, rows, y, x)] : []),
     ];
   }
 
@@ -69,6 +70,6 @@ export class StackProgram {
 
   /** The last norm, if there is one: where the rows are then, and the stages that bring them there. */
   finish(rows: number, x: Rows, z: Rows): { readonly out: Rows; readonly stages: readonly Stage[] } {
-    return this.#norm ? { out: z, stages: [this.#norm.stage(rows, x, z)] } : { out: x, stages: [] };
+    return this.#norm ? { out: z, stages: [normed(this.#norm, rows, x, z)] } : { out: x, stages: [] };
   }
 }

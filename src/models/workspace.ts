@@ -4,7 +4,7 @@ import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import type { Buffers } from './layer-program.ts';
 import type { Widths } from './packed-stack.ts';
-import type { Rows } from './row-stages.ts';
+import type { Rows } from './rows.ts';
 
 const NAMES = ['x', 'z', 'y', 'qkv', 'at', 'f', 'e'] as const;
 type Name = (typeof NAMES)[number];
