@@ -1,0 +1,385 @@
+// Text from text: what a decoder is used for, and a model of an encoder and a decoder.
+
+import { checkSignal, wrongType, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
+import { type Readers, readRecord } from '../arguments/record.ts';
+import { Disposing } from '../memory/dispose.ts';
+import type { Signal } from '../platform/types.ts';
+import type { Blueprint } from './blueprint.ts';
+import type { ChatMessage, ChatOptions, ChatTemplates } from './chat.ts';
+import type { JsonObject } from './checkpoint.ts';
+import { disposed, textsOf } from './encoder-model.ts';
+import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
+import type { Runner, Sequence } from './runner-types.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** What is continued: a text, the messages of a chat, or the numbers of tokens. */
+export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>;
+
+/** What a decoder is made of. */
+export interface DecoderParts {
+  readonly runner: Runner;
+  readonly tokenizer: Tokenizer;
+  readonly templates: ChatTemplates;
+  /** `generation_config.json`. */
+  readonly generation: JsonObject | undefined;
+  /** Ends what was made for this model alone. */
+  readonly end?: () => void;
+}
+
+/** Options of calls that give numbers. */
+export interface RowsOptions {
+  readonly signal?: Signal;
+}
+
+const ROWS: Readers<RowsOptions> = { signal: (where, name, value) => checkSignal(where, value, name) as Signal };
+
+/** What both kinds of models have that write text. */
+abstract class Writer extends Disposing {
+  protected readonly parts: DecoderParts;
+  readonly #name: string;
+  #disposed = false;
+
+  protected constructor(parts: DecoderParts, name: string) {
+    super();
+    this.parts = parts;
+    this.#name = name;
+  }
+
+  /** What it computes, from which tensors. */
+  get blueprint(): Blueprint {
+    return this.parts.runner.blueprint;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.parts.tokenizer;
+  }
+
+  /** Tokens that a text may have, its continuation included. */
+  get context(): number {
+    return this.parts.runner.longest;
+  }
+
+  /** Bytes of the engine's memory that the model has. */
+  memoryUsage(): ReturnType<Runner['memoryUsage']> {
+    return this.alive('memoryUsage').runner.memoryUsage();
+  }
+
+  /** Gives the memory back; ends the engine too if it was made for this model. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.parts.runner.dispose();
+    this.parts.end?.();
+  }
+
+  protected alive(where: string): DecoderParts {
+    if (this.#disposed) throw disposed(where, this.#name);
+    return this.parts;
+  }
+
+  /** The tokens that end a text. */
+  protected ends(): ReadonlySet<number> {
+    const { generation, tokenizer } = this.parts;
+    const own = generation?.eos_token_id;
+    const listed = (Array.isArray(own) ? own : [own]).filter((id): id is number => Number.isInteger(id));
+    if (listed.length > 0) return new Set(listed);
+    const { ends } = this.blueprint.tokens;
+    const { eos } = tokenizer.special;
+    return new Set(ends.length > 0 || !eos ? ends : [eos.id]);
+  }
+}
+
+/** A model that continues text. Made by `loadDecoder`; ended by `dispose()` or `using`. */
+export class Decoder extends Writer {
+  /** @internal */
+  constructor(parts: DecoderParts) {
+    super(parts, 'decoder');
+  }
+
+  /**
+   * Continues a text, or answers in a chat, piece by piece. A piece is text that no token to come can change. The generator's return value
+   * says why it ended.
+   *
+   * @throws TypeError, RangeError if an argument is wrong; the signal's reason if it is aborted
+   * @example
+   * for await (const piece of decoder.generate('In the beginning', { maxTokens: 64 })) process.stdout.write(piece);
+   */
+  generate(prompt: Prompt, options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
+    const where = 'generate';
+    const { generation } = this.alive(where);
+    return this.#generate(where, prompt, readGeneration(where, options, generation));
+  }
+
+  async *#generate(where: string, prompt: Prompt, generation: Generation): AsyncGenerator<string, Finish, void> {
+    const session = await this.#open(where, 'prompt', prompt);
+    try {
+      return yield* session.continue(generation);
+    } finally {
+      session.dispose();
+    }
+  }
+
+  /**
+   * Continues several texts side by side, which is faster than one after the other. Each gets the tokens that it would get alone as number
+   * `index` of the batch.
+   *
+   * @example
+   * const texts = ['', ''];
+   * for await (const { index, text } of decoder.generateAll(['One', 'Two'])) texts[index] += text;
+   */
+  generateAll(prompts: readonly Prompt[], options?: GenerateOptions): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
+    const where = 'generateAll';
+    const { generation } = this.alive(where);
+    if (!Array.isArray(prompts)) throw wrongType(where, 'prompts', 'an array', prompts);
+    return this.#generateAll(where, prompts, readGeneration(where, options, generation));
+  }
+
+  async *#generateAll(
+    where: string,
+    prompts: readonly Prompt[],
+    generation: Generation,
+  ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
+    const sequences: Sequence[] = [];
+    try {
+      const { runner, tokenizer } = this.alive(where);
+      const writings: Writing[] = [];
+      for (const [index, prompt] of prompts.entries()) {
+        const tokens = await this.#tokens(where, `prompts[${index}]`, prompt);
+        const sequence = await runner.sequence();
+        sequences.push(sequence);
+        writings.push(new Writing(index, sequence, tokens, tokenizer, generation));
+      }
+      return yield* write(runner, writings, generation, this.ends());
+    } finally {
+      for (const sequence of sequences) sequence.dispose();
+    }
+  }
+
+  /**
+   * A text that is kept, so that it can be continued more than once, and from where it ends: a chat, or a beginning that many have in common.
+   *
+   * @example
+   * using chat = await decoder.session([{ role: 'system', content: 'Be brief.' }]);
+   * using copy = chat.fork();
+   */
+  async session(prompt: Prompt = ''): Promise<Session> {
+    this.alive('session');
+    return this.#open('session', 'prompt', prompt);
+  }
+
+  /** The text of a chat, as the checkpoint's template has it. */
+  chat(messages: readonly ChatMessage[], options?: ChatOptions): Promise<string> {
+    return this.alive('chat').templates.render(messages, options);
+  }
+
+  /**
+   * The scores of the token after each one: as many rows as there are tokens, each as long as the vocabulary.
+   *
+   * @param ids numbers of tokens, or a text
+   */
+  async logits(ids: string | ArrayLike<number>, options: RowsOptions = {}): Promise<Float32Array[]> {
+    const where = 'logits';
+    const { runner } = this.alive(where);
+    const { signal } = readRecord<RowsOptions>(where, options, ROWS);
+    const tokens = await this.#tokens(where, 'ids', ids);
+    return runner.logits({ ids: tokens }, [...tokens.keys()], { signal });
+  }
+
+  /** The last hidden state: one row for each token. */
+  async hidden(ids: string | ArrayLike<number>, options: RowsOptions = {}): Promise<Float32Array[]> {
+    const where = 'hidden';
+    const { runner } = this.alive(where);
+    const { signal } = readRecord<RowsOptions>(where, options, ROWS);
+    const tokens = await this.#tokens(where, 'ids', ids);
+    const [all] = (await runner.hidden([{ ids: tokens }], { signal })) as [Float32Array];
+    const { width } = this.blueprint;
+    return tokens.map((_, n) => all.slice(n * width, (n + 1) * width));
+  }
+
+  async #open(where: string, name: string, prompt: Prompt): Promise<Session> {
+    const tokens = await this.#tokens(where, name, prompt);
+    const { runner, tokenizer, generation } = this.alive(where);
+    const sequence = await runner.sequence();
+    return new Session({ runner, tokenizer, generation, ends: this.ends() }, sequence, tokens, 0);
+  }
+
+  async #tokens(where: string, name: string, prompt: unknown): Promise<number[]> {
+    const { tokenizer, templates, runner } = this.alive(where);
+    const { vocabulary } = runner.blueprint;
+    if (typeof prompt === 'string') return atLeastOne(where, name, [...tokenizer.encode(prompt, { maxLength: Infinity }).ids], tokenizer);
+    const list = (ArrayBuffer.isView(prompt) ? Array.from(prompt as Int32Array) : prompt) as readonly unknown[];
+    if (!Array.isArray(list)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
+    if (list.length > 0 && list.every((one) => typeof one === 'object' && one !== null)) {
+      const text = await templates.render(list as readonly ChatMessage[]);
+      return [...tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids];
+    }
+    for (const [n, id] of list.entries()) {
+      if (typeof id !== 'number') throw wrongType(where, `${name}[${n}]`, 'the number of a token', id);
+      if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
+        throw wrongValue(where, `${name}[${n}]`, `a token in 0 … ${vocabulary - 1}`, id);
+    }
+    return atLeastOne(where, name, [...(list as number[])], tokenizer);
+  }
+}
+
+/** A text without tokens begins with the token that texts begin with. */
+function atLeastOne(where: string, name: string, tokens: number[], { special: { bos, eos } }: Tokenizer): number[] {
+  const begin = bos ?? eos;
+  if (tokens.length === 0 && begin === undefined) throw wrongValue(where, name, 'at least one token', 'none');
+  return tokens.length > 0 ? tokens : [(begin as { id: number }).id];
+}
+
+interface SessionParts {
+  readonly runner: Runner;
+  readonly tokenizer: Tokenizer;
+  readonly generation: JsonObject | undefined;
+  readonly ends: ReadonlySet<number>;
+}
+
+/** A text that is kept while it grows. Made by `decoder.session`; ended by `dispose()` or `using`. */
+export class Session extends Disposing {
+  readonly #parts: SessionParts;
+  readonly #sequence: Sequence;
+  readonly #tokens: number[];
+  readonly #index: number;
+  #forks = 0;
+  #state: 'idle' | 'writing' | 'disposed' = 'idle';
+
+  /** @internal */
+  constructor(parts: SessionParts, sequence: Sequence, tokens: number[], index: number) {
+    super();
+    this.#parts = parts;
+    this.#sequence = sequence;
+    this.#tokens = tokens;
+    this.#index = index;
+  }
+
+  /** The numbers of its tokens. */
+  get tokens(): readonly number[] {
+    return [...this.#tokens];
+  }
+
+  /** Its text. */
+  get text(): string {
+    return this.#parts.tokenizer.decode(this.#tokens);
+  }
+
+  /** Appends a text, without tokens that frame it. */
+  append(text: string): void {
+    this.#idle('append');
+    if (typeof text !== 'string') throw wrongType('append', 'text', 'a string', text);
+    this.#tokens.push(...this.#parts.tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids);
+  }
+
+  /** Continues it, and keeps what is generated. */
+  generate(options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
+    this.#idle('generate');
+    return this.continue(readGeneration('generate', options, this.#parts.generation));
+  }
+
+  /** @internal */
+  async *continue(generation: Generation): AsyncGenerator<string, Finish, void> {
+    this.#idle('generate');
+    const { runner, tokenizer, ends } = this.#parts;
+    this.#state = 'writing';
+    try {
+      const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
+      const pieces = write(runner, [writing], generation, ends);
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) return value[0] as Finish;
+        yield value.text;
+        if ((this.#state as string) === 'disposed') throw disposed('generate', 'session');
+      }
+    } finally {
+      if (this.#state === 'writing') this.#state = 'idle';
+    }
+  }
+
+  /** Another text that begins with this one, whose tokens are not computed again; it draws other tokens with the same seed. */
+  fork(): Session {
+    this.#idle('fork');
+    this.#forks++;
+    return new Session(this.#parts, this.#sequence.fork(), [...this.#tokens], this.#index + this.#forks);
+  }
+
+  /** Gives its memory back. */
+  dispose(): void {
+    if (this.#state === 'disposed') return;
+    this.#state = 'disposed';
+    this.#sequence.dispose();
+  }
+
+  #idle(where: string): void {
+    if (this.#state === 'disposed') throw disposed(where, 'session');
+    if (this.#state === 'writing') throw new RelposError('busy', `${where}: the session is being continued`);
+  }
+}
+
+/** A model that reads a text and writes another. Made by `loadSeq2Seq`; ended by `dispose()` or `using`. */
+export class Seq2Seq extends Writer {
+  /** @internal */
+  constructor(parts: DecoderParts) {
+    super(parts, 'model');
+  }
+
+  /**
+   * Writes what the model makes of a text, piece by piece.
+   *
+   * @example
+   * for await (const piece of model.generate('nd gd sd')) process.stdout.write(piece);
+   */
+  generate(text: string, options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
+    const where = 'generate';
+    const { generation } = this.alive(where);
+    if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
+    return this.#generate(where, text, readGeneration(where, options, generation));
+  }
+
+  async *#generate(where: string, text: string, generation: Generation): AsyncGenerator<string, Finish, void> {
+    const pieces = this.#generateAll(where, [text], generation);
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value[0] as Finish;
+      yield value.text;
+    }
+  }
+
+  /** The same for several texts side by side. */
+  generateAll(texts: readonly string[], options?: GenerateOptions): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
+    const where = 'generateAll';
+    const { generation } = this.alive(where);
+    if (typeof texts === 'string') throw wrongType(where, 'texts', 'an array', texts);
+    return this.#generateAll(where, textsOf(where, 'texts', texts), readGeneration(where, options, generation));
+  }
+
+  async *#generateAll(
+    where: string,
+    texts: readonly string[],
+    generation: Generation,
+  ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
+    const { runner, tokenizer } = this.alive(where);
+    const sequences: Sequence[] = [];
+    try {
+      const writings: Writing[] = [];
+      for (const [index, text] of texts.entries()) {
+        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, runner.longest) });
+        const sequence = await runner.sequence({ ids }, { signal: generation.signal });
+        sequences.push(sequence);
+        writings.push(new Writing(index, sequence, [this.#start()], tokenizer, { ...generation, contextShift: false }));
+      }
+      return yield* write(runner, writings, { ...generation, contextShift: false }, this.ends());
+    } finally {
+      for (const sequence of sequences) sequence.dispose();
+    }
+  }
+
+  /** The token with which the decoder starts. */
+  #start(): number {
+    const { generation, tokenizer } = this.parts;
+    const own = generation?.decoder_start_token_id;
+    if (Number.isInteger(own)) return own as number;
+    return this.blueprint.tokens.start ?? tokenizer.special.pad?.id ?? 0;
+  }
+}

@@ -1,0 +1,63 @@
+// What computes a model, seen from those who use it: token numbers in, rows of numbers out. It knows nothing of text.
+
+import type { Arithmetic } from '../plan/plan.ts';
+import type { Signal } from '../platform/types.ts';
+import type { Blueprint } from './blueprint.ts';
+import type { Scores } from './sampling.ts';
+import type { Pooling } from './sentence-files.ts';
+
+/** A text as token numbers; `types` where it has two parts and the model tells them apart. */
+export interface TokenText {
+  readonly ids: ArrayLike<number>;
+  readonly types?: ArrayLike<number>;
+}
+
+/** What ends a call before its time. */
+export interface RunOptions {
+  readonly signal?: Signal | undefined;
+}
+
+/** The tokens of one sequence that a decoder has seen. */
+export interface Sequence {
+  /** How many they are. */
+  readonly length: number;
+  /** Forgets all but the first ones. */
+  truncate(length: number): void;
+  /** One that goes on from here by itself. */
+  fork(): Sequence;
+  dispose(): void;
+}
+
+/** A model in an engine's memory. Texts of a call run together, packed one after another; what comes back are copies. */
+export interface Runner {
+  readonly blueprint: Blueprint;
+  /** Tokens that a text, or a sequence, may have. */
+  readonly longest: number;
+  /** Functions with the same bits on every host. */
+  readonly math: Arithmetic;
+
+  /** The last hidden state of each text: [tokens, width]. Of an encoder, or of a decoder from an empty sequence. */
+  hidden(texts: readonly TokenText[], options?: RunOptions): Promise<Float32Array[]>;
+  /** One vector for each text. */
+  vectors(
+    texts: readonly TokenText[],
+    options: RunOptions & { readonly pooling: Pooling; readonly normalize: boolean },
+  ): Promise<Float32Array[]>;
+  /** Logits over the labels, for each text. Only with `blueprint.classifier`. */
+  labels(texts: readonly TokenText[], options?: RunOptions): Promise<Float32Array[]>;
+  /** Logits over the vocabulary at these places of a text: [places, vocabulary]. Of a decoder: after the token at that place. Only with `blueprint.logits`. */
+  logits(text: TokenText, places: readonly number[], options?: RunOptions): Promise<Float32Array[]>;
+
+  /** An empty sequence of a decoder; of a seq2seq model over what its encoder makes of `source`. */
+  sequence(source?: TokenText, options?: RunOptions): Promise<Sequence>;
+  /**
+   * Appends tokens to each of the sequences, in one go, and gives the scores of the token after them. They are valid until the next call.
+   * A call that fails or is aborted leaves every sequence as it was.
+   */
+  extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], options?: RunOptions): Promise<Scores[]>;
+
+  /** Bytes in the engine's memory. */
+  memoryUsage(): { readonly weights: number; readonly sequences: number; readonly scratch: number };
+  /** Gives all of it back. */
+  dispose(): void;
+}
