@@ -214,7 +214,7 @@ class Checkpoint:
         self.cls, self.gains, self.untie = cls, gains or {}, untie
         released(self.folder, config)
         self.tokenizer = tokenizer
-        if tokenizer:
+        if tokenizer and not (self.folder / "tokenizer.json").exists():  # written anew, scores lose their last digit
             (self.folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=False) + "\n")
         self.config = own_config or AutoConfig.from_pretrained(self.folder)
         self.attention = self.config._attn_implementation = attention
