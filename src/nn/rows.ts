@@ -37,11 +37,36 @@ export function rowsOf(where: string, name: string, tensor: Tensor): TensorRows 
   return { rows: n ? tensor.size / n : 0, stride: 4 * stride };
 }
 
-/** A tensor [..., n] of f32 of this engine. @throws TypeError, RangeError if it is none */
-export function readRows(where: string, name: string, value: unknown, n: number, context: MemoryContext): Tensor {
+/** Rows in parts, each of n numbers: heads of a projection, say. */
+export interface PartRows extends TensorRows {
+  readonly heads: number;
+  /** Bytes from part to part of a row. */
+  readonly head: number;
+}
+
+/** Whether the rows of a tensor lie at one distance. */
+export const isEven = (tensor: Tensor): boolean => rowStride(tensor) !== undefined;
+
+/** The rows of a tensor; with `split` those of [..., H, n] as rows of H parts. @throws TypeError, RangeError if they are no such rows */
+export function partRows(where: string, name: string, tensor: Tensor, split: boolean): PartRows {
+  if (!split) return { ...rowsOf(where, name, tensor), heads: 1, head: 0 };
+  const without = (list: readonly number[]): number[] => list.filter((_, axis) => axis !== list.length - 2);
+  const first = tensor.restride(without(tensor.shape), without(tensor.strides));
+  try {
+    return { ...rowsOf(where, name, first), heads: tensor.shape.at(-2) as number, head: 4 * (tensor.strides.at(-2) as number) };
+  } finally {
+    first.dispose();
+  }
+}
+
+/** A tensor [..., n] of f32 of this engine; without n, of rows of any length. @throws TypeError, RangeError if it is none */
+export function readRows(where: string, name: string, value: unknown, n: number | undefined, context: MemoryContext): Tensor {
   if (!(value instanceof Tensor)) throw wrongType(where, name, 'a tensor', value);
   if (value.context.kernels !== context.kernels) throw wrongValue(where, name, 'a tensor of this engine', 'one of another engine');
-  if (!value.shape.length || value.shape.at(-1) !== n) throw wrongValue(where, name, `shape [..., ${n}]`, shapeText(value.shape));
+  const length = value.shape.at(-1);
+  if (length === undefined || (n === undefined ? length < 1 : length !== n)) {
+    throw wrongValue(where, name, `shape [..., ${n ?? 'n ≥ 1'}]`, shapeText(value.shape));
+  }
   void value.pointer; // throws if it was disposed
   return value;
 }
