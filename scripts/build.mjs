@@ -97,7 +97,7 @@ const ENTRIES = [
   ...['slim', 'int16', 'relaxed'].map((name) => `entries/${name}`),
   'safetensors/index',
   'onnx/index',
-  ...['bench', 'nn'].flatMap((folder) => ['index', 'workerd', 'edge-light'].map((name) => `${folder}/${name}`)),
+  ...['bench', 'models', 'nn'].flatMap((folder) => ['index', 'workerd', 'edge-light'].map((name) => `${folder}/${name}`)),
   'threads/worker-entry',
   'encodings/registry',
   'cli/main',

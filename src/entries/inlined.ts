@@ -4,7 +4,7 @@ import { baseline } from '../wasm/generated/baseline.ts';
 import { unpack } from '../wasm/unpack.ts';
 
 /** Inlined baseline kernels: whatever imports the package has them, without a file to find. The others are a file of their own. */
-const OWN: OwnKernels = {
+export const OWN_KERNELS: OwnKernels = {
   baseline: () => unpack(baseline),
   int16: async () => unpack((await import('../wasm/generated/int16.ts')).int16),
   relaxed: async () => unpack((await import('../wasm/generated/relaxed.ts')).relaxed),
@@ -25,7 +25,7 @@ const OWN: OwnKernels = {
  * ```
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  return makeEngine(options, OWN);
+  return makeEngine(options, OWN_KERNELS);
 }
 
 /**
@@ -42,5 +42,5 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
  * ```
  */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  return makeEngineSync(options, OWN);
+  return makeEngineSync(options, OWN_KERNELS);
 }

@@ -8,9 +8,9 @@ import type { Signal } from '../platform/types.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { ChatMessage, ChatOptions, ChatTemplates } from './chat.ts';
 import type { JsonObject } from './checkpoint.ts';
+import type { Driver, Sequence } from './driver-types.ts';
 import { disposed, textsOf } from './encoder-model.ts';
 import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
-import type { Runner, Sequence } from './runner-types.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** What is continued: a text, the messages of a chat, or the numbers of tokens. */
@@ -18,7 +18,7 @@ export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>;
 
 /** What a decoder is made of. */
 export interface DecoderParts {
-  readonly runner: Runner;
+  readonly driver: Driver;
   readonly tokenizer: Tokenizer;
   readonly templates: ChatTemplates;
   /** `generation_config.json`. */
@@ -48,7 +48,7 @@ abstract class Writer extends Disposing {
 
   /** What it computes, from which tensors. */
   get blueprint(): Blueprint {
-    return this.parts.runner.blueprint;
+    return this.parts.driver.blueprint;
   }
 
   get tokenizer(): Tokenizer {
@@ -57,19 +57,14 @@ abstract class Writer extends Disposing {
 
   /** Tokens that a text may have, its continuation included. */
   get context(): number {
-    return this.parts.runner.longest;
-  }
-
-  /** Bytes of the engine's memory that the model has. */
-  memoryUsage(): ReturnType<Runner['memoryUsage']> {
-    return this.alive('memoryUsage').runner.memoryUsage();
+    return this.parts.driver.longest;
   }
 
   /** Gives the memory back; ends the engine too if it was made for this model. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.parts.runner.dispose();
+    this.parts.driver.dispose();
     this.parts.end?.();
   }
 
@@ -112,7 +107,7 @@ export class Decoder extends Writer {
   }
 
   async *#generate(where: string, prompt: Prompt, generation: Generation): AsyncGenerator<string, Finish, void> {
-    const session = await this.#open(where, 'prompt', prompt);
+    const session = await this.#open(where, 'prompt', prompt, generation);
     try {
       return yield* session.continue(generation);
     } finally {
@@ -142,15 +137,16 @@ export class Decoder extends Writer {
   ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
     const sequences: Sequence[] = [];
     try {
-      const { runner, tokenizer } = this.alive(where);
+      const { driver, tokenizer } = this.alive(where);
       const writings: Writing[] = [];
       for (const [index, prompt] of prompts.entries()) {
         const tokens = await this.#tokens(where, `prompts[${index}]`, prompt);
-        const sequence = await runner.sequence();
+        checkFits(where, `prompts[${index}]`, tokens, generation, driver);
+        const sequence = await driver.sequence({ capacity: roomFor(tokens, generation, driver), signal: generation.signal });
         sequences.push(sequence);
         writings.push(new Writing(index, sequence, tokens, tokenizer, generation));
       }
-      return yield* write(runner, writings, generation, this.ends());
+      return yield* write(driver, writings, generation, this.ends());
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }
@@ -161,7 +157,7 @@ export class Decoder extends Writer {
    *
    * @example
    * using chat = await decoder.session([{ role: 'system', content: 'Be brief.' }]);
-   * using copy = chat.fork();
+   * using copy = await chat.fork();
    */
   async session(prompt: Prompt = ''): Promise<Session> {
     this.alive('session');
@@ -180,33 +176,35 @@ export class Decoder extends Writer {
    */
   async logits(ids: string | ArrayLike<number>, options: RowsOptions = {}): Promise<Float32Array[]> {
     const where = 'logits';
-    const { runner } = this.alive(where);
+    const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#tokens(where, 'ids', ids);
-    return runner.logits({ ids: tokens }, [...tokens.keys()], { signal });
+    return driver.logits({ ids: tokens }, [...tokens.keys()], { signal });
   }
 
   /** The last hidden state: one row for each token. */
   async hidden(ids: string | ArrayLike<number>, options: RowsOptions = {}): Promise<Float32Array[]> {
     const where = 'hidden';
-    const { runner } = this.alive(where);
+    const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#tokens(where, 'ids', ids);
-    const [all] = (await runner.hidden([{ ids: tokens }], { signal })) as [Float32Array];
+    const [all] = (await driver.hidden([{ ids: tokens }], { signal })) as [Float32Array];
     const { width } = this.blueprint;
     return tokens.map((_, n) => all.slice(n * width, (n + 1) * width));
   }
 
-  async #open(where: string, name: string, prompt: Prompt): Promise<Session> {
+  /** A session; of the tokens that a generation takes at most, if it is for that alone. */
+  async #open(where: string, name: string, prompt: Prompt, only?: Generation): Promise<Session> {
     const tokens = await this.#tokens(where, name, prompt);
-    const { runner, tokenizer, generation } = this.alive(where);
-    const sequence = await runner.sequence();
-    return new Session({ runner, tokenizer, generation, ends: this.ends() }, sequence, tokens, 0);
+    const { driver, tokenizer, generation } = this.alive(where);
+    if (only) checkFits(where, name, tokens, only, driver);
+    const sequence = await driver.sequence({ capacity: only && roomFor(tokens, only, driver), signal: only?.signal });
+    return new Session({ driver, tokenizer, generation, ends: this.ends() }, sequence, tokens, 0);
   }
 
   async #tokens(where: string, name: string, prompt: unknown): Promise<number[]> {
-    const { tokenizer, templates, runner } = this.alive(where);
-    const { vocabulary } = runner.blueprint;
+    const { tokenizer, templates, driver } = this.alive(where);
+    const { vocabulary } = driver.blueprint;
     if (typeof prompt === 'string') return atLeastOne(where, name, [...tokenizer.encode(prompt, { maxLength: Infinity }).ids], tokenizer);
     const list = (ArrayBuffer.isView(prompt) ? Array.from(prompt as Int32Array) : prompt) as readonly unknown[];
     if (!Array.isArray(list)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
@@ -230,8 +228,18 @@ function atLeastOne(where: string, name: string, tokens: number[], { special: { 
   return tokens.length > 0 ? tokens : [(begin as { id: number }).id];
 }
 
+/** Tokens that a sequence needs room for. */
+function roomFor({ length }: readonly number[], { maxTokens, contextShift }: Generation, { longest }: Driver): number {
+  return contextShift ? longest : Math.min(longest, length + maxTokens);
+}
+
+/** @throws RangeError if a text does not fit and must not be cut */
+function checkFits(where: string, name: string, { length }: readonly number[], { contextShift }: Generation, { longest }: Driver): void {
+  if (length > longest && !contextShift) throw wrongValue(where, name, `at most ${longest} tokens`, `${length}`);
+}
+
 interface SessionParts {
-  readonly runner: Runner;
+  readonly driver: Driver;
   readonly tokenizer: Tokenizer;
   readonly generation: JsonObject | undefined;
   readonly ends: ReadonlySet<number>;
@@ -281,11 +289,11 @@ export class Session extends Disposing {
   /** @internal */
   async *continue(generation: Generation): AsyncGenerator<string, Finish, void> {
     this.#idle('generate');
-    const { runner, tokenizer, ends } = this.#parts;
+    const { driver, tokenizer, ends } = this.#parts;
     this.#state = 'writing';
     try {
       const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
-      const pieces = write(runner, [writing], generation, ends);
+      const pieces = write(driver, [writing], generation, ends);
       for (;;) {
         const { done, value } = await pieces.next();
         if (done) return value[0] as Finish;
@@ -298,10 +306,11 @@ export class Session extends Disposing {
   }
 
   /** Another text that begins with this one, whose tokens are not computed again; it draws other tokens with the same seed. */
-  fork(): Session {
+  async fork(): Promise<Session> {
     this.#idle('fork');
     this.#forks++;
-    return new Session(this.#parts, this.#sequence.fork(), [...this.#tokens], this.#index + this.#forks);
+    const [tokens, index] = [[...this.#tokens], this.#index + this.#forks];
+    return new Session(this.#parts, await this.#sequence.fork(), tokens, index);
   }
 
   /** Gives its memory back. */
@@ -359,17 +368,19 @@ export class Seq2Seq extends Writer {
     texts: readonly string[],
     generation: Generation,
   ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
-    const { runner, tokenizer } = this.alive(where);
+    const { driver, tokenizer } = this.alive(where);
     const sequences: Sequence[] = [];
     try {
       const writings: Writing[] = [];
       for (const [index, text] of texts.entries()) {
-        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, runner.longest) });
-        const sequence = await runner.sequence({ ids }, { signal: generation.signal });
+        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) });
+        const tokens = [this.#start()];
+        const capacity = roomFor(tokens, { ...generation, contextShift: false }, driver);
+        const sequence = await driver.sequence({ source: { ids }, capacity, signal: generation.signal });
         sequences.push(sequence);
-        writings.push(new Writing(index, sequence, [this.#start()], tokenizer, { ...generation, contextShift: false }));
+        writings.push(new Writing(index, sequence, tokens, tokenizer, { ...generation, contextShift: false }));
       }
-      return yield* write(runner, writings, { ...generation, contextShift: false }, this.ends());
+      return yield* write(driver, writings, { ...generation, contextShift: false }, this.ends());
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }

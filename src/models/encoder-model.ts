@@ -7,7 +7,7 @@ import { Disposing } from '../memory/dispose.ts';
 import type { Signal } from '../platform/types.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { JsonObject } from './checkpoint.ts';
-import type { Runner, TokenText } from './runner-types.ts';
+import type { Driver, TokenText } from './driver-types.ts';
 import type { Pooling, SentenceSettings } from './sentence-files.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
@@ -50,7 +50,7 @@ export type TextPair = readonly [string, string];
 
 /** What an encoder is made of. */
 export interface EncoderParts {
-  readonly runner: Runner;
+  readonly driver: Driver;
   readonly tokenizer: Tokenizer;
   readonly config: JsonObject;
   readonly sentences: SentenceSettings | undefined;
@@ -89,7 +89,7 @@ export class Encoder extends Disposing {
 
   /** What it computes, from which tensors. */
   get blueprint(): Blueprint {
-    return this.#parts.runner.blueprint;
+    return this.#parts.driver.blueprint;
   }
 
   get tokenizer(): Tokenizer {
@@ -98,8 +98,8 @@ export class Encoder extends Disposing {
 
   /** Tokens that a text may have, special ones included. */
   get maxLength(): number {
-    const { tokenizer, sentences, runner } = this.#parts;
-    return Math.min(tokenizer.maxLength, sentences?.maxLength ?? Infinity, runner.longest);
+    const { tokenizer, sentences, driver } = this.#parts;
+    return Math.min(tokenizer.maxLength, sentences?.maxLength ?? Infinity, driver.longest);
   }
 
   /**
@@ -113,7 +113,7 @@ export class Encoder extends Disposing {
   embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
   async embed(given: string | readonly string[], options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
-    const { runner, sentences } = this.#alive('embed');
+    const { driver, sentences } = this.#alive('embed');
     const where = 'embed';
     const texts = textsOf(where, 'texts', given);
     const {
@@ -124,7 +124,7 @@ export class Encoder extends Disposing {
     } = readRecord<EmbedOptions>(where, options, EMBED);
     const before = this.#prompt(where, prompt);
     const tokens = texts.map((text) => this.#tokens(before + text, call));
-    const vectors = await this.#grouped(tokens, call, (group, run) => runner.vectors(group, { ...run, pooling, normalize }));
+    const vectors = await this.#grouped(tokens, call, (group, run) => driver.vectors(group, { ...run, pooling, normalize }));
     return typeof given === 'string' ? (vectors[0] as Float32Array) : vectors;
   }
 
@@ -157,13 +157,13 @@ export class Encoder extends Disposing {
   classify(texts: readonly (string | TextPair)[], options?: CallOptions): Promise<Label[][]>;
   async classify(given: string | readonly (string | TextPair)[], options: CallOptions = {}): Promise<Label[] | Label[][]> {
     const where = 'classify';
-    const { runner } = this.#alive(where);
+    const { driver } = this.#alive(where);
     const { classifier, modelType } = this.blueprint;
     if (!classifier) throw new TypeError(`${where}: the model has no classifier (it is a ${modelType})`);
     const call = readRecord<CallOptions>(where, options, CALL);
     const isOne = typeof given === 'string';
     const tokens = (isOne ? [given] : listOf(where, 'texts', given)).map((text, n) => this.#either(where, `texts[${n}]`, text, call));
-    const logits = await this.#grouped(tokens, call, (group, run) => runner.labels(group, run));
+    const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
     const labels = logits.map((row) => {
       const scores = this.#probabilities(row, classifier.problem);
       return [...scores].map((score, n) => ({ label: classifier.labels[n] ?? `LABEL_${n}`, score })).sort((a, b) => b.score - a.score);
@@ -180,7 +180,7 @@ export class Encoder extends Disposing {
    */
   async scorePairs(pairs: readonly TextPair[], options: CallOptions = {}): Promise<number[]> {
     const where = 'scorePairs';
-    const { runner, config } = this.#alive(where);
+    const { driver, config } = this.#alive(where);
     const { classifier } = this.blueprint;
     if (classifier?.labels.length !== 1) {
       throw new TypeError(`${where}: the model is no cross-encoder: it has ${classifier?.labels.length ?? 'no'} labels, not one`);
@@ -190,7 +190,7 @@ export class Encoder extends Disposing {
       if (!isPair(pair)) throw wrongType(where, `pairs[${n}]`, 'two strings', pair);
       return this.#either(where, `pairs[${n}]`, pair, call);
     });
-    const logits = await this.#grouped(tokens, call, (group, run) => runner.labels(group, run));
+    const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
     const own = (config.sentence_transformers as JsonObject | undefined)?.activation_fn ?? config.sbert_ce_default_activation_function;
     const plain = typeof own === 'string' && own.endsWith('Identity');
     return logits.map(([logit]) => (plain ? (logit as number) : this.#sigmoid(logit as number)));
@@ -205,7 +205,7 @@ export class Encoder extends Disposing {
    */
   async fillMask(text: string, options: CallOptions & { readonly count?: number } = {}): Promise<Filling[][]> {
     const where = 'fillMask';
-    const { runner, tokenizer } = this.#alive(where);
+    const { driver, tokenizer } = this.#alive(where);
     const { mask } = tokenizer.special;
     if (!this.blueprint.logits || !mask) throw new TypeError(`${where}: the model fills no masks (it is a ${this.blueprint.modelType})`);
     if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
@@ -216,33 +216,28 @@ export class Encoder extends Disposing {
     const tokens = this.#tokens(text, call);
     const places = [...(tokens.ids as Int32Array).keys()].filter((n) => tokens.ids[n] === mask.id);
     if (places.length === 0) throw wrongValue(where, 'text', `a text with ${mask.token} in it`, describe(text));
-    const rows = await runner.logits(tokens, places, { signal: call.signal });
+    const rows = await driver.logits(tokens, places, { signal: call.signal });
     return rows.map((row) => this.#likeliest(row, count));
   }
 
   /** The last hidden state of a text: one row of numbers for each of its tokens. */
   async hidden(text: string, options: CallOptions = {}): Promise<{ readonly ids: Int32Array; readonly rows: Float32Array[] }> {
     const where = 'hidden';
-    const { runner } = this.#alive(where);
+    const { driver } = this.#alive(where);
     if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
     const call = readRecord<CallOptions>(where, options, CALL);
     const tokens = this.#tokens(text, call);
-    const [all] = (await runner.hidden([tokens], { signal: call.signal })) as [Float32Array];
+    const [all] = (await driver.hidden([tokens], { signal: call.signal })) as [Float32Array];
     const { width } = this.blueprint;
     const rows = Array.from({ length: tokens.ids.length }, (_, n) => all.slice(n * width, (n + 1) * width));
     return { ids: tokens.ids as Int32Array, rows };
-  }
-
-  /** Bytes of the engine's memory that the model has. */
-  memoryUsage(): ReturnType<Runner['memoryUsage']> {
-    return this.#alive('memoryUsage').runner.memoryUsage();
   }
 
   /** Gives the memory back; ends the engine too if it was made for this model. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#parts.runner.dispose();
+    this.#parts.driver.dispose();
     this.#parts.end?.();
   }
 
@@ -313,7 +308,7 @@ export class Encoder extends Disposing {
   }
 
   #softmax(logits: Float32Array): Float64Array {
-    const { exp } = this.#parts.runner.math;
+    const { exp } = this.#parts.driver.math;
     const most = logits.reduce((a, b) => Math.max(a, b), -Infinity);
     const powers = Float64Array.from(logits, (x) => exp(x - most));
     const sum = powers.reduce((a, b) => a + b, 0);
@@ -321,7 +316,7 @@ export class Encoder extends Disposing {
   }
 
   #sigmoid(x: number): number {
-    const { exp } = this.#parts.runner.math;
+    const { exp } = this.#parts.driver.math;
     return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
   }
 

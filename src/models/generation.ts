@@ -4,7 +4,7 @@ import { boolean, checkSignal, finite, integer, wrongType, wrongValue } from '..
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Signal } from '../platform/types.ts';
 import type { JsonObject } from './checkpoint.ts';
-import type { Runner, Sequence } from './runner-types.ts';
+import type { Driver, Sequence } from './driver-types.ts';
 import { Sampler, type Sampling, type Scores } from './sampling.ts';
 import { StopFilter } from './stop.ts';
 import type { TextStream } from './text-stream.ts';
@@ -162,7 +162,7 @@ export class Writing {
 
 /** Continues texts side by side: in each step one token for each text that has not ended. Pieces come as they are complete. */
 export async function* write(
-  runner: Runner,
+  driver: Driver,
   writings: readonly Writing[],
   generation: Generation,
   ends: ReadonlySet<number>,
@@ -172,7 +172,7 @@ export async function* write(
     const active: Writing[] = [];
     for (const writing of writings) {
       if (writing.finish !== undefined) continue;
-      if (!makeRoom(writing, runner.longest, generation)) {
+      if (!makeRoom(writing, driver.longest, generation)) {
         const text = writing.full();
         if (text !== '') yield { index: writing.index, text };
       } else active.push(writing);
@@ -180,8 +180,8 @@ export async function* write(
     if (active.length === 0) return writings.map(({ finish }) => finish as Finish);
     if (signal?.aborted) throw signal.reason;
     // Scores hold until the next call: all are read before another generation has its turn.
-    const pieces = await alone(runner, async () => {
-      const scores = await runner.extend(
+    const pieces = await alone(driver, async () => {
+      const scores = await driver.extend(
         active.map(({ sequence }) => sequence),
         active.map(unseen),
         { signal },
@@ -208,16 +208,16 @@ function makeRoom({ sequence, tokens }: Writing, longest: number, { contextShift
   return true;
 }
 
-/** The last piece of work of each runner that had to be alone. */
-const turns = new WeakMap<Runner, Promise<unknown>>();
+/** The last piece of work of each driver that had to be alone. */
+const turns = new WeakMap<Driver, Promise<unknown>>();
 
-/** Does `work` when all that was begun before on this runner is done. */
-async function alone<T>(runner: Runner, work: () => Promise<T>): Promise<T> {
-  const before = turns.get(runner);
+/** Does `work` when all that was begun before on this driver is done. */
+async function alone<T>(driver: Driver, work: () => Promise<T>): Promise<T> {
+  const before = turns.get(driver);
   const own = (async () => {
     await before?.catch(() => {});
     return work();
   })();
-  turns.set(runner, own);
+  turns.set(driver, own);
   return own;
 }

@@ -283,13 +283,14 @@ function batches(texts: readonly TokenText[], apart: boolean): TokenText[][] {
   return out;
 }
 
-interface PackedHeads {
+export interface PackedHeads {
   readonly head: { readonly head: LogitsHead; readonly dense: PackedDense | undefined; readonly output: PackedLinear } | undefined;
   readonly pooler: PackedDense | undefined;
   readonly classifier: readonly PackedDense[] | undefined;
 }
 
-function packHeads(packing: Packing, { logits, pooler, classifier }: Blueprint, wanted: boolean): PackedHeads {
+/** What the heads of a model need; those that are declared are packed with the rest. */
+export function packHeads(packing: Packing, { logits, pooler, classifier }: Blueprint, wanted: boolean): PackedHeads {
   const dense = (step: Dense | undefined): PackedDense | undefined => step && packDense(packing, step);
   return {
     // Four bits are too few for the rows of tokens, tied or not.

@@ -5,7 +5,7 @@ import { openCheckpoint } from '../../../src/models/checkpoint.ts';
 import { Encoder } from '../../../src/models/encoder-model.ts';
 import { readSentenceSettings, type SentenceSettings } from '../../../src/models/sentence-files.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/models/tokenizer.ts';
-import { referenceRunner } from './reference-runner.ts';
+import { referenceDriver } from './reference-driver.ts';
 import { BERT_CONFIG, type Json, WORD_PIECES } from './vocabularies.ts';
 
 const folderOf = (name: string): string => fileURLToPath(new URL(`../checkpoints/${name}`, import.meta.url));
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 
 const encoderOf = (name: string, sentences?: SentenceSettings, config: Json = {}): Encoder =>
-  new Encoder({ runner: referenceRunner(folderOf(name)), tokenizer, config, sentences });
+  new Encoder({ driver: referenceDriver(folderOf(name)), tokenizer, config, sentences });
 
 describe('vectors', () => {
   test('of one text and of several, by each pooling', async () => {
@@ -147,7 +147,7 @@ describe('masks', () => {
     const encoder = encoderOf('bert-mask');
     const found = await encoder.fillMask('the [MASK] sat on [MASK]', { count: 3 });
     expect(found.map(({ length }) => length)).toEqual([3, 3]);
-    const rows = await referenceRunner(folderOf('bert-mask')).logits({ ids: [2, 5, 4, 7, 9, 4, 3], types: new Int32Array(7) }, [2, 5]);
+    const rows = await referenceDriver(folderOf('bert-mask')).logits({ ids: [2, 5, 4, 7, 9, 4, 3], types: new Int32Array(7) }, [2, 5]);
     for (const [n, row] of rows.entries()) {
       const best = [...row.keys()].sort((a, b) => (row[b] as number) - (row[a] as number)).slice(0, 3);
       expect(found[n]?.map(({ id }) => id)).toEqual(best);

@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../../src/models/checkpoint.ts';
 import { Decoder, Seq2Seq } from '../../../src/models/decoder-model.ts';
 import type { Finish, IndexedPiece } from '../../../src/models/generation.ts';
 import { loadTokenizer } from '../../../src/models/tokenizer.ts';
-import { referenceRunner } from './reference-runner.ts';
+import { referenceDriver } from './reference-driver.ts';
 
 const models = new URL('../../../examples/models/', import.meta.url);
 
@@ -26,8 +26,8 @@ async function partsOf(name: string, longest?: number, config: Record<string, un
   const checkpoint = await openCheckpoint({ where: 'load' }, 'model', folder);
   const tokenizer = await loadTokenizer(checkpoint);
   const generation = { ...(await checkpoint.object('generation_config.json')), ...config };
-  const runner = referenceRunner(folder, longest);
-  return { runner, tokenizer, templates: await loadChatTemplates(checkpoint, tokenizer), generation };
+  const driver = referenceDriver(folder, longest);
+  return { driver, tokenizer, templates: await loadChatTemplates(checkpoint, tokenizer), generation };
 }
 
 /** All of a text, and why it ended. */
@@ -52,10 +52,10 @@ async function allOf(pieces: AsyncGenerator<IndexedPiece, readonly Finish[], voi
 describe('a decoder', () => {
   const [first, second, third] = casesOf('story-llama') as [Case, Case, Case];
   let decoder: Decoder;
-  let runner: Awaited<ReturnType<typeof partsOf>>['runner'];
+  let driver: Awaited<ReturnType<typeof partsOf>>['driver'];
   beforeAll(async () => {
     const parts = await partsOf('story-llama');
-    runner = parts.runner;
+    driver = parts.driver;
     decoder = new Decoder(parts);
   });
 
@@ -64,7 +64,7 @@ describe('a decoder', () => {
     expect(text).toBe(first.text);
     expect(finish).toEqual({ reason: 'length', tokens: 64 });
     expect(pieces.length).toBeGreaterThan(50);
-    expect(runner.watched.sequences).toBe(0);
+    expect(driver.watched.sequences).toBe(0);
   });
 
   test('continues several side by side, as each alone', async () => {
@@ -73,8 +73,8 @@ describe('a decoder', () => {
     for (const [n, each] of [first, second, third].entries()) expect(each.text.startsWith(texts[n] as string), `${n}`).toBe(true);
     expect(finish).toEqual(new Array(3).fill({ reason: 'length', tokens: 24 }));
     // One call for the prompts, and one for each token but the last, for all three at once.
-    expect(runner.watched.extended.slice(-24)[0]).toEqual([first.ids.length, second.ids.length, third.ids.length]);
-    expect(runner.watched.extended.slice(-23)).toEqual(new Array(23).fill([1, 1, 1]));
+    expect(driver.watched.extended.slice(-24)[0]).toEqual([first.ids.length, second.ids.length, third.ids.length]);
+    expect(driver.watched.extended.slice(-23)).toEqual(new Array(23).fill([1, 1, 1]));
   });
 
   test('draws the same tokens for the same seed, in a batch as alone', async () => {
@@ -108,24 +108,35 @@ describe('a decoder', () => {
     const { finish } = await all(small.generate(first.ids, { maxTokens: 60 }));
     // The last token is not seen any more, only chosen.
     expect(finish).toEqual({ reason: 'length', tokens: 24 - first.ids.length + 1 });
-    parts.runner.watched.extended.length = 0;
+    parts.driver.watched.extended.length = 0;
     const shifted = await all(small.generate(first.ids, { maxTokens: 60, contextShift: true }));
     expect(shifted.finish).toEqual({ reason: 'length', tokens: 60 });
-    const sizes = parts.runner.watched.extended.map(([size]) => size as number);
+    const sizes = parts.driver.watched.extended.map(([size]) => size as number);
     // 5 tokens, then one at a time up to 24; from 25 it begins again with the first and the newest 11.
     expect(sizes.slice(0, 22)).toEqual([5, ...new Array(19).fill(1), 12, 1]);
     expect(Math.max(...sizes)).toBe(12);
   });
 
+  test('a text that does not fit is refused, or cut if its older half may be forgotten', async () => {
+    const parts = await partsOf('story-llama', 24);
+    const small = new Decoder(parts);
+    const long = Array.from({ length: 30 }, (_, n) => 300 + n);
+    await expect(all(small.generate(long))).rejects.toThrow('generate: "prompt" expected at most 24 tokens, got 30');
+    await expect(allOf(small.generateAll([long]), 1)).rejects.toThrow('generateAll: "prompts[0]" expected at most 24 tokens, got 30');
+    await all(small.generate(long, { contextShift: true, maxTokens: 1 }));
+    expect(parts.driver.watched.extended).toEqual([[12]]);
+    expect(parts.driver.watched.sequences).toBe(0);
+  });
+
   test('a session is continued, and forked without being computed again', async () => {
     const session = await decoder.session(first.prompt);
     const one = await all(session.generate({ maxTokens: 5 }));
-    runner.watched.extended.length = 0;
-    const fork = session.fork();
+    driver.watched.extended.length = 0;
+    const fork = await session.fork();
     const rest = await all(session.generate({ maxTokens: 59 }));
     expect(one.text + rest.text).toBe(first.text);
     expect((await all(fork.generate({ maxTokens: 59 }))).text).toBe(rest.text);
-    expect(Math.max(...runner.watched.extended.flat())).toBe(1);
+    expect(Math.max(...driver.watched.extended.flat())).toBe(1);
     expect(session.tokens).toEqual([...first.ids, ...first.tokens]);
     expect(session.text).toBe(first.prompt + first.text);
     fork.append(' And');
@@ -133,17 +144,17 @@ describe('a decoder', () => {
     session.dispose();
     expect(() => session.generate()).toThrow(expect.objectContaining({ code: 'disposed' }));
     fork.dispose();
-    expect(runner.watched.sequences).toBe(0);
+    expect(driver.watched.sequences).toBe(0);
   });
 
   test('a session is continued by one at a time', async () => {
     const session = await decoder.session(first.prompt);
     const pieces = session.generate({ maxTokens: 5 });
     await pieces.next();
-    expect(() => session.fork()).toThrow(expect.objectContaining({ code: 'busy' }));
+    await expect(session.fork()).rejects.toMatchObject({ code: 'busy' });
     expect(() => session.generate()).toThrow(expect.objectContaining({ code: 'busy' }));
     await pieces.return({ reason: 'length', tokens: 1 });
-    session.fork().dispose();
+    (await session.fork()).dispose();
     session.dispose();
   });
 
@@ -188,7 +199,7 @@ describe('a decoder', () => {
     controller.abort(new Error('enough'));
     await expect(all(pieces)).rejects.toThrow('enough');
     for await (const _ of decoder.generate(first.prompt)) break;
-    expect(runner.watched.sequences).toBe(0);
+    expect(driver.watched.sequences).toBe(0);
   });
 
   test('what the checkpoint says of drawing is taken, and options come before it', async () => {
@@ -233,7 +244,7 @@ describe('a decoder', () => {
     const other = new Decoder({ ...parts, end: () => ended++ });
     other.dispose();
     other.dispose();
-    expect([parts.runner.watched.disposed, ended]).toEqual([true, 1]);
+    expect([parts.driver.watched.disposed, ended]).toEqual([true, 1]);
     expect(() => other.generate('a')).toThrow(expect.objectContaining({ code: 'disposed', message: 'generate: the decoder was disposed' }));
   });
 });
@@ -248,7 +259,7 @@ describe('an encoder-decoder', () => {
     expect(finish.every(({ reason }) => reason === 'end')).toBe(true);
     const [first] = cases as [Case];
     expect((await all(model.generate(first.input))).text).toBe(first.text);
-    expect(parts.runner.watched.sequences).toBe(0);
+    expect(parts.driver.watched.sequences).toBe(0);
     expect(() => model.generate(3 as never)).toThrow('generate: "text" expected a string, got 3');
     expect(() => model.generateAll('a' as never)).toThrow('generateAll: "texts" expected an array, got "a"');
   });

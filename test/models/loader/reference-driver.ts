@@ -1,7 +1,7 @@
 // The plain reference of test/models as a runner: what uses a model is tested on whole models, whatever computes them.
 import { readFileSync } from 'node:fs';
+import type { Driver, Sequence, TokenText } from '../../../src/models/driver-types.ts';
 import { blueprintOf } from '../../../src/models/families/index.ts';
-import type { Runner, Sequence, TokenText } from '../../../src/models/runner-types.ts';
 import type { Scores } from '../../../src/models/sampling.ts';
 import type { Pooling } from '../../../src/models/sentence-files.ts';
 import { readSafetensors } from '../../../src/safetensors/index.ts';
@@ -20,7 +20,7 @@ export interface Watched {
   readonly extended: number[][];
 }
 
-export function referenceRunner(folder: string, longest = 256): Runner & { readonly watched: Watched } {
+export function referenceDriver(folder: string, longest = 256): Driver & { readonly watched: Watched } {
   const { tensors } = readSafetensors(readFileSync(`${folder}/model.safetensors`));
   const blueprint = blueprintOf(JSON.parse(readFileSync(`${folder}/config.json`, 'utf8')), tensors);
   const reference = new Reference(blueprint, tensors, { longest });
@@ -45,7 +45,7 @@ export function referenceRunner(folder: string, longest = 256): Runner & { reado
           layer.values.length = Math.min(layer.values.length, length);
         }
       },
-      fork() {
+      async fork() {
         return sequence({ layers: this.seen.layers.map(({ keys, values }) => ({ keys: [...keys], values: [...values] })) }, memory);
       },
       dispose() {
@@ -67,7 +67,7 @@ export function referenceRunner(folder: string, longest = 256): Runner & { reado
       const rows = rowsOf(text);
       return places.map((place) => Float32Array.from(reference.logits(rows[place] as Row)));
     },
-    sequence: async (source) => sequence(reference.nothingSeen(), source && reference.encode(Array.from(source.ids))),
+    sequence: async ({ source } = {}) => sequence(reference.nothingSeen(), source && reference.encode(Array.from(source.ids))),
     extend: async (sequences, tokens, options) => {
       await new Promise((resolve) => setImmediate(resolve));
       if (options?.signal?.aborted) throw options.signal.reason;
@@ -78,7 +78,6 @@ export function referenceRunner(folder: string, longest = 256): Runner & { reado
         return scoresOf(reference.logits(rows.at(-1) as Row));
       });
     },
-    memoryUsage: () => ({ weights: 0, sequences: watched.sequences, scratch: 0 }),
     dispose: () => {
       watched.disposed = true;
     },

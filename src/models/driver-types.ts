@@ -1,4 +1,4 @@
-// What computes a model, seen from those who use it: token numbers in, rows of numbers out. It knows nothing of text.
+// What computes a model, seen from those who use it with texts: token numbers in, rows of numbers out.
 
 import type { Arithmetic } from '../plan/plan.ts';
 import type { Signal } from '../platform/types.ts';
@@ -17,19 +17,27 @@ export interface RunOptions {
   readonly signal?: Signal | undefined;
 }
 
-/** The tokens of one sequence that a decoder has seen. */
+/** Options of a new sequence. */
+export interface SequenceOptions extends RunOptions {
+  /** The most tokens that it will have; default all that the model takes. */
+  readonly capacity?: number | undefined;
+  /** Of a seq2seq model: the text that is answered. */
+  readonly source?: TokenText | undefined;
+}
+
+/** The tokens of one text that a decoder has seen. */
 export interface Sequence {
   /** How many they are. */
   readonly length: number;
   /** Forgets all but the first ones. */
   truncate(length: number): void;
   /** One that goes on from here by itself. */
-  fork(): Sequence;
+  fork(): Promise<Sequence>;
   dispose(): void;
 }
 
-/** A model in an engine's memory. Texts of a call run together, packed one after another; what comes back are copies. */
-export interface Runner {
+/** A model in an engine's memory. What comes back is a copy. */
+export interface Driver {
   readonly blueprint: Blueprint;
   /** Tokens that a text, or a sequence, may have. */
   readonly longest: number;
@@ -45,19 +53,17 @@ export interface Runner {
   ): Promise<Float32Array[]>;
   /** Logits over the labels, for each text. Only with `blueprint.classifier`. */
   labels(texts: readonly TokenText[], options?: RunOptions): Promise<Float32Array[]>;
-  /** Logits over the vocabulary at these places of a text: [places, vocabulary]. Of a decoder: after the token at that place. Only with `blueprint.logits`. */
+  /** Logits over the vocabulary at these places of a text. Of a decoder: of the token after that place. Only with `blueprint.logits`. */
   logits(text: TokenText, places: readonly number[], options?: RunOptions): Promise<Float32Array[]>;
 
-  /** An empty sequence of a decoder; of a seq2seq model over what its encoder makes of `source`. */
-  sequence(source?: TokenText, options?: RunOptions): Promise<Sequence>;
+  /** An empty sequence of a decoder. */
+  sequence(options?: SequenceOptions): Promise<Sequence>;
   /**
-   * Appends tokens to each of the sequences, in one go, and gives the scores of the token after them. They are valid until the next call.
+   * Appends tokens to each of the sequences, and gives the scores of the token after them. They are valid until the next call.
    * A call that fails or is aborted leaves every sequence as it was.
    */
   extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], options?: RunOptions): Promise<Scores[]>;
 
-  /** Bytes in the engine's memory. */
-  memoryUsage(): { readonly weights: number; readonly sequences: number; readonly scratch: number };
-  /** Gives all of it back. */
+  /** Gives the memory back. Sequences are disposed before. */
   dispose(): void;
 }

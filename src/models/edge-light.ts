@@ -1,0 +1,41 @@
+/** `relpos/models` where edge-light forbids compiling bytes, and compiled Modules have to be imported. */
+import baseline from '../wasm/baseline.wasm?module';
+import nn from '../wasm/nn.wasm?module';
+import nnRelaxed from '../wasm/nn-relaxed.wasm?module';
+import type { Decoder, Seq2Seq } from './decoder-model.ts';
+import type { Encoder } from './encoder-model.ts';
+import {
+  type CheckpointEstimate,
+  decoderOf,
+  encoderOf,
+  estimateCheckpoint,
+  type LoadOptions,
+  type OpenOptions,
+  type Own,
+  seq2seqOf,
+} from './load.ts';
+import type { CheckpointSource } from './source-of.ts';
+
+export * from './names.ts';
+
+const OWN: Own = { engine: { baseline: () => baseline }, layers: { baseline: async () => nn, relaxed: async () => nnRelaxed } };
+
+/** Loads a model that reads a text as a whole. @throws as `loadEncoder` elsewhere */
+export function loadEncoder(model: CheckpointSource, options: LoadOptions = {}): Promise<Encoder> {
+  return encoderOf(model, options, OWN);
+}
+
+/** Loads a model that continues text. @throws as `loadEncoder` */
+export function loadDecoder(model: CheckpointSource, options: LoadOptions = {}): Promise<Decoder> {
+  return decoderOf(model, options, OWN);
+}
+
+/** Loads a model that reads one text and writes another. @throws as `loadEncoder` */
+export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}): Promise<Seq2Seq> {
+  return seq2seqOf(model, options, OWN);
+}
+
+/** How much of an engine's memory a model would take. @throws as `loadEncoder` */
+export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
+  return estimateCheckpoint(model, options);
+}

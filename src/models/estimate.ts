@@ -1,0 +1,47 @@
+// How much memory a model will take, from its headers alone.
+
+import { cacheBytes } from '../kvcache/kvcache.ts';
+import type { LayerContext } from '../nn/context.ts';
+import type { WeightType } from '../nn/weights.ts';
+import type { Blueprint, Stack } from './blueprint.ts';
+import { CHUNK } from './decoder.ts';
+import { packStack, widthsOf } from './packed-stack.ts';
+import { Packing } from './packing.ts';
+import { packHeads } from './runner.ts';
+
+/** Bytes of the engine's memory. */
+export interface ModelEstimate {
+  /** Packed weights, which stay. */
+  readonly weights: number;
+  /** Keys and values of one text of `context` tokens; 0 for encoders. */
+  readonly cache: number;
+  /** What the rows of a run pass from layer to layer. */
+  readonly rows: number;
+  /** The sum. Attention takes a little more for the length of a run. */
+  readonly total: number;
+}
+
+/** @param context tokens of a text */
+export function estimateModel(blueprint: Blueprint, type: WeightType, context: number): ModelEstimate {
+  const { width, encoder, decoder, kind } = blueprint;
+  // What is declared is added up; nothing is reserved, so no memory is needed.
+  const packing = new Packing(undefined as unknown as LayerContext, type);
+  for (const stack of [encoder, decoder]) if (stack) packStack(packing, stack, width);
+  packHeads(packing, blueprint, kind !== 'encoder' || blueprint.logits !== undefined);
+  const cache = decoder ? cacheOf(decoder, context) : 0;
+  const rows = (encoder ? rowsOf(encoder, width, context) : 0) + (decoder ? rowsOf(decoder, width, CHUNK) : 0);
+  const weights = packing.bytes;
+  return { weights, cache, rows, total: weights + cache + rows };
+}
+
+function cacheOf({ layers }: Stack, capacity: number): number {
+  return layers.reduce((sum, { attention: { keyHeads, headWidth, valueWidth } }) => {
+    const options = { batch: 1, heads: keyHeads, headDim: headWidth, valueDim: valueWidth, capacity, layout: 'blhd' };
+    return sum + cacheBytes('estimate', options);
+  }, 0);
+}
+
+function rowsOf(stack: Stack, width: number, rows: number): number {
+  const { stream, projected, attended, inner, embedded } = widthsOf(stack, width);
+  return 4 * rows * (3 * stream + projected + attended + inner + embedded);
+}

@@ -1,0 +1,91 @@
+/**
+ * Whole models from their checkpoints: vectors, labels and text, with the same bits on every host.
+ *
+ * The files are those of a Hugging Face folder (config.json, tokenizer.json, model.safetensors), from wherever they lie.
+ */
+import { OWN_KERNELS } from '../entries/inlined.ts';
+import { OWN_LAYERS } from '../nn/own.ts';
+import type { Decoder, Seq2Seq } from './decoder-model.ts';
+import type { Encoder } from './encoder-model.ts';
+import {
+  type CheckpointEstimate,
+  decoderOf,
+  encoderOf,
+  estimateCheckpoint,
+  type LoadOptions,
+  type OpenOptions,
+  type Own,
+  seq2seqOf,
+} from './load.ts';
+import type { CheckpointSource } from './source-of.ts';
+
+export * from './names.ts';
+
+const OWN: Own = { engine: OWN_KERNELS, layers: OWN_LAYERS };
+
+/**
+ * Loads a model that reads a text as a whole: BERT and its like. Its weights go from the source straight into the engine's memory.
+ *
+ * @throws TypeError, RangeError if an argument is wrong
+ * @throws RelposError `bad-checkpoint`, `unreadable`, `missing-package`, `out-of-memory`, `unsupported-runtime`; the signal's reason
+ * @example
+ * ```ts
+ * import { loadEncoder } from 'relpos/models';
+ *
+ * const encoder = await loadEncoder('models/minilm', { weights: 'i8' });
+ * const [question, other] = await encoder.embed(['How old are you?', 'What is your age?']);
+ * encoder.dispose();
+ * ```
+ */
+export function loadEncoder(model: CheckpointSource, options: LoadOptions = {}): Promise<Encoder> {
+  return encoderOf(model, options, OWN);
+}
+
+/**
+ * Loads a model that continues text: LLaMA and its like.
+ *
+ * @throws as `loadEncoder`
+ * @example
+ * ```ts
+ * import { loadDecoder } from 'relpos/models';
+ *
+ * const decoder = await loadDecoder('examples/models/story-llama', { weights: 'i8' });
+ * for await (const piece of decoder.generate('In the beginning', { maxTokens: 32 })) console.log(piece);
+ * decoder.dispose();
+ * ```
+ */
+export function loadDecoder(model: CheckpointSource, options: LoadOptions = {}): Promise<Decoder> {
+  return decoderOf(model, options, OWN);
+}
+
+/**
+ * Loads a model that reads one text and writes another: T5 and its like.
+ *
+ * @throws as `loadEncoder`
+ * @example
+ * ```ts
+ * import { loadSeq2Seq } from 'relpos/models';
+ *
+ * const model = await loadSeq2Seq('examples/models/fix-t5');
+ * for await (const piece of model.generate('nd h sd, Wh rt th?')) console.log(piece);
+ * model.dispose();
+ * ```
+ */
+export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}): Promise<Seq2Seq> {
+  return seq2seqOf(model, options, OWN);
+}
+
+/**
+ * How much of an engine's memory a model would take: only the headers of its files are read.
+ *
+ * @throws as `loadEncoder`
+ * @example
+ * ```ts
+ * import { estimate } from 'relpos/models';
+ *
+ * const { total, stored } = await estimate('models/minilm', { weights: 'i8' });
+ * ```
+ */
+export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
+  return estimateCheckpoint(model, options);
+}

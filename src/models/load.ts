@@ -1,0 +1,298 @@
+// From the files of a checkpoint to a model that runs: options, headers, blueprint, engine, tokenizer, weights, in this order, so that what is
+// wrong shows before anything large is fetched; and nothing is held after a failure.
+
+import { checkFunction, checkSignal, describe, finite, integer, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
+import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
+import { makeEngine, type OwnKernels } from '../create.ts';
+import type { Engine } from '../engine.ts';
+import { layerContext } from '../nn/context.ts';
+import { layersFrom, type OwnLayers } from '../nn/module.ts';
+import type { WeightType } from '../nn/weights.ts';
+import type { Signal } from '../platform/types.ts';
+import type { Blueprint } from './blueprint.ts';
+import { type Jinja, loadChatTemplates } from './chat.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { Decoder, type DecoderParts, Seq2Seq } from './decoder-model.ts';
+import { RunnerDriver } from './driver.ts';
+import { Encoder } from './encoder-model.ts';
+import { estimateModel, type ModelEstimate } from './estimate.ts';
+import { blueprintOf } from './families/index.ts';
+import { broken, reasonOf } from './fault.ts';
+import { Runner } from './runner.ts';
+import { readSentenceSettings } from './sentence-files.ts';
+import type { Fetch, Loading } from './source.ts';
+import { loadTokenizer } from './tokenizer.ts';
+import type { LoadProgress, Weights } from './weights.ts';
+
+/** What is common to loading and to estimating. */
+export interface OpenOptions {
+  /**
+   * How weights are held: `'f32'`, `'f16'` or `'bf16'` give the numbers of the checkpoint; `'i8'` is a quarter of f32 and faster; `'i4'` an eighth.
+   * Default as the checkpoint stores them.
+   */
+  readonly weights?: WeightType;
+  /** Tokens of a text at most, its continuation included. Default what the model takes, of a decoder at most 2048. */
+  readonly context?: number;
+  /** Ends the loading; its reason is thrown. */
+  readonly signal?: Signal;
+  /** Used in place of the host's own `fetch`: to add headers, or to keep what was fetched. */
+  readonly fetch?: Fetch;
+}
+
+/** How a model is loaded. */
+export interface LoadOptions extends OpenOptions {
+  /** Told while the weights come, in bytes. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** An engine that several models share; it is not ended with the model. Default one of its own, of the next options. */
+  readonly engine?: Engine;
+  /** As for `createEngine`. */
+  readonly threads?: number | 'auto';
+  /** As for `createEngine`. */
+  readonly precision?: 'reproducible' | 'int16' | 'relaxed';
+  /** Most bytes of the engine's memory. A model that needs more is refused before its weights are fetched. */
+  readonly maxMemory?: number;
+  /** The package `@huggingface/jinja`, where chat templates are used and it cannot be found by its name, as in a bundle. */
+  readonly jinja?: Jinja;
+}
+
+/** What a checkpoint would take. */
+export interface CheckpointEstimate extends ModelEstimate {
+  /** Bytes that are fetched. */
+  readonly stored: number;
+}
+
+/** The kernels that an entry of the package brings. */
+export interface Own {
+  readonly engine: OwnKernels;
+  readonly layers: OwnLayers;
+}
+
+const TYPES = ['f32', 'f16', 'bf16', 'i8', 'i4'] as const;
+/** Tokens of a decoder's text unless more are asked for: keys and values of all of them are reserved. */
+const CONTEXT = 2048;
+/** Tokens of a text of an encoder that would take any number. */
+const UNLIMITED = 512;
+
+const readSignal: Reader<Signal> = (where, name, value) => checkSignal(where, value, name) as Signal;
+
+const OPEN: Readers<OpenOptions> = {
+  weights: (where, name, value) => oneOf(where, name, value, TYPES),
+  context: (where, name, value) => integer(where, name, value, 1),
+  signal: readSignal,
+  fetch: checkFunction as never,
+};
+const LOAD: Readers<LoadOptions> = {
+  ...OPEN,
+  onProgress: checkFunction as never,
+  engine: (where, name, value) => {
+    if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an engine of createEngine', value);
+    return value as Engine;
+  },
+  threads: (where, name, value) => (value === 'auto' ? value : integer(where, name, value, 1, 256)),
+  precision: (where, name, value) => oneOf(where, name, value, ['reproducible', 'int16', 'relaxed']),
+  maxMemory: (where, name, value) => finite(where, name, value, 65535),
+  jinja: (where, name, value) => {
+    if (typeof (value as Partial<Jinja> | null)?.Template !== 'function')
+      throw wrongType(where, name, 'the package @huggingface/jinja', value);
+    return value as Jinja;
+  },
+};
+
+/** An opened checkpoint, of which the headers were read. */
+interface Opened {
+  readonly checkpoint: Checkpoint;
+  readonly weights: Weights;
+  readonly blueprint: Blueprint;
+  readonly type: WeightType;
+  /** Tokens of a text. */
+  readonly longest: number;
+}
+
+async function open(where: string, given: unknown, { weights: type, context, signal, fetch }: OpenOptions): Promise<Opened> {
+  const loading: Loading = { where, signal, fetch };
+  const checkpoint = await openCheckpoint(loading, 'model', given);
+  const weights = await checkpoint.weights();
+  try {
+    const blueprint = describeModel(where, checkpoint, weights);
+    return { checkpoint, weights, blueprint, type: type ?? storedType(weights), longest: longestOf(blueprint, context) };
+  } catch (error) {
+    await weights.close();
+    throw error;
+  }
+}
+
+function describeModel(where: string, { config }: Checkpoint, weights: Weights): Blueprint {
+  try {
+    return blueprintOf(config, new Map(weights.names.map((name) => [name, weights.info(name)])));
+  } catch (cause) {
+    if (cause instanceof RelposError) throw cause;
+    throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The type that most bytes are stored in. */
+function storedType(weights: Weights): WeightType {
+  const bytes = { F32: 0, F16: 0, BF16: 0 };
+  for (const name of weights.names) {
+    const { dtype, bytes: own } = weights.info(name);
+    if (dtype in bytes) bytes[dtype as keyof typeof bytes] += own;
+  }
+  if (bytes.F16 > bytes.F32 && bytes.F16 > bytes.BF16) return 'f16';
+  return bytes.BF16 > bytes.F32 ? 'bf16' : 'f32';
+}
+
+function longestOf({ kind, longest = Infinity }: Blueprint, context: number | undefined): number {
+  const usual = kind === 'encoder' ? (longest < Infinity ? longest : UNLIMITED) : CONTEXT;
+  return Math.min(longest, context ?? usual);
+}
+
+/** How much memory a model takes, from its headers: `estimate` of the entries. */
+export async function estimateCheckpoint(given: unknown, options: OpenOptions = {}): Promise<CheckpointEstimate> {
+  const where = 'estimate';
+  const { weights, blueprint, type, longest } = await open(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  try {
+    return { ...estimateModel(blueprint, type, longest), stored: weights.bytesOf() };
+  } finally {
+    await weights.close();
+  }
+}
+
+/** What a checkpoint is, from its headers, and what each type of weights would take. */
+export async function inspectCheckpoint(
+  given: unknown,
+  options: OpenOptions = {},
+): Promise<{
+  readonly blueprint: Blueprint;
+  readonly stored: number;
+  readonly tensors: number;
+  readonly storedAs: WeightType;
+  readonly context: number;
+  readonly memory: Readonly<Record<WeightType, ModelEstimate>>;
+}> {
+  const where = 'inspect';
+  const { weights, blueprint, type, longest } = await open(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  try {
+    const memory = Object.fromEntries(TYPES.map((each) => [each, estimateModel(blueprint, each, longest)]));
+    const { length } = weights.names;
+    return { blueprint, stored: weights.bytesOf(), tensors: length, storedAs: type, context: longest, memory: memory as never };
+  } finally {
+    await weights.close();
+  }
+}
+
+/** A model that runs, and what ends it. */
+interface Loaded {
+  readonly checkpoint: Checkpoint;
+  readonly driver: RunnerDriver;
+  readonly end?: () => void;
+}
+
+/** What a kind of model is called, and how it is loaded. */
+const KINDS = {
+  encoder: ['an encoder', 'loadEncoder'],
+  decoder: ['a decoder', 'loadDecoder'],
+  seq2seq: ['an encoder-decoder', 'loadSeq2Seq'],
+} as const;
+
+async function load(where: string, given: unknown, options: LoadOptions, kind: Blueprint['kind'], own: Own): Promise<Loaded> {
+  if (options.engine) {
+    for (const name of ['threads', 'precision', 'maxMemory'] as const) {
+      if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
+    }
+  }
+  const opened = await open(where, given, options);
+  const { checkpoint, weights, blueprint } = opened;
+  try {
+    if (blueprint.kind !== kind) {
+      const [found, call] = KINDS[blueprint.kind];
+      throw wrongValue(where, 'model', KINDS[kind][0], `${blueprint.modelType}, ${found}`, `use ${call}`);
+    }
+    checkMemory(where, opened, options.maxMemory);
+    const { engine: shared, threads, precision, maxMemory } = options;
+    const made = { ...(threads && { threads }), ...(precision && { precision }), ...(maxMemory && { maxMemory }) };
+    const engine = shared ?? (await makeEngine(made, own.engine, [layersFrom(own.layers)]));
+    try {
+      const driver = await run(where, engine, opened, options, own);
+      return { checkpoint, driver, ...(!shared && { end: () => engine.dispose() }) };
+    } catch (error) {
+      if (!shared) engine.dispose();
+      throw error;
+    }
+  } finally {
+    await weights.close();
+  }
+}
+
+async function run(
+  where: string,
+  engine: Engine,
+  opened: Opened,
+  { context, signal, onProgress }: LoadOptions,
+  own: Own,
+): Promise<RunnerDriver> {
+  const { blueprint, weights, type, longest } = opened;
+  const layers = await layerContext(where, engine, own.layers);
+  if (signal?.aborted) throw signal.reason;
+  const length = blueprint.kind !== 'encoder' || context !== undefined ? { longest } : {};
+  const runner = await Runner.load(layers, blueprint, weights, { where, weights: type, ...length, ...(onProgress && { onProgress }) });
+  return new RunnerDriver(runner, layers, longest);
+}
+
+function checkMemory(where: string, { blueprint, type, longest }: Opened, limit = Infinity): void {
+  const { total } = estimateModel(blueprint, type, longest);
+  if (total <= limit) return;
+  const how = 'smaller "weights" or "context" need less';
+  const message = `${where}: the model takes ${total} bytes in ${describe(type)} with ${longest} tokens, and "maxMemory" is ${limit}: ${how}`;
+  throw new RelposError('out-of-memory', message, { asked: total, limit });
+}
+
+/** What follows once a model runs; if that fails, it is ended. */
+async function completed<T>({ driver, end }: Loaded, complete: () => Promise<T>): Promise<T> {
+  try {
+    return await complete();
+  } catch (error) {
+    driver.dispose();
+    end?.();
+    throw error;
+  }
+}
+
+export async function encoderOf(given: unknown, options: LoadOptions, own: Own): Promise<Encoder> {
+  const where = 'loadEncoder';
+  const read = readRecord<LoadOptions>(where, options, LOAD);
+  const loaded = await load(where, given, read, 'encoder', own);
+  const { checkpoint, driver, end } = loaded;
+  return completed(loaded, async () => {
+    const [tokenizer, sentences] = await Promise.all([loadTokenizer(checkpoint), readSentenceSettings(checkpoint)]);
+    if (sentences?.dense) {
+      throw broken(where, 'modules.json', `layers behind the pooling are not computed yet: ${sentences.dense.join(', ')}`);
+    }
+    return new Encoder({ driver, tokenizer, config: checkpoint.config, sentences, ...(end && { end }) });
+  });
+}
+
+async function writerParts(
+  where: string,
+  given: unknown,
+  options: LoadOptions,
+  kind: 'decoder' | 'seq2seq',
+  own: Own,
+): Promise<DecoderParts> {
+  const read = readRecord<LoadOptions>(where, options, LOAD);
+  const loaded = await load(where, given, read, kind, own);
+  const { checkpoint, driver, end } = loaded;
+  return completed(loaded, async () => {
+    const [tokenizer, generation] = await Promise.all([loadTokenizer(checkpoint), checkpoint.object('generation_config.json')]);
+    const templates = await loadChatTemplates(checkpoint, tokenizer, read.jinja);
+    return { driver, tokenizer, templates, generation, ...(end && { end }) };
+  });
+}
+
+export async function decoderOf(given: unknown, options: LoadOptions, own: Own): Promise<Decoder> {
+  return new Decoder(await writerParts('loadDecoder', given, options, 'decoder', own));
+}
+
+export async function seq2seqOf(given: unknown, options: LoadOptions, own: Own): Promise<Seq2Seq> {
+  return new Seq2Seq(await writerParts('loadSeq2Seq', given, options, 'seq2seq', own));
+}

@@ -1,0 +1,16 @@
+// The names that every entry of relpos/models has beside the functions that load.
+
+export type { Blueprint } from './blueprint.ts';
+export type { ChatMessage, ChatOptions, Jinja } from './chat.ts';
+export { Decoder, type Prompt, Seq2Seq, Session } from './decoder-model.ts';
+export { type CallOptions, type EmbedOptions, Encoder, type Filling, type Label, type TextPair } from './encoder-model.ts';
+export type { ModelEstimate } from './estimate.ts';
+export type { Finish, GenerateOptions, IndexedPiece } from './generation.ts';
+export type { CheckpointEstimate, LoadOptions, OpenOptions } from './load.ts';
+export type { Pooling } from './sentence-files.ts';
+export type { Fetch } from './source.ts';
+export type { BlobLike, FileLike, GivenFiles } from './source-files.ts';
+export type { CheckpointSource } from './source-of.ts';
+export type { ObjectStore, StoredObject, StoreRange } from './source-store.ts';
+export type { DecodeOptions, Encoded, EncodeOptions, SpecialRole, SpecialToken, Tokenizer } from './tokenizer.ts';
+export type { LoadProgress } from './weights.ts';
