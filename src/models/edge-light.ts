@@ -1,7 +1,6 @@
 /** `relpos/models` where edge-light forbids compiling bytes, and compiled Modules have to be imported. */
 import baseline from '../wasm/baseline.wasm?module';
 import nn from '../wasm/nn.wasm?module';
-import nnRelaxed from '../wasm/nn-relaxed.wasm?module';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import {
@@ -18,7 +17,8 @@ import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';
 
-const OWN: Own = { engine: { baseline: () => baseline }, layers: { baseline: async () => nn, relaxed: async () => nnRelaxed } };
+/** Without those of relaxed SIMD: such hosts compile all modules of a function before it runs, and one that lacks it would run none of it. */
+const OWN: Own = { engine: { baseline: () => baseline }, layers: { baseline: async () => nn } };
 
 /** Loads a model that reads a text as a whole. @throws as `loadEncoder` elsewhere */
 export function loadEncoder(model: CheckpointSource, options: LoadOptions = {}): Promise<Encoder> {

@@ -40,7 +40,16 @@ describe('inlined kernels', () => {
 });
 
 describe('entries', () => {
-  const NAMES = ['relpos', 'relpos/slim', 'relpos/int16', 'relpos/relaxed', 'relpos/onnx', 'relpos/safetensors', 'relpos/worker'];
+  const NAMES = [
+    'relpos',
+    'relpos/slim',
+    'relpos/int16',
+    'relpos/relaxed',
+    'relpos/models',
+    'relpos/onnx',
+    'relpos/safetensors',
+    'relpos/worker',
+  ];
   const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
     exports: Record<string, Record<string, string>>;
   };
@@ -74,6 +83,33 @@ describe('entries', () => {
     }
   });
 
+  test('only relpos/models needs another package, and loads it when a tokenizer is', () => {
+    const { dependencies } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+    expect(Object.keys(dependencies)).toEqual(['@huggingface/tokenizers']);
+    /** What a built file imports, by itself or by way of others, and what of it is no file of ours. */
+    const foreign = (path: string): string[] => {
+      const [files, packages] = [new Set([new URL(path, root).href]), new Set<string>()];
+      for (const url of files) {
+        if (!url.endsWith('.js')) continue;
+        const text = readFileSync(new URL(url), 'utf8');
+        const atOnce = [...text.matchAll(/^(?:import|export)\b(?:[^"';=]*from )?\s*"([^"]+)"/gm)].map(([, next]) => ({ next, how: '' }));
+        const later = [...text.matchAll(/\bimport\("([^"]+)"\)/g)].map(([, next]) => ({ next, how: 'later ' }));
+        for (const { next = '', how } of [...atOnce, ...later]) {
+          if (next.startsWith('.')) files.add(new URL(next, url).href);
+          else if (!next.startsWith('node:')) packages.add(how + next);
+        }
+      }
+      return [...packages];
+    };
+    const entries = Object.entries(exports).flatMap(([name, target]) =>
+      Object.entries(target).flatMap(([how, path]) => (how !== 'types' && path.endsWith('.js') ? [[name, path] as const] : [])),
+    );
+    expect(entries.length).toBeGreaterThan(15);
+    for (const [name, path] of entries) {
+      expect([path, foreign(path)]).toEqual([path, name === './models' ? ['later @huggingface/tokenizers'] : []]);
+    }
+  });
+
   test('no edge runtime has to compile other kernels unless they are imported: one without relaxed SIMD would run nothing', () => {
     /** The kernels that a built file imports, by itself or by way of others, from the root. */
     const imported = (path: string): string[] => {
@@ -89,6 +125,7 @@ describe('entries', () => {
     expect(imported('dist/entries/relaxed-edge-light.js')).toEqual(['dist/wasm/relaxed.wasm?module']);
     expect(imported('dist/entries/int16-edge-light.js')).toEqual(['dist/wasm/int16.wasm?module']);
     expect(imported('dist/entries/int16-workerd.js')).toEqual(['dist/wasm/int16.wasm']);
+    expect(imported('dist/models/edge-light.js').sort()).toEqual(['dist/wasm/baseline.wasm?module', 'dist/wasm/nn.wasm?module']);
     const all = ['baseline', 'int16', 'relaxed'].map((name) => `dist/wasm/${name}.wasm`);
     expect(imported('dist/entries/workerd.js').sort()).toEqual(all);
     expect(imported('dist/index.js')).toEqual([]);
