@@ -4,6 +4,8 @@ import { quote } from './text.ts';
 export interface CliIo {
   stdout(text: string): unknown;
   stderr(text: string): unknown;
+  /** What comes in, for the commands that read it. */
+  readonly stdin?: () => AsyncIterable<string | Uint8Array>;
   /** Whether stderr is a terminal: progress is drawn only there. */
   readonly isTTY: boolean;
   /** Aborted when the user interrupts. */

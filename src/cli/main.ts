@@ -8,16 +8,19 @@ import { attend } from './attend.ts';
 import { bench } from './bench.ts';
 import type { Command } from './command.ts';
 import { doctor } from './doctor.ts';
+import { embed } from './embed.ts';
 import { encodings } from './encodings.ts';
 import { permissionWanted, reason } from './files.ts';
+import { generate } from './generate.ts';
 import { report } from './html.ts';
+import { inspect } from './inspect.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
 
 export type { CliIo } from './io.ts';
 
-const COMMANDS: readonly Command[] = [attend, bench, doctor, encodings, report];
+const COMMANDS: readonly Command[] = [attend, bench, doctor, embed, encodings, generate, inspect, report];
 const HELP_OPTION = { help: { kind: 'flag', short: 'h', help: 'print this' } } as const;
 
 /**
@@ -90,10 +93,13 @@ ${examples}
 `;
 }
 
+/** Errors of state that another input mends. */
+const MENDABLE: readonly string[] = ['out-of-memory', 'bad-checkpoint', 'unreadable', 'missing-package'];
+
 /** An error as one line and an exit code. The library's own argument errors begin with the name of what was called. */
 function explain(error: unknown): { message: string; code: number } {
   if (error instanceof InputError) return { message: error.message, code: EXIT.usage };
-  if (error instanceof RelposError) return { message: error.message, code: error.code === 'out-of-memory' ? EXIT.usage : EXIT.failure };
+  if (error instanceof RelposError) return { message: error.message, code: MENDABLE.includes(error.code) ? EXIT.usage : EXIT.failure };
   const isArgument = (error instanceof TypeError || error instanceof RangeError) && /^[\w.]+: "/.test(error.message);
   if (isArgument) return { message: error.message, code: EXIT.usage };
   const denied = permissionWanted(error);
@@ -132,6 +138,7 @@ async function main(): Promise<void> {
       }
     },
     stderr: (text) => void process.stderr.write(text),
+    stdin: () => process.stdin,
     isTTY: process.stderr.isTTY === true,
     signal: interrupt.signal,
   });

@@ -34,6 +34,13 @@ export function rows(lines: readonly (readonly [label: string, text: string])[])
   return lines.map(([label, text]) => `${label.padEnd(width)}${text}\n`).join('');
 }
 
+/** Lines of cells, each column as wide as its widest. */
+export function columns(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] as readonly string[]).map((_, n) => Math.max(...lines.map((line) => (line[n] as string).length)));
+  const cell = (text: string, n: number): string => (n === 0 ? text.padEnd(widths[n] as number) : text.padStart(widths[n] as number));
+  return lines.map((line) => `  ${line.map(cell).join('  ')}\n`).join('');
+}
+
 /** A number for JSON, which has no NaN and no infinities: those become text. */
 export function jsonNumber(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);

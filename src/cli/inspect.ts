@@ -1,0 +1,133 @@
+import type { Blueprint, Stack } from '../models/blueprint.ts';
+import type { ParsedArgs } from './args.ts';
+import type { Command } from './command.ts';
+import { type CliIo, EXIT } from './io.ts';
+import { onlyModel } from './models.ts';
+import { columns, rows, showBytes } from './report.ts';
+import { oneLine } from './text.ts';
+
+/** `relpos inspect`: what a checkpoint is. */
+export const inspect: Command = {
+  name: 'inspect',
+  summary: 'what a model is, and the memory that it takes',
+  usage: '<folder>|<url> [--context <n>] [--json]',
+  about: `Reads config.json and the headers of the safetensors files of a Hugging Face folder, no weights, and prints what the model
+computes, its size, and the memory that it takes in each type of weights. A model that relpos cannot run is refused with what is
+missing.`,
+  examples: `  relpos inspect models/minilm
+  relpos inspect https://huggingface.co/HuggingFaceTB/SmolLM2-135M/resolve/main/ --context 4096
+  relpos inspect models/minilm --json`,
+  options: {
+    context: { kind: 'count', help: 'tokens of a text, for which keys and values take memory' },
+    json: { kind: 'flag', help: 'print one JSON object' },
+  },
+  run: runInspect,
+};
+
+async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
+  const model = onlyModel('inspect', args);
+  const { inspectCheckpoint } = await import('../models/load.ts');
+  const context = args.numbers.get('context');
+  const found = await inspectCheckpoint(model, { signal: io.signal, ...(context !== undefined && { context }) });
+  if (args.flags.has('json')) {
+    const { blueprint, ...facts } = found;
+    io.stdout(`${JSON.stringify({ ...summaryOf(blueprint), ...facts })}\n`);
+    return EXIT.ok;
+  }
+  const { blueprint, tensors, stored, storedAs, memory } = found;
+  io.stdout(rows(factsOf(blueprint, `${tensors} tensors, ${showBytes(stored)}, ${storedAs}`)));
+  const table = Object.entries(memory).map(([type, { weights, cache, rows: passed, total }]) => [
+    type,
+    ...[weights, cache, passed, total].map(showBytes),
+  ]);
+  io.stdout(`\nMemory for texts of ${found.context} tokens:\n${columns([['', 'weights', 'keys and values', 'rows', 'in all'], ...table])}`);
+  return EXIT.ok;
+}
+
+export interface StackSummary {
+  readonly layers: number;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly headWidth: number;
+  readonly inner: number;
+  readonly gated: boolean;
+  readonly activation: string;
+  readonly norm: string;
+  readonly positions: readonly string[];
+}
+
+/** A blueprint in short. */
+export interface Summary {
+  readonly family: string;
+  readonly modelType: string;
+  readonly kind: Blueprint['kind'];
+  readonly width: number;
+  readonly vocabulary: number;
+  /** Null if there is no limit. */
+  readonly longest: number | null;
+  readonly encoder?: StackSummary;
+  readonly decoder?: StackSummary;
+  readonly heads: readonly string[];
+  readonly labels?: readonly string[];
+}
+
+/** What is worth knowing of a blueprint. */
+export function summaryOf(blueprint: Blueprint): Summary {
+  const { family, modelType, kind, width, vocabulary, longest, encoder, decoder, classifier, logits, pooler } = blueprint;
+  return {
+    family,
+    modelType,
+    kind,
+    width,
+    vocabulary,
+    longest: longest ?? null,
+    ...(encoder && { encoder: stackSummary(encoder) }),
+    ...(decoder && { decoder: stackSummary(decoder) }),
+    heads: [...(logits ? ['logits'] : []), ...(pooler ? ['pooler'] : []), ...(classifier ? ['classifier'] : [])],
+    ...(classifier && { labels: classifier.labels }),
+  };
+}
+
+function stackSummary({ layers }: Stack): StackSummary {
+  const [first] = layers as [Stack['layers'][number]];
+  const { attention, mlp } = first;
+  const norm = attention.before ?? attention.post ?? attention.after;
+  const positions = new Set(layers.flatMap((layer) => layer.attention.positions.map(({ name }) => name)));
+  return {
+    layers: layers.length,
+    heads: attention.heads,
+    keyHeads: attention.keyHeads,
+    headWidth: attention.headWidth,
+    inner: mlp.up.weight.shape[0] as number,
+    gated: mlp.gate !== undefined,
+    activation: mlp.activation,
+    norm: `${norm?.kind ?? 'none'}${attention.before ? ', before' : ''}${attention.after ? ', after' : ''}${attention.post ? ', of the sum' : ''}`,
+    positions: [...positions],
+  };
+}
+
+function factsOf(blueprint: Blueprint, size: string): (readonly [string, string])[] {
+  const { family, modelType, kind, width, vocabulary, longest, encoder, decoder, heads, labels } = summaryOf(blueprint);
+  const stacks = [encoder && (['encoder', encoder] as const), decoder && (['decoder', decoder] as const)].filter(
+    (each) => each !== undefined,
+  );
+  return [
+    [
+      'model',
+      oneLine(`${modelType} (family ${family}), ${{ encoder: 'an encoder', decoder: 'a decoder', seq2seq: 'an encoder-decoder' }[kind]}`),
+    ],
+    ['size', size],
+    ['width', `${width}`],
+    ['vocabulary', `${vocabulary}`],
+    ['tokens', longest === null ? 'any number' : `${longest} at most`],
+    ...stacks.map(([name, stack]) => [name, stackText(stack)] as const),
+    ['heads', heads.join(', ') || 'none'],
+    ...(labels ? [['labels', oneLine(labels.join(', '))] as const] : []),
+  ];
+}
+
+function stackText({ layers, heads, keyHeads, headWidth, inner, gated, activation, norm, positions }: StackSummary): string {
+  const shared = keyHeads === heads ? '' : ` over ${keyHeads}`;
+  const scheme = positions.length > 0 ? positions.join(' and ') : 'no scheme in attention';
+  return `${layers} layers; ${heads} heads${shared} of ${headWidth}; MLP ${inner}${gated ? ' gated' : ''}, ${activation}; norm: ${norm}; positions: ${scheme}`;
+}

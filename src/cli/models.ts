@@ -1,0 +1,66 @@
+// What the commands that run models have in common.
+
+import type { LoadOptions } from '../models/load.ts';
+import { type OptionSpec, type OptionSpecs, type ParsedArgs, parseBytes, parsePrecision, parseThreads, precisionSpec } from './args.ts';
+import { type CliIo, InputError, progressLine } from './io.ts';
+import { quote } from './text.ts';
+
+const WEIGHTS = ['f32', 'f16', 'bf16', 'i8', 'i4'] as const;
+
+const weights: OptionSpec = {
+  kind: 'choice',
+  choices: WEIGHTS,
+  help: 'how weights are held (as the checkpoint stores them)',
+};
+
+/** Options of every command that loads a model. */
+export const loadSpecs: OptionSpecs = {
+  weights,
+  context: { kind: 'count', help: 'tokens of a text at most, its continuation included' },
+  threads: { kind: 'text', value: '<n>|auto', help: 'threads to use (auto)' },
+  precision: precisionSpec,
+  'max-memory': { kind: 'text', value: '<bytes>', help: 'the most memory for the model, such as 512M or 2G' },
+};
+
+/** What those options come to, with a progress line while the weights come. */
+export function loadOptions({ texts, numbers }: ParsedArgs, io: CliIo, model: string): LoadOptions {
+  const progress = progressLine(io, `loading ${model}`);
+  const given = texts.get('weights') as (typeof WEIGHTS)[number] | undefined;
+  const context = numbers.get('context');
+  const memory = texts.get('max-memory');
+  return {
+    threads: parseThreads(texts.get('threads')),
+    precision: parsePrecision(texts.get('precision')),
+    signal: io.signal,
+    onProgress: ({ loaded, total }) => (loaded < total ? progress.update(loaded, total) : progress.clear()),
+    ...(given && { weights: given }),
+    ...(context !== undefined && { context }),
+    ...(memory !== undefined && { maxMemory: parseBytes('--max-memory', memory) }),
+  };
+}
+
+/** The folder or address of the model, and what follows it. */
+export function modelAndRest(command: string, { positionals }: ParsedArgs): { readonly model: string; readonly rest: readonly string[] } {
+  const [model, ...rest] = positionals;
+  if (model === undefined || model === '')
+    throw new InputError(`${command} expected the folder or the URL of a model; see relpos ${command} --help`);
+  return { model, rest };
+}
+
+/** @throws InputError if anything follows the model */
+export function onlyModel(command: string, args: ParsedArgs): string {
+  const { model, rest } = modelAndRest(command, args);
+  if (rest.length > 0) throw new InputError(`${command} expected one model, got ${quote(rest[0] as string)} too`);
+  return model;
+}
+
+/** All that comes in at the process's standard input, as text. */
+export async function readInput(io: CliIo): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const piece of io.stdin?.() ?? []) {
+    io.signal.throwIfAborted();
+    text += typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true });
+  }
+  return text + decoder.decode();
+}

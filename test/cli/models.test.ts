@@ -1,0 +1,192 @@
+/** The commands that run models: what they print and write, what they refuse. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../../src/cli/main.ts';
+import { loadEncoder } from '../../src/models/index.ts';
+import { readSafetensors } from '../../src/safetensors/index.ts';
+import { checkpoint } from '../models/checkpoints.ts';
+import { BERT_CONFIG, WORD_PIECES } from '../models/loader/vocabularies.ts';
+
+const STORY = fileURLToPath(new URL('../../examples/models/story-llama', import.meta.url));
+const FIX = fileURLToPath(new URL('../../examples/models/fix-t5', import.meta.url));
+const [first] = JSON.parse(readFileSync(`${STORY}/reference.json`, 'utf8')).cases as { prompt: string; text: string }[] as [
+  { prompt: string; text: string },
+];
+const [fix] = JSON.parse(readFileSync(`${FIX}/reference.json`, 'utf8')).cases as { input: string; text: string }[] as [
+  { input: string; text: string },
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'relpos-cli-models-'));
+const bert = join(folder, 'bert');
+beforeAll(() => {
+  cpSync(checkpoint('bert').folder, bert, { recursive: true });
+  writeFileSync(join(bert, 'tokenizer.json'), JSON.stringify(WORD_PIECES));
+  writeFileSync(join(bert, 'tokenizer_config.json'), JSON.stringify(BERT_CONFIG));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs a command line. */
+async function cli(argv: readonly string[], stdin = '', signal = new AbortController().signal) {
+  let [out, err] = ['', ''];
+  async function* input(): AsyncGenerator<Uint8Array> {
+    // In pieces that cut characters.
+    const bytes = new TextEncoder().encode(stdin);
+    for (let at = 0; at < bytes.length; at += 3) yield bytes.subarray(at, at + 3);
+  }
+  const io = {
+    stdout: (text: string) => {
+      out += text;
+    },
+    stderr: (text: string) => {
+      err += text;
+    },
+    stdin: input,
+    isTTY: false,
+    signal,
+  };
+  const code = await run(argv, io);
+  return { code, out, err };
+}
+
+describe('generate', () => {
+  test('prints what the model writes', async () => {
+    const { code, out, err } = await cli(['generate', STORY, '--prompt', first.prompt, '--max-tokens', '64', '--threads', '1']);
+    expect({ code, out, err }).toEqual({ code: 0, out: `${first.text}\n`, err: '' });
+  });
+
+  test('takes the prompt from standard input, and says all in JSON', async () => {
+    const { code, out } = await cli(['generate', STORY, '-p', '-', '--max-tokens', '8', '--json', '--stop', 'strength,'], first.prompt);
+    expect(code).toBe(0);
+    const stopped = first.text.indexOf('strength,');
+    const { text, reason, tokens } = JSON.parse(out);
+    expect([text, reason]).toEqual([first.text.slice(0, stopped), 'stop']);
+    expect(tokens).toBeLessThan(8);
+  });
+
+  test('draws the same for the same seed', async () => {
+    const draw = (seed: string) =>
+      cli(['generate', STORY, '-p', 'And', '--max-tokens', '20', '--temperature', '1', '--top-p', '0.9', '--seed', seed]);
+    const [a, b, c] = [await draw('1'), await draw('1'), await draw('2')];
+    expect(a.out).toBe(b.out);
+    expect(a.out).not.toBe(c.out);
+  });
+
+  test('writes by an encoder-decoder', async () => {
+    expect(await cli(['generate', FIX, '-p', fix.input])).toEqual({ code: 0, out: `${fix.text}\n`, err: '' });
+  });
+
+  test.each([
+    [[], 'relpos: generate expected the folder or the URL of a model; see relpos generate --help\n'],
+    [[STORY], 'relpos: generate expected --prompt <text>; see relpos generate --help\n'],
+    [[STORY, 'x', '-p', 'y'], 'relpos: generate expected one model, got "x" too\n'],
+    [[STORY, '-p', 'y', '--system', 's'], 'relpos: --system needs --chat\n'],
+    [[STORY, '-p', 'y', '--top-p', '2'], 'relpos: generate: "topP" expected a number in 0 … 1, not 0, got 2\n'],
+    [[STORY, '-p', 'y', '--weights', 'i7'], 'relpos: --weights expected one of f32, f16, bf16, i8, i4, got "i7"\n'],
+    [[STORY, '-p', 'y', '--max-memory', '1M'], 'relpos: loadDecoder: the model takes'],
+    [[STORY, '-p', 'y', '--chat'], 'has no chat template "default"\n'],
+    [[FIX, '-p', 'y', '--chat'], 'relpos: --chat expected a decoder, got t5, an encoder-decoder\n'],
+    [['/nowhere', '-p', 'y'], 'relpos: inspect: "model" expected a folder, got "/nowhere": there is no such folder\n'],
+  ])('%j is refused with exit code 2', async (argv, message) => {
+    const { code, out, err } = await cli(['generate', ...argv]);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(message);
+    expect(err.trimEnd()).not.toContain('\n');
+  });
+
+  test('an interrupt ends it', async () => {
+    const { code, err } = await cli(['generate', STORY, '-p', 'y'], '', AbortSignal.abort());
+    expect([code, err]).toEqual([130, 'relpos: interrupted\n']);
+  });
+});
+
+describe('embed', () => {
+  const TEXTS = ['the cat sat', 'a mat on a mat', 'the "cat"'];
+
+  async function vectors(): Promise<Float32Array[]> {
+    using encoder = await loadEncoder(bert, { threads: 1 });
+    return await encoder.embed(TEXTS); // Before the model is gone.
+  }
+
+  test('prints lines of JSON that give every number back', async () => {
+    const { code, out } = await cli(['embed', bert, ...TEXTS]);
+    expect(code).toBe(0);
+    const lines = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { text: string; vector: number[] });
+    expect(lines.map(({ text }) => text)).toEqual(TEXTS);
+    expect(lines.map(({ vector }) => Float32Array.from(vector))).toEqual(await vectors());
+  });
+
+  test('writes a safetensors file of the lines of a file, after the texts that are named', async () => {
+    const [lines, output] = [join(folder, 'lines.txt'), join(folder, 'out.safetensors')];
+    writeFileSync(lines, `${TEXTS.slice(1).join('\r\n')}\n`);
+    expect(await cli(['embed', bert, TEXTS[0] as string, '-i', lines, '-o', output])).toEqual({ code: 0, out: '', err: '' });
+    const { tensors, metadata } = readSafetensors(readFileSync(output));
+    const { shape, data } = tensors.get('embeddings') as { shape: readonly number[]; data: Uint8Array };
+    const expected = await vectors();
+    expect(shape).toEqual([3, expected[0]?.length]);
+    expect(new Float32Array(data.slice().buffer)).toEqual(Float32Array.from(expected.flatMap((vector) => [...vector])));
+    expect(JSON.parse(metadata.texts as string)).toEqual(TEXTS);
+  });
+
+  test('reads standard input, and prints a table of cosines', async () => {
+    const { code, out } = await cli(['embed', bert, '-i', '-', '--format', 'table'], `${TEXTS[0]}\n${TEXTS[1]}\n${TEXTS[0]}`);
+    expect(code).toBe(0);
+    const [head, one, two, three] = out.split('\n') as [string, string, string, string];
+    expect(head.trim().split(/ +/)).toEqual(['1', '2', '3']);
+    const numbers = (line: string): string[] => line.trim().split(/ {2,}/).slice(1);
+    expect(numbers(one)[0]).toBe('1.000');
+    expect(numbers(one)[2]).toBe('1.000');
+    expect(numbers(one)[1]).toBe(numbers(two)[0]);
+    expect(numbers(three)).toEqual(numbers(one));
+  });
+
+  test.each([
+    [[bert], 'relpos: embed expected texts, or -i <file>; see relpos embed --help\n'],
+    [[bert, 'a', '--format', 'safetensors'], 'relpos: --format safetensors needs -o <file>\n'],
+    [[bert, 'a', '--prompt', 'query'], 'relpos: embed: "prompt" expected one of none, got "query"\n'],
+    [[bert, '-i', join(folder, 'none.txt')], 'no such file'],
+    [[STORY, 'a'], 'expected an encoder, got llama, a decoder: use loadDecoder\n'],
+  ])('%j is refused with exit code 2', async (argv, message) => {
+    const { code, out, err } = await cli(['embed', ...argv]);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(message);
+  });
+});
+
+describe('inspect', () => {
+  test('says what a model is, and what it takes', async () => {
+    const { code, out } = await cli(['inspect', STORY]);
+    expect(code).toBe(0);
+    expect(out).toContain('model       llama (family llama), a decoder\n');
+    expect(out).toContain('5 layers; 8 heads over 2 of 20; MLP 432 gated, silu; norm: rms, before');
+    expect(out).toContain('Memory for texts of 256 tokens:\n');
+  });
+
+  test('the same as JSON, and for another context', async () => {
+    const facts = async (...more: string[]) => JSON.parse((await cli(['inspect', STORY, '--json', ...more])).out);
+    const [whole, half] = [await facts(), await facts('--context', '128')];
+    expect(whole).toMatchObject({
+      family: 'llama',
+      kind: 'decoder',
+      width: 160,
+      vocabulary: 1024,
+      longest: 256,
+      storedAs: 'f16',
+      context: 256,
+    });
+    expect(half.memory.i8.cache).toBeLessThan(whole.memory.i8.cache * 0.6);
+    expect(half.memory.i8.weights).toBe(whole.memory.i8.weights);
+    expect((await facts('--context', '9999')).context).toBe(256);
+  });
+
+  test('refuses what no family fits, with what is missing', async () => {
+    const { code, err } = await cli(['inspect', checkpoint('swin').folder]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^relpos: inspect: config\.json: "model_type" expected one of .*got "swin"\n$/);
+  });
+});
