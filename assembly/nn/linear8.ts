@@ -71,16 +71,14 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
     let s$ra = i32x4.splat(0), s$rb = i32x4.splat(0);
     // end
     let q = x, w = shorts, a: v128, b: v128, c: v128;
-    for (let left = quads; ; left -= 4, q += 128, w += 256) {
-      // repeat $m 4
-      // repeat $n 2
-      a = v128.load(w, 64 * $m + 32 * $n), b = v128.load(w, 64 * $m + 32 * $n + 16);
+    for (let left = quads << 1; ; left -= 8, q += 128, w += 256) {
+      // repeat $n 8
+      a = v128.load(w, 32 * $n), b = v128.load(w, 32 * $n + 16);
       // repeat $r 4
-      c = v128.load32_splat(q + (32 * $m + 16 * $n + 4 * $r));
+      c = v128.load32_splat(q + (16 * $n + 4 * $r));
       s$ra = pairs(c, a, s$ra), s$rb = pairs(c, b, s$rb);
       // end
-      // end
-      if (left == $m + 1) break;
+      if (left == $n + 1) break;
       // end
     }
     // repeat $r 4
