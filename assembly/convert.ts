@@ -8,19 +8,19 @@ import { held } from './simd';
   return type == F32 || type == I32 ? 4 : type == F16 || type == BF16 || type == Q16 ? 2 : 1;
 }
 
-const HALF_MASK: i32 = 0x8fffe000;
-const HALF_SCALE: f32 = reinterpret<f32>(0x77800000); // 2^112
+export const HALF_MASK: i32 = 0x8fffe000;
+export const HALF_SCALE: f32 = reinterpret<f32>(0x77800000); // 2^112
 
 /**
  * Four halves (sign-extended to 32 bits) as f32, exact. The 15 lower bits moved up by 13 are the same number with an exponent too
  * small by 112; one multiplication by 2^112 mends normals and subnormals alike. Infinity and NaN get their exponent by hand.
  */
-@inline function halfToFloatOf(h: v128, mask: v128, scale: v128, most: v128, infinity: v128): v128 {
+@inline export function halfToFloatOf(h: v128, mask: v128, scale: v128, most: v128, infinity: v128): v128 {
   const value = f32x4.mul(v128.and(i32x4.shl(h, 13), mask), scale);
   return v128.or(value, v128.and(f32x4.ge(f32x4.abs(value), most), infinity));
 }
 
-@inline export function halfToFloat(h: v128): v128 {
+@inline function halfToFloat(h: v128): v128 {
   return halfToFloatOf(h, i32x4.splat(HALF_MASK), f32x4.splat(HALF_SCALE), f32x4.splat(65536), f32x4.splat(Infinity));
 }
 

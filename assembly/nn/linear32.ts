@@ -3,7 +3,8 @@
 // as they are read.
 
 import { BF16, F16, F32 } from '../job';
-import { halfToFloat, loadRow } from '../convert';
+import { HALF_MASK, HALF_SCALE, halfToFloatOf, loadRow } from '../convert';
+import { held } from '../simd';
 
 /** a·b + c, rounded twice, or once with `fused`, a literal, where the host fuses. */
 @inline function madd(a: v128, b: v128, c: v128, fused: bool): v128 {
@@ -61,31 +62,19 @@ export function widenPanel(to: usize, from: usize, K: i32, type: i32): void {
   }
 }
 
-function rounded4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32): void {
-  tile4x8(x, panel, s, K, groups, false);
-}
-
-function fused4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32): void {
-  tile4x8(x, panel, s, K, groups, true);
-}
-
 /** The sums of `groups` groups of four rows against one panel of f32. */
 export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32, fused: bool): void {
-  if (ASC_FEATURE_RELAXED_SIMD && fused) fused4x8(x, panel, s, K, groups);
-  else rounded4x8(x, panel, s, K, groups);
+  if (ASC_FEATURE_RELAXED_SIMD && fused) tile4x8(x, panel, s, K, groups, true);
+  else tile4x8(x, panel, s, K, groups, false);
 }
 
-/** Eight numbers of a panel, as f32: the first and the last four. */
+/** Eight numbers of a panel of f32 or bf16 as f32: the first and the last four. */
 @inline function low(at: usize, type: i32): v128 {
-  if (type == F32) return v128.load(at);
-  if (type == BF16) return v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 0, 8, 1, 9, 2, 10, 3, 11);
-  return halfToFloat(v128.load_ext<i16>(at));
+  return type == F32 ? v128.load(at) : v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
 @inline function high(at: usize, type: i32): v128 {
-  if (type == F32) return v128.load(at, 16);
-  if (type == BF16) return v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 4, 12, 5, 13, 6, 14, 7, 15);
-  return halfToFloat(v128.load_ext<i16>(at, 8));
+  return type == F32 ? v128.load(at, 16) : v128.shuffle<i16>(i16x8.splat(0), v128.load(at), 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
 /** One row × 32 channels, four panels that are `step` bytes apart. x: [K], s: [4][8]. */
@@ -107,6 +96,52 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
   // end
 }
 
+/**
+ * The same of f16, two panels. What conversion needs stays in registers (`held` of ../simd.ts). Infinity and NaN take as many instructions as all
+ * other numbers, so the first pass does without (`exact` false, a literal) and says whether it met one: 0xf800 is the exponent of these without the
+ * sign.
+ */
+@inline function halves1x16(x: usize, panel: usize, step: usize, s: usize, K: i32, fused: bool, exact: bool): bool {
+  const zero = K >> 31;
+  const mask = i32x4.splat(HALF_MASK + zero);
+  const scale = held(HALF_SCALE, zero), most = held(65536, zero), infinity = held(Infinity, zero);
+  const p0 = panel, p1 = p0 + step;
+  let size0 = i16x8.splat(0), size1 = size0;
+  // repeat $p 2
+  let s$pa = f32x4.splat(0), s$pb = f32x4.splat(0);
+  // end
+  const end = <usize>K << 4;
+  for (let at: usize = 0; at < end; at += 16, x += 4) {
+    const c = v128.load32_splat(x);
+    // repeat $p 2
+    const raw$p = v128.load(p$p + at);
+    const a$p = i32x4.extend_low_i16x8_s(raw$p), b$p = i32x4.extend_high_i16x8_s(raw$p);
+    if (!exact) size$p = i16x8.max_u(size$p, i16x8.add(raw$p, raw$p));
+    s$pa = madd(c, exact ? halfToFloatOf(a$p, mask, scale, most, infinity) : finiteHalf(a$p, mask, scale), s$pa, fused);
+    s$pb = madd(c, exact ? halfToFloatOf(b$p, mask, scale, most, infinity) : finiteHalf(b$p, mask, scale), s$pb, fused);
+    // end
+  }
+  // repeat $p 2
+  v128.store(s, s$pa, 32 * $p), v128.store(s, s$pb, 32 * $p + 16);
+  // end
+  return exact || !v128.any_true(i16x8.ge_u(i16x8.max_u(size0, size1), i16x8.splat(<i16>0xf800)));
+}
+
+/** A finite half, sign-extended, as f32: see ../convert.ts. */
+@inline function finiteHalf(h: v128, mask: v128, scale: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(h, 13), mask), scale);
+}
+
+function finiteHalves1x16(x: usize, panel: usize, step: usize, s: usize, K: i32, fused: bool): bool {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) return halves1x16(x, panel, step, s, K, true, false);
+  return halves1x16(x, panel, step, s, K, false, false);
+}
+
+function anyHalves1x16(x: usize, panel: usize, step: usize, s: usize, K: i32, fused: bool): void {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) halves1x16(x, panel, step, s, K, true, true);
+  else halves1x16(x, panel, step, s, K, false, true);
+}
+
 /** One row × 8 channels, for the panels that four at a time leave. */
 @inline function row1x8(x: usize, panel: usize, s: usize, K: i32, type: i32, fused: bool): void {
   let a = f32x4.splat(0), b = f32x4.splat(0);
@@ -118,31 +153,33 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
   v128.store(s, a), v128.store(s, b, 16);
 }
 
+/** One row against panels of f32 or bf16; type and `fused` are literals. */
 @inline function row(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, type: i32, fused: bool): void {
   for (; panels >= 4; panels -= 4, panel += step << 2, s += 128) row1x32(x, panel, step, s, K, type, fused);
   for (; panels > 0; panels--, panel += step, s += 32) row1x8(x, panel, s, K, type, fused);
 }
 
-function rowOfFloats(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
-  row(x, panel, step, s, K, panels, F32, false);
+function rowOfFloats(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, fused: bool): void {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) row(x, panel, step, s, K, panels, F32, true);
+  else row(x, panel, step, s, K, panels, F32, false);
 }
 
-function rowOfFused(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
-  row(x, panel, step, s, K, panels, F32, true);
+/** An odd panel is both of two, whose second sums nobody reads. */
+function rowOfHalves(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, fused: bool): void {
+  for (; panels > 0; panels -= 2, panel += step << 1, s += 64) {
+    const other = panels > 1 ? step : 0;
+    if (!finiteHalves1x16(x, panel, other, s, K, fused)) anyHalves1x16(x, panel, other, s, K, fused);
+  }
 }
 
-function rowOfHalves(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
-  row(x, panel, step, s, K, panels, F16, false);
+function rowOfBrains(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, fused: bool): void {
+  if (ASC_FEATURE_RELAXED_SIMD && fused) row(x, panel, step, s, K, panels, BF16, true);
+  else row(x, panel, step, s, K, panels, BF16, false);
 }
 
-function rowOfBrains(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32): void {
-  row(x, panel, step, s, K, panels, BF16, false);
-}
-
-/** The sums of one row against `panels` panels of a type, `step` bytes apart. s: [panels][8] */
+/** The sums of one row against `panels` panels of a type, four at most, `step` bytes apart. s: [4][8] */
 export function floats1(x: usize, panel: usize, step: usize, s: usize, K: i32, panels: i32, type: i32, fused: bool): void {
-  if (type == F16) rowOfHalves(x, panel, step, s, K, panels);
-  else if (type == BF16) rowOfBrains(x, panel, step, s, K, panels);
-  else if (ASC_FEATURE_RELAXED_SIMD && fused) rowOfFused(x, panel, step, s, K, panels);
-  else rowOfFloats(x, panel, step, s, K, panels);
+  if (type == F16) rowOfHalves(x, panel, step, s, K, panels, fused);
+  else if (type == BF16) rowOfBrains(x, panel, step, s, K, panels, fused);
+  else rowOfFloats(x, panel, step, s, K, panels, fused);
 }

@@ -141,7 +141,7 @@ export function nibblePairs4x8(x: usize, panel: usize, shorts: usize, s: usize, 
 
 /** One row × 16 channels, two panels. x: [K'] bytes, sums: [blocks], s: [2][8]. */
 @inline function bytes1x16(x: usize, sums: usize, panel: usize, step: usize, s: usize, blocks: i32, scale: v128): void {
-  const mask = i8x16.splat(15);
+  const mask = i32x4.splat(0x0f0f0f0f + (blocks >> 31));
   let p0 = panel, p1 = panel + step;
   // repeat $p 2
   let f$p0 = f32x4.splat(0), f$p1 = f32x4.splat(0);
@@ -171,7 +171,7 @@ export function nibblePairs4x8(x: usize, panel: usize, shorts: usize, s: usize, 
 
 /** One row × 8 channels. */
 @inline function bytes1x8(x: usize, sums: usize, p: usize, s: usize, blocks: i32, scale: v128): void {
-  const mask = i8x16.splat(15);
+  const mask = i32x4.splat(0x0f0f0f0f + (blocks >> 31));
   let f0 = f32x4.splat(0), f1 = f0;
   for (; blocks > 0; blocks--, p += BLOCK_BYTES, x += BLOCK, sums += 4) {
     let s0 = v128.load32_splat(sums), s1 = s0;
@@ -192,7 +192,8 @@ export function nibblePairs4x8(x: usize, panel: usize, shorts: usize, s: usize, 
  * multiplied by the numbers of the row that it meets, which lie as the quarters do: x: for each group of 8, (0, 2), (4, 6), (1, 3), (5, 7).
  */
 @inline function shorts1x8(x: usize, p: usize, s: usize, blocks: i32, scale: v128): void {
-  const mask = i16x8.splat(15), eight = i16x8.splat(8);
+  const zero = blocks >> 31;
+  const mask = i32x4.splat(0x000f000f + zero), eight = i32x4.splat(0x00080008 + zero);
   let f0 = f32x4.splat(0), f1 = f0;
   for (; blocks > 0; blocks--, p += BLOCK_BYTES, x += 2 * BLOCK) {
     let s0 = i32x4.splat(0), s1 = s0;
