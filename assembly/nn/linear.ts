@@ -9,9 +9,9 @@ import {
   BLOCK, BLOCK_BYTES, LINEAR_FUSED, LINEAR_GATED, LINEAR_K, LINEAR_M, LINEAR_N, LINEAR_PANELS, LINEAR_ROWS, LINEAR_S_BLOCKS, LINEAR_S_PANEL,
   LINEAR_S_ROWS, LINEAR_S_SCALES, LINEAR_S_SUMS, LINEAR_TYPE, LINEAR_WEIGHTS, LINEAR_X, LINEAR_X_ROW, PANEL_HEADER, WEIGHTS_I4, WEIGHTS_I8,
 } from './job';
-import { floats1, floats4x8, packRows, widenPanel } from './linear32';
-import { blockSums, nibblePairs4x8, nibbles1, nibbles4x8, orderRow, unpackBytes, unpackShorts } from './linear4';
-import { bytes4x8, integers1, shorts4x8, widenBytes } from './linear8';
+import { floats1x8, floats4x8, packRows, widenPanel } from './linear32';
+import { blockSums, nibblePairs4x8, nibbles1x8, nibbles4x8, orderRow, unpackBytes, unpackShorts } from './linear4';
+import { bytes4x8, integers1x8, shorts4x8, widenBytes } from './linear8';
 import { quantiseBytes, quantiseShorts } from './quantise';
 
 /** K as weights of a type have it: rounded up to what their layout takes at once. */
@@ -93,13 +93,19 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   }
 }
 
-/** The sums of one row against several panels. */
-@inline function sumsOfRow(job: usize, scratch: usize, x: usize, panel: usize, step: usize, s: usize, panels: i32, K: i32, type: i32): void {
+/** The sums of one row against one panel. */
+@inline function sumsOfRow(job: usize, scratch: usize, x: usize, panel: usize, s: usize, K: i32, type: i32): void {
   const scale = scratch + load<i32>(job, LINEAR_S_SCALES);
   const padded = paddedK(K, type);
-  if (type == WEIGHTS_I8) integers1(x, panel, step, s, padded >> 2, panels, scale);
-  else if (type == WEIGHTS_I4) nibbles1(x, scratch + load<i32>(job, LINEAR_S_BLOCKS), panel, step, s, padded / BLOCK, panels, scale);
-  else floats1(x, panel, step, s, K, panels, type, load<i32>(job, LINEAR_FUSED) != 0);
+  if (type == WEIGHTS_I8) integers1x8(x, panel, s, padded >> 2, scale);
+  else if (type == WEIGHTS_I4) nibbles1x8(x, scratch + load<i32>(job, LINEAR_S_BLOCKS), panel, s, padded / BLOCK, scale);
+  else floats1x8(x, panel, s, K, type, load<i32>(job, LINEAR_FUSED) != 0);
+}
+
+/** The sums of the tile's rows against one panel. */
+function sumsOf(job: usize, scratch: usize, x: usize, panel: usize, s: usize, rows: i32, K: i32, type: i32): void {
+  if (rows == 1) sumsOfRow(job, scratch, x, panel, s, K, type);
+  else sumsOfRows(job, scratch, x, panel, s, rows, K, type);
 }
 
 /** A tile: slices of panels follow one another, then blocks of rows. */
@@ -114,21 +120,12 @@ export function linear(job: usize, tile: i32, scratch: usize): void {
   const s = scratch + load<i32>(job, LINEAR_S_SUMS);
   let panel = load<usize>(job, LINEAR_WEIGHTS) + <usize>(first << gated) * step;
   const x = prepareRows(job, scratch, load<usize>(job, LINEAR_X) + <usize>m * load<i32>(job, LINEAR_X_ROW), rows, K, type);
-  if (rows == 1) {
-    for (let p = first; p < end; ) {
-      const panels = min(4, end - p << gated);
-      sumsOfRow(job, scratch, x, panel, step, s, panels, K, type);
-      for (let at = s; at < s + (<usize>panels << 5); at += 32 << gated, p++) finishPanel(job, at, at + 32, 1, m, p << 3);
-      panel += <usize>panels * step;
-    }
-    return;
-  }
   const up = s + (<usize>(rows + 3 & ~3) << 5);
   for (let p = first; p < end; p++, panel += step) {
-    sumsOfRows(job, scratch, x, panel, s, rows, K, type);
+    sumsOf(job, scratch, x, panel, s, rows, K, type);
     if (gated) {
       panel += step;
-      sumsOfRows(job, scratch, x, panel, up, rows, K, type);
+      sumsOf(job, scratch, x, panel, up, rows, K, type);
     }
     finishPanel(job, s, up, rows, m, p << 3);
   }

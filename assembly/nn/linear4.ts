@@ -9,7 +9,17 @@
 // For more rows than one a panel is unpacked once: as bytes [K'/4][8][4] of ŵ + 8, or as shorts [K'/2][8][2] of ŵ; K' is K rounded up to 32.
 
 import { BLOCK, BLOCK_BYTES } from './job';
-import { dot, pairs } from './linear8';
+import { pairs } from './linear8';
+
+/**
+ * sum + two products of bytes each, in 16 bits: `sevens` are 0 … 15 here, so a sum of the eight that a lane has of a block is 8·2·127·15 at most and
+ * fits. The dot that adds four products to a sum of 32 bits is one instruction on hosts with VNNI or its like, and in V8 five on those without; this
+ * is two anywhere on x86.
+ */
+@inline function twos(bytes: v128, sevens: v128, sum: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sum, v128.relaxed_dot<i16>(bytes, sevens));
+  return sum;
+}
 
 /** f + b · sum. */
 @inline function fold(f: v128, b: v128, sum: v128): v128 {
@@ -68,6 +78,7 @@ export function unpackShorts(to: usize, panel: usize, blocks: i32): void {
  * scales, s: [groups][4][8], scales: [groups][4]. Sums of blocks stay in s between blocks: with those of integers they are sixteen.
  */
 export function nibbles4x8(x: usize, sums: usize, panel: usize, bytes: usize, s: usize, blocks: i32, groups: i32, scales: usize): void {
+  const ones = i32x4.splat(0x00010001 + (blocks >> 31));
   for (; groups > 0; groups--, s += 128, scales += 16) {
     // repeat $r 4
     v128.store(s, i32x4.splat(0), 32 * $r), v128.store(s, i32x4.splat(0), 32 * $r + 16);
@@ -75,23 +86,22 @@ export function nibbles4x8(x: usize, sums: usize, panel: usize, bytes: usize, s:
     let w = bytes, p = panel;
     for (let left = blocks; left > 0; left--, x += 4 * BLOCK, w += 8 * BLOCK, p += BLOCK_BYTES, sums += 16) {
       // repeat $r 4
-      let s$ra = v128.load32_splat(sums + 4 * $r), s$rb = s$ra;
+      let s$ra = i16x8.splat(0), s$rb = i16x8.splat(0);
       // end
       let at: usize = 0;
       do {
-        // repeat $n 2
-        const a$n = v128.load(w + (at << 1), 32 * $n), b$n = v128.load(w + (at << 1), 32 * $n + 16);
+        const a = v128.load(w + (at << 1)), b = v128.load(w + (at << 1), 16);
         // repeat $r 4
-        const c$n$r = v128.load32_splat(x + (at + (16 * $n + 4 * $r)));
-        s$ra = dot(c$n$r, a$n, s$ra), s$rb = dot(c$n$r, b$n, s$rb);
+        const c$r = v128.load32_splat(x + (at + 4 * $r));
+        s$ra = twos(c$r, a, s$ra), s$rb = twos(c$r, b, s$rb);
         // end
-        // end
-        at += 32;
+        at += 16;
       } while (at < 4 * BLOCK);
       const ba = v128.load(p), bb = v128.load(p, 16);
       // repeat $r 4
-      v128.store(s, fold(v128.load(s, 32 * $r), ba, s$ra), 32 * $r);
-      v128.store(s, fold(v128.load(s, 32 * $r + 16), bb, s$rb), 32 * $r + 16);
+      const z$r = v128.load32_splat(sums + 4 * $r);
+      v128.store(s, fold(v128.load(s, 32 * $r), ba, pairs(s$ra, ones, z$r)), 32 * $r);
+      v128.store(s, fold(v128.load(s, 32 * $r + 16), bb, pairs(s$rb, ones, z$r)), 32 * $r + 16);
       // end
     }
     scaleGroup(s, scales);
@@ -139,50 +149,22 @@ export function nibblePairs4x8(x: usize, panel: usize, shorts: usize, s: usize, 
   }
 }
 
-/** One row × 16 channels, two panels. x: [K'] bytes, sums: [blocks], s: [2][8]. */
-@inline function bytes1x16(x: usize, sums: usize, panel: usize, step: usize, s: usize, blocks: i32, scale: v128): void {
-  const mask = i32x4.splat(0x0f0f0f0f + (blocks >> 31));
-  let p0 = panel, p1 = panel + step;
-  // repeat $p 2
-  let f$p0 = f32x4.splat(0), f$p1 = f32x4.splat(0);
-  // end
-  for (; blocks > 0; blocks--, p0 += BLOCK_BYTES, p1 += BLOCK_BYTES, x += BLOCK, sums += 4) {
-    const z = v128.load32_splat(sums);
-    // repeat $p 2
-    let s$p0 = z, s$p1 = z;
-    // end
-    // repeat $g 4
-    const c$g = v128.load32_splat(x + 8 * $g), d$g = v128.load32_splat(x + (8 * $g + 4));
-    // repeat $p 2
-    // repeat $h 2
-    const w$g$p$h = v128.load(p$p, 32 + 32 * $g + 16 * $h);
-    s$p$h = dot(d$g, v128.and(i16x8.shr_u(w$g$p$h, 4), mask), dot(c$g, v128.and(w$g$p$h, mask), s$p$h));
-    // end
-    // end
-    // end
-    // repeat $p 2
-    f$p0 = fold(f$p0, v128.load(p$p), s$p0), f$p1 = fold(f$p1, v128.load(p$p, 16), s$p1);
-    // end
-  }
-  // repeat $p 2
-  v128.store(s, f32x4.mul(f$p0, scale), 32 * $p), v128.store(s, f32x4.mul(f$p1, scale), 32 * $p + 16);
-  // end
-}
-
-/** One row × 8 channels. */
+/** One row × 8 channels. x: [K'] bytes, sums: [blocks], s: [8]. Two panels at a time took 2.5 times as long. */
 @inline function bytes1x8(x: usize, sums: usize, p: usize, s: usize, blocks: i32, scale: v128): void {
   const mask = i32x4.splat(0x0f0f0f0f + (blocks >> 31));
+  const ones = i32x4.splat(0x00010001 + (blocks >> 31));
   let f0 = f32x4.splat(0), f1 = f0;
   for (; blocks > 0; blocks--, p += BLOCK_BYTES, x += BLOCK, sums += 4) {
-    let s0 = v128.load32_splat(sums), s1 = s0;
+    let s0 = i16x8.splat(0), s1 = s0;
     for (let at: usize = 0; at < <usize>BLOCK; at += 8) {
       const c = v128.load32_splat(x + at), d = v128.load32_splat(x + (at + 4));
       // repeat $h 2
       const w$h = v128.load(p + (at << 2), 32 + 16 * $h);
-      s$h = dot(d, v128.and(i16x8.shr_u(w$h, 4), mask), dot(c, v128.and(w$h, mask), s$h));
+      s$h = twos(d, v128.and(i16x8.shr_u(w$h, 4), mask), twos(c, v128.and(w$h, mask), s$h));
       // end
     }
-    f0 = fold(f0, v128.load(p), s0), f1 = fold(f1, v128.load(p, 16), s1);
+    const z = v128.load32_splat(sums);
+    f0 = fold(f0, v128.load(p), pairs(s0, ones, z)), f1 = fold(f1, v128.load(p, 16), pairs(s1, ones, z));
   }
   v128.store(s, f32x4.mul(f0, scale)), v128.store(s, f32x4.mul(f1, scale), 16);
 }
@@ -221,18 +203,14 @@ function reorder(x: usize, blocks: i32): void {
   }
 }
 
-/** One row against `panels` panels, `step` bytes apart. x: [K'] bytes, or shorts where there is no relaxed dot; s: [panels][8]. */
-export function nibbles1(x: usize, sums: usize, panel: usize, step: usize, s: usize, blocks: i32, panels: i32, scale: usize): void {
+/** The sums of one row against a panel. x: [K'] bytes, or shorts as shorts1x8 wants them where there is no relaxed dot; s: [8]; scale: of the row. */
+export function nibbles1x8(x: usize, sums: usize, panel: usize, s: usize, blocks: i32, scale: usize): void {
   const c = v128.load32_splat(scale);
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    for (; panels >= 2; panels -= 2, panel += step << 1, s += 64) bytes1x16(x, sums, panel, step, s, blocks, c);
-    if (panels > 0) bytes1x8(x, sums, panel, s, blocks, c);
-  } else {
-    for (; panels > 0; panels--, panel += step, s += 32) shorts1x8(x, panel, s, blocks, c);
-  }
+  if (ASC_FEATURE_RELAXED_SIMD) bytes1x8(x, sums, panel, s, blocks, c);
+  else shorts1x8(x, panel, s, blocks, c);
 }
 
-/** Brings a quantised row into the order in which nibbles1 reads it. */
+/** Brings a quantised row into the order in which nibbles1x8 reads it. */
 export function orderRow(x: usize, blocks: i32): void {
   if (!ASC_FEATURE_RELAXED_SIMD) reorder(x, blocks);
 }

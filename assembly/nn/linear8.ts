@@ -93,24 +93,7 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
   v128.store(s, scaled(a, v128.load(panel), c)), v128.store(s, scaled(b, v128.load(panel, 16), c), 16);
 }
 
-/** One row × 32 channels, four panels. x: [K'] bytes, s: [4][8]. */
-@inline function bytes1x32(x: usize, panel: usize, step: usize, s: usize, quads: i32, scale: v128): void {
-  const p0 = panel, p1 = p0 + step, p2 = p1 + step, p3 = p2 + step;
-  // repeat $p 4
-  let s$pa = i32x4.neg(i32x4.shl(v128.load(p$p, 32), 6)), s$pb = i32x4.neg(i32x4.shl(v128.load(p$p, 48), 6));
-  // end
-  const end = (<usize>quads << 5) + PANEL_HEADER;
-  for (let at: usize = PANEL_HEADER; at < end; at += 32, x += 4) {
-    const c = v128.load32_splat(x);
-    // repeat $p 4
-    s$pa = dot(v128.load(p$p + at), c, s$pa), s$pb = dot(v128.load(p$p + at, 16), c, s$pb);
-    // end
-  }
-  // repeat $p 4
-  finishPanel(p$p, s + 32 * $p, s$pa, s$pb, scale);
-  // end
-}
-
+/** One row × 8 channels. x: [K'] bytes. */
 @inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128): void {
   let a = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), b = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
   let w = panel + PANEL_HEADER;
@@ -126,28 +109,7 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
   return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
-/** One row × 16 channels by shorts, two panels. x: [K'] shorts, s: [2][8]. */
-@inline function shorts1x16(x: usize, panel: usize, step: usize, s: usize, quads: i32, scale: v128): void {
-  const p0 = panel, p1 = p0 + step;
-  // repeat $p 2
-  // repeat $c 4
-  let s$p$c = i32x4.splat(0);
-  // end
-  // end
-  const end = (<usize>quads << 5) + PANEL_HEADER;
-  for (let at: usize = PANEL_HEADER; at < end; at += 32, x += 8) {
-    const c = v128.load64_splat(x);
-    // repeat $p 2
-    // repeat $c 4
-    s$p$c = pairs(v128.load_ext<i8>(p$p + at, 8 * $c), c, s$p$c);
-    // end
-    // end
-  }
-  // repeat $p 2
-  finishPanel(p$p, s + 32 * $p, addPairs(s$p0, s$p1), addPairs(s$p2, s$p3), scale);
-  // end
-}
-
+/** The same by shorts, of which a lane of the panel has four products of one channel, or two of two. x: [K'] shorts. */
 @inline function shorts1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128): void {
   // repeat $c 4
   let s$c = i32x4.splat(0);
@@ -162,14 +124,9 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
   finishPanel(panel, s, addPairs(s0, s1), addPairs(s2, s3), scale);
 }
 
-/** One row against `panels` panels, `step` bytes apart. x: [K'] bytes, or shorts where there is no relaxed dot; s: [panels][8]. */
-export function integers1(x: usize, panel: usize, step: usize, s: usize, quads: i32, panels: i32, scale: usize): void {
+/** The sums of one row against a panel. x: [K'] bytes, or shorts where there is no relaxed dot; s: [8]; scale: of the row. */
+export function integers1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize): void {
   const c = v128.load32_splat(scale);
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    for (; panels >= 4; panels -= 4, panel += step << 2, s += 128) bytes1x32(x, panel, step, s, quads, c);
-    for (; panels > 0; panels--, panel += step, s += 32) bytes1x8(x, panel, s, quads, c);
-  } else {
-    for (; panels >= 2; panels -= 2, panel += step << 1, s += 64) shorts1x16(x, panel, step, s, quads, c);
-    if (panels > 0) shorts1x8(x, panel, s, quads, c);
-  }
+  if (ASC_FEATURE_RELAXED_SIMD) bytes1x8(x, panel, s, quads, c);
+  else shorts1x8(x, panel, s, quads, c);
 }
