@@ -84,7 +84,7 @@ function scratchOf({ type, inputs, gated }: Panels, rows: number): { fields: [nu
     [field.LINEAR_S_ROWS, rows === 1 ? (integers ? line : 0) : whole * line],
     [field.LINEAR_S_SCALES, integers ? 4 * whole : 0],
     [field.LINEAR_S_BLOCKS, type === 'i4' ? (4 * whole * padded) / field.BLOCK : 0],
-    [field.LINEAR_S_SUMS, rows === 1 ? 128 : 4 * field.PANEL * whole * (gated ? 2 : 1)],
+    [field.LINEAR_S_SUMS, 4 * field.PANEL * whole * (gated ? 2 : 1)],
     [field.LINEAR_S_PANEL, rows > 1 && narrow ? field.PANEL * padded * (integers ? 2 : 4) : 0],
   ];
   const { at, bytes } = layOut(sizes.map(([, size]) => size));
