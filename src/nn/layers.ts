@@ -1,6 +1,7 @@
 import type { LayerContext } from './context.ts';
 import { Embedding, type EmbeddingOptions } from './embedding.ts';
 import { Linear, type LinearOptions } from './linear.ts';
+import { MultiHeadAttention, type MultiHeadAttentionOptions } from './multi-head-attention.ts';
 import { type LayerNormOptions, Norm, type NormalizeOptions, type RMSNormOptions } from './norm.ts';
 import { Pool, type PoolOptions } from './pool.ts';
 import { Softmax, type SoftmaxOptions, TopK, type TopKOptions } from './softmax.ts';
@@ -171,5 +172,31 @@ export class Layers {
    */
   topK(options: TopKOptions): TopK {
     return new TopK('topK', options, this.#context);
+  }
+
+  /**
+   * Multi-head attention with its linear maps, its weights packed once, here. Whatever `engine.attention` knows it knows: position schemes, masks,
+   * windows, caches, packed sequences; and cross-attention, by a `memory` in the call.
+   *
+   * @throws TypeError, RangeError if an option is wrong
+   * @throws RelposError `out-of-memory`, `disposed`, `kernel-trap`
+   * @example
+   * ```ts
+   * import { createLayers } from 'relpos/nn';
+   *
+   * const engine = await createEngine({ threads: 1 });
+   * const nn = await createLayers(engine);
+   * const weight = engine.tensor([64, 64], new Float32Array(64 * 64).fill(0.01));
+   * const encoding = rotary({ dim: 16, theta: 10000, layout: 'halves' });
+   * const all = { query: { weight }, key: { weight }, value: { weight }, output: { weight } };
+   * const layer = nn.multiHeadAttention({ heads: 4, ...all, encoding, causal: true });
+   * const cache = engine.kvCache({ batch: 1, heads: 4, headDim: 16, capacity: 100, encoding });
+   * layer.runSync(engine.tensor([1, 10, 64]), { cache }).shape; // [1, 10, 64]
+   * layer.runSync(engine.tensor([1, 1, 64]), { cache }); // the next token
+   * engine.dispose();
+   * ```
+   */
+  multiHeadAttention(options: MultiHeadAttentionOptions): MultiHeadAttention {
+    return new MultiHeadAttention('multiHeadAttention', options, this.#context);
   }
 }
