@@ -62,6 +62,8 @@ def qwen():
     two = {k: v for k, v in (llama_like("Qwen2ForCausalLM", "qwen2", t, **config) | {"num_hidden_layers": 2, "tie_word_embeddings": True, "hidden_size": 40} | without).items()
            if v is not None}
     decoder("qwen2", hf.Qwen2ForCausalLM, two, TEXTS, STACK, t, SHARP, ends=[0, 2])
+    decoder("qwen2-window", hf.Qwen2ForCausalLM, two | {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}, TEXTS, STACK, t, SHARP,
+            ends=[0, 2], note="layers.1 sees 7 positions")
     decoder("qwen3", hf.Qwen3ForCausalLM, llama_like("Qwen3ForCausalLM", "qwen3", t, attention_bias=False, rope_scaling=None, **config), TEXTS, STACK, t,
             {"q_norm": 2.0, "k_norm": 2.0}, ends=[0, 2])
 
@@ -101,6 +103,14 @@ def gemma():
     del config["hidden_act"]
     decoder("gemma3", hf.Gemma3ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0, "embed_tokens": 0.1}, ends=[0, 1],
             note="layers.2 sees everything, the others 7 positions")
+    # As transformers 5 writes a config, and with the rotation of the larger models: positions of the global layers divided.
+    for key in ("rope_theta", "rope_local_base_freq", "rope_scaling", "sliding_window_pattern", "torch_dtype"):
+        del config[key]
+    config |= {"num_hidden_layers": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "dtype": "bfloat16",
+               "rope_parameters": {"full_attention": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 8.0},
+                                   "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}}
+    decoder("gemma3-linear", hf.Gemma3ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0, "embed_tokens": 0.1}, ends=[0, 1],
+            note="layers.1 sees everything, the others 7 positions; a config of transformers 5")
 
 
 @family
@@ -191,6 +201,8 @@ def falcon():
     decoder("falcon-7b", hf.FalconForCausalLM, config, TEXTS, stack, t, gains, ends=[0], attention="sdpa")
     decoder("falcon-40b", hf.FalconForCausalLM, config | {"new_decoder_architecture": True, "num_kv_heads": 2}, TEXTS, stack, t, gains, ends=[0],
             attention="sdpa")
+    decoder("falcon-11b", hf.FalconForCausalLM, config | {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1}, TEXTS, stack, t,
+            gains, ends=[0], attention="sdpa", note="groups of heads, but one norm")
     decoder("falcon-rw", hf.FalconForCausalLM, config | {"alibi": True, "multi_query": False, "parallel_attn": False, "bias": True}, TEXTS, stack, t, gains,
             ends=[0], attention="sdpa")
 

@@ -187,6 +187,14 @@ def modernbert():
     encoder("modernbert-classify", hf.ModernBertForSequenceClassification,
             config | LABELS | {"architectures": ["ModernBertForSequenceClassification"], "num_hidden_layers": 3}, [SHORT, LONG], ("model", "model.layers"), t,
             gains, seed=2)
+    # As transformers 5 writes a config; with biases; one window that is odd.
+    for key in ("global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "layer_norm_eps"):
+        del config[key]
+    config |= {"num_hidden_layers": 3, "layer_types": ["full_attention", "sliding_attention", "full_attention"], "local_attention": 7, "attention_bias": True,
+               "mlp_bias": True, "norm_bias": True, "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1600.0},
+                                                                       "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}}
+    encoder("modernbert-biases", hf.ModernBertModel, config | {"architectures": ["ModernBertModel"]}, [SHORT, LONG], ("", "layers"), t, gains, seed=3,
+            note="a config of transformers 5; layers.1 sees 3 positions to each side")
 
 
 @family
