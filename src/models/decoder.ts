@@ -331,6 +331,23 @@ export class Session {
     }
   }
 
+  /** Another text that begins as this one does: what it has so far is shared, not copied. Give it its own `append` before its logits are asked for. */
+  fork(): Session {
+    const scope = new Scope(this.#decoder.layers.context.arena);
+    try {
+      const caches = this.#caches.map((cache) => scope.own(cache.fork()));
+      // Views of the same memory, which lives as long as any of them.
+      const view = (tensor: Tensor): Tensor => scope.own(tensor.restride(tensor.shape, tensor.strides));
+      const memories = this.#memories.map(
+        (memory) => memory && { keys: view(memory.keys), values: view(memory.values), all: view(memory.all) },
+      );
+      return new Session(this.#decoder, scope, caches, memories);
+    } catch (error) {
+      scope.release();
+      throw error;
+    }
+  }
+
   /** Back to as many tokens. */
   truncate(length: number): void {
     for (const cache of this.#caches) cache.truncate(length);

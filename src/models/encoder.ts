@@ -10,6 +10,7 @@ import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention, PositionCall, Stack } from './blueprint.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
+import type { Rows } from './rows.ts';
 import type { Schemes } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
 import { Workspace } from './workspace.ts';
@@ -26,6 +27,9 @@ export interface EncodedTexts {
   readonly rows: Tensor;
   readonly offsets: readonly number[];
 }
+
+/** Stages behind the last norm, from the rows of texts. */
+export type Tail = (rows: Rows, offsets: readonly number[]) => readonly Stage[];
 
 export class EncoderProgram {
   readonly #layers: LayerContext;
@@ -53,8 +57,12 @@ export class EncoderProgram {
     return knows && texts.length > 1 && texts.some(({ segments }) => segments !== undefined);
   }
 
-  /** Runs texts; nothing is to be in `workspace` that is needed. @throws RelposError; the signal's reason */
-  async run(texts: readonly TokenText[], signal?: Signal): Promise<EncodedTexts> {
+  /**
+   * Runs texts, and in the same job what `tail` adds behind the last norm; nothing is to be in `workspace` that is needed.
+   *
+   * @throws RelposError; the signal's reason
+   */
+  async run(texts: readonly TokenText[], signal?: Signal, tail?: Tail): Promise<EncodedTexts> {
     const { workspace } = this;
     const offsets = [0];
     for (const { ids } of texts) offsets.push((offsets.at(-1) as number) + ids.length);
@@ -68,6 +76,7 @@ export class EncoderProgram {
         ...this.#program.embed(rows, tokens, workspace),
         ...this.#program.run(rows, workspace, (layer) => () => this.#attend(layer, calls, offsets, texts)),
         ...stages,
+        ...(tail && rows ? tail(out, offsets) : []),
       ];
       if (rows) await this.#layers.pool.run(jobOf(all), { signal });
       for (const call of calls.values()) {

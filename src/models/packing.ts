@@ -60,7 +60,8 @@ const isWhole = ({ transposed, shape }: Part): boolean => transposed === true ||
 
 export class Packing {
   readonly type: WeightType;
-  readonly #context: LayerContext;
+  /** Once memory is reserved. */
+  #layers: LayerContext | undefined;
   readonly #matrices = new Map<string, MatrixUse[]>();
   readonly #vectors = new Map<string, VectorUse[]>();
   /** Weights that are there already: tied ones exist once. */
@@ -69,8 +70,7 @@ export class Packing {
   readonly #places: { readonly bytes: number; readonly put: (pointer: number) => void }[] = [];
   #pointer: number | undefined;
 
-  constructor(context: LayerContext, type: WeightType) {
-    this.#context = context;
+  constructor(type: WeightType) {
     this.type = type;
   }
 
@@ -200,8 +200,9 @@ export class Packing {
   }
 
   /** Takes the memory, all of it 0. @throws RelposError `out-of-memory` */
-  reserve(): void {
-    const { arena } = this.#context.context;
+  reserve(layers: LayerContext): void {
+    const { arena } = layers.context;
+    this.#layers = layers;
     const { bytes } = this;
     const start = arena.allocate(bytes);
     this.#pointer = start;
@@ -216,7 +217,7 @@ export class Packing {
   /** Gives the memory back. */
   dispose(): void {
     if (this.#pointer === undefined || this.#pointer < 0) return;
-    this.#context.context.arena.free(this.#pointer);
+    this.#layers?.context.arena.free(this.#pointer);
     this.#pointer = -1;
   }
 
@@ -232,7 +233,7 @@ export class Packing {
   }
 
   async #run(make: (scope: Scope) => readonly Stage[]): Promise<void> {
-    const { context, pool } = this.#context;
+    const { context, pool } = this.#layers as LayerContext;
     const scope = new Scope(context.arena);
     try {
       const stages = make(scope);
@@ -243,7 +244,7 @@ export class Packing {
   }
 
   #matrixStages(tensor: TensorInfo, piece: Numbers, scope: Scope): Stage[] {
-    const { threads } = this.#context.context;
+    const { threads } = (this.#layers as LayerContext).context;
     const { bytes } = DTYPES[piece.dtype];
     return (this.#matrices.get(tensor.name) ?? []).flatMap(({ part, panels, first, up }) => {
       const stored = part.shape.slice(1).reduce((a, b) => a * b, 1);
@@ -266,7 +267,7 @@ export class Packing {
   #copyVectors(tensor: TensorInfo, piece: Numbers, staging: Staging): void {
     const uses = this.#vectors.get(tensor.name);
     if (!uses) return;
-    const { arena } = this.#context.context;
+    const { arena } = (this.#layers as LayerContext).context;
     const numbers = staging.numbers(piece);
     for (const { part, vector, columns, place } of uses) {
       const memory = new Float32Array(arena.memory.buffer, vector.pointer, vector.size);

@@ -2,17 +2,20 @@
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import { Scope } from '../memory/scope.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { LayerContext } from '../nn/context.ts';
+import { NormStage, type Pooling, PoolStage } from '../nn/row-stages.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
-import { jobOf } from '../threads/job.ts';
+import type { Stage } from '../threads/types.ts';
 import type { Attention, Blueprint, Dense, LogitsHead, Stack } from './blueprint.ts';
 import { DecoderProgram, Session, type SessionOptions } from './decoder.ts';
-import { type EncodedTexts, EncoderProgram, type TokenText } from './encoder.ts';
+import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { LogitsProgram, StepsProgram } from './head-program.ts';
 import { type PackedDense, packDense, packPositions, packStack, widthsOf } from './packed-stack.ts';
 import { loadPackings, type PackedLinear, Packing, type TensorSource, type Vector } from './packing.ts';
 import { positionTables } from './position-tables.ts';
+import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
 import type { LoadProgress } from './weights.ts';
 
@@ -28,6 +31,16 @@ export interface RunnerOptions {
   readonly logits?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
+
+/** What becomes of the rows of a text. */
+export interface VectorOptions {
+  readonly pooling: Pooling;
+  /** Whether vectors are of length 1; default false. */
+  readonly normalize?: boolean;
+}
+
+/** A vector is divided by no less: as torch's `normalize` has it. */
+const SHORTEST = 1e-12;
 
 /** Texts are run together while their tokens are no more than this; one by itself may have as many as it has. */
 const BATCH = 512;
@@ -75,16 +88,16 @@ export class Runner {
     const { where, weights, onProgress } = options;
     const { context } = layers;
     const scope = new Scope(context.arena);
-    const packing = scope.own(new Packing(layers, weights));
-    const scratch = new Packing(layers, 'f32');
+    const packing = scope.own(new Packing(weights));
+    const scratch = new Packing('f32');
     try {
       const { width, encoder, decoder } = blueprint;
       const packed = { encoder: encoder && packStack(packing, encoder, width), decoder: decoder && packStack(packing, decoder, width) };
       const heads = packHeads(packing, blueprint, options.logits ?? true);
       const sinks = packSinks(packing, [encoder, decoder]);
       const positions = [encoder, decoder].flatMap((stack) => (stack ? [packPositions(scratch, stack)] : []));
-      packing.reserve();
-      scratch.reserve();
+      packing.reserve(layers);
+      scratch.reserve(layers);
       await loadPackings(where, layers, [packing, scratch], source, onProgress);
       const longest = options.longest ?? Math.min(512, blueprint.longest ?? 512);
       const tables = new Map((await Promise.all(positions.map((one) => positionTables(layers, one, longest)))).flatMap((one) => [...one]));
@@ -115,107 +128,131 @@ export class Runner {
     }
   }
 
-  /** Hidden states of every token of every text, [tokens, width] each. */
+  /** Hidden states of every token of every text, [tokens · width] each. */
   async encode(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
-    return this.#eachBatch(texts, signal, ({ rows, offsets }, count) => {
-      const all = rows.toArray();
-      const { width } = this.blueprint;
-      return Array.from({ length: count }, (_, n) => all.slice((offsets[n] as number) * width, (offsets[n + 1] as number) * width));
+    const { width } = this.blueprint;
+    return this.#eachBatch(texts, async (batch, encoder) => {
+      const { rows, offsets } = await encoder.run(batch, signal);
+      try {
+        const all = rows.toArray();
+        return batch.map((_, n) => all.slice((offsets[n] as number) * width, (offsets[n + 1] as number) * width));
+      } finally {
+        rows.dispose();
+      }
     });
   }
 
-  /** What stands for each text after the checkpoint's pooler, [width] each. */
-  async pooled(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
-    return this.#eachBatch(texts, signal, (encoded, count) =>
-      this.#rowsThrough(this.#pooler, 'pooler', encoded, count, (n) => encoded.offsets[n] as number, signal),
+  /** One vector for each text, [width]: of its rows, and of length 1 if that is wanted. A text without tokens is 0. */
+  vectors(texts: readonly TokenText[], { pooling, normalize = false }: VectorOptions, signal?: Signal): Promise<Float32Array[]> {
+    const { context } = this.#layers;
+    const { width } = this.blueprint;
+    return this.#pooledThrough(
+      texts,
+      pooling,
+      (rows, count, scope) => {
+        const out = scope.own(makeTensor(context, this.#where, [count, width]));
+        const norm = new NormStage(context, scope, { kind: 'unit', width, epsilon: SHORTEST });
+        const to = { at: out.pointer, stride: 4 * width };
+        return {
+          out,
+          stages: [normalize ? normed(norm, count, rows, to) : mapped(makeMap(this.#layers, scope, width, {}), count, rows, to)],
+        };
+      },
+      signal,
     );
   }
 
+  /** What stands for each text after the checkpoint's pooler, [width] each. */
+  pooled(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
+    const pooler = this.#head(this.#pooler, 'pooler');
+    return this.#pooledThrough(texts, 'cls', (rows, count) => pooler.stages(count, rows), signal);
+  }
+
   /** Logits over labels of each text. */
-  async classify(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
-    const { classifier } = this.blueprint;
-    return this.#eachBatch(texts, signal, (encoded, count) => {
-      const row = (n: number): number =>
-        classifier?.pooling === 'last' ? (encoded.offsets[n + 1] as number) - 1 : (encoded.offsets[n] as number);
-      if (classifier?.pooling === 'mean') this.#poolMeans(encoded, count);
-      return this.#rowsThrough(this.#classifier, 'classification head', encoded, count, row, signal);
+  classify(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
+    const classifier = this.#head(this.#classifier, 'classification head');
+    const pooling = ({ first: 'cls', last: 'last', mean: 'mean' } as const)[this.blueprint.classifier?.pooling ?? 'first'];
+    return this.#pooledThrough(texts, pooling, (rows, count) => classifier.stages(count, rows), signal);
+  }
+
+  /** Logits over the vocabulary at some tokens of a text, [vocabulary] each, in the order of the text. */
+  async maskLogits(text: TokenText, at: readonly number[], signal?: Signal): Promise<Float32Array[]> {
+    const head = this.#head(this.#logits, 'logits');
+    const rows = [...new Set(at)].sort((a, b) => a - b);
+    for (const n of rows) if (!(n >= 0 && n < text.ids.length)) throw wrongValue(this.#where, 'at', `tokens of the ${text.ids.length}`, n);
+    if (!rows.length) return [];
+    // Each row is the first of the rows up to the next one that is wanted.
+    const starts = [...rows, (rows.at(-1) as number) + 1];
+    return this.#pooledThrough(
+      [text],
+      'cls',
+      (pooled, count) => head.stages(count, pooled),
+      signal,
+      () => starts,
+    );
+  }
+
+  #head<T>(head: T | undefined, name: string): T {
+    if (!head) throw wrongType(this.#where, name, 'one in the checkpoint', undefined);
+    return head;
+  }
+
+  /** Rows of texts made one for each, and these through more stages, all in one job. */
+  #pooledThrough(
+    texts: readonly TokenText[],
+    kind: Pooling,
+    more: (rows: Rows, count: number, scope: Scope) => { readonly stages: readonly Stage[]; readonly out: Tensor },
+    signal?: Signal,
+    startsOf = (offsets: readonly number[]): readonly number[] => offsets,
+  ): Promise<Float32Array[]> {
+    const { context } = this.#layers;
+    const { width } = this.blueprint;
+    return this.#eachBatch(texts, async (batch, encoder) => {
+      const scope = new Scope(context.arena);
+      let made: { readonly out: Tensor; readonly count: number } | undefined;
+      const tail: Tail = (rows, offsets) => {
+        const starts = startsOf(offsets);
+        const count = starts.length - 1;
+        const pooled = { at: scope.allocate(4 * count * width), stride: 4 * width };
+        const pool = new PoolStage(context, scope, { kind, width }).stage({
+          texts: count,
+          rows: offsets.at(-1) as number,
+          x: rows.at,
+          xRow: rows.stride,
+          starts: scope.upload(Int32Array.from(starts)),
+          out: pooled.at,
+          outRow: pooled.stride,
+        });
+        const { stages, out } = more(pooled, count, scope);
+        made = { out, count };
+        return [pool, ...stages];
+      };
+      try {
+        const encoded = await encoder.run(batch, signal, tail);
+        encoded.rows.dispose();
+        if (!made) return batch.map(() => new Float32Array(width));
+        const all = made.out.toArray();
+        const size = all.length / made.count;
+        return Array.from({ length: made.count }, (_, n) => all.slice(n * size, (n + 1) * size));
+      } finally {
+        scope.release();
+      }
     });
   }
 
-  /** Logits over the vocabulary at some tokens of a text, [vocabulary] each. */
-  async maskLogits(text: TokenText, at: readonly number[], signal?: Signal): Promise<Float32Array[]> {
-    const out = await this.#eachBatch([text], signal, async (encoded) => [
-      await this.#rowsThrough(this.#logits, 'logits', encoded, at.length, (n) => at[n] as number, signal),
-    ]);
-    return out[0] as Float32Array[];
-  }
-
-  /** The mean of each text's rows in place of its first row: sums in order. */
-  #poolMeans({ rows, offsets }: EncodedTexts, count: number): void {
-    const { width } = this.blueprint;
-    const all = rows.view() as Float32Array;
-    for (let n = 0; n < count; n++) {
-      const [first, end] = [offsets[n] as number, offsets[n + 1] as number];
-      for (let d = 0; d < width; d++) {
-        let sum = 0;
-        for (let t = first; t < end; t++) sum = Math.fround(sum + (all[t * width + d] as number));
-        all[first * width + d] = sum / (end - first);
-      }
-    }
-  }
-
-  /** Some rows of texts through a head. */
-  async #rowsThrough(
-    head: StepsProgram | LogitsProgram | undefined,
-    name: string,
-    { rows }: EncodedTexts,
-    count: number,
-    row: (n: number) => number,
-    signal?: Signal,
-  ): Promise<Float32Array[]> {
-    if (!head) throw wrongType(this.#where, name, 'one in the checkpoint', undefined);
-    const { width } = this.blueprint;
-    const { arena } = this.#layers.context;
-    const scope = new Scope(arena);
-    try {
-      const at = scope.allocate(4 * count * width);
-      const words = arena.words;
-      for (let n = 0; n < count; n++) {
-        const from = rows.pointer / 4 + row(n) * (rows.strides[0] as number);
-        words.copyWithin(at / 4 + n * width, from, from + width);
-      }
-      const { stages, out } = head.stages(count, { at, stride: 4 * width });
-      await this.#layers.pool.run(jobOf(stages), { signal });
-      const all = out.toArray();
-      const size = out.shape[1] as number;
-      return Array.from({ length: count }, (_, n) => all.slice(n * size, (n + 1) * size));
-    } finally {
-      scope.release();
-    }
-  }
-
-  /** Runs texts in batches; `use` takes what it wants of each before the next one begins. */
+  /** Runs texts in batches, one after another. */
   async #eachBatch<T>(
     texts: readonly TokenText[],
-    signal: Signal | undefined,
-    use: (encoded: EncodedTexts, count: number) => readonly T[] | Promise<readonly T[]>,
+    run: (batch: readonly TokenText[], encoder: EncoderProgram) => Promise<readonly T[]>,
   ): Promise<T[]> {
     const encoder = this.#encoder;
     if (!encoder) throw wrongType(this.#where, 'model', 'an encoder', this.blueprint.kind);
     for (const [n, { ids, segments }] of texts.entries()) this.#checkText(`texts[${n}]`, ids, segments);
-    const run = async (): Promise<T[]> => {
+    return this.#inTurn(async () => {
       const out: T[] = [];
-      for (const batch of batches(texts, encoder.apart(texts))) {
-        const encoded = await encoder.run(batch, signal);
-        try {
-          out.push(...(await use(encoded, batch.length)));
-        } finally {
-          encoded.rows.dispose();
-        }
-      }
+      for (const batch of batches(texts, encoder.apart(texts))) out.push(...(await run(batch, encoder)));
       return out;
-    };
-    return this.#inTurn(run);
+    });
   }
 
   /** Runs that share a workspace, one after another. */

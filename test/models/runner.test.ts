@@ -110,6 +110,7 @@ async function errorsOf(runner: Runner, one: ReferenceCase): Promise<Record<stri
 }
 
 test.each(names)('%s computes what the original does', async (name) => {
+  engine.releaseTables();
   const before = engine.memoryUsage().used;
   const runner = await load(name);
   let naive: number | undefined;
@@ -147,5 +148,105 @@ describe('a prompt of several chunks', () => {
     expect(distance(session.logits.toArray(), bits)).toBeLessThan(2e-5);
     session.dispose();
     runner.dispose();
+  });
+});
+
+test('a fork goes on by itself, and what it shares stays', async () => {
+  for (const name of ['llama', 't5']) {
+    engine.releaseTables();
+    const before = engine.memoryUsage().used;
+    const runner = await load(name);
+    const [one] = checkpoint(name).cases as [ReferenceCase];
+    const both = runner.blueprint.kind === 'seq2seq';
+    const ids = one.ids as readonly number[];
+    const start = both ? [one.start as number] : ids;
+    const trunk = await runner.session({ capacity: 256, ...(both && { source: { ids } }) });
+    await trunk.append(start);
+    const branch = trunk.fork();
+    const [first, second, third] = one.tokens as [number, number, number];
+    branch.appendSync([third]);
+    const other = branch.logits.toArray();
+    trunk.appendSync([first]);
+    expect(argmax(trunk.logits.toArray())).toBe(second);
+    trunk.dispose();
+    // The branch as a text of its own.
+    const alone = await runner.session({ capacity: 256, ...(both && { source: { ids } }) });
+    await alone.append(start);
+    alone.appendSync([third]);
+    expect(alone.logits.toArray()).toEqual(other);
+    expect(branch.length).toBe(start.length + 1);
+    for (const session of [branch, alone]) session.dispose();
+    runner.dispose();
+    engine.releaseTables();
+    expect(engine.memoryUsage().used, name).toBe(before);
+  }
+});
+
+describe('texts', () => {
+  test.each(['bert', 'mpnet', 'modernbert-mask', 'xlnet', 'deberta-v3'])('%s: together as alone, bit for bit', async (name) => {
+    const runner = await load(name);
+    const texts = [7, 1, 30, 12, 7].map((count, n) => ({ ids: tokens(count + n, runner.blueprint.vocabulary) }));
+    const together = await runner.encode(texts);
+    for (const [n, text] of texts.entries()) expect(await runner.encode([text])).toEqual([together[n]]);
+    expect(await runner.encode([])).toEqual([]);
+    const [mean] = (await runner.vectors(texts.slice(2, 3), { pooling: 'mean' })) as [Float32Array];
+    const rows = together[2] as Float32Array;
+    const count = rows.length / mean.length;
+    mean.forEach((x, d) => {
+      let sum = 0;
+      for (let t = 0; t < count; t++) sum += rows[t * mean.length + d] as number;
+      expect(x).toBeCloseTo(sum / count, 5);
+    });
+    const units = await runner.vectors(texts, { pooling: 'cls', normalize: true });
+    for (const unit of units) expect(Math.hypot(...unit)).toBeCloseTo(1, 6);
+    runner.dispose();
+  });
+
+  test('tokens that are none and texts too long are refused before anything runs', async () => {
+    const runner = await load('bert');
+    const longest = runner.blueprint.longest as number;
+    await expect(runner.encode([{ ids: [5] }, { ids: [runner.blueprint.vocabulary] }])).rejects.toThrow(
+      /"texts\[1\]" expected tokens in 0 … /,
+    );
+    await expect(runner.encode([{ ids: [-1] }])).rejects.toThrow(RangeError);
+    await expect(runner.encode([{ ids: tokens(longest + 1, 50) }])).rejects.toThrow(`at most ${longest} tokens`);
+    await expect(runner.encode([{ ids: [1, 2], segments: [0] }])).rejects.toThrow(/segments/);
+    await expect(runner.session({ capacity: 8 })).rejects.toThrow(/a decoder/);
+    expect((await runner.encode([{ ids: tokens(longest, 50) }]))[0]?.length).toBe(longest * runner.blueprint.width);
+    runner.dispose();
+  });
+});
+
+describe('weights of every type', () => {
+  /** Least cosine of hidden states to those of f32; tiny models are hard on few bits. */
+  const COSINE = { f16: 0.99999, bf16: 0.999, i8: 0.995, i4: 0.9 } as const;
+
+  test.each(['bert', 'llama', 'gpt2'])('%s: near f32, the same bits on any number of threads', async (name) => {
+    const many = await createEngine({ threads: 3 });
+    const manyLayers = await layerContext(where, many, OWN_LAYERS);
+    const hidden = async (weights: WeightType, on: LayerContext): Promise<Float32Array> => {
+      const runner = await load(name, weights, on);
+      const ids = tokens(60, runner.blueprint.vocabulary);
+      try {
+        if (runner.blueprint.kind === 'encoder') return (await runner.encode([{ ids }]))[0] as Float32Array;
+        const session = await runner.session({ capacity: 64 });
+        await session.append(ids.slice(0, 50));
+        for (const id of ids.slice(50)) session.appendSync([id]);
+        const out = session.hidden.toArray();
+        session.dispose();
+        return out;
+      } finally {
+        runner.dispose();
+      }
+    };
+    const exact = await hidden('f32', layers);
+    const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, x, n) => sum + x * (b[n] as number), 0);
+    for (const [weights, least] of Object.entries(COSINE) as [WeightType, number][]) {
+      const own = await hidden(weights, layers);
+      expect(dot(own, exact) / Math.sqrt(dot(own, own) * dot(exact, exact)), weights).toBeGreaterThan(least);
+      expect(await hidden(weights, manyLayers), weights).toEqual(own);
+    }
+    expect(await hidden('f32', manyLayers)).toEqual(exact);
+    many.dispose();
   });
 });
