@@ -1,7 +1,6 @@
 // How much memory a model will take, from its headers alone.
 
 import { cacheBytes } from '../kvcache/kvcache.ts';
-import type { LayerContext } from '../nn/context.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
 import { CHUNK } from './decoder.ts';
@@ -25,7 +24,7 @@ export interface ModelEstimate {
 export function estimateModel(blueprint: Blueprint, type: WeightType, context: number): ModelEstimate {
   const { width, encoder, decoder, kind } = blueprint;
   // What is declared is added up; nothing is reserved, so no memory is needed.
-  const packing = new Packing(undefined as unknown as LayerContext, type);
+  const packing = new Packing(type);
   for (const stack of [encoder, decoder]) if (stack) packStack(packing, stack, width);
   packHeads(packing, blueprint, kind !== 'encoder' || blueprint.logits !== undefined);
   const cache = decoder ? cacheOf(decoder, context) : 0;
