@@ -19,6 +19,30 @@
  * tile that was drawn is finished, and those that it shut out had drawn none. A worker that the host never schedules is never waited for.
  * Epochs only keep a worker from joining the same job twice: wrap-around can cost it a job it would have shared, never correctness.
  *
+ * *Stages.* A job is a list of stages. NEXT numbers the tiles of all of them, stage after stage, and DONE counts those that are finished; both
+ * only grow while a job runs. Whoever drew a tile waits until DONE has reached the number of all tiles of earlier stages.
+ *
+ * - *Order.* What DONE counts may be tiles of any stage; but a tile of a stage runs only after all earlier ones are counted, so that as long as
+ *   one tile of a stage is unfinished, no tile of a later one is counted: DONE reaches the sum of the first s stages when, and only when, all
+ *   their tiles are finished. The addition to DONE and the load that sees it are sequentially consistent: what the finished tiles wrote is
+ *   there for whoever goes on. Scratch holds nothing from stage to stage.
+ * - *Who is waited for.* NEXT has passed all tiles of the earlier stages before one of this stage is drawn. So each of them was drawn by a thread
+ *   that is inside, or by the caller: a worker that never woke, or that came too late to draw one, is not waited for here either.
+ * - *It ends.* Take the earliest stage with a tile that was drawn and is not finished. All stages before it are finished, so the threads that
+ *   drew its tiles do not wait, and finish them as soon as they are scheduled. That holds of the caller too: between two slices it may have a tile
+ *   in hand, and the others wait until its event loop gives it a turn.
+ * - *How one waits.* By looking for some tens of microseconds, then asleep on BELL: a worker until it is rung, a caller that may block for as long
+ *   as a slice takes, or between two looks around if it is to block anyway; a page goes on looking until its slice ends, and takes a turn. Who
+ *   finishes the last tile of a stage rings, and so does a stop. BELL is read before DONE and STOPPED are, and rung after they have changed; a
+ *   sleep begins only if it still is what was read: so no ring is missed.
+ * - *A stop* (an abort, a trap, a loss) sets STOPPED, puts NEXT beyond all tiles, and rings. Who waits sees it and leaves; who runs a tile leaves at
+ *   its next step. A tile that trapped, or whose thread is lost, is never counted, so nobody ever goes on beyond its stage. A loss therefore has to
+ *   stop the job, or those who wait for the lost tile would wait for ever: `lose` of worker-group.ts does. A caller that blocks is told of one
+ *   by no event, and looks around while it waits for a stage as it does while it waits for the gate.
+ * - *Late and lingering.* A worker that outlives a stop, in a long tile, finds STOPPED when it comes back, for nothing else runs on the control
+ *   block before it has left or its group is over (6 below). The list of stages beyond the first lies behind the scratch of the job, and is taken,
+ *   given back and kept in quarantine with it.
+ *
  * *Waking the caller.* It asks by setting MESSAGE or NOTIFY in the shut gate; the same operation tells it whether anybody is inside. If so,
  * the last to leave sees the request in the word that it exchanges: exactly one wake-up for each request, none lost.
  *

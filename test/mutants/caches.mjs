@@ -69,7 +69,7 @@ const keys = [
     'kvcache/torn',
   ]),
   source('keys of a fork are torn too', 'kvcache/core.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
-  source('memory runs out between a move and a turn', 'kvcache/core.ts', 'if (scratch) this', 'if (!scratch) this', ['kvcache/torn']),
+  source('memory runs out between a move and a turn', 'kvcache/core.ts', 'if (bytes > 0) this', 'if (bytes < 0) this', ['kvcache/torn']),
   source('a gap turns all rows alike', 'kvcache/core.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
   source(
     'a cache whose window has moved loses keys of its middle',

@@ -111,13 +111,55 @@ const threads = [
   source(
     'a tile is done at each of its steps',
     'threads/tiles.ts',
-    'Atomics.add(this.#words, DONE, 1);\n      }',
-    '}\n      Atomics.add(this.#words, DONE, 1);',
+    'if (++this.#step < steps) return;',
+    'if (++this.#step < steps) { Atomics.add(this.#words, DONE, 1); return; }',
     ['threads/tiles'],
   ),
-  source('a stopped tile goes on to its end', 'threads/tiles.ts', 'if (Atomics.load(this.#words, STOPPED) !== 0) return true;', '', [
+  source('a stopped tile goes on to its end', 'threads/tiles.ts', 'if (Atomics.load(words, STOPPED) !== 0) return true;', '', [
     'threads/tiles',
   ]),
+  source('a stage waits for none before it', 'threads/tiles.ts', 'if (Atomics.load(words, DONE) >= this.#first) break;', 'break;', [
+    'threads/tiles',
+  ]),
+  source('a stage that ends wakes nobody', 'threads/tiles.ts', 'this.#entered < this.#options.stages) ring(', 'false) ring(', [
+    'threads/tiles',
+  ]),
+  source(
+    'the last stage wakes all',
+    'threads/tiles.ts',
+    'done === this.#end && this.#entered < this.#options.stages',
+    'done === this.#end',
+    ['threads/tiles'],
+  ),
+  source(
+    'a stop wakes nobody',
+    'threads/tiles.ts',
+    'Atomics.store(words, NEXT, ENDED);\n  ring(words);',
+    'Atomics.store(words, NEXT, ENDED);',
+    ['threads/tiles'],
+  ),
+  source('the second stage is passed over', 'threads/serve.ts', 'STAGE_WORDS * (n - 1) : STAGE', 'STAGE_WORDS * n : STAGE', [
+    'threads/serve',
+  ]),
+  source(
+    'a job has the scratch of its last stage',
+    'threads/job.ts',
+    'scratch = Math.max(scratch, stage.scratch);',
+    'scratch = stage.scratch;',
+    ['threads/job'],
+  ),
+  source('the list of stages overlaps what is behind the scratch', 'threads/job.ts', '4 * STAGE_WORDS * (stages', 'STAGE_WORDS * (stages', [
+    'threads/job',
+  ]),
+  source('workers that lack a module go on', 'threads/tile-pool.ts', 'old !== undefined && old.plan !== this.#plan', 'false', pool),
+  source(
+    'a synchronous call has workers that lack a module',
+    'threads/tile-pool.ts',
+    'group && group.plan === this.#plan &&',
+    'group &&',
+    pool,
+  ),
+  source('a job that is stopped goes on alone', 'threads/alone.ts', 'if (this.#stopped) return true;', '', pool),
   source(
     'one worker too many takes part',
     'threads/serve.ts',
@@ -165,8 +207,8 @@ const threads = [
     pool,
   ),
   source('the last failure of a call stands', 'threads/task.ts', 'this.#failure ??= { error };', 'this.#failure = { error };', pool),
-  source('the end is not reported', 'threads/task.ts', 'if (!this.#failure) this.#report(this.job.tiles);', '', ['contract/progress']),
-  source('a failed call goes on', 'threads/task.ts', 'else stopTiles(this.#words, this.job.tiles);', '', pool),
+  source('the end is not reported', 'threads/task.ts', 'if (!this.#failure) this.#report(this.#tiles);', '', ['contract/progress']),
+  source('a failed call goes on', 'threads/task.ts', 'else this.#course.stop();', '', pool),
 ];
 
 const states = [

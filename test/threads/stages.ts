@@ -288,7 +288,11 @@ async function extension({ module, chain: second, spawn, blocks }: Lab): Promise
     const { workers, worker } = factory(spawn);
     const rig = await createRig(module, threads, { worker });
     await good(rig);
-    await extended(rig, second);
+    const extending = extended(rig, second);
+    const alone = chainOf(rig, [{ tiles: 7 }, { tiles: 40, loops: 1000 }]);
+    rig.pool.runSync(alone.job);
+    alone.assertDone();
+    await extending;
     assertThreads(rig, threads);
     assert(workers.length === 2 * (threads - 1), `${workers.length} workers were made`);
     for (let i = 0; i < 3; i++) {
