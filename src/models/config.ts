@@ -1,7 +1,8 @@
 // A checkpoint's config.json, read key by key: every number has a kind, every default is that of the model's class.
 
 import { describe, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
-import { type HfConfig, isRecord } from '../huggingface/config.ts';
+import type { HfConfig } from '../huggingface/config.ts';
+import { isObject } from '../safetensors/header.ts';
 import type { Activation, Tokens } from './blueprint.ts';
 
 const where = 'config.json';
@@ -36,7 +37,7 @@ export class Config {
   readonly raw: HfConfig;
 
   constructor(raw: unknown) {
-    if (!isRecord(raw)) throw wrongType(where, 'config', 'an object', raw);
+    if (!isObject(raw)) throw wrongType(where, 'config', 'an object', raw);
     this.raw = raw;
   }
 
@@ -97,7 +98,7 @@ export class Config {
   /** An object inside, as a config of its own; empty if it is missing. */
   inner(keys: string): Config {
     const { key, value } = this.find(keys);
-    if (value !== undefined && !isRecord(value)) throw wrongType(where, key, 'an object', value);
+    if (value !== undefined && !isObject(value)) throw wrongType(where, key, 'an object', value);
     return new Config(value ?? {});
   }
 
@@ -153,7 +154,7 @@ export class Config {
   /** The labels of a classification head in order of their logits. */
   labels(): readonly string[] | undefined {
     const names = this.raw.id2label;
-    if (isRecord(names)) return Object.keys(names).map((_, n) => String(names[n] ?? `LABEL_${n}`));
+    if (isObject(names)) return Object.keys(names).map((_, n) => String(names[n] ?? `LABEL_${n}`));
     return this.has('num_labels') ? Array.from({ length: this.count('num_labels') }, (_, n) => `LABEL_${n}`) : undefined;
   }
 }

@@ -17,7 +17,7 @@ import { Decoder, type DecoderParts, Seq2Seq } from './decoder-model.ts';
 import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
 import { estimateModel, type ModelEstimate } from './estimate.ts';
-import { blueprintOf } from './families/index.ts';
+import { findBlueprint } from './families/find.ts';
 import { broken, reasonOf } from './fault.ts';
 import { Runner } from './runner.ts';
 import { readSentenceSettings } from './sentence-files.ts';
@@ -114,7 +114,7 @@ async function open(where: string, given: unknown, { weights: type, context, sig
   const checkpoint = await openCheckpoint(loading, 'model', given);
   const weights = await checkpoint.weights();
   try {
-    const blueprint = describeModel(where, checkpoint, weights);
+    const blueprint = await describeModel(where, checkpoint, weights);
     return { checkpoint, weights, blueprint, type: type ?? storedType(weights), longest: longestOf(blueprint, context) };
   } catch (error) {
     await weights.close();
@@ -122,9 +122,9 @@ async function open(where: string, given: unknown, { weights: type, context, sig
   }
 }
 
-function describeModel(where: string, { config }: Checkpoint, weights: Weights): Blueprint {
+async function describeModel(where: string, { config }: Checkpoint, weights: Weights): Promise<Blueprint> {
   try {
-    return blueprintOf(config, new Map(weights.names.map((name) => [name, weights.info(name)])));
+    return await findBlueprint(config, new Map(weights.names.map((name) => [name, weights.info(name)])));
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
     throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });

@@ -4,7 +4,8 @@
 import type { Layer, Linear, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { alibiPosition, attention, causalHead, type Family, type Parts, rotations } from './parts.ts';
+import { alibiPosition, attention, causalHead, type Family, type Parts } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 interface Sizes {
   readonly width: number;

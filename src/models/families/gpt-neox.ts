@@ -3,7 +3,8 @@
 import type { Layer, Linear } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { attention, causalHead, type Family, interleaved, type Parts, rotations } from './parts.ts';
+import { attention, causalHead, type Family, interleaved, type Parts } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 function neox(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size', 6144);

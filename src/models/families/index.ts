@@ -3,7 +3,6 @@
 import { describe, wrongType, wrongValue } from '../../arguments/check.ts';
 import { textConfig } from '../../huggingface/config.ts';
 import type { Blueprint } from '../blueprint.ts';
-import { Config } from '../config.ts';
 import type { TensorIndex } from '../tensors.ts';
 import { families as bert } from './bert.ts';
 import { families as bloom } from './bloom.ts';
@@ -14,6 +13,7 @@ import { families as neox } from './gpt-neox.ts';
 import { families as gpt2 } from './gpt2.ts';
 import { families as jina } from './jina-bert.ts';
 import { families as llama } from './llama.ts';
+import { blueprintBy } from './make.ts';
 import { families as modernbert } from './modernbert.ts';
 import { families as mpnet } from './mpnet.ts';
 import { families as mpt } from './mpt.ts';
@@ -56,20 +56,8 @@ const where = 'config.json';
 export function blueprintOf(config: unknown, index: TensorIndex): Blueprint {
   const { own, model } = textConfig(where, config);
   if (model === '') throw wrongType(where, 'model_type', 'a string', undefined);
-  const read = new Config({ ...own, model_type: model });
-  read.only('quantization_config');
-  const family = FAMILIES.find(({ types, fits }) => types.includes(model) && (fits?.(read) ?? true));
-  if (!family) {
-    const known = [...new Set(FAMILIES.flatMap(({ types }) => types))].sort().join(', ');
-    throw wrongValue(where, 'model_type', `one of ${known}`, describe(model));
-  }
-  const parts = Object.fromEntries(Object.entries(family.read(read, index)).filter(([, part]) => part !== undefined));
-  return frozen({ family: family.name, modelType: model, ...parts } as unknown as Blueprint);
-}
-
-/** Freezes plain objects and arrays all the way down; encodings are frozen already. */
-function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const part of Object.values(value)) frozen(part);
-  return Object.freeze(value);
+  const made = blueprintBy(FAMILIES, { ...own, model_type: model }, index);
+  if (made) return made;
+  const known = [...new Set(FAMILIES.flatMap(({ types }) => types))].sort().join(', ');
+  throw wrongValue(where, 'model_type', `one of ${known}`, describe(model));
 }

@@ -5,7 +5,8 @@ import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Attention, Layer, Linear, Mlp, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { attention, backward, causalHead, type Family, type Parts, rotations } from './parts.ts';
+import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 /** What tells one of them from LLaMA. */
 interface Traits {

@@ -3,7 +3,8 @@
 import type { Layer, Linear, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { attention, classifierOf, type Family, maskedHead, type Parts, rotations, rowsOf } from './parts.ts';
+import { attention, classifierOf, type Family, maskedHead, type Parts, rowsOf } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size', 768);

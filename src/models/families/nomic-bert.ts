@@ -6,7 +6,8 @@ import type { Layer, Linear, Position } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { tanhPooler } from './bert.ts';
-import { attention, classifierOf, type Family, fixed, maskedHead, type Parts, postNormLayer, rotations, rowsOf } from './parts.ts';
+import { attention, classifierOf, type Family, fixed, maskedHead, type Parts, postNormLayer, rowsOf } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 /** What the first code could do and no checkpoint in use does. */
 function refuseFirst(config: Config): void {

@@ -1,7 +1,6 @@
-// What families share: attention with its usual defaults, the layers of BERT and of LLaMA and their kin, heads, rotary positions.
+// What families share: attention with its usual defaults, the layers of BERT and of LLaMA and their kin, heads.
 
 import { alibi, alibiSlopes } from '../../encodings/alibi.ts';
-import { rotaryFromConfig } from '../../huggingface/rotary-from-config.ts';
 import type { Encoding } from '../../plan/plan.ts';
 import type {
   Activation,
@@ -66,16 +65,6 @@ export const fixed = (name: string, options: Readonly<Record<string, unknown>>, 
   tables: {},
   make: () => encoding,
 });
-
-/** The rotation of a layer as its config says; layers of one `kind` share it. */
-export function rotations(config: Config): (layer: number, kind?: string) => Position {
-  const made = new Map<string, Position>();
-  return (layer, kind = '') => {
-    const found = made.get(kind) ?? fixed('rotaryFromConfig', { layer }, rotaryFromConfig(config.raw, { layer }));
-    made.set(kind, found);
-    return found;
-  };
-}
 
 /** ALiBi's standard slopes, divided by a number. */
 export function alibiPosition(heads: number, divisor = 1): Position {

@@ -4,7 +4,8 @@ import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Layer, Linear } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { attention, backward, causalHead, type Family, type Parts, rotations } from './parts.ts';
+import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
+import { rotations } from './rotations.ts';
 
 function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size', 3072);
