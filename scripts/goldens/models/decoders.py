@@ -50,6 +50,11 @@ def mistral():
     t = tokens.fallback_pairs("mistral")
     decoder("mistral", transformers().MistralForCausalLM, llama_like("MistralForCausalLM", "mistral", t, sliding_window=8, attention_dropout=0.0), TEXTS, STACK,
             t, SHARP, ends=[2], note="every layer sees 8 positions, itself the last")
+    page = tokens.PAGE.split("\n")[2]
+    c = decoder("mistral-long", transformers().MistralForCausalLM,
+                llama_like("MistralForCausalLM", "mistral", t, sliding_window=50, num_hidden_layers=2, max_position_embeddings=512), [page], STACK, t, SHARP, ends=[2],
+                note="a prompt of more than 128 tokens; every layer sees 50 positions")
+    assert len(c.encode(page).ids) > 128
 
 
 @family
