@@ -12,6 +12,7 @@ import type { Driver, Sequence } from './driver-types.ts';
 import { disposed, textsOf } from './encoder-model.ts';
 import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { alone } from './turns.ts';
 
 /** What is continued: a text, the messages of a chat, or the numbers of tokens. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>;
@@ -179,7 +180,7 @@ export class Decoder extends Writer {
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#tokens(where, 'ids', ids);
-    return driver.logits({ ids: tokens }, [...tokens.keys()], { signal });
+    return alone(driver, () => driver.logits({ ids: tokens }, [...tokens.keys()], { signal }));
   }
 
   /** The last hidden state: one row for each token. */
@@ -188,7 +189,7 @@ export class Decoder extends Writer {
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#tokens(where, 'ids', ids);
-    const [all] = (await driver.hidden([{ ids: tokens }], { signal })) as [Float32Array];
+    const [all] = (await alone(driver, () => driver.hidden([{ ids: tokens }], { signal }))) as [Float32Array];
     const { width } = this.blueprint;
     return tokens.map((_, n) => all.slice(n * width, (n + 1) * width));
   }
@@ -376,7 +377,7 @@ export class Seq2Seq extends Writer {
         const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) });
         const tokens = [this.#start()];
         const capacity = roomFor(tokens, { ...generation, contextShift: false }, driver);
-        const sequence = await driver.sequence({ source: { ids }, capacity, signal: generation.signal });
+        const sequence = await alone(driver, () => driver.sequence({ source: { ids }, capacity, signal: generation.signal }));
         sequences.push(sequence);
         writings.push(new Writing(index, sequence, tokens, tokenizer, { ...generation, contextShift: false }));
       }

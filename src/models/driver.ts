@@ -9,7 +9,6 @@ import { jobOf } from '../threads/job.ts';
 import type { Session } from './decoder.ts';
 import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText } from './driver-types.ts';
 import type { TokenText as RunnerText } from './encoder.ts';
-import { poolRows } from './pooling.ts';
 import type { Runner } from './runner.ts';
 import type { Scores } from './sampling.ts';
 import type { Pooling } from './sentence-files.ts';
@@ -53,12 +52,11 @@ export class RunnerDriver implements Driver {
     return results;
   }
 
-  async vectors(
+  vectors(
     texts: readonly TokenText[],
     { pooling, normalize, signal }: RunOptions & { readonly pooling: Pooling; readonly normalize: boolean },
   ): Promise<Float32Array[]> {
-    const rows = await this.hidden(texts, { signal });
-    return rows.map((text) => poolRows(text, this.blueprint.width, pooling, normalize));
+    return this.#runner.vectors(texts.map(asRunnerText), { pooling, normalize }, signal);
   }
 
   labels(texts: readonly TokenText[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
@@ -88,8 +86,8 @@ export class RunnerDriver implements Driver {
   }
 
   async sequence({ capacity = this.longest, source, signal }: SequenceOptions = {}): Promise<Sequence> {
-    const open = (): Promise<Session> => this.#runner.session({ capacity, ...(source && { source: asRunnerText(source) }) }, signal);
-    return new OwnSequence(this.#layers, this.blueprint.vocabulary, await open(), open);
+    const session = await this.#runner.session({ capacity, ...(source && { source: asRunnerText(source) }) }, signal);
+    return new OwnSequence(this.#layers, this.blueprint.vocabulary, session);
   }
 
   async extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], { signal }: RunOptions = {}): Promise<Scores[]> {
@@ -113,24 +111,21 @@ export class RunnerDriver implements Driver {
   }
 }
 
-/** A session of a runner, and the tokens that it has seen. */
+/** A session of a runner. */
 class OwnSequence implements Sequence {
   readonly #layers: LayerContext;
   readonly #scope: Scope;
   readonly #session: Session;
-  readonly #open: () => Promise<Session>;
   readonly #vocabulary: number;
-  #tokens: number[] = [];
   /** Room for logits that have to outlive the run of another sequence. */
   #row: number | undefined;
   #disposed = false;
 
-  constructor(layers: LayerContext, vocabulary: number, session: Session, open: () => Promise<Session>) {
+  constructor(layers: LayerContext, vocabulary: number, session: Session) {
     this.#layers = layers;
     this.#scope = new Scope(layers.context.arena);
     this.#vocabulary = vocabulary;
     this.#session = session;
-    this.#open = open;
   }
 
   get length(): number {
@@ -138,29 +133,17 @@ class OwnSequence implements Sequence {
   }
 
   truncate(length: number): void {
-    if (this.#disposed || length >= this.length) return;
-    this.#session.truncate(length);
-    this.#tokens.length = length;
+    if (!this.#disposed && length < this.length) this.#session.truncate(length);
   }
 
-  /** Its tokens are computed again: the caches of a session cannot be shared yet. */
   async fork(): Promise<Sequence> {
-    const session = await this.#open();
-    const copy = new OwnSequence(this.#layers, this.#vocabulary, session, this.#open);
-    try {
-      if (this.#tokens.length > 0) await copy.append(this.#tokens, false);
-      return copy;
-    } catch (error) {
-      copy.dispose();
-      throw error;
-    }
+    return new OwnSequence(this.#layers, this.#vocabulary, this.#session.fork());
   }
 
   /** Appends tokens; where the logits are then. @param keep they are copied to where no other run writes */
   async append(tokens: ArrayLike<number>, keep: boolean, signal?: RunOptions['signal']): Promise<number> {
     if (this.#disposed) throw new RelposError('disposed', 'the text that is being written was disposed');
     await this.#session.append(tokens, signal);
-    this.#tokens.push(...Array.from(tokens));
     const { pointer } = this.#session.logits;
     if (!keep) return pointer;
     this.#row ??= this.#scope.allocate(4 * this.#vocabulary);

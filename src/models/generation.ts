@@ -9,6 +9,7 @@ import { Sampler, type Sampling, type Scores } from './sampling.ts';
 import { StopFilter } from './stop.ts';
 import type { TextStream } from './text-stream.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { alone } from './turns.ts';
 
 /** How text is continued. What is left out is as the checkpoint's generation_config.json says, else as stated. */
 export interface GenerateOptions {
@@ -206,18 +207,4 @@ function makeRoom({ sequence, tokens }: Writing, longest: number, { contextShift
   tokens.splice(1, tokens.length - Math.floor(longest / 2));
   sequence.truncate(0);
   return true;
-}
-
-/** The last piece of work of each driver that had to be alone. */
-const turns = new WeakMap<Driver, Promise<unknown>>();
-
-/** Does `work` when all that was begun before on this driver is done. */
-async function alone<T>(driver: Driver, work: () => Promise<T>): Promise<T> {
-  const before = turns.get(driver);
-  const own = (async () => {
-    await before?.catch(() => {});
-    return work();
-  })();
-  turns.set(driver, own);
-  return own;
 }

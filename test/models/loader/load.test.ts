@@ -90,6 +90,23 @@ describe('the trained decoder', () => {
     engine.dispose();
   });
 
+  test('several things are asked of it at the same time', async () => {
+    using decoder = await loadDecoder(folderOf('story-llama'), { threads: 2 });
+    const [one, two] = cases as [(typeof cases)[0], (typeof cases)[0]];
+    const [a, rows, b, hidden] = await Promise.all([
+      all(decoder.generate(one.prompt, { maxTokens: 30 })),
+      decoder.logits(one.ids),
+      all(decoder.generate(two.prompt, { maxTokens: 30 })),
+      decoder.hidden(two.ids),
+    ]);
+    expect(one.text.startsWith(a) && two.text.startsWith(b)).toBe(true);
+    for (const [token, logit] of one.top) expect(rows.at(-1)?.[token]).toBeCloseTo(logit, 3);
+    expect(hidden).toEqual(await decoder.hidden(two.ids));
+    using fixer = await loadSeq2Seq(folderOf('fix-t5'), { threads: 1 });
+    const fixed = await Promise.all(casesOf('fix-t5').map(({ input }) => all(fixer.generate(input))));
+    expect(fixed).toEqual(casesOf('fix-t5').map(({ text }) => text));
+  });
+
   test('draws the same text with the same seed in every type of weights, on one thread and on three', async () => {
     const options = { maxTokens: 40, temperature: 0.8, topK: 50, topP: 0.95, seed: 7 };
     for (const weights of ['f32', 'i8'] as const) {
