@@ -32,7 +32,7 @@ function blocks(path: string, text: string): Example[] {
     place: `${path}:${text.slice(0, index).split('\n').length}`,
     code: body
       .split('\n')
-      .map((line) => (line.startsWith(margin) ? line.slice(margin.length) : line.replace(/^ \*/, '')))
+      .map((line) => (line.startsWith(margin) ? line.slice(margin.length) : line.replace(/^ *\*/, '')))
       .join('\n'),
   }));
 }
