@@ -78,6 +78,7 @@ const PARTS = {
   baseline: ['kernels', 'baseline'],
   relaxed: ['kernels', 'relaxed'],
   int16: ['kernels', 'int16'],
+  nn: ['kernels', 'nn'],
   worker: ['worker'],
 };
 
