@@ -22,7 +22,7 @@ export function map(job: usize, tile: i32, scratch: usize): void {
       const n = min(MAP_PIECE, width - done);
       const bytes = <usize>((n + 3) & ~3) << 2;
       for (let at: usize = 0; at < bytes; at += 16) v128.store(scratch + at, f32x4.div(v128.load(a + at), divisor));
-      activateAll(scratch, (n + 3) & ~3, activation);
+      activateAll(scratch, (n + 7) & ~7, activation);
       for (let at: usize = 0, left = n; left > 0; at += 16, left -= 4) {
         let x = f32x4.mul(v128.load(scratch + at), factor);
         if (b) x = adds ? f32x4.add(x, v128.load(b + at)) : f32x4.mul(x, v128.load(b + at));
