@@ -157,10 +157,15 @@ export class Session {
     return (this.#out as Ending).logits as Tensor;
   }
 
-  /** Appends tokens. After an error the session is as it was before the chunk that failed. */
-  async append(ids: ArrayLike<number>, signal?: Signal): Promise<void> {
+  /**
+   * Appends tokens. After an error the session is as it was before the chunk that failed.
+   *
+   * @param each is given the rows of every chunk after the last norm, [rows, width], which hold while it runs
+   */
+  async append(ids: ArrayLike<number>, signal?: Signal, each?: (rows: Tensor, first: number) => void): Promise<void> {
     for (let first = 0; first < ids.length; first += CHUNK) {
-      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length);
+      const use = each && ((rows: Tensor): void => each(rows, first));
+      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length, use);
       try {
         await this.#decoder.layers.pool.run(run.job, { signal });
       } catch (error) {
@@ -185,7 +190,7 @@ export class Session {
     }
   }
 
-  #begin(ids: readonly number[], last: boolean): Run {
+  #begin(ids: readonly number[], last: boolean, use?: (rows: Tensor) => void): Run {
     const { program, workspace, logits, widths } = this.#decoder;
     const rows = ids.length;
     const { length } = this;
@@ -200,21 +205,25 @@ export class Session {
           (layer) => (part) => this.#attendCross(layer, part, rows, ends),
         ),
       ];
-      const row = (name: 'x' | 'z'): Rows => {
-        const all = workspace.rows(name);
-        return { at: all.at + (rows - 1) * all.stride, stride: all.stride };
-      };
-      const end = program.finish(1, row('x'), row('z'));
-      const head = last && logits ? logits.stages(1, end.out) : undefined;
-      if (last) stages.push(...end.stages, ...(head?.stages ?? []));
+      const row = ({ at, stride }: Rows): Rows => ({ at: at + (rows - 1) * stride, stride });
+      const [x, z] = [workspace.rows('x'), workspace.rows('z')];
+      const end = use ? program.finish(rows, x, z) : program.finish(1, row(x), row(z));
+      const ended = end.out.at === x.at || end.out.at === row(x).at ? 'x' : 'z';
+      const head = last && logits ? logits.stages(1, row(workspace.rows(ended))) : undefined;
+      if (last || use) stages.push(...end.stages);
+      stages.push(...(head?.stages ?? []));
       const job = rows === 1 ? this.#hold(jobOf(stages)) : jobOf(stages);
-      const tensor = workspace.tensor(end.out.at === row('x').at ? 'x' : 'z');
+      const tensor = workspace.tensor(ended);
       const commit = (): void => {
         for (const each of ends) each.commit();
+        if (use) {
+          const all = tensor.restride([rows, widths.stream], [widths.stream, 1]);
+          use(all);
+          all.dispose();
+        }
         const hidden = tensor.restride([1, widths.stream], [widths.stream, 1], (rows - 1) * widths.stream);
         this.#out?.hidden.dispose();
-        if (last) this.#out = { hidden, logits: head?.out };
-        else hidden.dispose();
+        this.#out = { hidden, logits: head?.out };
       };
       return { job, commit, fail: () => ends.forEach((each) => void each.fail()) };
     } catch (error) {

@@ -7,6 +7,7 @@ import type { LayerContext } from '../nn/context.ts';
 import { NormStage, type Pooling, PoolStage } from '../nn/row-stages.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
+import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention, Blueprint, Dense, LogitsHead, Stack } from './blueprint.ts';
 import { DecoderProgram, Session, type SessionOptions } from './decoder.ts';
@@ -38,6 +39,9 @@ export interface VectorOptions {
   /** Whether vectors are of length 1; default false. */
   readonly normalize?: boolean;
 }
+
+/** Stages behind pooled rows, and the tensor that has the result. */
+type More = (rows: Rows, count: number, scope: Scope) => { readonly stages: readonly Stage[]; readonly out: Tensor };
 
 /** A vector is divided by no less: as torch's `normalize` has it. */
 const SHORTEST = 1e-12;
@@ -128,9 +132,10 @@ export class Runner {
     }
   }
 
-  /** Hidden states of every token of every text, [tokens · width] each. */
+  /** Hidden states of every token of every text, [tokens · width] each: an encoder's, or a decoder's if there is no encoder. */
   async encode(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
     const { width } = this.blueprint;
+    if (!this.#encoder) return this.#decoded(texts, signal);
     return this.#eachBatch(texts, async (batch, encoder) => {
       const { rows, offsets } = await encoder.run(batch, signal);
       try {
@@ -142,24 +147,50 @@ export class Runner {
     });
   }
 
+  async #decoded(texts: readonly TokenText[], signal?: Signal): Promise<Float32Array[]> {
+    const { width } = this.blueprint;
+    const out: Float32Array[] = [];
+    for (const { ids } of texts) {
+      const all = new Float32Array(ids.length * width);
+      const session = await this.session({ capacity: Math.max(1, ids.length) }, signal);
+      try {
+        await session.append(ids, signal, (rows, first) => all.set(rows.toArray(), first * width));
+      } finally {
+        session.dispose();
+      }
+      out.push(all);
+    }
+    return out;
+  }
+
   /** One vector for each text, [width]: of its rows, and of length 1 if that is wanted. A text without tokens is 0. */
-  vectors(texts: readonly TokenText[], { pooling, normalize = false }: VectorOptions, signal?: Signal): Promise<Float32Array[]> {
+  async vectors(texts: readonly TokenText[], { pooling, normalize = false }: VectorOptions, signal?: Signal): Promise<Float32Array[]> {
+    const end = (rows: Rows, count: number, scope: Scope) => this.#ending(rows, count, scope, normalize);
+    if (this.#encoder) return this.#pooledThrough(texts, pooling, end, signal);
+    const out: Float32Array[] = [];
+    for (const [n, text] of (await this.#decoded(texts, signal)).entries()) {
+      const scope = new Scope(this.#layers.context.arena);
+      try {
+        const rows = { at: scope.upload(text), stride: 4 * this.blueprint.width };
+        const { stages, out: vector } = this.#pooled(rows, [0, texts[n]?.ids.length as number], pooling, scope, end);
+        await this.#layers.pool.run(jobOf(stages), { signal });
+        out.push(vector.toArray());
+      } finally {
+        scope.release();
+      }
+    }
+    return out;
+  }
+
+  /** Vectors as they are, or divided by their length. */
+  #ending(rows: Rows, count: number, scope: Scope, normalize: boolean): { readonly stages: readonly Stage[]; readonly out: Tensor } {
     const { context } = this.#layers;
     const { width } = this.blueprint;
-    return this.#pooledThrough(
-      texts,
-      pooling,
-      (rows, count, scope) => {
-        const out = scope.own(makeTensor(context, this.#where, [count, width]));
-        const norm = new NormStage(context, scope, { kind: 'unit', width, epsilon: SHORTEST });
-        const to = { at: out.pointer, stride: 4 * width };
-        return {
-          out,
-          stages: [normalize ? normed(norm, count, rows, to) : mapped(makeMap(this.#layers, scope, width, {}), count, rows, to)],
-        };
-      },
-      signal,
-    );
+    const out = scope.own(makeTensor(context, this.#where, [count, width]));
+    const to = { at: out.pointer, stride: 4 * width };
+    if (!normalize) return { out, stages: [mapped(makeMap(this.#layers, scope, width, {}), count, rows, to)] };
+    const norm = new NormStage(context, scope, { kind: 'unit', width, epsilon: SHORTEST });
+    return { out, stages: [normed(norm, count, rows, to)] };
   }
 
   /** What stands for each text after the checkpoint's pooler, [width] each. */
@@ -197,35 +228,42 @@ export class Runner {
     return head;
   }
 
+  /** One row of the rows between each two starts, and these through more stages. */
+  #pooled(rows: Rows, starts: readonly number[], kind: Pooling, scope: Scope, more: More): { stages: readonly Stage[]; out: Tensor } {
+    const { context } = this.#layers;
+    const { width } = this.blueprint;
+    const texts = starts.length - 1;
+    const pooled = { at: scope.allocate(4 * texts * width), stride: 4 * width };
+    const pool = new PoolStage(context, scope, { kind, width }).stage({
+      texts,
+      rows: starts.at(-1) as number,
+      x: rows.at,
+      xRow: rows.stride,
+      starts: scope.upload(Int32Array.from(starts)),
+      out: pooled.at,
+      outRow: pooled.stride,
+    });
+    const { stages, out } = more(pooled, texts, scope);
+    return { stages: [pool, ...stages], out };
+  }
+
   /** Rows of texts made one for each, and these through more stages, all in one job. */
   #pooledThrough(
     texts: readonly TokenText[],
     kind: Pooling,
-    more: (rows: Rows, count: number, scope: Scope) => { readonly stages: readonly Stage[]; readonly out: Tensor },
+    more: More,
     signal?: Signal,
     startsOf = (offsets: readonly number[]): readonly number[] => offsets,
   ): Promise<Float32Array[]> {
-    const { context } = this.#layers;
     const { width } = this.blueprint;
     return this.#eachBatch(texts, async (batch, encoder) => {
-      const scope = new Scope(context.arena);
+      const scope = new Scope(this.#layers.context.arena);
       let made: { readonly out: Tensor; readonly count: number } | undefined;
       const tail: Tail = (rows, offsets) => {
         const starts = startsOf(offsets);
-        const count = starts.length - 1;
-        const pooled = { at: scope.allocate(4 * count * width), stride: 4 * width };
-        const pool = new PoolStage(context, scope, { kind, width }).stage({
-          texts: count,
-          rows: offsets.at(-1) as number,
-          x: rows.at,
-          xRow: rows.stride,
-          starts: scope.upload(Int32Array.from(starts)),
-          out: pooled.at,
-          outRow: pooled.stride,
-        });
-        const { stages, out } = more(pooled, count, scope);
-        made = { out, count };
-        return [pool, ...stages];
+        const { stages, out } = this.#pooled(rows, starts, kind, scope, more);
+        made = { out, count: starts.length - 1 };
+        return stages;
       };
       try {
         const encoded = await encoder.run(batch, signal, tail);
