@@ -1,5 +1,6 @@
 // A decoder's runs: a prompt in chunks of rows, then a token at a time, each run one job of all layers.
 
+import { wrongType } from '../arguments/check.ts';
 import { prepareAttention } from '../attention/attention.ts';
 import type { CheckedOptions } from '../attention/options.ts';
 import { type KVCache, makeCache } from '../kvcache/kvcache.ts';
@@ -21,7 +22,7 @@ import type { PackedStack, Widths } from './packed-stack.ts';
 import type { Rows } from './rows.ts';
 import type { Schemes, Split } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
-import { Workspace } from './workspace.ts';
+import { Workspace, writing } from './workspace.ts';
 
 /** Rows of a run of a prompt: enough that weights are read once for many, few enough that what they pass on stays small. */
 export const CHUNK = 128;
@@ -134,7 +135,10 @@ export class Session {
         return scope.own(makeCache(context, (job) => pool.runSync(job), where, { ...options, ...(rotation && { encoding: rotation }) }));
       });
       const memories = stack.layers.map(({ cross }) => (cross && memory ? memoryFor(decoder, cross, memory, scope) : undefined));
-      if (memory) await pool.run(jobOf(remembering(decoder, memories, memory)), { signal });
+      if (memory) {
+        const outputs = memories.flatMap((one) => (one ? [one.all] : []));
+        await pool.run(jobOf(writing(remembering(decoder, memories, memory), outputs)), { signal });
+      }
       return new Session(decoder, scope, caches, memories);
     } catch (error) {
       scope.release();
@@ -149,12 +153,19 @@ export class Session {
 
   /** The last token's row after the last norm, [1, width]; it holds until the next run of any session. */
   get hidden(): Tensor {
-    return (this.#out as Ending).hidden;
+    return this.#ending.hidden;
   }
 
   /** Logits of the token that comes next, [1, vocabulary]; they hold until the next run of any session. */
   get logits(): Tensor {
-    return (this.#out as Ending).logits as Tensor;
+    const { logits } = this.#ending;
+    if (!logits) throw wrongType(this.#decoder.where, 'logits', 'a model that was loaded with them', undefined);
+    return logits;
+  }
+
+  get #ending(): Ending {
+    if (!this.#out) throw wrongType(this.#decoder.where, 'tokens', 'some that were appended', undefined);
+    return this.#out;
   }
 
   /**
@@ -194,6 +205,9 @@ export class Session {
     const { program, workspace, logits, widths } = this.#decoder;
     const rows = ids.length;
     const { length } = this;
+    // The rows of the last run are written over from here on.
+    this.#out?.hidden.dispose();
+    this.#out = undefined;
     const ends: { commit(): void; fail(): void }[] = [];
     try {
       const stages: Stage[] = [
@@ -212,7 +226,8 @@ export class Session {
       const head = last && logits ? logits.stages(1, row(workspace.rows(ended))) : undefined;
       if (last || use) stages.push(...end.stages);
       stages.push(...(head?.stages ?? []));
-      const job = rows === 1 ? this.#hold(jobOf(stages)) : jobOf(stages);
+      const made = jobOf(writing(stages, workspace.outputs));
+      const job = rows === 1 ? this.#hold(made) : made;
       const tensor = workspace.tensor(ended);
       const commit = (): void => {
         for (const each of ends) each.commit();
@@ -222,7 +237,6 @@ export class Session {
           all.dispose();
         }
         const hidden = tensor.restride([1, widths.stream], [widths.stream, 1], (rows - 1) * widths.stream);
-        this.#out?.hidden.dispose();
         this.#out = { hidden, logits: head?.out };
       };
       return { job, commit, fail: () => ends.forEach((each) => void each.fail()) };

@@ -13,7 +13,7 @@ import type { PackedStack, Widths } from './packed-stack.ts';
 import type { Rows } from './rows.ts';
 import type { Schemes } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
-import { Workspace } from './workspace.ts';
+import { Workspace, writing } from './workspace.ts';
 
 /** A text as tokens. */
 export interface TokenText {
@@ -78,7 +78,7 @@ export class EncoderProgram {
         ...stages,
         ...(tail && rows ? tail(out, offsets) : []),
       ];
-      if (rows) await this.#layers.pool.run(jobOf(all), { signal });
+      if (rows) await this.#layers.pool.run(jobOf(writing(all, workspace.outputs)), { signal });
       for (const call of calls.values()) {
         call.finish();
         call.release(false);

@@ -10,6 +10,7 @@ import type { LogitsHead } from './blueprint.ts';
 import type { PackedDense } from './packed-stack.ts';
 import type { PackedLinear } from './packing.ts';
 import { makeLinear, makeMap, makeNorm, mapped, normed, type Rows, through } from './rows.ts';
+import { writing } from './workspace.ts';
 
 /** One dense step from rows to rows. */
 class DenseProgram {
@@ -61,7 +62,7 @@ export class StepsProgram {
       from = out;
       return made;
     });
-    return { stages, out: this.#tensors.at(-1) as Tensor };
+    return { stages: writing(stages, this.#tensors), out: this.#tensors.at(-1) as Tensor };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
+import type { Output, Stage } from '../threads/types.ts';
 import type { Buffers } from './layer-program.ts';
 import type { Widths } from './packed-stack.ts';
 import type { Rows } from './rows.ts';
@@ -11,6 +12,12 @@ type Name = (typeof NAMES)[number];
 
 /** Numbers that are known of every row: token, position, segment. */
 const IDS = 3;
+
+/** The stages of a run, of which the first names all that they write. */
+export function writing(stages: readonly Stage[], outputs: readonly Output[]): readonly Stage[] {
+  const [first, ...rest] = stages;
+  return first ? [{ ...first, outputs: [...(first.outputs ?? []), ...outputs] }, ...rest] : [];
+}
 
 export class Workspace {
   readonly #context: Context;
@@ -45,6 +52,11 @@ export class Workspace {
     }
     this.#tensors = made as Record<Name, Tensor>;
     this.#rows = rows;
+  }
+
+  /** What a run writes that the next one writes too: a worker that was lost in between must not. */
+  get outputs(): readonly Output[] {
+    return [...Object.values(this.#tensors as Record<Name, Tensor>), this.#ids as Tensor];
   }
 
   tensor(name: Name): Tensor {

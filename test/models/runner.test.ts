@@ -189,6 +189,37 @@ test('a fork goes on by itself, and what it shares stays', async () => {
   }
 });
 
+test('a run that is aborted, or has no room, leaves the text as it was', async () => {
+  const runner = await load('llama');
+  const ids = tokens(100, runner.blueprint.vocabulary);
+  const session = await runner.session({ capacity: 110 });
+  expect(() => session.logits).toThrow(/"tokens" expected some that were appended/);
+  await session.append(ids.slice(0, 60));
+  const controller = new AbortController();
+  const stopped = session.append(ids.slice(60), controller.signal);
+  controller.abort(new Error('enough'));
+  await expect(stopped).rejects.toThrow('enough');
+  expect(session.length).toBe(60);
+  expect(() => session.hidden).toThrow(TypeError);
+  await expect(session.append(tokens(51, 50))).rejects.toThrow(/capacity/);
+  expect(() => session.appendSync(tokens(51, 50))).toThrow(/capacity/);
+  await session.append(ids.slice(60));
+  for (const id of ids.slice(0, 10)) session.appendSync([id]);
+  expect(() => session.appendSync([1])).toThrow(/capacity/);
+  expect(session.length).toBe(110);
+  const fresh = await runner.session({ capacity: 200 });
+  await fresh.append(ids.slice(0, 60));
+  await fresh.append(ids.slice(60));
+  for (const id of ids.slice(0, 10)) fresh.appendSync([id]);
+  session.truncate(109);
+  session.appendSync([ids[9] as number]);
+  expect(session.logits.toArray()).toEqual(fresh.logits.toArray());
+  const texts = runner.encode([{ ids }], controller.signal);
+  await expect(texts).rejects.toThrow('enough');
+  for (const one of [session, fresh]) one.dispose();
+  runner.dispose();
+});
+
 describe('texts', () => {
   test.each(['bert', 'mpnet', 'modernbert-mask', 'xlnet', 'deberta-v3'])('%s: together as alone, bit for bit', async (name) => {
     const runner = await load(name);
