@@ -7,6 +7,12 @@ import {
   LINEAR_OUT, LINEAR_OUT_ROW, LINEAR_RESIDUAL, LINEAR_RESIDUAL_ROW, PANEL,
 } from './job';
 
+/** Whether a lane is NaN, or two of them infinite with unlike signs, which is as rare. */
+@inline function anyNaN(a: v128, b: v128): bool {
+  const sum = f32x4.add(a, b);
+  return v128.any_true(f32x4.ne(sum, sum));
+}
+
 /** Adds the bias of a panel to its sums. */
 @inline function addBias(s: usize, rows: i32, bias: usize): void {
   const a = v128.load(bias), b = v128.load(bias, 16);
@@ -61,7 +67,8 @@ export function finishPanel(job: usize, s: usize, up: usize, rows: i32, m: i32, 
     for (; rows > 0; rows--, s += 32, to += stride, residual += added) {
       let a = v128.load(s), b = v128.load(s, 16);
       if (residual) a = f32x4.add(a, v128.load(residual)), b = f32x4.add(b, v128.load(residual, 16));
-      v128.store(to, canonical(a)), v128.store(to, canonical(b), 16);
+      if (anyNaN(a, b)) a = canonical(a), b = canonical(b);
+      v128.store(to, a), v128.store(to, b, 16);
     }
   } else {
     for (; rows > 0; rows--, s += 32, to += stride, residual += added) {

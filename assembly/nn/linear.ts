@@ -99,7 +99,7 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   const padded = paddedK(K, type);
   if (type == WEIGHTS_I8) integers1x8(x, panel, s, padded >> 2, scale);
   else if (type == WEIGHTS_I4) nibbles1x8(x, scratch + load<i32>(job, LINEAR_S_BLOCKS), panel, s, padded / BLOCK, scale);
-  else floats1x8(x, panel, s, K, type, load<i32>(job, LINEAR_FUSED) != 0);
+  else floats1x8(x, panel, s, K, type);
 }
 
 /** The sums of the tile's rows against one panel. */

@@ -82,12 +82,12 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
  * 49152 f32: 4.2 ms for 6.4; with bf16 3.0 for 4.3, with i8 1.1 for 2.8). From the second cache two panels at a time take two thirds of the time,
  * where a matrix lies that is met again before any other is; no model has such.
  */
-@inline function row1x8(x: usize, panel: usize, s: usize, K: i32, type: i32, fused: bool): void {
+@inline function row1x8(x: usize, panel: usize, s: usize, K: i32, type: i32): void {
   let a = f32x4.splat(0), b = f32x4.splat(0);
   const size: usize = type == F32 ? 32 : 16;
   for (const end = panel + <usize>K * size; panel < end; panel += size, x += 4) {
     const c = v128.load32_splat(x);
-    a = madd(c, low(panel, type), a, fused), b = madd(c, high(panel, type), b, fused);
+    a = madd(c, low(panel, type), a, false), b = madd(c, high(panel, type), b, false);
   }
   v128.store(s, a), v128.store(s, b, 16);
 }
@@ -97,7 +97,7 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
  * other numbers, so the first pass does without (`exact` false, a literal) and says whether it met one: 0xf800 is the exponent of these without the
  * sign.
  */
-@inline function halves1x8(x: usize, panel: usize, s: usize, K: i32, fused: bool, exact: bool): bool {
+@inline function halves1x8(x: usize, panel: usize, s: usize, K: i32, exact: bool): bool {
   const zero = K >> 31;
   const mask = i32x4.splat(HALF_MASK + zero);
   const scale = held(HALF_SCALE, zero), most = held(65536, zero), infinity = held(Infinity, zero);
@@ -107,8 +107,8 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
     const c = v128.load32_splat(x), raw = v128.load(panel);
     const a = i32x4.extend_low_i16x8_s(raw), b = i32x4.extend_high_i16x8_s(raw);
     if (!exact) size = i16x8.max_u(size, i16x8.add(raw, raw));
-    sa = madd(c, exact ? halfToFloatOf(a, mask, scale, most, infinity) : finiteHalf(a, mask, scale), sa, fused);
-    sb = madd(c, exact ? halfToFloatOf(b, mask, scale, most, infinity) : finiteHalf(b, mask, scale), sb, fused);
+    sa = madd(c, exact ? halfToFloatOf(a, mask, scale, most, infinity) : finiteHalf(a, mask, scale), sa, false);
+    sb = madd(c, exact ? halfToFloatOf(b, mask, scale, most, infinity) : finiteHalf(b, mask, scale), sb, false);
   }
   v128.store(s, sa), v128.store(s, sb, 16);
   return exact || !v128.any_true(i16x8.ge_u(size, i16x8.splat(<i16>0xf800)));
@@ -119,25 +119,20 @@ export function floats4x8(x: usize, panel: usize, s: usize, K: i32, groups: i32,
   return f32x4.mul(v128.and(i32x4.shl(h, 13), mask), scale);
 }
 
-function finiteHalves1x8(x: usize, panel: usize, s: usize, K: i32, fused: bool): bool {
-  if (ASC_FEATURE_RELAXED_SIMD && fused) return halves1x8(x, panel, s, K, true, false);
-  return halves1x8(x, panel, s, K, false, false);
+function finiteHalves1x8(x: usize, panel: usize, s: usize, K: i32): bool {
+  return halves1x8(x, panel, s, K, false);
 }
 
-function anyHalves1x8(x: usize, panel: usize, s: usize, K: i32, fused: bool): void {
-  if (ASC_FEATURE_RELAXED_SIMD && fused) halves1x8(x, panel, s, K, true, true);
-  else halves1x8(x, panel, s, K, false, true);
+function anyHalves1x8(x: usize, panel: usize, s: usize, K: i32): void {
+  halves1x8(x, panel, s, K, true);
 }
 
-/** The sums of one row against a panel of a type. s: [8] */
-export function floats1x8(x: usize, panel: usize, s: usize, K: i32, type: i32, fused: bool): void {
-  if (type == F16) {
-    if (!finiteHalves1x8(x, panel, s, K, fused)) anyHalves1x8(x, panel, s, K, fused);
-  } else if (ASC_FEATURE_RELAXED_SIMD && fused) {
-    if (type == BF16) row1x8(x, panel, s, K, BF16, true);
-    else row1x8(x, panel, s, K, F32, true);
-  } else {
-    if (type == BF16) row1x8(x, panel, s, K, BF16, false);
-    else row1x8(x, panel, s, K, F32, false);
-  }
+/**
+ * The sums of one row against a panel of a type. s: [8]. Nothing is fused here: a fused sum is there after four cycles, one that is added after
+ * three, and these two sums are what a step waits for (5.2 ms for 4.1).
+ */
+export function floats1x8(x: usize, panel: usize, s: usize, K: i32, type: i32): void {
+  if (type == BF16) row1x8(x, panel, s, K, BF16);
+  else if (type == F32) row1x8(x, panel, s, K, F32);
+  else if (!finiteHalves1x8(x, panel, s, K)) anyHalves1x8(x, panel, s, K);
 }

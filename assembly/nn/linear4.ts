@@ -130,14 +130,12 @@ export function nibblePairs4x8(x: usize, panel: usize, shorts: usize, s: usize, 
       // end
       let at: usize = 0;
       do {
-        // repeat $n 2
-        const a$n = v128.load(w + (at << 1), 32 * $n), b$n = v128.load(w + (at << 1), 32 * $n + 16);
+        const a = v128.load(w + (at << 1)), b = v128.load(w + (at << 1), 16);
         // repeat $r 4
-        const c$n$r = v128.load32_splat(x + (at + (16 * $n + 4 * $r)));
-        s$ra = pairs(c$n$r, a$n, s$ra), s$rb = pairs(c$n$r, b$n, s$rb);
+        const c$r = v128.load32_splat(x + (at + 4 * $r));
+        s$ra = pairs(c$r, a, s$ra), s$rb = pairs(c$r, b, s$rb);
         // end
-        // end
-        at += 32;
+        at += 16;
       } while (at < 8 * BLOCK);
       const ba = v128.load(p), bb = v128.load(p, 16);
       // repeat $r 4
