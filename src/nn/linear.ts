@@ -1,9 +1,7 @@
-import { checkSignal, shapeText, wrongValue } from '../arguments/check.ts';
-import { RelposError } from '../arguments/errors.ts';
-import { choice, flag, type Reader, type Readers, readRecord } from '../arguments/record.ts';
-import { Disposing } from '../memory/dispose.ts';
+import { shapeText, wrongValue } from '../arguments/check.ts';
+import { choice, flag, type Readers, readRecord } from '../arguments/record.ts';
 import { DTYPES, type FloatDType } from '../memory/dtypes.ts';
-import { checkApart, type Operand, placeOperand, type Read, readOperand } from '../memory/operands.ts';
+import { type Operand, placeOperand, type Read, readOperand } from '../memory/operands.ts';
 import { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor, type TensorLike } from '../memory/tensor.ts';
 import type { Signal } from '../platform/types.ts';
@@ -11,8 +9,9 @@ import { jobOf } from '../threads/job.ts';
 import * as field from '../wasm/generated/layers.ts';
 import { ACTIVATIONS, type Activation } from './activations.ts';
 import { type LayerCall, type LayerContext, runLayer, runLayerSync } from './context.ts';
-import { biasChannels, LinearStage } from './linear-stage.ts';
-import { readOut, readRows, rowsOf, sameElements } from './rows.ts';
+import { anything, callOf, expectApart, forbidSignal, Layer, signalReader } from './layer.ts';
+import { biasChannels, type LinearRows, LinearStage } from './linear-stage.ts';
+import { readOut, readRows, rowsOf } from './rows.ts';
 import { type Panels, packStage, panelBytes, panelCount, WEIGHT_TYPES, type WeightType } from './weights.ts';
 
 /** Options of `linear`. */
@@ -43,9 +42,6 @@ export interface LinearRunOptions {
 /** Numbers of a row at most: sums of so many products of bytes fit 32 bits. */
 const MOST_INPUTS = 262_144;
 
-/** What other checks look at. */
-const anything: Reader<never> = (_where, _name, value) => value as never;
-
 const READERS: Readers<LinearOptions> = {
   weight: anything,
   bias: anything,
@@ -58,7 +54,7 @@ const READERS: Readers<LinearOptions> = {
 const RUN_READERS: Readers<LinearRunOptions> = {
   out: anything,
   residual: anything,
-  signal: (where, name, value) => checkSignal(where, value, name) as Signal,
+  signal: signalReader,
 };
 
 /** What the options of a layer come to. */
@@ -89,7 +85,7 @@ function check(where: string, options: unknown, { context }: LayerContext): Chec
 }
 
 /** A bias as the panels have it: of a gate and what is gated eight by eight in turn. */
-function biasInPanels(numbers: Float32Array, weights: Checked): Float32Array {
+function biasInPanels(numbers: Float32Array, weights: Omit<Panels, 'pointer'>): Float32Array {
   const { outputs, gated } = weights;
   const parts = gated ? 2 : 1;
   const inOrder = new Float32Array(biasChannels(weights));
@@ -126,47 +122,37 @@ function packWeight({ context, pool }: LayerContext, weight: Tensor, panels: Pan
  * `'i4'` a row of x is rounded to integers by its largest size (7 bits, with `'i4'` 8), products and their sums are exact, and the bits are the same
  * in every runtime. A row of x that is not finite makes NaN of its own row of y: with integers of the whole row.
  */
-export class Linear extends Disposing {
+export class Linear extends Layer {
   /** K: numbers of a row of x. */
   readonly inputs: number;
   /** N: numbers of a row of y. */
   readonly outputs: number;
   readonly type: WeightType;
-  readonly #layers: LayerContext;
   readonly #shape: Omit<Panels, 'pointer'>;
   readonly #activation: Activation | undefined;
   readonly #panels: Tensor;
   readonly #bias: Tensor | undefined;
-  #disposed = false;
 
   /** @internal */
   constructor(where: string, options: unknown, layers: LayerContext) {
-    super();
+    super(layers);
     const { context } = layers;
-    context.alive();
-    const { weight, bias, activation, transposed, ...checked } = check(where, options, layers);
-    const { type, outputs, inputs, gated } = checked;
-    const shape = { type, outputs, inputs, gated };
-    this.#layers = layers;
+    const { weight, bias, activation, transposed, ...shape } = check(where, options, layers);
     this.#shape = shape;
     this.#activation = activation;
-    this.inputs = inputs;
-    this.outputs = outputs;
-    this.type = type;
+    this.inputs = shape.inputs;
+    this.outputs = shape.outputs;
+    this.type = shape.type;
     const scope = new Scope(context.arena);
-    const made: Tensor[] = [];
     try {
-      const numbers = bias && placeOperand(where, bias, context, scope).toArray();
-      this.#panels = makeTensor(context, where, [panelCount(shape), panelBytes(type, inputs)], undefined, 'i8');
-      made.push(this.#panels);
-      if (numbers) {
-        const inOrder = biasInPanels(numbers, { ...checked, weight, bias, activation, transposed });
-        this.#bias = makeTensor(context, where, [inOrder.length], inOrder);
-        made.push(this.#bias);
+      if (bias) {
+        const numbers = biasInPanels(placeOperand(where, bias, context, scope).toArray(), shape);
+        this.#bias = this.hold(makeTensor(context, where, [numbers.length], numbers));
       }
+      this.#panels = this.hold(makeTensor(context, where, [panelCount(shape), panelBytes(shape.type, shape.inputs)], undefined, 'i8'));
       packWeight(layers, placeOperand(where, weight, context, scope), { ...shape, pointer: this.#panels.pointer }, transposed);
     } catch (error) {
-      for (const tensor of made) tensor.dispose();
+      this.dispose();
       throw error;
     } finally {
       scope.release();
@@ -176,10 +162,6 @@ export class Linear extends Disposing {
   /** Bytes of the weights. */
   get bytes(): number {
     return panelCount(this.#shape) * panelBytes(this.type, this.inputs);
-  }
-
-  get disposed(): boolean {
-    return this.#disposed;
   }
 
   /**
@@ -201,66 +183,49 @@ export class Linear extends Disposing {
    */
   async run(x: Tensor, options: LinearRunOptions = {}): Promise<Tensor> {
     const checked = readRecord<LinearRunOptions>('run', options, RUN_READERS);
-    return runLayer(this.#layers, this.#call('run', x, checked), checked);
+    return runLayer(this.layers, this.#call('run', x, checked), checked);
   }
 
   /** `run` before returning. @throws as `run` */
   runSync(x: Tensor, options: Omit<LinearRunOptions, 'signal'> = {}): Tensor {
-    const checked = readRecord<Omit<LinearRunOptions, 'signal'>>('runSync', options, RUN_READERS as never);
-    return runLayerSync(this.#layers, this.#call('runSync', x, checked));
+    const checked = readRecord<LinearRunOptions>('runSync', options, RUN_READERS);
+    forbidSignal('runSync', checked);
+    return runLayerSync(this.layers, this.#call('runSync', x, checked));
   }
 
   #call(where: string, x: Tensor, options: LinearRunOptions): LayerCall {
-    const { context, fused } = this.#layers;
-    context.alive();
-    if (this.#disposed) throw new RelposError('disposed', 'the layer was disposed');
+    this.alive();
+    const { context, fused } = this.layers;
     const input = rowsOf(where, 'x', readRows(where, 'x', x, this.inputs, context));
     const shape = [...x.shape.slice(0, -1), this.outputs];
-    const out = options.out === undefined ? undefined : readOut(where, options.out, shape, context);
+    const given = options.out === undefined ? undefined : readOut(where, options.out, shape, context);
     const residual = options.residual === undefined ? undefined : readRows(where, 'residual', options.residual, this.outputs, context);
     if (residual && shapeText(residual.shape) !== shapeText(shape)) {
       throw wrongValue(where, 'residual', `shape ${shapeText(shape)}`, shapeText(residual.shape));
     }
     const added = residual && rowsOf(where, 'residual', residual);
-    if (out) {
+    if (given) {
       const reads: Read[] = [['x', x]];
-      if (residual && !sameElements(residual, out)) reads.push(['residual', residual]);
-      checkApart(where, out, reads);
+      if (residual) reads.push(['residual', residual]);
+      expectApart(where, 'out', given, reads, residual ? [residual] : []);
     }
-
-    const scope = new Scope(context.arena);
-    let target = out;
-    try {
-      target ??= makeTensor(context, where, shape);
-      const call = { out: target, fresh: !out, scope };
-      if (!input.rows) return { ...call, stages: [] };
+    return callOf(this.layers, { where, shape }, given, (scope, out) => {
+      if (!input.rows) return [];
       const weights = { ...this.#shape, pointer: this.#panels.pointer };
-      const bias = this.#bias?.pointer ?? 0;
-      const stage = new LinearStage(context, scope, weights, { bias, activation: this.#activation, fused });
-      for (const tensor of [x, target, this.#panels, this.#bias, residual]) if (tensor) scope.defer(tensor.pin());
-      const rows = {
+      const parts = { bias: this.#bias?.pointer ?? 0, activation: this.#activation, fused };
+      this.pinAll(scope);
+      for (const tensor of [x, residual]) if (tensor) scope.defer(tensor.pin());
+      const rows: LinearRows = {
         rows: input.rows,
         x: x.pointer,
         xRow: input.stride,
-        out: target.pointer,
-        outRow: rowsOf(where, 'out', target).stride,
+        out: out.pointer,
+        outRow: rowsOf(where, 'out', out).stride,
         residual: residual?.pointer ?? 0,
         residualRow: added?.stride ?? 0,
-        outputs: [target],
+        outputs: [out],
       };
-      return { ...call, stages: [stage.stage(rows)] };
-    } catch (error) {
-      scope.release();
-      if (!out) target?.dispose();
-      throw error;
-    }
-  }
-
-  /** Gives the memory back once no running call needs it. A second call does nothing. */
-  dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#panels.dispose();
-    this.#bias?.dispose();
+      return [new LinearStage(context, scope, weights, parts).stage(rows)];
+    });
   }
 }
