@@ -1,7 +1,7 @@
 """Causal language models."""
 
 import tokens
-from checkpoint import decoder
+from checkpoint import decoder, encoder
 from encoders import LONG, SHORT, transformers
 
 ALL = []
@@ -116,6 +116,32 @@ def gemma():
                                    "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}}
     decoder("gemma3-linear", hf.Gemma3ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0, "embed_tokens": 0.1}, ends=[0, 1],
             note="layers.1 sees everything, the others 7 positions; a config of transformers 5")
+
+
+    # EmbeddingGemma: an encoder with the same layers. Its window counts the keys on both sides.
+    both = config | {"architectures": ["Gemma3TextModel"], "use_bidirectional_attention": True, "sliding_window": 12}
+    encoder("embeddinggemma", hf.Gemma3TextModel, both, TEXTS, ("", "layers"), t, {"q_norm": 2.0, "k_norm": 2.0}, seed=7,
+            note="layers.1 sees everything, the others 6 positions to each side")
+
+
+@family
+def granite():
+    """LLaMA's layers with four multipliers: of embeddings, scores, residuals and (as a divisor) logits."""
+    t = tokens.byte_pairs("granite", words=("<|end_of_text|>",))
+    config = llama_like("GraniteForCausalLM", "granite", t, hidden_size=40, attention_bias=False, mlp_bias=False, attention_multiplier=0.2, num_hidden_layers=2,
+                        embedding_multiplier=3.0, residual_multiplier=0.6, logits_scaling=2.5, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0)
+    del config["head_dim"]
+    decoder("granite", transformers().GraniteForCausalLM, config, TEXTS, STACK, t,
+            SHARP | {"embed_tokens": 0.1, "o_proj": 2.0, "down_proj": 2.0}, ends=[0])
+
+
+@family
+def olmo2():
+    """Norms after attention and MLP alone, and over all channels of queries and of keys at once."""
+    t = tokens.byte_pairs("olmo2", words=("<|endoftext|>",))
+    config = llama_like("Olmo2ForCausalLM", "olmo2", t, hidden_size=40, attention_bias=False, num_hidden_layers=2, bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    del config["head_dim"]
+    decoder("olmo2", transformers().Olmo2ForCausalLM, config, TEXTS, STACK, t, {"q_norm": 2.0, "k_norm": 2.0}, ends=[0])
 
 
 @family
