@@ -92,10 +92,13 @@ def smollm():
 
 @family
 def gemma():
-    """Embeddings times the root of the width, norms times 1 + weight before and after each part. 2: scores and logits through tanh, every other
+    """Embeddings times the root of the width, norms times 1 + weight. From 2 on, norms before and after each part. 2: scores and logits through tanh, every other
     layer a window. 3: norms of queries and keys, two of three layers a window and a rotation of their own."""
     t = tokens.fallback_pairs("gemma2", words=("<pad>", "<eos>", "<bos>", "<unk>"), begin="<bos>")
     hf = transformers()
+    config = llama_like("GemmaForCausalLM", "gemma", t, hidden_act="gelu_pytorch_tanh", num_key_value_heads=1, num_hidden_layers=2, attention_bias=False,
+                        bos_token_id=2, eos_token_id=1, pad_token_id=0, tie_word_embeddings=True)
+    decoder("gemma", hf.GemmaForCausalLM, config, TEXTS, STACK, t, SHARP | {"embed_tokens": 0.05}, ends=[0, 1])
     config = llama_like("Gemma2ForCausalLM", "gemma2", t, hidden_activation="gelu_pytorch_tanh", hidden_act="gelu_pytorch_tanh", attn_logit_softcapping=4.0,
                         final_logit_softcapping=9.0, query_pre_attn_scalar=10, sliding_window=7, num_hidden_layers=2, cache_implementation="hybrid",
                         attention_bias=False, bos_token_id=2, eos_token_id=1, pad_token_id=0, tie_word_embeddings=True)
