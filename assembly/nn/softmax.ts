@@ -1,7 +1,7 @@
 // Probabilities from logits, and their logarithms.
 
 import { log } from '../math';
-import { sumLanes } from '../simd';
+import { maxLanes, sumLanes } from '../simd';
 import { expx4 } from './activations';
 import { SOFTMAX_DIVISOR, SOFTMAX_LOG, SOFTMAX_OUT, SOFTMAX_OUT_ROW, SOFTMAX_WIDTH, SOFTMAX_X, SOFTMAX_X_ROW } from './job';
 import { loadRest, put } from './lanes';
@@ -9,13 +9,13 @@ import { loadRest, put } from './lanes';
 /** Numbers whose sum is f32 before it goes into the f64 one: a lane has 128 of them. A vocabulary may have a quarter of a million. */
 const BLOCK: i32 = 512;
 
-/** The largest of n numbers; NaN if there is one. */
+/** The largest of n numbers. A NaN may be lost: it makes a NaN of the sum. */
 function largest(x: usize, n: i32): f32 {
-  let most = f32x4.splat(-Infinity);
-  for (; n >= 4; n -= 4, x += 16) most = f32x4.max(most, v128.load(x));
-  if (n) most = f32x4.max(most, loadRest(x, n, f32x4.splat(-Infinity)));
-  most = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
-  return f32x4.extract_lane(f32x4.max(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2)), 0);
+  const least = f32x4.splat(-Infinity);
+  let most = least;
+  for (; n >= 4; n -= 4, x += 16) most = f32x4.pmax(most, v128.load(x));
+  if (n) most = f32x4.pmax(most, loadRest(x, n, least));
+  return maxLanes(most);
 }
 
 /** x/divisor − m in four lanes. */

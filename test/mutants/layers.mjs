@@ -9,6 +9,7 @@ const rows = ['nn/rows'];
 const tables = ['nn/embedding'];
 const called = ['nn/layers'];
 const heads = ['nn/multi-head-attention'];
+const starved = ['nn/failing'];
 
 const activations = [
   kernel(
@@ -64,7 +65,6 @@ const others = [
   kernel('a last column is computed of what follows', 'dots.ts', 'b + min(j + 3, end) * row', 'b + min(j + 2, end) * row', rows),
   kernel('probabilities are summed in f32 to the end', 'softmax.ts', 'const BLOCK: i32 = 512;', 'const BLOCK: i32 = 0x40000000;', rows),
   kernel('the temperature is not of the largest', 'softmax.ts', 'largest(x, n) / divisor', 'largest(x, n)', rows),
-  kernel('a NaN is not the largest', 'softmax.ts', 'most = f32x4.max(most, v128.load(x))', 'most = f32x4.pmax(most, v128.load(x))', rows),
   kernel(
     'of equal ones the last comes first',
     'top.ts',
@@ -105,7 +105,14 @@ const layers = [
   layer('values begin where keys do', 'multi-head-attention.ts', 'heads(all, own, G, E, kv + G * D)', 'heads(all, own, G, E, kv)', heads),
   layer('keys of a memory have the queries’ bias', 'projection.ts', 'this.#bias.pointer + 4 * from', 'this.#bias.pointer', heads),
   layer('keys do not begin a panel', 'multi-head-attention.ts', '{ ...key, apart: true }', 'key', heads),
-  layer('a cache keeps what failed', 'multi-head-attention.ts', 'attention?.release(true);', '', heads),
+  layer(
+    'a block of a layer that cannot be made is not given back',
+    'projection.ts',
+    '      this.#bias?.dispose();\n      scope.release();\n      throw error;',
+    '      scope.release();\n      throw error;',
+    starved,
+  ),
+  layer('a cache keeps what failed', 'multi-head-attention.ts', 'attention?.release(true);', '', starved),
   layer(
     'a call that ran leaves the cache as it was',
     'multi-head-attention.ts',

@@ -139,6 +139,12 @@ describe('norm', () => {
     expect(distance(norm(far, { kind: NORM_LAYER, width: 4096 }).out, evaluate(NORM_LAYER, far, 4096))).toBeLessThan(1e-6);
   });
 
+  test('nor does one that f32 hardly holds: 1000 numbers at 10 million ± 8, whose mean is off by a half', () => {
+    const x = numbers(1000, 5).map((v) => 1e7 + Math.round(8 * v));
+    const far = { x, epsilon: 1e-5 };
+    expect(distance(norm(far, { kind: NORM_LAYER, width: 1000 }).out, evaluate(NORM_LAYER, far, 1000))).toBeLessThan(1e-6);
+  });
+
   test('the sum with the residual is written where it is asked for, and nowhere else', () => {
     const expected = given.x.map((x, n) => x + ((given.residual as Float32Array)[n] as number));
     const plain = norm(given, { kind: NORM_RMS, width: 20, row: 23 });
