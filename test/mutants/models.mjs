@@ -1,0 +1,106 @@
+// Mutations of what brings a model's files into memory, and of what makes text.
+import { mutationsOf } from './make.mjs';
+
+const source = mutationsOf('src/models');
+const downloads = ['models/loader/downloads'];
+const sources = ['models/loader/sources'];
+const hostile = ['models/loader/hostile'];
+const tokens = ['models/loader/tokenizer'];
+const sampling = ['models/loader/sampling'];
+const writing = ['models/loader/writing'];
+
+const files = [
+  source(
+    'a download goes on a byte too late',
+    'source-resume.ts',
+    'this.#at += wanted.length;',
+    'this.#at += wanted.length + 1;',
+    downloads,
+  ),
+  source('failures are never forgotten', 'source-resume.ts', 'this.#failures = 0;', '', downloads),
+  source('what a server asks to wait is not waited', 'source-resume.ts', 'Math.max(asked, pause', 'Math.max(0, pause', downloads),
+  source('a connection may stand still for ever', 'source-resume.ts', 'reject(late?.())', 'undefined', downloads),
+  source('another version of a file is not noticed', 'source-http.ts', 'tag !== known.tag) throw', 'tag === known.tag) throw', downloads),
+  source('a file of another length is not noticed', 'source-http.ts', 'size !== known.size) throw', 'size < known.size) throw', downloads),
+  source('a server without ranges gives the wrong bytes', 'source-http.ts', 'return skipping(body, begin);', 'return body;', downloads),
+  source('a page is taken for a file', 'source-http.ts', 'status === 200 && isPage', 'status === 201 && isPage', downloads),
+  source(
+    '403 is an error',
+    'source-http.ts',
+    'status === 404 || status === 410 || status === 403',
+    'status === 404 || status === 410',
+    downloads,
+  ),
+  source('requests go on after an abort', 'source-http.ts', 'this.#controller.abort(this.#loading.signal?.reason)', 'undefined', downloads),
+  source('a reader that was closed tries again', 'source-resume.ts', 'this.#closed = true;', '', downloads),
+  source('a query is lost', 'source-http.ts', "base.pathname += '/'", "base.search = ''", sources),
+  source(
+    'blobs are read from their beginning',
+    'source-files.ts',
+    'part(where, name, file, at, at + wanted)',
+    'part(where, name, file, 0, wanted)',
+    sources,
+  ),
+  source('a folder is read from its beginning', 'source-folder.ts', 'let at = begin;', 'let at = 0;', sources),
+  source('names may lead out', 'source.ts', '!/^\\.+$|[. ]$/.test(part)', '!/^\\.$|[ ]$/.test(part)', hostile),
+  source(
+    'pieces are no whole panels',
+    'weights.ts',
+    'Math.floor(PIECE / (rowBytes * PANEL || 1)) * PANEL',
+    'Math.floor(PIECE / (rowBytes || 1))',
+    sources,
+  ),
+  source('pieces come in the order of the names', 'weights.ts', 'rank(a) - rank(b) || a.begin - b.begin', '0', sources),
+  source('both buffers are one', 'weights.ts', 'const data = (buffers[n & 1]', 'const data = (buffers[0]', sources),
+  source('files stay open after an error', 'weights.ts', 'await file.close();\n    if (error', 'if (error', hostile),
+  source('an index may lack tensors', 'checkpoint.ts', 'file === name && !own.has(tensor)', 'file !== name && !own.has(tensor)', hostile),
+];
+
+const texts = [
+  source('half a character is given', 'text-stream.ts', 'all.endsWith(INCOMPLETE) || ', '', tokens),
+  source('the window has no tokens before it', 'text-stream.ts', 'this.#ids = this.#ids.slice(this.#given);', 'this.#ids = [];', tokens),
+  source('the longer text is not cut first', 'tokenizer.ts', 'Math.min(first, second, half)', 'half', tokens),
+  source(
+    'of two that are as long the first has the odd token',
+    'tokenizer.ts',
+    'return first > second ?',
+    'return first >= second ?',
+    tokens,
+  ),
+  source('the second text is of the first type', 'tokenizer.ts', 'type: type ?? text }', 'type: 0 }', [
+    ...tokens,
+    'models/loader/encoding',
+  ]),
+  source('top-k has no ties', 'sampling.ts', 'if (values[token] === least) kept.push(token);', '', sampling),
+  source('top-p stops a token late', 'sampling.ts', '(n === 0 || sum < wanted)', '(n < 2 || sum < wanted)', sampling),
+  source(
+    'min-p is of the sum',
+    'sampling.ts',
+    'Math.fround(Math.fround(minP) * (scores.values[best] as number))',
+    'Math.fround(minP)',
+    sampling,
+  ),
+  source('a penalty makes negative scores larger', 'sampling.ts', 'score < 0 ? score * factor', 'score < 0 ? score / factor', sampling),
+  source('the step does not count', 'sampling.ts', 'this.#step++;', '', sampling),
+  source('random numbers have a round less', 'random.ts', 'const ROUNDS = 20;', 'const ROUNDS = 19;', sampling),
+  source('half of the seed is lost', 'random.ts', 'Math.floor(seed / 4294967296)', '0', sampling),
+  source('of two stop strings the first that begins counts', 'stop.ts', 'end < found.end ||', 'begin < found.begin ||', sampling),
+  source(
+    'a stop string over two pieces is missed',
+    'stop.ts',
+    'this.#held = text.slice(text.length - held);',
+    "this.#held = '';",
+    sampling,
+  ),
+  source(
+    'the last token is computed though nobody wants it',
+    'generation.ts',
+    'this.#chosen < maxTokens ? text',
+    'this.#chosen <= maxTokens ? text',
+    writing,
+  ),
+  source('a full context loses its first token', 'generation.ts', 'tokens.splice(1,', 'tokens.splice(0,', writing),
+  source('a session keeps no memory', 'decoder-model.ts', 'this.#sequence.dispose();', '', writing),
+];
+
+export const models = [...files, ...texts];
