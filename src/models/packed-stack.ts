@@ -147,11 +147,15 @@ export function packPositions(packing: Packing, stack: Stack): ReadonlyMap<Posit
   for (const { attention, cross } of stack.layers) {
     for (const position of [...attention.positions, ...(cross?.positions ?? [])]) {
       if (found.has(position)) continue;
-      const tables = Object.entries(position.tables).map(([name, table]) => [name, packTable(packing, table)] as const);
-      found.set(position, Object.fromEntries(tables));
+      found.set(position, packTables(packing, position));
     }
   }
   return found;
+}
+
+/** The tables of one scheme. */
+export function packTables(packing: Packing, { tables }: Position): Readonly<Record<string, PackedTable>> {
+  return Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, packTable(packing, table)] as const));
 }
 
 function packTable(packing: Packing, table: Table): PackedTable {
