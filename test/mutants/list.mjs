@@ -5,9 +5,10 @@ import { calls } from './calls.mjs';
 import { hosts } from './hosts.mjs';
 import { kernels } from './kernels.mjs';
 import { layerMutants } from './layers.mjs';
+import { linear } from './linear.mjs';
 import { memory } from './memory.mjs';
 import { models } from './models.mjs';
 import { schemes } from './schemes.mjs';
 
 /** In this order: what is built of the kernels is built anew only once after the last of theirs. */
-export const mutants = [...kernels, ...layerMutants, ...memory, ...caches, ...calls, ...schemes, ...models, ...hosts];
+export const mutants = [...kernels, ...linear, ...layerMutants, ...memory, ...caches, ...calls, ...schemes, ...models, ...hosts];
