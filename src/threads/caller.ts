@@ -11,8 +11,6 @@ import type { Course, NamedStage, RunStage, Trap } from './types.ts';
 const SPIN_MS = 0.03;
 /** Milliseconds after which a waiting caller looks around. */
 const LOOK_MS = 500;
-/** Looks that the caller takes at an earlier stage before it sleeps or pauses: some tens of microseconds. */
-const STAGE_LOOKS = 2000;
 /** Milliseconds that a caller sleeps at a time which has an event loop to serve: as long as it computes. */
 const DOZE_MS = 8;
 
@@ -20,6 +18,8 @@ const DOZE_MS = 8;
 interface Crew {
   /** The control block. */
   readonly words: Int32Array;
+  /** Looks at an earlier stage before the thread sleeps. */
+  readonly looks: number;
   readonly lost: string | undefined;
   lose(why: string): void;
   askHost(): void;
@@ -75,7 +75,7 @@ export class SharedJob implements Course {
 
   /** Waits for an earlier stage: turns for a while, then sleeps where the thread may block. */
   #rest(bell: number, looks: number): boolean {
-    if (looks < STAGE_LOOKS || (mayBlock() && Atomics.wait(this.#words, BELL, bell, this.#sleep) !== 'timed-out')) return false;
+    if (looks < this.#crew.looks || (mayBlock() && Atomics.wait(this.#words, BELL, bell, this.#sleep) !== 'timed-out')) return false;
     return this.#pause();
   }
 

@@ -31,7 +31,7 @@
  * - *It ends.* Take the earliest stage with a tile that was drawn and is not finished. All stages before it are finished, so the threads that
  *   drew its tiles do not wait, and finish them as soon as they are scheduled. That holds of the caller too: between two slices it may have a tile
  *   in hand, and the others wait until its event loop gives it a turn.
- * - *How one waits.* By looking for some tens of microseconds, then asleep on BELL: a worker until it is rung, a caller that may block for as long
+ * - *How one waits.* By looking for some 100 µs if there are cores enough, then asleep on BELL: a worker until it is rung, a caller that may block for as long
  *   as a slice takes, or between two looks around if it is to block anyway; a page goes on looking until its slice ends, and takes a turn. Who
  *   finishes the last tile of a stage rings, and so does a stop. BELL is read before DONE and STOPPED are, and rung after they have changed; a
  *   sleep begins only if it still is what was read: so no ring is missed.

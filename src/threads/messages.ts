@@ -18,7 +18,7 @@ export interface Start {
   readonly generation: number;
   /** This worker's number, from 1. */
   readonly worker: number;
-  /** Turns to spin for the next job, or for an earlier stage, before sleeping. */
+  /** Turns to spin for the next job before sleeping; for an earlier stage `looksOf` of these. */
   readonly spins: number;
   /** Name of the lock that tells the owner of this worker's end (life.ts), where the host has locks. */
   readonly life?: string | undefined;

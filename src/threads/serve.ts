@@ -3,7 +3,7 @@ import { holdLife } from '../platform/life.ts';
 import { BELL, controlView, LIST, noteTrap, READY, SCRATCH, SLOT, STAGE, STAGE_WORDS, STAGES, STRIDE, THREADS } from './control.ts';
 import { join, leave } from './gate.ts';
 import { isStart, type Report, type Start } from './messages.ts';
-import { Share, stopTiles, type TileTrap } from './tiles.ts';
+import { looksOf, Share, stopTiles, type TileTrap } from './tiles.ts';
 import type { RunStage, TileKernel } from './types.ts';
 
 /** The life of a worker: one `start` message, then jobs until its group is dismissed. */
@@ -60,7 +60,7 @@ function takePart(words: Int32Array, kernels: readonly TileKernel[], { worker, m
     return { kernel, job: word(list, at + 1), tiles: word(list, at + 2), steps: word(list, at + 3) };
   };
   const rest = (bell: number, looks: number): boolean => {
-    if (looks >= spins) Atomics.wait(words, BELL, bell);
+    if (looks >= looksOf(spins)) Atomics.wait(words, BELL, bell);
     return false;
   };
   try {

@@ -94,6 +94,12 @@ export class Share {
   }
 }
 
+/**
+ * Looks at an earlier stage before a thread sleeps that turns so often for a job. A look takes longer: all in all some 100 µs, about what it takes to
+ * fall asleep and be woken, so that one never waits for much longer than either would.
+ */
+export const looksOf = (spins: number): number => spins / 4;
+
 /** Wakes all who wait for a stage. */
 function ring(words: Int32Array): void {
   Atomics.add(words, BELL, 1);

@@ -7,7 +7,7 @@ import { SharedJob } from './caller.ts';
 import { controlView, READY, STAGE_WORDS } from './control.ts';
 import { bar, enroll, inside, maybeInside, nextGeneration, shut } from './gate.ts';
 import { isReport, type Start } from './messages.ts';
-import { stopTiles } from './tiles.ts';
+import { looksOf, stopTiles } from './tiles.ts';
 import type { NamedStage } from './types.ts';
 
 /** What a group is made from. */
@@ -94,6 +94,10 @@ export class WorkerGroup {
     const list = more > 0 ? new Int32Array(this.plan.start.memory.buffer, listAt, STAGE_WORDS * more) : this.words;
     this.job = new SharedJob(this, stages, { threads, at, stride, listAt, list });
     return this.job;
+  }
+
+  get looks(): number {
+    return looksOf(this.plan.start.spins);
   }
 
   /** Workers that answered. */
