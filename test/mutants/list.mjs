@@ -2,6 +2,7 @@
 // must notice, those that are quickest to. A mutation that changes nothing (an equivalent one) does not belong here.
 import { caches } from './caches.mjs';
 import { calls } from './calls.mjs';
+import { families } from './families.mjs';
 import { hosts } from './hosts.mjs';
 import { kernels } from './kernels.mjs';
 import { layerMutants } from './layers.mjs';
@@ -11,4 +12,15 @@ import { models } from './models.mjs';
 import { schemes } from './schemes.mjs';
 
 /** In this order: what is built of the kernels is built anew only once after the last of theirs. */
-export const mutants = [...kernels, ...linear, ...layerMutants, ...memory, ...caches, ...calls, ...schemes, ...models, ...hosts];
+export const mutants = [
+  ...kernels,
+  ...linear,
+  ...layerMutants,
+  ...memory,
+  ...caches,
+  ...calls,
+  ...schemes,
+  ...models,
+  ...families,
+  ...hosts,
+];
