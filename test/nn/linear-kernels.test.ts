@@ -140,7 +140,7 @@ describe.each(SETS)('%s', (set) => {
     }
   });
 
-  test.each(Object.keys(TYPES) as Type[])('%s in pieces of any numbers of rows is %s at once', (type) => {
+  test.each(Object.keys(TYPES) as Type[])('%s in pieces of any numbers of rows is what it is at once', (type) => {
     const [N, K] = [45, 37];
     const w = numbers(N * K, 3);
     const lab = new Lab(set);
