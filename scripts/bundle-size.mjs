@@ -3,9 +3,12 @@ import { basename } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-/** The output files that the first one needs at once. */
+/** What the code that is bundled is called. */
+const PAGE = 'page.js';
+
+/** The output files that the page needs at once. */
 function firstLoad({ outputs }) {
-  const [first] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint !== undefined);
+  const [first] = Object.entries(outputs).find(([, { entryPoint }]) => basename(entryPoint ?? '') === PAGE);
   const found = new Set([first]);
   for (const path of found) {
     for (const { path: next, kind } of outputs[path].imports) if (kind === 'import-statement' && outputs[next]) found.add(next);
@@ -16,7 +19,7 @@ function firstLoad({ outputs }) {
 /** Bundles `code`, which lies in `folder`. @returns bytes as they are, after gzip and after brotli, each file by itself */
 export async function bundleSize(folder, code) {
   const { outputFiles, metafile } = await build({
-    stdin: { contents: code, resolveDir: folder, sourcefile: 'page.js' },
+    stdin: { contents: code, resolveDir: folder, sourcefile: PAGE },
     bundle: true,
     splitting: true,
     write: false,
@@ -26,7 +29,7 @@ export async function bundleSize(folder, code) {
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
-    external: ['*.wasm', '*.wasm?module'],
+    external: ['*.wasm', '*.wasm?module', '@huggingface/*'],
     logLevel: 'error',
   });
   const names = firstLoad(metafile);

@@ -71,7 +71,7 @@ function readLogger(where: string, name: string, value: unknown): Logger {
 
 const READERS: Readers<EngineOptions> = {
   threads: readThreads,
-  precision: choice('reproducible', 'int16', 'relaxed'),
+  precision: /* @__PURE__ */ choice('reproducible', 'int16', 'relaxed'),
   maxMemory: (where, name, value) => finite(where, name, value, 65535),
   wasm: checkWasm,
   worker: callback,

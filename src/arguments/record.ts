@@ -28,6 +28,8 @@ export interface Named<T> {
   readonly value: T;
 }
 
+// Calls of these at the top of a file are marked as pure where they stand: bundlers forget what is said of a function of another chunk.
+
 /** A whole number in min … max. */
 /* @__NO_SIDE_EFFECTS__ */ export function whole(min: number, max?: number): Reader<number> {
   return (where, name, value) => integer(where, name, value, min, max);

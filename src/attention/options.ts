@@ -152,7 +152,7 @@ function readCausal(where: string, name: string, value: unknown): boolean | { re
   return { offset: integer(where, `${name}.offset`, offset, -UNBOUNDED, UNBOUNDED) };
 }
 
-const WINDOW: Readers<CheckedWindow> = { left: whole(0, UNBOUNDED), right: whole(0, UNBOUNDED) };
+const WINDOW: Readers<CheckedWindow> = { left: /* @__PURE__ */ whole(0, UNBOUNDED), right: /* @__PURE__ */ whole(0, UNBOUNDED) };
 
 function readCache(where: string, name: string, value: unknown): KVCache {
   if (!(value instanceof KVCache)) throw wrongType(where, name, 'a cache from engine.kvCache', value);
@@ -168,8 +168,8 @@ export const outputTensor: Reader<Tensor> = (where, name, value) => {
 /** Every option, and what reads it. */
 export const OPTIONS: Readers<CheckedOptions> = {
   encoding: readEncodings,
-  keyOffset: whole(0, UNBOUNDED),
-  totalKeys: whole(0, UNBOUNDED),
+  keyOffset: /* @__PURE__ */ whole(0, UNBOUNDED),
+  totalKeys: /* @__PURE__ */ whole(0, UNBOUNDED),
   queryOffset: (where, name, value) => integer(where, name, value, -UNBOUNDED, UNBOUNDED),
   causal: readCausal,
   window: (where, name, value) => readRecord(where, value, WINDOW, name),
@@ -179,7 +179,7 @@ export const OPTIONS: Readers<CheckedOptions> = {
   qkNorm: readNorm,
   mask: readMasks,
   keyLengths: copyLengths,
-  layout: choice('bhld', 'blhd'),
+  layout: /* @__PURE__ */ choice('bhld', 'blhd'),
   cache: readCache,
   positions: copyNumbers,
   queryOffsets: copyLengths,

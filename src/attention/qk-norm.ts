@@ -27,7 +27,7 @@ export interface CheckedNorm {
 }
 
 const READERS: Readers<CheckedNorm> = {
-  kind: choice('rms', 'l2'),
+  kind: /* @__PURE__ */ choice('rms', 'l2'),
   epsilon: (where, name, value) => finite(where, name, value, 0),
   queryWeight: copyLogits,
   keyWeight: copyLogits,

@@ -54,8 +54,8 @@ const READERS: Readers<CheckedRotation> = {
   positions: copyNumbers,
   offset: (where, name, value) => finite(where, name, value),
   inverse: flag,
-  role: choice('query', 'key'),
-  layout: choice('bhld', 'blhd'),
+  role: /* @__PURE__ */ choice('query', 'key'),
+  layout: /* @__PURE__ */ choice('bhld', 'blhd'),
   out: outputTensor,
 };
 

@@ -105,7 +105,7 @@ export interface CheckedMerge {
   readonly out?: Tensor;
 }
 
-const READERS: Readers<CheckedMerge> = { layout: choice('bhld', 'blhd'), sinks: copyLogits, out: outputTensor };
+const READERS: Readers<CheckedMerge> = { layout: /* @__PURE__ */ choice('bhld', 'blhd'), sinks: copyLogits, out: outputTensor };
 
 /** The options as a record of their own. @throws TypeError, RangeError that names the option */
 export function checkMergeOptions(where: string, given: unknown): CheckedMerge {

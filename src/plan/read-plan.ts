@@ -242,7 +242,7 @@ const rows = oneOfKinds({
   index: record<IndexMap>({ kind: needed(text), index: needed(index), variant: optional(text) }),
 });
 
-const heads = needed(whole(1));
+const heads = needed(/* @__PURE__ */ whole(1));
 
 /** What every bias of the plan's own numbers may have. */
 const scaled = { coefficient: optional(number), gate: optional(floats) };
@@ -267,7 +267,7 @@ function biases(): Read {
     }),
     sum: record<SumBias>({
       kind: needed(text),
-      batch: needed(whole(1)),
+      batch: needed(/* @__PURE__ */ whole(1)),
       heads,
       rows: needed(doubles),
       columns: needed(doubles),
@@ -280,13 +280,13 @@ function biases(): Read {
 const positions = record<Positions>({ values: needed(finite(doubles)), batched: needed(flag), table: optional(floats) });
 
 const rotation = record<Rotation>({
-  dim: needed(whole(0)),
-  start: optional(whole(0)),
-  layout: needed(choice('halves', 'pairs')),
-  layoutOut: optional(choice('halves', 'pairs')),
-  blocks: optional(whole(1)),
+  dim: needed(/* @__PURE__ */ whole(0)),
+  start: optional(/* @__PURE__ */ whole(0)),
+  layout: needed(/* @__PURE__ */ choice('halves', 'pairs')),
+  layoutOut: optional(/* @__PURE__ */ choice('halves', 'pairs')),
+  blocks: optional(/* @__PURE__ */ whole(1)),
   frequencies: needed(finite(doubles)),
-  heads: optional(whole(1)),
+  heads: optional(/* @__PURE__ */ whole(1)),
   second: optional(finite(doubles)),
   factor: optional(number),
   growth: optional(finite(doubles)),
@@ -297,14 +297,14 @@ const rotation = record<Rotation>({
 });
 
 const normalization = record<Normalization>({
-  kind: needed(choice('l2', 'rms')),
+  kind: needed(/* @__PURE__ */ choice('l2', 'rms')),
   epsilon: needed(number),
   queryWeight: optional(floats),
   keyWeight: optional(floats),
 });
 
 const term = record<Term>({
-  kind: needed(choice('query', 'key')),
+  kind: needed(/* @__PURE__ */ choice('query', 'key')),
   table: needed(floats),
   heads,
   rows: needed(rows),
