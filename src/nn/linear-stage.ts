@@ -41,13 +41,15 @@ const RATES: Readonly<Record<WeightType, readonly [one: number, many: number]>> 
   i8: [12000, 50000],
   i4: [12000, 40000],
 };
-/** Microseconds of a tile: little enough that threads end together, much enough that drawing one costs nothing. */
-const TILE_US = 250;
+/** Microseconds of a tile: little enough that threads end together, much enough that its rows are not brought in order for little. */
+const TILE_US = 500;
+/** Of the caller's thread alone, which looks at its event loop every 8 milliseconds. */
+const ALONE_US = 2000;
 const LEAST_TILE_US = 50;
 /** Rows of a tile: they share a panel while it is in the first cache … */
 const MOST_ROWS = 64;
 /** … and are read again for each panel, from the second. */
-const ROWS_BYTES = 512 * 1024;
+const ROWS_BYTES = 1024 * 1024;
 
 interface Tiling {
   /** Rows, and panels of y. */
@@ -66,7 +68,9 @@ function tilingOf({ type, inputs, outputs, gated }: Panels, M: number, threads: 
   const [one, many] = RATES[type];
   const micros = (M * outputs * inputs * (gated ? 2 : 1)) / (M < 4 ? one : many);
   // Two tiles a thread at least, unless they become too small.
-  const tiles = Math.max(Math.ceil(micros / TILE_US), Math.min(threads === 1 ? 1 : 2 * threads, Math.floor(micros / LEAST_TILE_US)), 1);
+  const alone = threads === 1;
+  const least = Math.min(alone ? 1 : 2 * threads, Math.floor(micros / LEAST_TILE_US));
+  const tiles = Math.max(Math.ceil(micros / (alone ? ALONE_US : TILE_US)), least, 1);
   const slices = Math.min(all, Math.ceil(tiles / Math.ceil(M / rows)));
   const panels = Math.min(all, roundUp(Math.ceil(all / slices), 4));
   return { rows, panels, tiles: Math.ceil(M / rows) * Math.ceil(all / panels), work: micros };
