@@ -166,15 +166,13 @@ class Http implements Source {
   }
 }
 
-/** One request, which ends when the signal is aborted or it is given up. */
+/** One request, until it is given up: at an abort too, since whoever waits for it hears of that. */
 class Exchange {
   readonly #loading: Loading;
   readonly #controller: AbortController = new AbortController();
-  readonly #abort = (): void => this.#controller.abort(this.#loading.signal?.reason);
 
   constructor(loading: Loading) {
     this.#loading = loading;
-    loading.signal?.addEventListener('abort', this.#abort);
   }
 
   async ask(url: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
@@ -185,7 +183,6 @@ class Exchange {
   }
 
   end(): void {
-    this.#loading.signal?.removeEventListener('abort', this.#abort);
     this.#controller.abort();
   }
 }

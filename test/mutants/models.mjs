@@ -31,7 +31,7 @@ const files = [
     'status === 404 || status === 410',
     downloads,
   ),
-  source('requests go on after an abort', 'source-http.ts', 'this.#controller.abort(this.#loading.signal?.reason)', 'undefined', downloads),
+  source('requests go on after they are given up', 'source-http.ts', 'this.#controller.abort();', '', downloads),
   source('a reader that was closed tries again', 'source-resume.ts', 'this.#closed = true;', '', downloads),
   source('a query is lost', 'source-http.ts', "base.pathname += '/'", "base.search = ''", sources),
   source(

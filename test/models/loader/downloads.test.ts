@@ -1,6 +1,7 @@
 /** Downloads that break, servers that answer oddly, files that change: what can go on goes on from where it broke, and the rest is one clear error. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openCheckpoint } from '../../../src/models/checkpoint.ts';
+import { ResumingReader, Retries } from '../../../src/models/source-resume.ts';
 import { Server, SHARDED, SINGLE, TENSORS, type Trick } from './files.ts';
 import { QUICK, readAll } from './read.ts';
 
@@ -345,6 +346,23 @@ describe('an abort', () => {
     for await (const _ of weights.stream(weights.names)) break;
     await weights.close();
     await quiet();
+  });
+
+  test('a reader that is given up while its body breaks asks no more', async () => {
+    let asked = 0;
+    let fail = (_: Error): void => {};
+    const ask = async () => {
+      asked++;
+      return { next: () => new Promise<undefined>((_, reject) => (fail = reject)), cancel() {} };
+    };
+    const reader = new ResumingReader(new Retries({ where: 'x', patience: QUICK }, 'file'), ask, 0, 10);
+    const filling = reader.fill(new Uint8Array(10));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    reader.close();
+    fail(new Error('broken'));
+    await expect(filling).rejects.toThrow('broken');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(asked).toBe(1);
   });
 
   test('what the progress throws ends it', async () => {

@@ -169,6 +169,7 @@ describe('draws', () => {
 
   test('are the same for the same seed, and others for another one, or another of a batch', () => {
     expect(tokens(new Sampler(warm))).toEqual(tokens(new Sampler(warm)));
+    expect(new Set(tokens(new Sampler(warm))).size).toBeGreaterThan(9);
     expect(tokens(new Sampler({ ...warm, seed: 12 }))).not.toEqual(tokens(new Sampler(warm)));
     expect(tokens(new Sampler({ ...warm, seed: 11 + 2 ** 32 }))).not.toEqual(tokens(new Sampler(warm)));
     expect(tokens(new Sampler(warm, 1))).not.toEqual(tokens(new Sampler(warm)));

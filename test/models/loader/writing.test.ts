@@ -115,6 +115,11 @@ describe('a decoder', () => {
     // 5 tokens, then one at a time up to 24; from 25 it begins again with the first and the newest 11.
     expect(sizes.slice(0, 22)).toEqual([5, ...new Array(19).fill(1), 12, 1]);
     expect(Math.max(...sizes)).toBe(12);
+    const session = await small.session([7, ...first.ids]);
+    await all(session.generate({ maxTokens: 25, contextShift: true }));
+    expect(session.tokens.length).toBeLessThan(25);
+    expect(session.tokens[0]).toBe(7);
+    session.dispose();
   });
 
   test('a text that does not fit is refused, or cut if its older half may be forgotten', async () => {
