@@ -289,7 +289,7 @@ async function extension({ module, chain: second, spawn, blocks }: Lab): Promise
     const rig = await createRig(module, threads, { worker });
     await good(rig);
     const extending = extended(rig, second);
-    const alone = chainOf(rig, [{ tiles: 7 }, { tiles: 40, loops: 1000 }]);
+    const alone = chainOf(rig, [{ tiles: 7 }, { tiles: 40, loops: LOOPS * 2 }]);
     rig.pool.runSync(alone.job);
     alone.assertDone();
     await extending;
