@@ -42,29 +42,34 @@ interface LayerSizes {
   readonly bias: boolean;
 }
 
-function swinPosition(self: Tensors, heads: number, window: number, shifted: { imageSize: Grid; shiftSize: number } | undefined): Position {
+function swinPosition(
+  tensors: Tensors,
+  heads: number,
+  window: number,
+  shifted: { imageSize: Grid; shiftSize: number } | undefined,
+): Position {
   return {
     name: 'swin',
     options: { windowSize: window, ...(shifted && { shifted }) },
-    tables: { table: self.tensor('relative_position_bias_table', [(2 * window - 1) ** 2, heads]) },
+    tables: { table: tensors.tensor('relative_position_bias_table', [(2 * window - 1) ** 2, heads]) },
     make: ({ table }) => swinEncoding({ windowSize: window, table: table as Float32Array, ...(shifted && { shifted }) }),
   };
 }
 
 function swin2Position(
-  self: Tensors,
+  tensors: Tensors,
   heads: number,
   window: number,
   trained: number,
   shifted: { imageSize: Grid; shiftSize: number } | undefined,
 ): Position {
-  const mlp = self.at('continuous_position_bias_mlp');
+  const mlp = tensors.at('continuous_position_bias_mlp');
   const options = { windowSize: window, pretrainedWindowSize: trained, ...(shifted && { shifted }) };
   return {
     name: 'swinV2',
     options,
     tables: {
-      logitScale: self.tensor('logit_scale', [heads], [heads, 1, 1]),
+      logitScale: tensors.tensor('logit_scale', [heads], [heads, 1, 1]),
       weight1: mlp.tensor('0.weight', [UNITS, 2]),
       bias1: mlp.tensor('0.bias', [UNITS]),
       weight2: mlp.tensor('2.weight', [heads, UNITS]),
@@ -83,8 +88,8 @@ function swin2Position(
 /** A layer of either version. */
 function layerOf(block: Tensors, sizes: LayerSizes, config: Config, position: Position, second: boolean): Layer {
   const { width, heads, inner, epsilon, bias } = sizes;
-  const self = block.at('attention.self');
-  const of = (name: string, biased: boolean): Linear => self.linear(name, width, width, { bias: biased });
+  const tensors = block.at('attention.self');
+  const of = (name: string, biased: boolean): Linear => tensors.linear(name, width, width, { bias: biased });
   const [first, last] = ['layernorm_before', 'layernorm_after'].map((name) => block.layerNorm(name, width, epsilon));
   const attended = attention({
     heads,
@@ -163,12 +168,12 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
       throw wrongValue(where, `num_heads[${s}]`, `a divisor of ${width}`, describe(sizes.heads));
     const layers = Array.from({ length: depth }, (_, n): WindowLayer => {
       const block = stage.at(`blocks.${n}`);
-      const self = block.at('attention.self');
+      const tensors = block.at('attention.self');
       const own = n % 2 ? shift : 0;
       const shifted = own ? { imageSize: paddedGrid(grid, window), shiftSize: own } : undefined;
       const position = second
-        ? swin2Position(self, sizes.heads, window, trained[s] ?? 0, shifted)
-        : swinPosition(self, sizes.heads, window, shifted);
+        ? swin2Position(tensors, sizes.heads, window, trained[s] ?? 0, shifted)
+        : swinPosition(tensors, sizes.heads, window, shifted);
       return { layer: layerOf(block, sizes, config, position, second), window, shift: own };
     });
     const made = { grid, width, layers };
