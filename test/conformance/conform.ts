@@ -1,8 +1,9 @@
 /** Runs the cases in whatever runtime this is: no test framework, no import but its own; the package comes as an argument. */
 import type { EngineOptions } from '../../src/index.ts';
-import type { Case, Engine, Package } from './call.ts';
+import type { Case, Engine, Outputs, Package } from './call.ts';
 import { cases } from './cases.ts';
 import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.ts';
+import { layerCases, type MakeLayers } from './layers.ts';
 import { hashBits } from './numbers.ts';
 import { schemes } from './schemes.ts';
 
@@ -21,6 +22,8 @@ export interface Findings {
 /** The package under test and what runs through it. */
 export interface Subject {
   readonly relpos: Package;
+  /** `createLayers` of relpos/nn. */
+  readonly createLayers: MakeLayers;
   readonly golden: ReadonlyMap<string, GoldenFile>;
   /** Options of the engine beside the number of threads. */
   readonly options?: EngineOptions;
@@ -50,8 +53,11 @@ export const INT16: readonly string[] = [
 /** Of the golden files, every so many. */
 const GOLDENS = 8;
 
+/** The numbers of an output. */
+const bitsOf = (output: Outputs[number]): Float32Array | Float64Array => ('toArray' in output ? output.toArray() : output);
+
 /** Runs every case and every golden file whose encodings the package has, on `threads` threads. */
-export async function conform({ relpos, golden, options, int16 }: Subject, threads: number): Promise<Findings> {
+export async function conform({ relpos, createLayers, golden, options, int16 }: Subject, threads: number): Promise<Findings> {
   const began = Date.now();
   const make: Make = (name) => (relpos as unknown as Record<string, ReturnType<Make>>)[name];
   const engineOf = (given?: EngineOptions): Promise<Engine> =>
@@ -72,7 +78,7 @@ export async function conform({ relpos, golden, options, int16 }: Subject, threa
     for (const [name, run] of listed) {
       await attempt(prefix + name, async () => {
         const outputs = await run(relpos, engine);
-        return hashBits(...outputs.map((output) => ('toArray' in output ? output.toArray() : output)));
+        return hashBits(...outputs.map(bitsOf));
       });
     }
     for (const [name, file] of files) {
@@ -83,6 +89,13 @@ export async function conform({ relpos, golden, options, int16 }: Subject, threa
   const named = Object.entries(schemes).map(([name, run]) => [`scheme ${name}`, run] as const);
   const files = [...golden].sort(([a], [b]) => (a < b ? -1 : 1));
   await runAll(engine, '', [...Object.entries(cases), ...named], files);
+  await attempt('layers', async () => {
+    const nn = await createLayers(engine);
+    for (const [name, run] of Object.entries(layerCases)) {
+      await attempt(`layers: ${name}`, async () => hashBits(...run(nn, engine, relpos).map((output) => bitsOf(output))));
+    }
+    return 'ran';
+  });
   const { capabilities } = engine;
   engine.dispose();
   await attempt('int16', async () => {

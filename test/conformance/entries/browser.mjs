@@ -1,5 +1,6 @@
 // What runs in every context of a browser, in pages and in workers: the cases on the packed library.
 import * as relpos from 'relpos';
+import { createLayers } from 'relpos/nn';
 import { readSafetensors } from 'relpos/safetensors';
 import { conform } from './conform.mjs';
 
@@ -14,5 +15,5 @@ async function fetchGoldens() {
 
 export async function findings(threads, options = {}) {
   goldens ??= fetchGoldens();
-  return conform({ relpos, golden: await goldens, options }, threads);
+  return conform({ relpos, createLayers, golden: await goldens, options }, threads);
 }

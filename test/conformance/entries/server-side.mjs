@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import * as relpos from 'relpos';
+import { createLayers } from 'relpos/nn';
 import { readSafetensors } from 'relpos/safetensors';
 import { conform } from './conform.mjs';
 
@@ -18,5 +19,5 @@ if (actual === 'node' && claimed !== `node${major}`) throw new Error(`this is No
 const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
 const golden = new Map(files.map((name) => [name, readSafetensors(new Uint8Array(readFileSync(join(folder, name))))]));
 const rows = [];
-for (const count of threads.split(',')) rows.push(await conform({ relpos, golden }, Number(count)));
+for (const count of threads.split(',')) rows.push(await conform({ relpos, createLayers, golden }, Number(count)));
 console.log(JSON.stringify(rows));

@@ -5,6 +5,7 @@
 //   /left                      what the calls came to that their requests left alone, and the bytes in use
 import * as relpos from 'relpos';
 import { int16Kernels } from 'relpos/int16';
+import { createLayers } from 'relpos/nn';
 import { readSafetensors } from 'relpos/safetensors';
 import { calls } from './calls.mjs';
 import { conform } from './conform.mjs';
@@ -42,7 +43,7 @@ export async function answer(request) {
   const number = (name) => Number(searchParams.get(name));
   if (pathname === '/conform') {
     const golden = new Map(Object.entries(goldens).map(([name, bytes]) => [name, readSafetensors(bytes)]));
-    return Response.json(await conform({ relpos, golden, int16: int16Kernels }, number('threads')));
+    return Response.json(await conform({ relpos, createLayers, golden, int16: int16Kernels }, number('threads')));
   }
   if (pathname === '/left') return Response.json({ ...left, used: (await kept()).memoryUsage().used });
   if (pathname !== '/call') return new Response('there is no such path', { status: 404 });

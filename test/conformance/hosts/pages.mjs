@@ -17,6 +17,7 @@ const policy = (text) => ({ ...ISOLATION, 'Content-Security-Policy': text });
 
 const IMPORTS = {
   relpos: '/node_modules/relpos/dist/index.js',
+  'relpos/nn': '/node_modules/relpos/dist/nn/index.js',
   'relpos/safetensors': '/node_modules/relpos/dist/safetensors/index.js',
 };
 /** A page without a bundler. */
