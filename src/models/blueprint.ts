@@ -178,10 +178,20 @@ export interface Layer {
   readonly parallel: boolean;
 }
 
+/** Rare tokens with narrower rows of their own, from number `first` on: Transformer-XL's clusters. */
+export interface RareTokens {
+  readonly first: number;
+  /** [tokens, columns]. */
+  readonly table: Weight;
+  readonly projection: Linear;
+}
+
 /** x = norm( projection( token·scale + position + type ) ). */
 export interface Embeddings {
-  /** [vocabulary, columns]. */
+  /** [vocabulary, columns]; of tokens in clusters those of the first one. */
   readonly token: Weight;
+  /** The other clusters, in order. Only where there is a projection, and neither positions, types nor a norm. */
+  readonly rare?: readonly RareTokens[];
   /** Multiplies the token's row. Default 1. */
   readonly scale?: number;
   /** Row p + offset belongs to position p. */
@@ -198,10 +208,26 @@ export interface Stack {
   readonly layers: readonly Layer[];
   /** After the last layer. */
   readonly norm?: Norm;
+  /** Rows of zeros before a text, which every layer sees as its own input: Transformer-XL's first memory. */
+  readonly memory?: number;
 }
 
-/** Logits over the vocabulary: softcap( scale · output( dense(x) ) ). */
+/** Logarithms of the probabilities of a cluster of rare tokens, given that the token is of it. */
+export interface RareLogits {
+  readonly dense: Dense;
+  readonly output: Linear;
+}
+
+/**
+ * Logits over the vocabulary: softcap( scale · output( dense(x) ) ).
+ *
+ * With `rare` they are logarithms of probabilities (Grave et al. 2016): the output has the tokens of the first cluster and then one channel for each
+ * of the others, whose probability multiplies those of its tokens.
+ */
 export interface LogitsHead {
+  readonly rare?: readonly RareLogits[];
+  /** Whether the logits are logarithms of probabilities. Default false. */
+  readonly logarithm?: boolean;
   /** Before the output: the transform of masked language models. */
   readonly dense?: Dense;
   /** Its weight is the same as `embeddings.token` if the two are tied. */

@@ -17,7 +17,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   'longt5-global': /"encoder_attention_type" expected "local", got "transient-global"/,
   'mpt-clip': /"clip_qkv" expected nothing, got/,
   swin: /"model_type" expected one of .*, got "swin/,
-  'transformer-xl': /"model_type" expected one of .*, got "transfo-xl"/,
 };
 const refusal = (name: string): RegExp | undefined => Object.entries(REFUSED).find(([start]) => name.startsWith(start))?.[1];
 

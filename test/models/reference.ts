@@ -13,6 +13,7 @@ import type {
   HeadNorm,
   Layer,
   Linear,
+  LogitsHead,
   Mlp,
   Norm,
   Position,
@@ -134,7 +135,7 @@ export class Reference {
   constructor(
     blueprint: Blueprint,
     tensors: ReadonlyMap<string, SafeTensor>,
-    { round = exactly, longest = 64, watch }: ReferenceSettings = {},
+    { round = exactly, longest = 128, watch }: ReferenceSettings = {},
   ) {
     this.blueprint = blueprint;
     this.tensors = tensors;
@@ -162,8 +163,27 @@ export class Reference {
     const head = this.blueprint.logits;
     if (!head) throw new Error('the blueprint has no head for logits');
     const out = this.linear(head.output, head.dense ? this.dense(head.dense, row) : row);
+    if (head.logarithm) return this.logarithms(head, out, row);
     const scaled = head.scale === undefined ? out : out.map((x) => this.round(x * (head.scale as number)));
     return head.softcap === undefined ? scaled : scaled.map((x) => this.capped(x, head.softcap as number));
+  }
+
+  /** Logarithms of probabilities: of the first cluster's tokens and of the other clusters, each of which shares its own among its tokens. */
+  private logarithms({ rare = [] }: LogitsHead, out: Row, row: Row): Row {
+    const first = this.logSoftmax(out);
+    const tokens = first.length - rare.length;
+    const others = rare.map(({ dense, output }, n) => {
+      const inside = this.logSoftmax(this.linear(output, this.dense(dense, row)));
+      return inside.map((x) => this.round(x + at(first, tokens + n)));
+    });
+    return Float64Array.from([...first.subarray(0, tokens), ...others.flatMap((each) => [...each])]);
+  }
+
+  private logSoftmax(row: Row): Row {
+    const most = Math.max(...row);
+    const sum = row.reduce((total, x) => this.round(total + this.round(Math.exp(x - most))), 0);
+    const log = this.round(Math.log(sum));
+    return row.map((x) => this.round(this.round(x - most) - log));
   }
 
   /** Logits over labels of a whole text. */
@@ -199,7 +219,8 @@ export class Reference {
   }
 
   private run(stack: Stack, ids: readonly number[], seen: Seen, options: TextOptions, memory?: readonly Row[]): Row[] {
-    const first = seen.layers[0]?.keys.length ?? 0;
+    if (stack.memory && !seen.layers[0]?.keys.length) this.remember(stack, stack.memory, seen);
+    const first = (seen.layers[0]?.keys.length ?? 0) - (stack.memory ?? 0);
     let rows = ids.map((id, n) => this.embed(stack.embeddings, id, first + n, options.segments?.[n] ?? 0));
     this.watch?.('embeddings', rows, stack);
     stack.layers.forEach((layer, n) => {
@@ -209,7 +230,29 @@ export class Reference {
     return stack.norm ? rows.map((row) => this.norm(stack.norm as Norm, row)) : rows;
   }
 
-  private embed({ token, scale = 1, position, type, projection, norm }: Embeddings, id: number, p: number, segment: number): Row {
+  /** Rows of zeros, which every layer sees as its own input. */
+  private remember({ layers }: Stack, count: number, seen: Seen): void {
+    layers.forEach(({ attention }, n) => {
+      const { keys, values } = seen.layers[n] as Seen['layers'][number];
+      const zeros = new Float64Array(attention.key.weight.shape[1] as number);
+      const row = attention.before ? this.norm(attention.before, zeros) : zeros;
+      for (let m = 0; m < count; m++) {
+        keys.push(this.linear(attention.key, row));
+        values.push(this.linear(attention.value, row));
+      }
+    });
+  }
+
+  private embed(
+    { token, rare = [], scale = 1, position, type, projection, norm }: Embeddings,
+    id: number,
+    p: number,
+    segment: number,
+  ): Row {
+    const cluster = rare.findLast(({ first }) => id >= first);
+    if (cluster) {
+      return this.linear(cluster.projection, this.rowOf(cluster.table, id - cluster.first)).map((x) => this.round(x * scale));
+    }
     let row = this.rowOf(token, id).map((x) => this.round(x * scale));
     if (type) row = this.add(row, this.rowOf(type, segment));
     if (position) row = this.add(row, this.rowOf(position.table, p + position.offset));

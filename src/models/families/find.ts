@@ -45,6 +45,7 @@ const FILES: Readonly<Record<string, readonly File[]>> = {
   roberta: [bert],
   smollm3: [llama],
   t5: [t5],
+  'transfo-xl': [() => import('./transformer-xl.ts')],
   'xlm-roberta': [bert],
   xlnet: [() => import('./xlnet.ts')],
 };

@@ -21,6 +21,7 @@ import { families as nomic } from './nomic-bert.ts';
 import type { Family } from './parts.ts';
 import { families as phi3 } from './phi3.ts';
 import { families as t5 } from './t5.ts';
+import { families as transformerXl } from './transformer-xl.ts';
 import { families as xlnet } from './xlnet.ts';
 
 /** All families; where several have a type, the first that fits. */
@@ -40,6 +41,7 @@ const FAMILIES: readonly Family[] = /* @__PURE__ */ [
   nomic,
   phi3,
   t5,
+  transformerXl,
   xlnet,
 ].flat();
 
