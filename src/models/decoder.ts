@@ -17,7 +17,7 @@ import { jobOf, memoryOf } from '../threads/job.ts';
 import type { Job, Stage } from '../threads/types.ts';
 import type { Attention, Stack } from './blueprint.ts';
 import type { LogitsProgram } from './head-program.ts';
-import type { AttentionProgram } from './layer-program.ts';
+import type { AttentionProgram, LayerProgram } from './layer-program.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
 import type { Rows } from './rows.ts';
 import type { Schemes, Split } from './schemes.ts';
@@ -139,6 +139,7 @@ export class Session {
         const outputs = memories.flatMap((one) => (one ? [one.all] : []));
         await pool.run(jobOf(writing(remembering(decoder, memories, memory), outputs)), { signal });
       }
+      if (stack.memory) await rememberNothing(decoder, caches, stack.memory, signal);
       return new Session(decoder, scope, caches, memories);
     } catch (error) {
       scope.release();
@@ -146,9 +147,14 @@ export class Session {
     }
   }
 
+  /** Rows of zeros before the text. */
+  get #zeros(): number {
+    return this.#decoder.stack.memory ?? 0;
+  }
+
   /** Tokens so far. */
   get length(): number {
-    return this.#caches[0]?.length ?? 0;
+    return (this.#caches[0]?.length ?? 0) - this.#zeros;
   }
 
   /** The last token's row after the last norm, [1, width]; it holds until the next run of any session. */
@@ -373,7 +379,7 @@ export class Session {
 
   /** Back to as many tokens. */
   truncate(length: number): void {
-    for (const cache of this.#caches) cache.truncate(length);
+    for (const cache of this.#caches) cache.truncate(length + this.#zeros);
   }
 
   /** Gives its memory back. A second call does nothing. */
@@ -416,4 +422,24 @@ function remembering({ program }: DecoderProgram, memories: readonly (Memory | u
     const to = { at: all.pointer, stride: 4 * (all.shape[1] as number) };
     return program.layers[n]?.cross?.remember(rows.shape[0] as number, from, to) ?? [];
   });
+}
+
+/** Keys and values of rows of zeros, which every layer takes for its own input: they are all the same. */
+async function rememberNothing(decoder: DecoderProgram, caches: readonly KVCache[], count: number, signal?: Signal): Promise<void> {
+  const { program, workspace, layers, stack } = decoder;
+  for (const [n, { attention }] of stack.layers.entries()) {
+    const { heads: H, keyHeads: G, headWidth: D, valueWidth: E } = attention;
+    (workspace.tensor('x').view() as Float32Array).fill(0);
+    const stages = (program.layers[n] as LayerProgram).attention.enter(1, workspace.buffers);
+    await layers.pool.run(jobOf(writing(stages, workspace.outputs)), { signal });
+    const qkv = workspace.tensor('qkv');
+    const k = qkv.restride([1, count, G, D], [0, 0, D, 1], H * D);
+    const v = qkv.restride([1, count, G, E], [0, 0, E, 1], (H + G) * D);
+    try {
+      (caches[n] as KVCache).append(k, v);
+    } finally {
+      k.dispose();
+      v.dispose();
+    }
+  }
 }

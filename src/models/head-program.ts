@@ -4,12 +4,13 @@ import type { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { LinearStage } from '../nn/linear-stage.ts';
-import type { MapStage, NormStage } from '../nn/row-stages.ts';
+import { type MapStage, type NormStage, SoftmaxStage } from '../nn/row-stages.ts';
+import { panelBytes, panelCount } from '../nn/weights.ts';
 import type { Stage } from '../threads/types.ts';
 import type { LogitsHead } from './blueprint.ts';
 import type { PackedDense } from './packed-stack.ts';
 import type { PackedLinear } from './packing.ts';
-import { makeLinear, makeMap, makeNorm, mapped, normed, type Rows, through } from './rows.ts';
+import { column, makeLinear, makeMap, makeNorm, mapped, normed, type Rows, through } from './rows.ts';
 import { writing } from './workspace.ts';
 
 /** One dense step from rows to rows. */
@@ -66,20 +67,82 @@ export class StepsProgram {
   }
 }
 
+/** A cluster of rare tokens in memory. */
+export interface PackedRare {
+  readonly dense: PackedDense;
+  readonly output: PackedLinear;
+}
+
+/** Logarithms of the probabilities of a cluster's tokens, and that of the cluster itself added to each. */
+class RareProgram {
+  readonly #steps: StepsProgram;
+  readonly #softmax: SoftmaxStage;
+  /** Brings one number to all channels. */
+  readonly #spread: LinearStage;
+  readonly size: number;
+
+  constructor(layers: LayerContext, scope: Scope, where: string, { dense, output }: PackedRare) {
+    const { outputs } = output.panels;
+    const last = { dense: { linear: { weight: { shape: [outputs, output.panels.inputs], parts: [] } } }, linear: output, norm: undefined };
+    this.#steps = new StepsProgram(layers, scope, where, [dense, last]);
+    this.#softmax = new SoftmaxStage(layers.context, scope, { width: outputs, log: true });
+    this.size = outputs;
+    const shape = { type: 'f32', outputs, inputs: 1, gated: false } as const;
+    const numbers = (panelCount(shape) * panelBytes('f32', 1)) / 4;
+    const ones = { ...shape, pointer: scope.upload(new Float32Array(numbers).fill(1)) };
+    this.#spread = makeLinear(layers, scope, { panels: ones, bias: undefined });
+  }
+
+  /** out ← logarithms of these rows' tokens; `cluster` has the logarithm of the cluster in every row. */
+  stages(rows: number, x: Rows, cluster: Rows, out: Rows): Stage[] {
+    const made = this.#steps.stages(rows, x);
+    const own = { at: made.out.pointer, stride: 4 * this.size };
+    return [
+      ...made.stages,
+      this.#softmax.stage({ rows, x: own.at, xRow: own.stride, out: own.at, outRow: own.stride }),
+      through(this.#spread, rows, cluster, out, own),
+    ];
+  }
+}
+
+/** A head in memory. */
+export interface PackedLogits {
+  readonly head: LogitsHead;
+  readonly dense: PackedDense | undefined;
+  readonly output: PackedLinear;
+  readonly rare: readonly PackedRare[];
+}
+
 /** Logits over the vocabulary. */
 export class LogitsProgram {
+  readonly #layers: LayerContext;
+  readonly #scope: Scope;
+  readonly #where: string;
   readonly #dense: StepsProgram | undefined;
   readonly #output: StepsProgram;
   readonly #map: MapStage | undefined;
+  readonly #softmax: SoftmaxStage | undefined;
+  readonly #rare: readonly RareProgram[];
+  /** Tokens of the first cluster, and where all logits are put together. */
+  readonly #common: number;
+  readonly #copy: MapStage | undefined;
+  #all: Tensor | undefined;
 
-  constructor(layers: LayerContext, scope: Scope, where: string, head: LogitsHead, dense: PackedDense | undefined, output: PackedLinear) {
+  constructor(layers: LayerContext, scope: Scope, where: string, { head, dense, output, rare }: PackedLogits) {
     const { scale = 1, softcap } = head;
+    this.#layers = layers;
+    this.#scope = scope;
+    this.#where = where;
     this.#dense = dense && new StepsProgram(layers, scope, where, [dense]);
     this.#output = new StepsProgram(layers, scope, where, [{ dense: { linear: head.output }, linear: output, norm: undefined }]);
     const { outputs } = output.panels;
     if (softcap !== undefined) {
       this.#map = makeMap(layers, scope, outputs, { activation: 'tanh', factor: softcap, divisor: softcap / scale });
     } else if (scale !== 1) this.#map = makeMap(layers, scope, outputs, { factor: scale });
+    this.#softmax = head.logarithm ? new SoftmaxStage(layers.context, scope, { width: outputs, log: true }) : undefined;
+    this.#rare = rare.map((one) => new RareProgram(layers, scope, where, one));
+    this.#common = outputs - rare.length;
+    this.#copy = rare.length ? makeMap(layers, scope, this.#common, {}) : undefined;
   }
 
   stages(rows: number, x: Rows): { readonly stages: readonly Stage[]; readonly out: Tensor } {
@@ -87,6 +150,31 @@ export class LogitsProgram {
     const from = dense ? { at: dense.out.pointer, stride: 4 * (dense.out.shape[1] as number) } : x;
     const { stages, out } = this.#output.stages(rows, from);
     const at = { at: out.pointer, stride: 4 * (out.shape[1] as number) };
-    return { stages: [...(dense?.stages ?? []), ...stages, ...(this.#map ? [mapped(this.#map, rows, at, at)] : [])], out };
+    const made = [
+      ...(dense?.stages ?? []),
+      ...stages,
+      ...(this.#map ? [mapped(this.#map, rows, at, at)] : []),
+      ...(this.#softmax ? [this.#softmax.stage({ rows, x: at.at, xRow: at.stride, out: at.at, outRow: at.stride })] : []),
+    ];
+    return this.#copy ? this.#together(rows, x, at, made, this.#copy) : { stages: made, out };
+  }
+
+  /** The first cluster's logarithms, and behind them those of the others. */
+  #together(rows: number, x: Rows, first: Rows, before: readonly Stage[], copy: MapStage): { stages: readonly Stage[]; out: Tensor } {
+    const width = this.#rare.reduce((sum, { size }) => sum + size, this.#common);
+    if (this.#all?.shape[0] !== rows) {
+      this.#all?.dispose();
+      const { context } = this.#layers;
+      this.#all = this.#scope.own(makeTensor(context, this.#where, [rows, width]));
+    }
+    const out = this.#all as Tensor;
+    const all = { at: out.pointer, stride: 4 * width };
+    let next = this.#common;
+    const rare = this.#rare.flatMap((cluster, n) => {
+      const made = cluster.stages(rows, x, column(first, this.#common + n), column(all, next));
+      next += cluster.size;
+      return made;
+    });
+    return { stages: writing([...before, mapped(copy, rows, first, all), ...rare], [out]), out };
   }
 }

@@ -46,6 +46,7 @@ export interface PackedLayer {
 export interface PackedEmbeddings {
   readonly embeddings: Embeddings;
   readonly token: Source;
+  readonly rare: readonly { readonly first: number; readonly width: number; readonly table: Source; readonly projection: PackedLinear }[];
   readonly position: Source | undefined;
   readonly type: Source | undefined;
   readonly projection: PackedLinear | undefined;
@@ -116,10 +117,16 @@ function packMlp(packing: Packing, mlp: Mlp, width: number): PackedMlp {
 }
 
 function packEmbeddings(packing: Packing, embeddings: Embeddings, width: number): PackedEmbeddings {
-  const { token, position, type, projection, norm } = embeddings;
+  const { token, rare = [], position, type, projection, norm } = embeddings;
   return {
     embeddings,
     token: { panels: packing.table(token) },
+    rare: rare.map(({ first, table, projection: own }) => ({
+      first,
+      width: table.shape[1] as number,
+      table: { panels: packing.table(table) },
+      projection: packing.linear([own]),
+    })),
     position: position && { table: packing.vector(position.table) },
     type: type && { table: packing.vector(type) },
     projection: projection && packing.linear([projection]),

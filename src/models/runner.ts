@@ -9,12 +9,12 @@ import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
-import type { Attention, Blueprint, Dense, LogitsHead, Stack } from './blueprint.ts';
+import type { Attention, Blueprint, Dense, Stack } from './blueprint.ts';
 import { DecoderProgram, Session, type SessionOptions } from './decoder.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
-import { LogitsProgram, StepsProgram } from './head-program.ts';
+import { LogitsProgram, type PackedLogits, StepsProgram } from './head-program.ts';
 import { type PackedDense, packDense, packPositions, packStack, widthsOf } from './packed-stack.ts';
-import { loadPackings, type PackedLinear, Packing, type TensorSource, type Vector } from './packing.ts';
+import { loadPackings, Packing, type TensorSource, type Vector } from './packing.ts';
 import { positionTables } from './position-tables.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
@@ -104,12 +104,14 @@ export class Runner {
       scratch.reserve(layers);
       await loadPackings(where, layers, [packing, scratch], source, onProgress);
       const longest = options.longest ?? Math.min(512, blueprint.longest ?? 512);
-      const tables = new Map((await Promise.all(positions.map((one) => positionTables(layers, one, longest)))).flatMap((one) => [...one]));
-      const schemes = new Schemes(layers, tables, longest, sinks);
+      // Tables of distances reach over a memory too.
+      const reach = longest + (decoder?.memory ?? 0);
+      const tables = new Map((await Promise.all(positions.map((one) => positionTables(layers, one, reach)))).flatMap((one) => [...one]));
+      const schemes = new Schemes(layers, tables, reach, sinks);
       const steps = (given: readonly PackedDense[] | undefined): StepsProgram | undefined =>
         given && new StepsProgram(layers, scope, where, given);
       const { head, pooler, classifier } = heads;
-      const logits = head && new LogitsProgram(layers, scope, where, head.head, head.dense, head.output);
+      const logits = head && new LogitsProgram(layers, scope, where, head);
       return new Runner({
         blueprint,
         layers,
@@ -359,7 +361,7 @@ function batches(texts: readonly TokenText[], apart: boolean): TokenText[][] {
 }
 
 export interface PackedHeads {
-  readonly head: { readonly head: LogitsHead; readonly dense: PackedDense | undefined; readonly output: PackedLinear } | undefined;
+  readonly head: PackedLogits | undefined;
   readonly pooler: PackedDense | undefined;
   readonly classifier: readonly PackedDense[] | undefined;
 }
@@ -371,7 +373,15 @@ export function packHeads(packing: Packing, { logits, pooler, classifier }: Blue
     // Four bits are too few for the rows of tokens, tied or not.
     head:
       logits && wanted
-        ? { head: logits, dense: dense(logits.dense), output: packing.linear([logits.output], { tables: true }) }
+        ? {
+            head: logits,
+            dense: dense(logits.dense),
+            output: packing.linear([logits.output], { tables: true }),
+            rare: (logits.rare ?? []).map((one) => ({
+              dense: packDense(packing, one.dense),
+              output: packing.linear([one.output], { tables: true }),
+            })),
+          }
         : undefined,
     pooler: dense(pooler),
     classifier: classifier?.steps.map((step) => packDense(packing, step)),

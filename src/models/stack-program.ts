@@ -3,10 +3,11 @@
 import type { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { LinearStage } from '../nn/linear-stage.ts';
-import type { EmbedStage, NormStage } from '../nn/row-stages.ts';
+import { EmbedStage, type NormStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
 import { type Attending, LayerProgram } from './layer-program.ts';
-import type { PackedStack, Widths } from './packed-stack.ts';
+import type { PackedEmbeddings, PackedStack, Widths } from './packed-stack.ts';
+import type { PackedLinear } from './packing.ts';
 import { makeEmbed, makeLinear, makeNorm, normed, type Rows, type Source, through } from './rows.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -18,15 +19,72 @@ export interface TokenRows {
   readonly segments?: ArrayLike<number> | undefined;
 }
 
+/** Tokens in clusters: rows of each cluster through its own projection, then all of them in the order of the text. */
+class ClusterProgram {
+  readonly #clusters: readonly { readonly first: number; readonly embed: EmbedStage; readonly projection: LinearStage }[];
+  readonly #order: EmbedStage;
+
+  constructor(layers: LayerContext, scope: Scope, { token, rare, projection, embeddings }: PackedEmbeddings, widths: Widths, y: Rows) {
+    const first = { first: 0, width: widths.embedded, table: token, projection: projection as PackedLinear };
+    this.#clusters = [first, ...rare].map((cluster) => ({
+      first: cluster.first,
+      embed: makeEmbed(layers, scope, cluster.width, 1, [cluster.table]),
+      projection: makeLinear(layers, scope, cluster.projection),
+    }));
+    const tables = [{ pointer: y.at, type: 'f32' as const, row: y.stride }];
+    this.#order = new EmbedStage(layers.context, scope, { width: widths.stream, scale: embeddings.scale ?? 1, tables });
+  }
+
+  stages(rows: number, ids: ArrayLike<number>, workspace: Workspace): Stage[] {
+    const [x, y, e] = [workspace.rows('x'), workspace.rows('y'), workspace.rows('e')];
+    const inside = new Int32Array(rows);
+    const places = new Int32Array(rows);
+    const starts = [0];
+    let next = 0;
+    for (const [c, { first }] of this.#clusters.entries()) {
+      const end = this.#clusters[c + 1]?.first ?? Infinity;
+      for (let n = 0; n < rows; n++) {
+        const id = ids[n] as number;
+        if (id < first || id >= end) continue;
+        inside[next] = id - first;
+        places[n] = next++;
+      }
+      starts.push(next);
+    }
+    const at = workspace.putIds(0, inside);
+    const order = workspace.putIds(1, places);
+    const behind = (all: Rows, n: number): Rows => ({ at: all.at + n * all.stride, stride: all.stride });
+    const clusters = this.#clusters.flatMap(({ embed, projection }, c) => {
+      const [start, end] = [starts[c] as number, starts[c + 1] as number];
+      if (start === end) return [];
+      const from = behind(e, start);
+      return [
+        embed.stage({ rows: end - start, out: from.at, outRow: from.stride, ids: [at + 4 * start] }),
+        through(projection, end - start, from, behind(y, start)),
+      ];
+    });
+    return [...clusters, this.#order.stage({ rows, out: x.at, outRow: x.stride, ids: [order] })];
+  }
+}
+
 export class StackProgram {
   readonly layers: readonly LayerProgram[];
   readonly #packed: PackedStack;
+  readonly #layers: LayerContext;
+  readonly #scope: Scope;
+  readonly #widths: Widths;
   readonly #embed: EmbedStage;
+  /** Made when the workspace is there. */
+  #clusters: ClusterProgram | undefined;
   readonly #projection: LinearStage | undefined;
   readonly #embedNorm: NormStage | undefined;
   readonly #norm: NormStage | undefined;
 
-  constructor(layers: LayerContext, scope: Scope, packed: PackedStack, { embedded }: Widths) {
+  constructor(layers: LayerContext, scope: Scope, packed: PackedStack, widths: Widths) {
+    const { embedded } = widths;
+    this.#layers = layers;
+    this.#scope = scope;
+    this.#widths = widths;
     const { embeddings, norm } = packed;
     const { token, position, type, projection } = embeddings;
     this.#packed = packed;
@@ -40,7 +98,11 @@ export class StackProgram {
 
   /** x ← the embeddings of the rows. */
   embed(rows: number, { ids, positions, segments }: TokenRows, workspace: Workspace): Stage[] {
-    const { position, type } = this.#packed.embeddings;
+    const { position, type, rare } = this.#packed.embeddings;
+    if (rare.length) {
+      this.#clusters ??= new ClusterProgram(this.#layers, this.#scope, this.#packed.embeddings, this.#widths, workspace.rows('y'));
+      return this.#clusters.stages(rows, ids, workspace);
+    }
     const offset = this.#packed.embeddings.embeddings.position?.offset ?? 0;
     const lists = [workspace.putIds(0, ids)];
     if (position)

@@ -33,7 +33,7 @@ async function load(name: string, weights: WeightType = 'f32', on: LayerContext 
 }
 
 /** No blueprint: test/models/families.test.ts. */
-const REFUSED = ['deberta-v2-conv', 'longt5-global', 'mpt-clip', 'swin', 'transformer-xl'];
+const REFUSED = ['deberta-v2-conv', 'longt5-global', 'mpt-clip', 'swin'];
 const names = checkpointNames.filter((name) => !REFUSED.some((start) => name.startsWith(start)));
 
 function referenceOf(name: string, round?: (x: number) => number): Reference {
