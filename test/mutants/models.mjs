@@ -103,4 +103,43 @@ const texts = [
   source('a session keeps no memory', 'decoder-model.ts', 'this.#sequence.dispose();', '', writing),
 ];
 
-export const models = [...files, ...texts];
+const families = ['models/families'];
+const runner = ['models/runner'];
+const vision = ['models/vision'];
+
+const whole = [
+  source('heads of a fused projection lie side by side', 'tensors.ts', 'first: first + n * step', 'first: first + n * count', families),
+  source(
+    'a stored matrix is not transposed',
+    'tensors.ts',
+    'const stored = form.stored ?? (transposed ?',
+    'const stored = form.stored ?? (false ?',
+    families,
+  ),
+  source(
+    'the first position of RoBERTa is that of the padding',
+    'families/bert.ts',
+    '(tokens.pad as number) + 1',
+    'tokens.pad as number',
+    families,
+  ),
+  source('a window has a key too many', 'families/parts.ts', 'left: keys - 1', 'left: keys', families),
+  source('positions of packed texts go on', 'encoder.ts', 'lists.positions[next] = n;', 'lists.positions[next] = next;', runner),
+  source(
+    'a sub-layer is not added to the stream',
+    'layer-program.ts',
+    'through(linear, rows, from, sum, x)',
+    'through(linear, rows, from, sum)',
+    runner,
+  ),
+  source(
+    'the rows of q are normed as those of k',
+    'layer-program.ts',
+    'normed(this.#keyNorm, rows, keys, keys)',
+    'normed(this.#keyNorm, rows, qkv, qkv)',
+    runner,
+  ),
+  source('a window is not shifted', 'vision.ts', 'Math.floor(cell / window) + shift)', 'Math.floor(cell / window))', vision),
+];
+
+export const models = [...files, ...texts, ...whole];
