@@ -82,11 +82,20 @@ export function sums(x: Float32Array, w: Float32Array, M: number, N: number, K: 
     for (let m = 0; m < M; m++) {
       for (let n = 0; n < N; n++) out[m * N + n] = sumOfIntegers(rows[m] as never, weights[n] as never, type);
     }
-    return out;
+    return canonical(out);
   }
   for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) out[m * N + n] = sumOf(row(x, m), row(w, n), type);
-  return out;
+  return canonical(out);
 }
+
+/** Every NaN as the one that kernels give: which bits a host's own arithmetic leaves is its choice. */
+const canonical = (numbers: Float32Array): Float32Array => {
+  const words = new Uint32Array(numbers.buffer);
+  numbers.forEach((x, n) => {
+    if (Number.isNaN(x)) words[n] = 0x7fc00000;
+  });
+  return numbers;
+};
 
 /** The bits of numbers, with which NaN equals NaN and 0 is not −0. */
 export const bits = (numbers: Float32Array): number[] => [...new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length)];
