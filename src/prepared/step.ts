@@ -1,6 +1,7 @@
 // A prepared call with a cache: every run appends and attends one step further on. Most steps differ from the one before in a few numbers of
-// the parameter blocks, each of which goes up or down by as much every time: these are changed, and that is all. Where more changes (a page is
-// full, a table ends, somebody else has changed the cache) the step is planned anew, as any other call is.
+// the parameter blocks, each of which goes up or down by as much for every key: these are changed, and that is all. Where more changes (a page
+// is full, a table ends, the cache has got other pages) the step is planned anew, as any other call is. Keys that were taken back, or stored by
+// others, are no more than a number.
 
 import type { CheckedCall } from '../attention/check-call.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
@@ -27,17 +28,30 @@ interface Planned {
 /** A step that others can follow by a change of numbers. */
 interface Last {
   readonly core: CacheCore;
-  /** The list of the cache's rows as the step left it. */
-  readonly rows: readonly Row[];
+  /** The pages of each row as the step left them. */
+  readonly pages: readonly Row['pages'][];
   /** Keys that it appended to each row. */
   readonly count: number;
-  /** No step may go beyond as many keys. */
+  /** Keys that a row may have after a step, at least and at most. */
+  readonly start: number;
   readonly end: number;
   readonly jobs: readonly Job[];
-  /** Numbers of the memory that change, by index of 32-bit words, and by how much from step to step. */
+  /** Numbers of the memory that change, by index of 32-bit words, and by how much for every key. */
   readonly words: readonly number[];
   readonly changes: readonly number[];
   release(): void;
+}
+
+/** True if the next step is the last one but for some keys more or fewer, which each row has alike. */
+function follows({ core, pages, count, start, end }: Last): boolean {
+  const { rows } = core;
+  const [first] = rows;
+  if (!first || first.length + count < start || first.length + count > end) return false;
+  for (let b = 0; b < rows.length; b++) {
+    const row = rows[b] as Row;
+    if (row.pages !== pages[b] || row.length !== first.length) return false;
+  }
+  return hasRoom(core, count);
 }
 
 /** True if every row has room for n more keys on its last page, and no page leaves its window meanwhile. */
@@ -77,7 +91,7 @@ export class Step implements Program {
   #last: Last | undefined;
   /** What ends a step that follows the last one, while it runs. */
   #endStep: (() => void) | undefined;
-  /** Keys of the longest row. */
+  /** Keys of each row after the step that the parameter blocks say. */
   #length = 0;
 
   /** @throws TypeError, RangeError, RelposError as the call, which changes nothing of the cache */
@@ -98,7 +112,7 @@ export class Step implements Program {
 
   begin(where: string): readonly Job[] {
     const last = this.#last;
-    if (last && last.core.rows === last.rows && this.#length + last.count <= last.end && hasRoom(last.core, last.count)) {
+    if (last && follows(last)) {
       this.#endStep = last.core.step(where);
       this.#change(last);
       return last.jobs;
@@ -106,12 +120,15 @@ export class Step implements Program {
     return this.#plan(where);
   }
 
-  #change({ words, changes }: Last): void {
+  #change({ core, count, words, changes }: Last): void {
     const memory = this.#prepared.context.arena.words;
+    const length = (core.rows[0] as Row).length + count;
+    const more = length - this.#length;
     for (let n = 0; n < words.length; n++) {
       const at = words[n] as number;
-      memory[at] = (memory[at] as number) + (changes[n] as number);
+      memory[at] = (memory[at] as number) + (changes[n] as number) * more;
     }
+    this.#length = length;
   }
 
   #plan(where: string): readonly Job[] {
@@ -134,7 +151,6 @@ export class Step implements Program {
     if (this.#endStep) {
       const { core, count } = this.#last as Last;
       grow(core, count);
-      this.#length += count;
       this.#endStep();
       this.#endStep = undefined;
       return;
@@ -190,17 +206,28 @@ export class Step implements Program {
     for (const { kernel, job } of jobs) {
       if (kernel !== 'append') continue;
       for (const list of [pointer(job + field.KEY_STARTS), pointer(job + field.KEY_LENGTHS)]) {
-        for (let b = 0; b < shape.B; b++) add(list + 4 * b, count);
+        for (let b = 0; b < shape.B; b++) add(list + 4 * b, 1);
       }
     }
     const block = call.job.job;
-    add(block + field.DIM_S, count);
+    add(block + field.DIM_S, 1);
     const { UNBOUNDED } = this.#prepared.kit;
-    if (first !== -UNBOUNDED) add(block + field.FIRST, count);
-    if (last !== UNBOUNDED) add(block + field.LAST, count);
-    if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim * count);
+    if (first !== -UNBOUNDED) add(block + field.FIRST, 1);
+    if (last !== UNBOUNDED) add(block + field.LAST, 1);
+    if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim);
     const { core } = cached;
-    return { core, rows: core.rows, count, end, jobs: jobs.filter(({ kernel }) => kernel !== 'rotaryTable'), words, changes, release };
+    const pages = core.rows.map((row) => row.pages);
+    return {
+      core,
+      pages,
+      count,
+      start: shape.S,
+      end,
+      jobs: jobs.filter(({ kernel }) => kernel !== 'rotaryTable'),
+      words,
+      changes,
+      release,
+    };
   }
 
   fail(): void {

@@ -15,6 +15,7 @@ import {
   type Tensor,
 } from '../../src/index.ts';
 import { Tables } from '../../src/plan/table-cache.ts';
+import { KIT } from '../../src/prepared/kit.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { generator } from '../kvcache/support.ts';
 
@@ -216,6 +217,85 @@ test('layers of a model share the tables of their encoding, also when it ends an
   for (let n = 0; n < 300; n++) for (const layer of layers) await layer.go();
   // 301 rows of 64 bytes, which grow by an eighth or 64 rows, and what is left of before: were they each layer's own, six times as much.
   expect(engine.memoryUsage().used - used).toBeLessThan(60_000);
+  engine.dispose();
+});
+
+test('keys that were taken back, or stored by others, cost no plan on the pages that there are', async () => {
+  const engine = await createEngine({ threads: 1 });
+  const one = await rig(engine, { encoding: halves, B: 2, pageSize: 512 });
+  const next = generator(5);
+  const k = engine.tensor(
+    [2, G, 4, D],
+    Float32Array.from({ length: 2 * G * 4 * D }, () => next()),
+  );
+  for (const cache of one.caches) cache.append(k, k);
+  let planned = 0;
+  const { prepareChecked } = KIT;
+  const counts = (Kit: { prepareChecked: typeof prepareChecked }): void => {
+    Kit.prepareChecked = (...given) => {
+      planned++;
+      return prepareChecked(...given);
+    };
+  };
+  counts(KIT);
+  try {
+    await one.go();
+    expect(planned).toBe(1);
+    const changes: ((cache: KVCache) => unknown)[] = [
+      (cache) => cache.truncate(cache.length - 1),
+      (cache) => cache.append(k, k),
+      (cache) => cache.truncate(cache.length - 3).append(k, k),
+    ];
+    for (let n = 0; n < 24; n++) {
+      for (const cache of one.caches) changes[n % 4]?.(cache);
+      await one.go(n % 7 === 3);
+    }
+    expect(planned).toBe(1);
+    // Before the first key that the plan is for, and where rows are no longer alike, there is another one.
+    for (const cache of one.caches) cache.truncate(2);
+    await one.go();
+    expect(planned).toBe(2);
+    for (const cache of one.caches) cache.truncate([3, 2]);
+    await one.go();
+    for (const cache of one.caches) cache.truncate([4, 1]);
+    await one.go();
+    expect(planned).toBe(4);
+    expect(one.caches[0].lengths).toEqual([5, 2]);
+  } finally {
+    (KIT as { prepareChecked: typeof prepareChecked }).prepareChecked = prepareChecked;
+  }
+  one.dispose();
+  engine.dispose();
+});
+
+test('a step over keys that were taken back leaves those of a fork alone', async () => {
+  const engine = engines[0] as Engine;
+  const one = await rig(engine, { encoding: halves });
+  for (let n = 0; n < 20; n++) await one.go();
+  const forks = one.caches.map((cache) => cache.fork());
+  for (const cache of one.caches) cache.truncate(10);
+  for (let n = 0; n < 5; n++) await one.go();
+  const q = engine.tensor([1, H, 1, D], new Float32Array(H * D).fill(1));
+  const [got, expected] = forks.map((cache) => engine.attentionSync(q, null, null, { cache, causal: true }).toArray());
+  expectSameBits(got as Float32Array, expected as Float32Array);
+  for (const cache of forks) cache.dispose();
+  one.dispose();
+});
+
+test('two prepared calls take turns with one cache', async () => {
+  const engine = await createEngine({ threads: 1 });
+  const one = await rig(engine, { encoding: halves });
+  const [q, k] = [
+    engine.tensor([1, H, 1, D], new Float32Array(H * D).fill(1)),
+    engine.tensor([1, G, 1, D], new Float32Array(G * D).fill(2)),
+  ];
+  const [cache, twin] = one.caches;
+  using other = await engine.prepare(q, k, k, { cache, causal: true });
+  for (let n = 0; n < 150; n++) {
+    await one.go();
+    using expected = engine.attentionSync(q, k, k, { cache: twin, causal: true });
+    expectSameBits(other.runSync().toArray(), expected.toArray());
+  }
   engine.dispose();
 });
 
