@@ -104,6 +104,12 @@ export function quantisePanel(from: usize, D: i32, to: usize, scales: usize): bo
   return size != 0 && (size < LEAST || size > MOST);
 }
 
+/** Those of four sizes, in bits, that isOdd says yes to. */
+@inline export function oddSizes(sizes: v128): v128 {
+  const outside = v128.or(i32x4.lt_s(sizes, i32x4.splat(LEAST)), i32x4.gt_s(sizes, i32x4.splat(MOST)));
+  return v128.and(outside, i32x4.ne(sizes, i32x4.splat(0)));
+}
+
 /** round(x·c) for |x·c| < 2^15. */
 @inline function roundOf(x: f32, c: f32): i16 {
   return <i16>reinterpret<i32>(x * c + MAGIC);
