@@ -393,12 +393,13 @@ function processBand(
     const live = liveOf(at, min(4, rows - 4 * n));
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
     const scales = INTEGER ? scratch + load<usize>(job, S_VALUE_SCALES) + (<usize>(from - block) << 2) : 0;
-    if (softmax(at, line, keys + 7 & ~7, from, live, mark, scales)) marked = true;
-    if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
+    const table = load<usize>(job, VALUE_TABLE) != 0;
+    const whole = !INTEGER || table || load<i32>(scratch + load<usize>(job, S_TILE), P_ODD_VALUES) != 0;
+    if (softmax(at, line, keys + 7 & ~7, from, live, mark, scales, whole)) marked = true;
+    if (table) addWeights(job, scratch, at, line, b, row, live, from, keys);
     if (INTEGER) {
-      const tile = scratch + load<usize>(job, S_TILE);
       const to = line - (<usize>(from - block) << 1);
-      weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, load<i32>(tile, P_ODD_VALUES) != 0);
+      weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, whole);
     }
   }
   if (INTEGER) {

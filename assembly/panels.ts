@@ -129,7 +129,7 @@ export function loadColumns(job: usize, b: i32, g: i32, first: i32, end: i32, to
       }
       let scales = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j);
       for (let i = j, at = from, into = column; i < stop; i += 2, at += 16 * sizeOf(type), into += 64, scales += 8) {
-        const even = v128.load32_splat(scales), odd = v128.load32_splat(scales, 4);
+        const even = v128.load32_splat(scales), odd = v128.load32_splat(scales + 4);
         loadPair(into, at, type, even, even, odd, odd, true);
       }
     }

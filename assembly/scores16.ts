@@ -57,7 +57,7 @@ function wide4x8(queries: usize, panel: usize, s: usize, pairs: i32, row: usize,
     for (let left = pairs; left > 0; left--, q += 16, keys += 32) {
       const x = v128.load(keys), y = v128.load(keys, 16);
       // repeat $r 4
-      const c$r = v128.load32_splat(q, 4 * $r);
+      const c$r = v128.load32_splat(q + 4 * $r);
       s$ra = i32x4.add(s$ra, i32x4.extmul_low_i16x8_s(c$r, x)), s$rb = i32x4.add(s$rb, i32x4.extmul_high_i16x8_s(c$r, x));
       s$rc = i32x4.add(s$rc, i32x4.extmul_low_i16x8_s(c$r, y)), s$rd = i32x4.add(s$rd, i32x4.extmul_high_i16x8_s(c$r, y));
       // end

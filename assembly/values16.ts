@@ -72,7 +72,7 @@ function wide4x8(group: usize, groups: i32, line: usize, column: usize, block: i
     for (let left = pairs; left > 0; left--, p += 4, v += 32) {
       const x = v128.load(v), y = v128.load(v, 16);
       // repeat $r 4
-      const t$r = v128.load32_splat(p, $r * SCORES_ROW);
+      const t$r = v128.load32_splat(p + $r * SCORES_ROW);
       s$ra = i32x4.add(s$ra, i32x4.extmul_low_i16x8_s(t$r, x)), s$rb = i32x4.add(s$rb, i32x4.extmul_high_i16x8_s(t$r, x));
       s$rc = i32x4.add(s$rc, i32x4.extmul_low_i16x8_s(t$r, y)), s$rd = i32x4.add(s$rd, i32x4.extmul_high_i16x8_s(t$r, y));
       // end

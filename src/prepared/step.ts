@@ -76,9 +76,13 @@ function grow({ rows, spec }: CacheCore, n: number): void {
   }
 }
 
-/** True if the next step differs from one with this plan in nothing but numbers that count. */
-function isPlain({ terms, contextTable, valueTable, factors, biases, rowScale }: Plan): boolean {
-  return !(terms?.length || factors?.length || biases?.length || contextTable || valueTable || rowScale);
+/**
+ * True if the next step differs from one with this plan in nothing but numbers that count. Factors and biases by the offset have the same
+ * columns, as far as these go, and those of a query begin one further back in every step.
+ */
+function isPlain({ terms, contextTable, valueTable, biases, rowScale }: Plan): boolean {
+  const byOffset = biases?.every(({ kind }) => kind === 'offset' || kind === 'curve') ?? true;
+  return byOffset && !(terms?.length || contextTable || valueTable || rowScale);
 }
 
 export class Step implements Program {
@@ -180,7 +184,9 @@ export class Step implements Program {
     if (!count || shape.L > count || !plain || !alone || !steady || !isPlain(plan)) return undefined;
     // A table of positions that were given has no end.
     const ends = (call.tables ?? []).map(({ end = 0 }) => end);
-    const most = Math.min(Math.ceil(shape.S / field.SPLIT) * field.SPLIT, cached.positionsEnd ?? Infinity, ...ends);
+    // The first key is at the offset 1 − S of the last query.
+    const columns = (call.moving ?? []).map(({ first, least }) => (first <= least ? Infinity : 1 - first));
+    const most = Math.min(Math.ceil(shape.S / field.SPLIT) * field.SPLIT, cached.positionsEnd ?? Infinity, ...ends, ...columns);
     return most < shape.S ? undefined : most;
   }
 
@@ -215,6 +221,7 @@ export class Step implements Program {
     if (first !== -UNBOUNDED) add(block + field.FIRST, 1);
     if (last !== UNBOUNDED) add(block + field.LAST, 1);
     if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim);
+    for (const { at } of call.moving ?? []) add(at, -4);
     const { core } = cached;
     const pages = core.rows.map((row) => row.pages);
     return {
