@@ -9,7 +9,8 @@
 // position in a column of eight channels.
 //
 // Attempts that lost: reading a word of every line of a key block before it is met, so that many lines are under way at once (at 4095 × 128 f32
-// takes 1.3 to 1.6 times as long, at 511 × 64 1.2 times: panels are met in the order of addresses, which hosts read ahead).
+// takes 1.3 to 1.6 times as long, at 511 × 64 1.2 times: panels are met in the order of addresses, which hosts read ahead); scales behind the panels
+// of their head, not behind those of all (no gain).
 //
 // i16 are the integers of quantise.ts, so that INT16 has what it computes with. A row that is none there has no f32 to go by here: below 2^−50 it
 // is 0, else NaN, as a row of i8 that is not finite is.
