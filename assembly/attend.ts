@@ -20,10 +20,11 @@
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
-  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
+  BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, K, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
+  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, Q8, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
   R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
-  S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, VALUE_TABLE,
+  S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_TYPE, V,
+  VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
 import { touchBiases } from './biases';
@@ -32,16 +33,18 @@ import { finishRow } from './finish';
 import { clearStates, foldStates, loadStates, saveStates } from './fold';
 import { packKeys, packQueries, packValues } from './pack';
 import { integersOf, packValues16, quantiseTile } from './pack16';
-import { columnStep, integersInPlace, keys16Of, keysInPlace, keysOf, runEnd, valuesInPlace, valuesOf } from './panels';
+import {
+  columnStep, keys16InPlace, keys16Of, keysInPlace, keysOf, runEnd, values16InPlace, valuesInPlace, valuesOf, writeRuns,
+} from './panels';
 import { startRows, rewindMask, maskRows, rowOf, outputWidth, liveOf, rangeOf } from './rows';
 import { scores, scoresOfFew } from './scores';
-import { mendScores, scores16, scores16OfRow } from './scores16';
+import { keyBytes, mendScores, scores16, scores16OfRow } from './scores16';
 import { widens } from './simd';
 import { softmax } from './softmax';
 import { INTEGER } from './target';
 import { addTerms, addValueTable, addWeights, keyTerms, startTerms } from './terms';
 import { COLUMN, allFinite, values, valuesMasked, valuesOfFew } from './values';
-import { COLUMN16, values16, values16OfRow } from './values16';
+import { COLUMN16, values16, values16OfRow, values16OfRuns, values8OfRuns } from './values16';
 import { weights16 } from './weights16';
 
 /**
@@ -221,12 +224,12 @@ function keyBlocks(call: usize, scratch: usize, b: i32, g: i32, rows: i32, low: 
     const a = scratch + load<usize>(job, S_QUERY_SCALES) + (r << 2);
     const b = scratch + load<usize>(job, S_KEY_SCALES);
     const pairs = D + 1 >> 1;
-    const inPlace = integersInPlace(job);
+    const inPlace = keys16InPlace(job, scratch), narrow = inPlace && load<i32>(job, K + T_TYPE) == Q8;
     for (let low = block, high = end; low < end; low = high) {
       if (inPlace) high = runEnd(job, low, end);
-      const k16 = keys16Of(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, low) - (<usize>((low - block) * pairs) << 2);
-      if (rows == 1) scores16OfRow(group, q16, k16, s, a, b, block, low, high, pairs, wide);
-      else scores16(group, rows + 3 >> 2, q16, k16, s, a, b, block, low, high, pairs, wide);
+      const k16 = keys16Of(job, scratch, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), block, low) - (low - block) * keyBytes(pairs, narrow);
+      if (rows == 1) scores16OfRow(group, q16, k16, s, a, b, block, low, high, pairs, wide, narrow);
+      else scores16(group, rows + 3 >> 2, q16, k16, s, a, b, block, low, high, pairs, wide, narrow);
     }
     if (load<i32>(at, P_ODD_QUERIES) | load<i32>(at, P_ODD_KEYS)) mendScores(group, rows, q, keys, s, a, b, block, D);
     return;
@@ -277,6 +280,31 @@ function finiteValues(job: usize, scratch: usize, block: i32, from: i32, end: i3
       if (rows <= FEW) valuesOfFew(group, rows, s, v, column, block, from, to, o, width);
       else values(group, rows + 3 >> 2, s, v, column, block, from, to, o, width);
     } else valuesMasked(group, rows, s, v, column, block, from, to, o, width);
+  }
+}
+
+/** The same of INT16. Runs are named where values would be packed. */
+@inline function integersOfBand(job: usize, scratch: usize, group: usize, r: i32, rows: i32, block: i32): void {
+  const at = scratch + load<usize>(job, S_TILE);
+  const s = scratch + load<usize>(job, S_SCORES);
+  const v = scratch + load<usize>(job, S_VALUES);
+  const width = outputWidth(job);
+  let o = scratch + load<usize>(job, S_OUT) + <usize>r * width;
+  const wide = load<i32>(at, P_WIDE) != 0;
+  if (!values16InPlace(job, scratch)) {
+    if (rows == 1) values16OfRow(group, s, v, COLUMN16, block, o, width, wide);
+    else values16(group, rows + 3 >> 2, s, v, COLUMN16, block, o, width, wide);
+    return;
+  }
+  const narrow = load<i32>(job, V + T_TYPE) == Q8;
+  for (let p = s; rows > 0; rows -= 4, group += R_SIZE, p += 4 * SCORES_ROW, o += 4 * width) {
+    const from = load<i32>(group, R_FROM);
+    const to = load<i32>(group, R_TO);
+    if (from >= to) continue;
+    const end = writeRuns(job, load<i32>(at, P_BATCH), load<i32>(at, P_HEAD), from, to, v);
+    const line = p + (<usize>(from - block) << 1);
+    if (narrow) values8OfRuns(group, rows, line, v, end, columnStep(job), o, width);
+    else values16OfRuns(group, rows, line, v, end, columnStep(job), o, width);
   }
 }
 
@@ -365,19 +393,17 @@ function processBand(
     const live = liveOf(at, min(4, rows - 4 * n));
     adjust(job, scratch, at, row, live, line, b, block, from, keys);
     const scales = INTEGER ? scratch + load<usize>(job, S_VALUE_SCALES) + (<usize>(from - block) << 2) : 0;
-    if (softmax(at, line, keys + 7 & ~7, from, live, mark, scales)) marked = true;
-    if (load<usize>(job, VALUE_TABLE)) addWeights(job, scratch, at, line, b, row, live, from, keys);
+    const table = load<usize>(job, VALUE_TABLE) != 0;
+    const whole = !INTEGER || table || load<i32>(scratch + load<usize>(job, S_TILE), P_ODD_VALUES) != 0;
+    if (softmax(at, line, keys + 7 & ~7, from, live, mark, scales, whole)) marked = true;
+    if (table) addWeights(job, scratch, at, line, b, row, live, from, keys);
     if (INTEGER) {
-      const tile = scratch + load<usize>(job, S_TILE);
       const to = line - (<usize>(from - block) << 1);
-      weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, load<i32>(tile, P_ODD_VALUES) != 0);
+      weights16(job, scratch, at, live, line, to, scales, keys + 7 & ~7, from, o + 4 * n * width, width, whole);
     }
   }
   if (INTEGER) {
-    const wide = load<i32>(scratch + load<usize>(job, S_TILE), P_WIDE) != 0;
-    const v = scratch + load<usize>(job, S_VALUES);
-    if (rows == 1) values16OfRow(group, s, v, COLUMN16, block, o, width, wide);
-    else values16(group, groups, s, v, COLUMN16, block, o, width, wide);
+    integersOfBand(job, scratch, group, r, rows, block);
     return finite;
   }
   // Marks may stand anywhere, so that one look at the whole block serves all bands.

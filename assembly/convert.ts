@@ -103,6 +103,9 @@ export function loadRow(to: usize, from: usize, n: i32, stride: i32, type: i32):
 /** Of numbers below 2^−119, whose scales may be subnormal and far from exact, this makes the scale one unit more where it would be too small. */
 const NUDGE: f32 = reinterpret<f32>(63);
 
+/** The largest scale whose 127-fold is finite: 0.99999994 of the largest float over 127, which itself is rounded up. */
+const LARGEST: f32 = reinterpret<f32>(0x7c010203);
+
 /**
  * The scale of a row in 8 bits: largest |x| / 127, so that |x − scale·nearest(x/scale)| ≤ scale/2, up to one rounding. NaN where something is
  * not finite, which makes the whole row NaN.
@@ -115,7 +118,7 @@ export function quantisedScale(from: usize, n: i32): f32 {
     top = max(top, abs(x));
     sum += x * 0;
   }
-  return sum == 0 ? (top + NUDGE) / 127 : f32.NaN;
+  return sum == 0 ? min<f32>((top + NUDGE) / 127, LARGEST) : f32.NaN;
 }
 
 /** memory.copy leaves the module: 25 ns a row, 1 % of a call at 512 × 64. */

@@ -2,8 +2,8 @@
 
 /** y + c·max(0, w·x + b) for one unit (w, b, c) in memory; a NaN stays one. */
 @inline function unit(at: usize, x: v128, y: v128): v128 {
-  const z = f32x4.add(f32x4.mul(v128.load32_splat(at), x), v128.load32_splat(at, 4));
-  return f32x4.add(y, f32x4.mul(v128.load32_splat(at, 8), f32x4.pmax(z, f32x4.splat(0))));
+  const z = f32x4.add(f32x4.mul(v128.load32_splat(at), x), v128.load32_splat(at + 4));
+  return f32x4.add(y, f32x4.mul(v128.load32_splat(at + 8), f32x4.pmax(z, f32x4.splat(0))));
 }
 
 /** s + coefficient·y in place. */

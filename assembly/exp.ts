@@ -45,15 +45,14 @@ export const LOWEST: f32 = -100.0;
   return exp2By(6, x, lowest, magic, e0, e1, e2, e3, e4, e5, e6);
 }
 
-/** 2^x by a polynomial of `degree`, a literal: 6, or 5, which leaves e6 out (exp16.ts). */
+/** 2^x by a polynomial of `degree`, a literal: 6, or 4, which leaves e5 and e6 out (exp16.ts). */
 @inline export function exp2By(
   degree: i32, x: v128, lowest: v128, magic: v128, e0: v128, e1: v128, e2: v128, e3: v128, e4: v128, e5: v128, e6: v128,
 ): v128 {
   x = f32x4.pmax(x, lowest);
   const t = f32x4.add(x, magic);
   const f = f32x4.sub(x, f32x4.sub(t, magic));
-  let p = degree == 6 ? f32x4.add(f32x4.mul(e6, f), e5) : e5;
-  p = f32x4.add(f32x4.mul(p, f), e4);
+  let p = degree == 6 ? f32x4.add(f32x4.mul(f32x4.add(f32x4.mul(e6, f), e5), f), e4) : e4;
   p = f32x4.add(f32x4.mul(p, f), e3);
   p = f32x4.add(f32x4.mul(p, f), e2);
   p = f32x4.add(f32x4.mul(p, f), e1);

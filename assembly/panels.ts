@@ -9,20 +9,21 @@
 // position in a column of eight channels.
 //
 // Attempts that lost: reading a word of every line of a key block before it is met, so that many lines are under way at once (at 4095 × 128 f32
-// takes 1.3 to 1.6 times as long, at 511 × 64 1.2 times: panels are met in the order of addresses, which hosts read ahead).
+// takes 1.3 to 1.6 times as long, at 511 × 64 1.2 times: panels are met in the order of addresses, which hosts read ahead); scales behind the panels
+// of their head, not behind those of all (no gain).
 //
 // i16 are the integers of quantise.ts, so that INT16 has what it computes with. A row that is none there has no f32 to go by here: below 2^−50 it
 // is 0, else NaN, as a row of i8 that is not finite is.
 
 import {
-  DIM_D, DIM_E, F32, K, NORM, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SCALES_K, PAGE_SCALES_V, PAGE_SHIFT, P_ODD_QUERIES, Q16, Q8, ROTATE_K, S_KEYS, S_KEYS16,
+  DIM_D, DIM_E, F32, K, NORM, PAGES_BATCH, PAGES_K, PAGES_V, PAGE_SCALES_K, PAGE_SCALES_V, PAGE_SHIFT, P_ODD_QUERIES, P_ROWS, P_WIDE, Q16, Q8, ROTATE_K, S_KEYS, S_KEYS16,
   S_KEY_SCALES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_HEAD, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow, quantisedScale, sizeOf, storeRow } from './convert';
-import { isOdd, quantiseRow, quantiseValue } from './quantise';
+import { oddSizes, quantiseRow, quantiseValue } from './quantise';
 import { INTEGER } from './target';
 import { COLUMN } from './values';
-import { COLUMN16 } from './values16';
+import { COLUMN16, RUN } from './values16';
 
 const LEAST: f32 = reinterpret<f32>(0x12000000); // 2^−91
 const LIFT: f32 = reinterpret<f32>(0x5f800000); // 2^64
@@ -129,7 +130,7 @@ export function loadColumns(job: usize, b: i32, g: i32, first: i32, end: i32, to
       }
       let scales = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j);
       for (let i = j, at = from, into = column; i < stop; i += 2, at += 16 * sizeOf(type), into += 64, scales += 8) {
-        const even = v128.load32_splat(scales), odd = v128.load32_splat(scales, 4);
+        const even = v128.load32_splat(scales), odd = v128.load32_splat(scales + 4);
         loadPair(into, at, type, even, even, odd, odd, true);
       }
     }
@@ -253,20 +254,47 @@ export function keepFloats(job: usize, scratch: usize, b: i32, g: i32, block: i3
   loadPanels(job, b, g, first, end, scratch + load<usize>(job, S_KEYS) + (<usize>((first - block) * D) << 2));
 }
 
-/** True if they are read where they lie, too: i16. */
-@inline export function integersInPlace(job: usize): bool {
-  return load<i32>(job, K + T_TYPE) == Q16 && keysAreIntegers(job);
+/**
+ * Most rows of a tile that reads integers of a cache where they lie; keys of i16 all tiles do. With more rows it pays to lay out a block once:
+ * 512 queries over 2048 keys of i8 take 10 to 13 % longer where each group of four widens what it reads. Where products are `wide` blocks are laid
+ * out for all: these forms are for ARM64, of which there are no measurements.
+ */
+const FEW: i32 = 8;
+
+@inline function hasFewRows(job: usize, scratch: usize): bool {
+  const tile = scratch + load<usize>(job, S_TILE);
+  return load<i32>(tile, P_ROWS) <= FEW && !load<i32>(tile, P_WIDE);
+}
+
+/** True if INT16 reads the keys of a cache where they lie. */
+@inline export function keys16InPlace(job: usize, scratch: usize): bool {
+  return keysAreIntegers(job) && (load<i32>(job, K + T_TYPE) == Q16 || hasFewRows(job, scratch));
 }
 
 /** The panel of key j, a multiple of 8, of the integers of key block `block`: where it lies, or where packKeys has put it. */
 export function keys16Of(job: usize, scratch: usize, b: i32, g: i32, block: i32, j: i32): usize {
-  if (integersInPlace(job)) return panelAt(job, b, g, j);
+  if (keys16InPlace(job, scratch)) return panelAt(job, b, g, j);
   return scratch + load<usize>(job, S_KEYS16) + (<usize>((j - block) * (load<i32>(job, DIM_D) + 1 & ~1)) << 1);
 }
 
 /** True if INT16 takes the values of a cache as the integers that they are. */
 @inline export function valuesAreIntegers(job: usize): bool {
   return load<usize>(job, PAGES_V) != 0 && load<i32>(job, V + T_TYPE) >= Q8;
+}
+
+/** True if it reads them where they lie. */
+@inline export function values16InPlace(job: usize, scratch: usize): bool {
+  return valuesAreIntegers(job) && hasFewRows(job, scratch);
+}
+
+/** Writes at `to` where the values first … end − 1 of head g lie, `first` even, page by page; returns where that ends. */
+export function writeRuns(job: usize, b: i32, g: i32, first: i32, end: i32, to: usize): usize {
+  for (let j = first, stop = 0; j < end; j = stop, to += RUN) {
+    stop = runEnd(job, j, end);
+    store<usize>(to, columnAt(job, b, g, j));
+    store<i32>(to, stop - j + 1 >> 1, 4);
+  }
+  return to;
 }
 
 /** n integers of a cache, a multiple of 16, as i16. */
@@ -280,11 +308,42 @@ export function keys16Of(job: usize, scratch: usize, b: i32, g: i32, block: i32,
 }
 
 /**
- * True if a stored row with this scale is odd, as quantise.ts has it: not finite or, of i8, which keeps rows of every size, with a largest size
+ * Which of four scales are those of odd stored rows, as quantise.ts has it: not finite or, of i8, which keeps rows of every size, with a largest size
  * of 127 times the scale beyond 2^±50. Such a row has integers, and is met in f32 by its scale.
  */
-@inline function isOddRow(scale: f32, type: i32): bool {
-  return isNaN(scale) || (type == Q8 && isOdd(reinterpret<i32>(scale * 127)));
+@inline function oddRows(scales: v128, type: i32): v128 {
+  const nan = f32x4.ne(scales, scales);
+  return type == Q8 ? v128.or(nan, oddSizes(f32x4.mul(scales, f32x4.splat(127)))) : nan;
+}
+
+/** Copies n scales, and writes `instead` in the place of those of odd rows. True if there is one. */
+function copyScales(to: usize, from: usize, n: i32, type: i32, instead: f32): bool {
+  const other = f32x4.splat(instead);
+  let some = i32x4.splat(0);
+  for (; n >= 4; n -= 4, to += 16, from += 16) {
+    const x = v128.load(from), odd = oddRows(x, type);
+    v128.store(to, v128.bitselect(other, x, odd));
+    some = v128.or(some, odd);
+  }
+  for (; n > 0; n--, to += 4, from += 4) {
+    const x = v128.load32_splat(from), odd = oddRows(x, type);
+    v128.store32_lane(to, v128.bitselect(other, x, odd), 0);
+    some = v128.or(some, odd);
+  }
+  return v128.any_true(some);
+}
+
+/** The scales of the keys or values first … end − 1 of a cache at `to`, that of key `block`, and 0 up to a multiple of 8. True if one is odd. */
+function loadScales(
+  job: usize, pages: i32, scales: i32, b: i32, g: i32, block: i32, first: i32, end: i32, type: i32, to: usize, instead: f32,
+): bool {
+  let odd = false;
+  for (let j = first, stop = 0; j < end; j = stop) {
+    stop = runEnd(job, j, end);
+    odd = copyScales(to + (<usize>(j - block) << 2), scaleAt(job, pages, scales, b, g, j), stop - j, type, instead) || odd;
+  }
+  for (let j = end - block; j & 7; j++) store<f32>(to + (<usize>j << 2), 0);
+  return odd;
 }
 
 /**
@@ -292,50 +351,33 @@ export function keys16Of(job: usize, scratch: usize, b: i32, g: i32, block: i32,
  * lie, their scales, and f32 too if anything will ask for that. True if a key is odd.
  */
 export function loadKeys16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
-  const D = load<i32>(job, DIM_D);
-  const pair = D + 1 & ~1;
   const type = load<i32>(job, K + T_TYPE);
-  let to = scratch + load<usize>(job, S_KEYS16) + (<usize>((first - block) * pair) << 1);
-  let scale = scratch + load<usize>(job, S_KEY_SCALES) + (<usize>(first - block) << 2);
-  let odd = false;
-  for (let j = first, stop = 0; j < end; j = stop) {
+  const pair = load<i32>(job, DIM_D) + 1 & ~1;
+  const keys = scratch + load<usize>(job, S_KEYS16);
+  for (let j = keys16InPlace(job, scratch) ? end : first, stop = 0; j < end; j = stop) {
     stop = runEnd(job, j, end + 7 & ~7);
-    if (type == Q8) widen(to, panelAt(job, b, g, j), (stop - j) * pair, type);
-    to += <usize>((stop - j) * pair) << 1;
-    for (let from = scaleAt(job, PAGES_K, PAGE_SCALES_K, b, g, j); j < stop; j++, from += 4, scale += 4) {
-      const x = load<f32>(from);
-      store<f32>(scale, x);
-      if (isOddRow(x, type)) {
-        store<f32>(scale, f32.NaN);
-        if (j < end) odd = true;
-      }
-    }
+    widen(keys + (<usize>((j - block) * pair) << 1), panelAt(job, b, g, j), (stop - j) * pair, type);
   }
+  const scales = scratch + load<usize>(job, S_KEY_SCALES);
+  const odd = loadScales(job, PAGES_K, PAGE_SCALES_K, b, g, block, first, end, type, scales, f32.NaN);
   keepFloats(job, scratch, b, g, block, first, end, odd);
   return odd;
 }
 
-/** The values first … end − 1 of a cache, `first` a multiple of 8, as integers and scales where packValues16 leaves them. True if a row is odd. */
+/**
+ * The values first … end − 1 of a cache, `first` a multiple of 8, as integers where packValues16 leaves them unless they are read where they lie, and
+ * their scales. True if a row is odd: as quantise.ts says so, it is then added in f32, and its NaN stays where it is hidden.
+ */
 export function loadValues16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
   const type = load<i32>(job, V + T_TYPE);
   const step = columnStep(job);
-  const scales = scratch + load<usize>(job, S_VALUE_SCALES);
-  let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 4);
-  let odd = false;
-  for (let j = first, stop = 0; j < end; j = stop) {
+  const values = scratch + load<usize>(job, S_VALUES);
+  for (let j = values16InPlace(job, scratch) ? end : first, stop = 0; j < end; j = stop) {
     stop = runEnd(job, j, end);
     let from = columnAt(job, b, g, j);
-    let column = to;
-    for (let e = load<i32>(job, DIM_E); e > 0; e -= 8, from += step, column += COLUMN16) widen(column, from, (stop - j + 1 & ~1) << 3, type);
-    to += <usize>(stop - j) << 4;
-    for (let at = scaleAt(job, PAGES_V, PAGE_SCALES_V, b, g, j); j < stop; j++, at += 4) {
-      const x = load<f32>(at);
-      const other = isOddRow(x, type);
-      // As quantise.ts says that a row is odd: it is then added in f32, and its NaN stays where it is hidden.
-      store<f32>(scales + (<usize>(j - block) << 2), other ? -0.0 : x);
-      if (other) odd = true;
-    }
+    let to = values + (<usize>(j - block) << 4);
+    for (let e = load<i32>(job, DIM_E); e > 0; e -= 8, from += step, to += COLUMN16) widen(to, from, (stop - j + 1 & ~1) << 3, type);
   }
-  for (let j = end - block; j & 7; j++) store<f32>(scales + (<usize>j << 2), 0);
-  return odd;
+  const scales = scratch + load<usize>(job, S_VALUE_SCALES);
+  return loadScales(job, PAGES_V, PAGE_SCALES_V, b, g, block, first, end, type, scales, -0.0);
 }

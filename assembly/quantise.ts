@@ -20,6 +20,9 @@
 //
 //   queries [rows/4][D'/2][4 rows][2 channels]    keys [keys/8][D'/2][8 keys][2 channels]    values [E'/8][keys/2][8 channels][2 keys]
 //
+// Attempts that lost, under a causal mask at 512×12×64: one place for all panels of f32 that become integers (½ % at most), and the sizes of both rows
+// of a pair in one loop (nothing).
+//
 // Scaling each row by its maximum before squaring it, for rows beyond 2^50, takes a third pass and lost: such rows may as well be odd.
 
 import { sumLanes } from './simd';
@@ -102,6 +105,12 @@ export function quantisePanel(from: usize, D: i32, to: usize, scales: usize): bo
 /** True if a row is odd; `size` is that of its largest number, in bits. */
 @inline export function isOdd(size: i32): bool {
   return size != 0 && (size < LEAST || size > MOST);
+}
+
+/** Those of four sizes, in bits, that isOdd says yes to. */
+@inline export function oddSizes(sizes: v128): v128 {
+  const outside = v128.or(i32x4.lt_s(sizes, i32x4.splat(LEAST)), i32x4.gt_s(sizes, i32x4.splat(MOST)));
+  return v128.and(outside, i32x4.ne(sizes, i32x4.splat(0)));
 }
 
 /** round(x·c) for |x·c| < 2^15. */

@@ -135,6 +135,9 @@ function pairsOfRows(
  *
  * Where all is in L1, eight floats take 1.2 ns; they took 1.9 in a loop with a pointer for each stream. A call of 2048×32×128 takes what copying it does. It has to go through memory in one run: 64 rows of each head after another,
  * so that their part of the table stays near, took two thirds more, and a head of each row after another (blhd) five times as long.
+ *
+ * Attempts that lost: a whole head a tile, and tiles of 65536 numbers (at 2048×32×128 no gain: 3.7 to 4.5 ms either way, by where the tensors lie);
+ * memory.copy of what was turned elsewhere (writes no faster than v128.store, whatever the size of a piece).
  */
 export function rotate(job: usize, tile: i32, scratch: usize): void {
   const L = load<i32>(job, DIM_L);

@@ -6,7 +6,7 @@
 // vectors left out on either side show in the bits. A masked score is −Infinity, its probability −0: the sign marks it.
 
 import { exponentials, expx4, markedExponentials } from './exp';
-import { exponentials16, markedExponentials16 } from './exp16';
+import { exponentials16, wholeExponentials16 } from './exp16';
 import { R_HIGH, R_LOW, R_MAX, R_SCALE, R_SUM, SCORES_ROW } from './job';
 import { maxRows } from './simd';
 import { INTEGER } from './target';
@@ -126,7 +126,13 @@ export function hideLookup(s: usize, table: usize, columns: usize, rows: usize, 
 
 /** s ← −Infinity where the byte is 0; `n` real entries. */
 export function hideZeros(s: usize, bytes: usize, n: i32): void {
-  for (const end = bytes + n; bytes < end; s += 4, bytes++) if (!load<u8>(bytes)) store<f32>(s, -Infinity);
+  const hidden = f32x4.splat(-Infinity), none = i32x4.splat(0);
+  for (; n >= 8; n -= 8, s += 32, bytes += 8) {
+    const x = v128.load8x8_u(bytes);
+    v128.store(s, v128.bitselect(hidden, v128.load(s), i32x4.eq(i32x4.extend_low_i16x8_u(x), none)));
+    v128.store(s, v128.bitselect(hidden, v128.load(s, 16), i32x4.eq(i32x4.extend_high_i16x8_u(x), none)), 16);
+  }
+  for (; n > 0; n--, s += 4, bytes++) if (!load<u8>(bytes)) store<f32>(s, -Infinity);
 }
 
 /** Largest of n scores (a multiple of 8) in each of four rows; rows that do not count may hold anything. */
@@ -169,11 +175,12 @@ function someHidden(s: usize, n: i32, live: i32): bool {
  * One group: four rows of n scores (a multiple of 8) from key `from` on, SCORES_ROW bytes apart, become probabilities in place; m and l of
  * the rows move on and R_SCALE is c. A row whose scores are all −Infinity so far keeps m = −Infinity and l = 0. Only the first `live` rows
  * count; nothing is said of the others' scores. With `mark`, scores of −Infinity count as masked; true if there are such.
- * scales: of INT16, those of the values of the keys, see weights16.ts.
+ * Of INT16, probabilities times `scales`, those of the values of the keys, see weights16.ts, unless they are to stay `whole`: only then does anybody
+ * look for marks.
  */
-export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool, scales: usize): bool {
+export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, mark: bool, scales: usize, whole: bool): bool {
   // A bias that may hide keys seldom does: to look for them costs a tenth of what marks and all that heeds them do.
-  const marked = mark && someHidden(s, n, live);
+  const marked = mark && (!INTEGER || whole) && someHidden(s, n, live);
   for (let r = 0; r < live; r++) hide(group, r, s, n, from, -Infinity);
   const none = f32x4.splat(-Infinity);
   const top = maxima(s, n);
@@ -184,7 +191,7 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   // The exponentials find m where c will be, and leave their sums there.
   v128.store(group, base, R_SCALE);
   if (INTEGER) {
-    if (marked) markedExponentials16(s, n, scales, group, live);
+    if (whole) wholeExponentials16(s, n, scales, group, live, marked ? -0.0 : 0);
     else exponentials16(s, n, scales, group, live);
   } else if (marked) markedExponentials(s, n, group + R_SCALE, live);
   else exponentials(s, n, group + R_SCALE, live);
@@ -192,6 +199,6 @@ export function softmax(group: usize, s: usize, n: i32, from: i32, live: i32, ma
   v128.store(group, m, R_MAX);
   v128.store(group, f32x4.add(f32x4.mul(c, v128.load(group, R_SUM)), v128.load(group, R_SCALE)), R_SUM);
   v128.store(group, c, R_SCALE);
-  for (let r = 0; r < live; r++) hide(group, r, s, n, from, -0.0);
+  if (whole) for (let r = 0; r < live; r++) hide(group, r, s, n, from, -0.0);
   return marked;
 }

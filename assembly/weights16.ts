@@ -28,39 +28,54 @@ const MAGIC: f32 = 12582912; // 1.5·2^23, as in quantise.ts
 const LEAST: f32 = reinterpret<f32>(0x08800000); // 2^−110
 const MOST_OF: f32 = 0.8;
 
-/** max t and Σ t of a row of n probabilities (a multiple of 8), to R_TOP and R_TOTAL of the row at `state`, as exponentials16 has them. */
-function measure(p: usize, scales: usize, n: i32, state: usize): void {
+/** max t and Σ t of a row of n (a multiple of 8), to R_TOP and R_TOTAL of the row at `state`, as exponentials16 has them. */
+function measure(t: usize, n: i32, state: usize): void {
   let total = f32x4.splat(0), top = total;
-  const end = p + (<usize>n << 2);
-  do {
-    const t = f32x4.mul(v128.load(p), v128.load(scales)), u = f32x4.mul(v128.load(p, 16), v128.load(scales, 16));
-    total = f32x4.add(f32x4.add(total, t), u);
-    top = f32x4.pmax(f32x4.pmax(top, t), u);
-    p += 32, scales += 32;
-  } while (p < end);
+  for (const end = t + (<usize>n << 2); t < end; t += 16) {
+    total = f32x4.add(total, v128.load(t));
+    top = f32x4.pmax(top, v128.load(t));
+  }
   store<f32>(state, maxLanes(top), R_TOP);
   store<f32>(state, sumLanes(total), R_TOTAL);
 }
 
-/** t̂ of n probabilities at p as i16 at `to`, which may be the same place or before it. */
-function roundWeights(p: usize, to: usize, scales: usize, n: i32, by: f32): void {
-  const c = f32x4.splat(by), magic = f32x4.splat(MAGIC);
-  let sum = f32x4.splat(0), before = magic;
-  const end = p + (<usize>n << 2);
+/**
+ * t̂ of n numbers t (a multiple of 8) of `rows` rows, 1 or 2, a literal, as i16 at `to`, which may be the same place or before it; both SCORES_ROW
+ * bytes a row. by: f32 [rows]. The sums of a row wait for one another, those of two rows do not.
+ */
+@inline function roundWeights(t: usize, to: usize, n: i32, by: usize, rows: i32): void {
+  const magic = f32x4.splat(MAGIC);
+  const c0 = v128.load32_splat(by), c1 = rows > 1 ? v128.load32_splat(by, 4) : c0;
+  let s0 = f32x4.splat(0), s1 = s0, b0 = magic, b1 = magic;
+  const end = t + (<usize>n << 2);
   do {
-    sum = f32x4.add(sum, f32x4.mul(f32x4.mul(v128.load(p), v128.load(scales)), c));
-    const middle = f32x4.add(sum, magic);
-    sum = f32x4.add(sum, f32x4.mul(f32x4.mul(v128.load(p, 16), v128.load(scales, 16)), c));
-    const after = f32x4.add(sum, magic);
-    v128.store(to, i16x8.narrow_i32x4_s(i32x4.sub(middle, before), i32x4.sub(after, middle)));
-    before = after;
-    p += 32, scales += 32, to += 16;
-  } while (p < end);
+    // repeat $r 2
+    if (rows > $r) {
+      s$r = f32x4.add(s$r, f32x4.mul(v128.load(t, $r * SCORES_ROW), c$r));
+      const middle = f32x4.add(s$r, magic);
+      s$r = f32x4.add(s$r, f32x4.mul(v128.load(t, $r * SCORES_ROW + 16), c$r));
+      const after = f32x4.add(s$r, magic);
+      v128.store(to, i16x8.narrow_i32x4_s(i32x4.sub(middle, b$r), i32x4.sub(after, middle)), $r * SCORES_ROW);
+      b$r = after;
+    }
+    // end
+    t += 32, to += 16;
+  } while (t < end);
+}
+
+/** roundWeights of two rows. */
+function roundTwo(t: usize, to: usize, n: i32, by: usize): void {
+  roundWeights(t, to, n, by, 2);
+}
+
+/** roundWeights of one. */
+function roundOne(t: usize, to: usize, n: i32, by: usize): void {
+  roundWeights(t, to, n, by, 1);
 }
 
 /** The key that has the largest t. */
-@inline function topOf(p: usize, scales: usize, n: i32, top: f32): i32 {
-  for (let j = 0; j < n; j++) if (load<f32>(p + (<usize>j << 2)) * load<f32>(scales + (<usize>j << 2)) == top) return j;
+@inline function topOf(t: usize, n: i32, top: f32): i32 {
+  for (let j = 0; j < n; j++) if (load<f32>(t + (<usize>j << 2)) == top) return j;
   return 0;
 }
 
@@ -71,50 +86,71 @@ function roundWeights(p: usize, to: usize, scales: usize, n: i32, by: f32): void
   for (; E > 0; E--, o += 4, v += 4) store<f32>(o, load<f32>(o) + p * load<f32>(v));
 }
 
-/**
- * What of a row goes by itself, in f32: the key that outweighs the others, and visible odd rows of values. p: the row's probabilities from key
- * `from` on, of which the key taken out becomes 0; o: the row's output, which R_SCALE multiplies here.
- */
-function addWhole(
-  job: usize, scratch: usize, state: usize, p: usize, scales: usize, n: i32, from: i32, o: usize, width: usize, odd: bool,
-): void {
-  const E = load<i32>(job, DIM_E);
+/** Multiplies the output of a row, `width` bytes, by its R_SCALE, for what is added to it now. */
+@inline function scaleOutput(state: usize, o: usize, width: usize): void {
   const c = v128.load32_splat(state, R_SCALE);
   for (let at = o; at < o + width; at += 16) v128.store(at, f32x4.mul(v128.load(at), c));
   store<f32>(state, 1, R_SCALE);
-  const top = load<f32>(state, R_TOP);
-  if (top > MOST_OF * load<f32>(state, R_TOTAL)) {
-    const j = topOf(p, scales, n, top);
-    const at = p + (<usize>j << 2);
-    addValue(o, valueRow(job, scratch, from + j), load<f32>(at), E);
-    store<f32>(at, 0);
-    measure(p, scales, n, state);
-  }
-  if (!odd) return;
+}
+
+/** Adds the values of a row's visible odd keys to its output o. p: its probabilities from key `from` on. */
+function addOdd(job: usize, scratch: usize, p: usize, scales: usize, n: i32, from: i32, o: usize): void {
   for (let j = 0; j < n; j++) {
     const at = p + (<usize>j << 2);
     // The sign of a probability marks a key that is hidden.
     if (!isOddScale(load<f32>(scales + (<usize>j << 2))) || load<i32>(at) < 0) continue;
-    addValue(o, valueRow(job, scratch, from + j), load<f32>(at), E);
+    addValue(o, valueRow(job, scratch, from + j), load<f32>(at), load<i32>(job, DIM_E));
   }
 }
 
+/** Adds the value of the key that has the largest t to a row's output; that t becomes 0. t / s is p but for two roundings, and 1 where that is. */
+function addTop(job: usize, scratch: usize, state: usize, t: usize, scales: usize, n: i32, from: i32, o: usize): void {
+  const top = load<f32>(state, R_TOP);
+  const j = topOf(t, n, top);
+  const at = <usize>j << 2;
+  addValue(o, valueRow(job, scratch, from + j), top / load<f32>(scales + at), load<i32>(job, DIM_E));
+  store<f32>(t + at, 0);
+  measure(t, n, state);
+}
+
+/** p ← t. */
+function weigh(p: usize, scales: usize, n: i32): void {
+  for (const end = p + (<usize>n << 2); p < end; p += 16, scales += 16) v128.store(p, f32x4.mul(v128.load(p), v128.load(scales)));
+}
+
 /**
- * The probabilities of a group's `live` rows at the n keys (a multiple of 8) from `from` on, whose max t and Σ t are at R_TOP and R_TOTAL, become
- * weights: i16 at `to`, and 1/by of the rows at R_WEIGHT. line, to: SCORES_ROW bytes a row, `to` at `line` or before it; scales: s of the keys; odd: some s is that of an odd row; o: `width`
- * bytes a row.
+ * What softmax has left of a group's `live` rows at the n keys (a multiple of 8) from `from` on, with max t and Σ t at R_TOP and R_TOTAL, becomes
+ * weights: i16 at `to`, and 1/by of the rows at R_WEIGHT. line, to: SCORES_ROW bytes a row, `to` at `line` or before it, of all four rows; scales:
+ * s of the keys; o: `width` bytes a row; whole: there are probabilities at `line`, not t, as there are if some s is that of an odd row.
  */
 export function weights16(
-  job: usize, scratch: usize, group: usize, live: i32, line: usize, to: usize, scales: usize, n: i32, from: i32, o: usize, width: usize, odd: bool,
+  job: usize, scratch: usize, group: usize, live: i32, line: usize, to: usize, scales: usize, n: i32, from: i32, o: usize, width: usize, whole: bool,
 ): void {
-  for (let r = 0; r < live; r++, line += SCORES_ROW, to += SCORES_ROW, o += width) {
-    const state = group + (r << 2);
-    if (odd || load<f32>(state, R_TOP) > MOST_OF * load<f32>(state, R_TOTAL)) {
-      addWhole(job, scratch, state, line, scales, n, from, o, width, odd);
+  if (whole) {
+    for (let r = 0, p = line, at = o; r < live; r++, p += SCORES_ROW, at += width) {
+      scaleOutput(group + (r << 2), at, width);
+      addOdd(job, scratch, p, scales, n, from, at);
+      weigh(p, scales, n);
     }
-    const top = load<f32>(state, R_TOP);
-    const by: f32 = top < LEAST ? 0 : min<f32>(TOP / top, TOTAL / load<f32>(state, R_TOTAL));
-    store<f32>(state, by == 0 ? 0 : 1 / by, R_WEIGHT);
-    roundWeights(line, to, scales, n, by);
   }
+  const most = f32x4.mul(f32x4.splat(MOST_OF), v128.load(group, R_TOTAL));
+  const heavy = i32x4.bitmask(f32x4.gt(v128.load(group, R_TOP), most));
+  for (let r = 0; heavy >> r && r < live; r++) {
+    if (!(heavy >> r & 1)) continue;
+    const state = group + (r << 2), own = o + r * width;
+    scaleOutput(state, own, width);
+    addTop(job, scratch, state, line + r * SCORES_ROW, scales, n, from, own);
+  }
+  const top = v128.load(group, R_TOP);
+  const none = f32x4.lt(top, f32x4.splat(LEAST));
+  const by = f32x4.min(f32x4.div(f32x4.splat(TOP), top), f32x4.div(f32x4.splat(TOTAL), v128.load(group, R_TOTAL)));
+  // R_TOP has served: it holds `by` now.
+  v128.store(group, v128.andnot(by, none), R_TOP);
+  v128.store(group, v128.andnot(f32x4.div(f32x4.splat(1), by), none), R_WEIGHT);
+  if (live == 1) {
+    roundOne(line, to, n, group + R_TOP);
+    return;
+  }
+  roundTwo(line, to, n, group + R_TOP);
+  if (live > 2) roundTwo(line + 2 * SCORES_ROW, to + 2 * SCORES_ROW, n, group + R_TOP + 8);
 }

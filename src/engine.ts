@@ -1,10 +1,10 @@
 import { RelposError } from './arguments/errors.ts';
 import { prepareAttention } from './attention/attention.ts';
 import { type EstimateRequest, estimate, type MemoryEstimate } from './attention/estimate.ts';
-import { type AttentionOptions, checkOptions, checkSyncOptions, forbidAsync } from './attention/options.ts';
+import { type AttentionOptions, checkOptions, checkPrepareOptions, checkSyncOptions } from './attention/options.ts';
 import { checkRotateOptions, prepareRotation, type RotateOptions } from './attention/rotate.ts';
 import type { SelfTestReport } from './attention/selftest.ts';
-import { checkWeightsOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
+import { checkWeightsOptions, checkWeightsSyncOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
 import type { Arena, MemoryUsage } from './memory/arena.ts';
 import { Disposing } from './memory/dispose.ts';
@@ -201,9 +201,10 @@ export class Engine extends Disposing {
    *
    * q, k and v are tensors of the engine, none of a file: those would be read once.
    *
-   * A step costs that little where the encodings are rotary with frequencies that stay, or none, the rows of the batch are of one length and
-   * the cache has no window, or one without sinks. With biases (ALiBi, T5 and their like), windows with sinks, masks, rows of different
-   * lengths or `positions` every step is planned anew and costs what `attentionSync` does. Without a cache no run is planned anew.
+   * A step costs that little where the encodings are rotary with frequencies that stay, biases by the offset that stay (ALiBi, T5 and their
+   * like), or none, the rows of the batch are of one length and the cache has no window, or one without sinks. With other biases, tables met by
+   * queries or keys, windows with sinks, masks, rows of different lengths or `positions` every step is planned anew and costs what
+   * `attentionSync` does. Without a cache no run is planned anew.
    *
    * @param options those of `attention`; `signal` and `onProgress` are given to each run
    * @throws TypeError, RangeError if an argument is wrong; nothing is changed then
@@ -259,7 +260,7 @@ export class Engine extends Disposing {
   }
 
   async #prepare(where: string, q: unknown, k: unknown, v: unknown, options: unknown, withLse: boolean): Promise<PreparedAttention> {
-    const checked = checkOptions(where, options);
+    const checked = checkPrepareOptions(where, options);
     const { makePrepared } = await import('./prepared/prepared.ts');
     return makePrepared({ kit: KIT, context: this.#context, pool: this.#pool, where, q, k, v, given: checked, withLse });
   }
@@ -299,8 +300,7 @@ export class Engine extends Disposing {
 
   /** `attentionWeights` before returning. */
   attentionWeightsSync(q: TensorLike, k: TensorLike, options: WeightsOptions = {}): Tensor {
-    const checked = checkWeightsOptions('attentionWeightsSync', options);
-    forbidAsync('attentionWeightsSync', checked);
+    const checked = checkWeightsSyncOptions('attentionWeightsSync', options);
     const steps = weightsSteps(this.#context, 'attentionWeightsSync', q, k, checked);
     let step = steps.next();
     while (!step.done) {

@@ -7,7 +7,7 @@ import { type Operands, writeTensor } from '../memory/operands.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import { writeEntries } from '../plan/bias-entries.ts';
+import { type MovingBias, writeEntries } from '../plan/bias-entries.ts';
 import type { Context } from '../plan/context.ts';
 import type { Place, Shape } from '../plan/plan.ts';
 import { type Reach, reachesOf } from '../plan/reach.ts';
@@ -50,6 +50,7 @@ interface WrittenJob {
   /** Bytes of the records that a split of a tile leaves. */
   readonly records: number;
   readonly tables: readonly TableUse[];
+  readonly moving: readonly MovingBias[];
 }
 
 export function writeJob(
@@ -124,7 +125,7 @@ export function writeJob(
   if (tables?.early) early.push([field.ROTATE_K, tables.early.at]);
   if (early.length) writeEarly(at, early, reaches.early as Reach, context, scope);
   const used = tables ? [tables.q, tables.k, tables.early].flatMap((table) => table ?? []) : [];
-  return { at, scratch: scratch.bytes, steps, records: rows * record, tables: used };
+  return { at, scratch: scratch.bytes, steps, records: rows * record, tables: used, moving: biases.moving };
 }
 
 /** Gives the early keys of a job a block of their own, the same but for some fields. */

@@ -193,15 +193,30 @@ export const OPTIONS: Readers<CheckedOptions> = {
 export const OPTION_NAMES: readonly string[] = /* @__PURE__ */ Object.keys(OPTIONS);
 
 /** The options of a call as a record of their own. @throws TypeError, RangeError that names the option */
-export function checkOptions(where: string, given: unknown): CheckedOptions {
-  return given === undefined ? NONE : readRecord(where, given, OPTIONS);
+export function checkOptions(where: string, given: unknown, readers: Readers<CheckedOptions> = OPTIONS): CheckedOptions {
+  return given === undefined ? NONE : readRecord(where, given, readers);
 }
 
 const NONE: CheckedOptions = /* @__PURE__ */ Object.freeze({});
 
-/** `checkOptions` for a call that returns its result itself: it cannot be stopped, or tell how far it is. */
+/** The readers of a call that cannot be stopped, or tell how far it is: no list of options has `signal` and `onProgress`, which are refused. */
+export function withoutAsync<T extends object>(readers: T): T {
+  const own = { ...readers };
+  for (const name of ['signal', 'onProgress']) if (name in own) Object.defineProperty(own, name, { enumerable: false });
+  return own;
+}
+
+let ofPrepared: Readers<CheckedOptions> | undefined;
+
+/** `checkOptions` for a call that is prepared: whoever prepares it refuses what is given to its runs. */
+export function checkPrepareOptions(where: string, given: unknown): CheckedOptions {
+  ofPrepared ??= withoutAsync(OPTIONS);
+  return checkOptions(where, given, ofPrepared);
+}
+
+/** The same for one that returns its result itself. */
 export function checkSyncOptions(where: string, given: unknown): CheckedOptions {
-  const checked = checkOptions(where, given);
+  const checked = checkPrepareOptions(where, given);
   forbidAsync(where, checked);
   return checked;
 }

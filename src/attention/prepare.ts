@@ -72,6 +72,7 @@ export function prepareChecked(
       preparations: [...storing, ...tables.flatMap((table) => table.jobs), ...before],
       job: last,
       tables,
+      moving: jobs.flatMap((one) => one.moving),
       finish() {
         for (const table of tables) table.done();
         if (out && result !== out) {

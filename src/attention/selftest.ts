@@ -23,7 +23,7 @@ export interface SelfTestReport {
 }
 
 /** The bits of a precision whose bits are the same everywhere. */
-const HASHES: Readonly<Record<Precision, string | undefined>> = { reproducible: 'af95cecb', int16: '2f5dc7d7', relaxed: undefined };
+const HASHES: Readonly<Record<Precision, string | undefined>> = { reproducible: 'af95cecb', int16: 'c3379449', relaxed: undefined };
 /** Far above rounding, far below any real defect: outputs are of order 1. */
 const TOLERANCE = 1e-5;
 const INT16_TOLERANCE = 1e-3;

@@ -12,7 +12,7 @@ import type { Call, Context } from '../plan/context.ts';
 import { handlersOf, withHandlers } from '../plan/handlers.ts';
 import type { Encoding, LowerContext, Plan } from '../plan/plan.ts';
 import { checkCall } from './check-call.ts';
-import { type AttentionOptions, type CheckedOptions, OPTIONS } from './options.ts';
+import { type AttentionOptions, type CheckedOptions, forbidAsync, OPTIONS, withoutAsync } from './options.ts';
 import { prepareChecked } from './prepare.ts';
 
 /** Options of `attentionWeights`: those of `attention` without `out`, and the window wanted. */
@@ -51,6 +51,13 @@ function readers(): Readers<CheckedWeights> {
 /** The options as a record of their own. @throws TypeError, RangeError that names the option */
 export function checkWeightsOptions(where: string, given: unknown): CheckedWeights {
   return readRecord(where, given, READERS);
+}
+
+/** The same for a call that returns its result itself. */
+export function checkWeightsSyncOptions(where: string, given: unknown): CheckedWeights {
+  const checked = readRecord(where, given, withoutAsync(READERS));
+  forbidAsync(where, checked);
+  return checked;
 }
 
 function windowOf(where: string, name: string, given: readonly number[] | undefined, n: number): readonly [number, number] {

@@ -65,6 +65,7 @@ export function alibi(given: AlibiOptions): Encoding {
   const slopes = own ?? alibiSlopes(heads, maxBias);
   return withBiases({
     name: where,
+    steady: true,
     lower() {
       return {
         biases: [

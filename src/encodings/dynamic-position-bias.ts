@@ -44,6 +44,7 @@ export function dynamicPositionBias(given: DynamicPositionBiasOptions): Encoding
   const layers = readLayers(where, given.layers, heads);
   return withBiases({
     name: where,
+    steady: true,
     lower({ math }) {
       const fill = (out: Float32Array, first: number, count: number): void => {
         for (let n = 0; n < count; n++) {

@@ -80,6 +80,7 @@ export function kerple(given: KerpleOptions): Encoding {
   const weight = weighted ? { p: parameters('weightP', LARGEST_POWER), a: parameters('weightA') } : undefined;
   return withBiases({
     name: where,
+    steady: true,
     lower: ({ math }) => ({
       ...(weight && { factors: [byOffset(WEIGHT, weight.p, weight.a, math)] }),
       ...(bias && { biases: [{ kind: 'offset', ...byOffset(BIASES[bias.kind], bias.p, bias.a, math) }] }),

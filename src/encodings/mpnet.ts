@@ -35,7 +35,7 @@ export function mpnet(given: MPNetOptions): Encoding {
   given = options(where, given, ['heads', 'table']);
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const table = copyByHead(where, 'table', given.table, SIZES.buckets, heads);
-  return withBiases({ name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) });
+  return withBiases({ name: where, steady: true, lower: ({ math }) => ({ biases: [offsetBuckets(table, SIZES, math)] }) });
 }
 
 /** For the registry. */

@@ -35,6 +35,7 @@ export function sandwich(given: SandwichOptions): Encoding {
   const theta = finite(where, 'theta', given.theta ?? 10000, 0);
   return withBiases({
     name: where,
+    steady: true,
     lower: ({ math }) => ({
       biases: [
         {

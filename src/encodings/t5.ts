@@ -119,7 +119,7 @@ export function t5(given: T5Options): Encoding {
   const factor = finite(where, 'scalingFactor', given.scalingFactor ?? 1, 0);
   if (given.positions === undefined) {
     if (given.scalingFactor !== undefined) throw wrongType(where, 'positions', 'numbers beside "scalingFactor"', given.positions);
-    return withBiases({ name: where, lower: ({ math }) => ({ biases: [offsetBuckets(table, sizes, math)] }) });
+    return withBiases({ name: where, steady: true, lower: ({ math }) => ({ biases: [offsetBuckets(table, sizes, math)] }) });
   }
   const positions = copyNumbers(where, 'positions', given.positions).map((x) => x * factor);
   return withBiases({

@@ -81,15 +81,15 @@ export class CacheCore {
       return;
     }
     this.#pool = fork.pool;
-    // Each of the two has rows of its own from here on, and pages that are shared: no step goes on from before.
+    // Each of the two has rows of its own from here on, and lists of pages, which are shared: no step goes on from before.
     this.#rows = fork.core.#rows.map((row) => ({ ...row }));
-    fork.core.#rows = [...fork.core.#rows];
+    fork.core.#rows = fork.core.#rows.map((row) => ({ ...row, pages: [...row.pages] }));
     this.#rotation = fork.core.#rotation;
     this.#pool.join();
     for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.#pool.hold(page);
   }
 
-  /** A list of its own after every change but a step. */
+  /** A list of its own after every change but a step. A row whose pages are others has a list of pages of its own, and so have a fork's. */
   get rows(): readonly Row[] {
     return this.#rows;
   }

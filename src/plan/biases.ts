@@ -4,13 +4,13 @@ import { FileTensor, placeOperand, readOperand } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
 import * as field from '../wasm/generated/job.ts';
-import { type BiasEntry, type MadeEntry, queriesOf, type WrittenBiases, writeEntries } from './bias-entries.ts';
+import { type BiasEntry, type Columns, type MadeEntry, queriesOf, type WrittenBiases, writeEntries } from './bias-entries.ts';
 import { columnsOf } from './columns.ts';
 import type { Context } from './context.ts';
 import type { BiasCall } from './handlers.ts';
 import { uploadLookup } from './pair-index.ts';
 import type { Bias, CurveBias, DenseBias, IndexBias, OffsetBias, OffsetFactor, Place, Plan, Shape, SumBias } from './plan.ts';
-import { offsetsOf, type Reach } from './reach.ts';
+import { leastOffset, offsetsOf, type Reach } from './reach.ts';
 
 function denseEntry(bias: DenseBias, { S }: Shape, { keyOffset }: Place, context: Context, scope: Scope): BiasEntry {
   const operand = readOperand('bias', 'tensor', bias.tensor, context);
@@ -99,7 +99,7 @@ function offsetRows(
   heads: number,
   reach: Reach,
   { keys, shape, place, context, scope }: BiasCall,
-): { entry: BiasEntry; infinite: boolean } {
+): { entry: BiasEntry; infinite: boolean; columns: Columns } {
   // Query i stands `base` + i after the call's first key: column j of row i is offset j − i − base.
   const base = place.queryOffset - place.keyOffset;
   const [first, count] = offsetsOf(shape, place, reach);
@@ -117,7 +117,7 @@ function offsetRows(
     [field.A_HEAD, heads > 1 ? 4 * found.count : 0],
     [field.A_ROW, -4],
   ];
-  return { entry, infinite: found.infinite };
+  return { entry, infinite: found.infinite, columns: { first: found.first, least: leastOffset(reach) - base } };
 }
 
 /** The entry of such rows; numbers of −Infinity hide their keys if `hides`. */
@@ -127,7 +127,8 @@ function offsetEntry(part: OffsetBias | OffsetFactor | CurveBias, heads: number,
   const before = early && offsetRows(part, heads, early, making);
   const infinite = rows.infinite || (before?.infinite ?? false);
   const hidden = hides ? hiding(infinite) : [];
-  return { entry: [...rows.entry, ...hidden], ...(before && { early: before.entry }), marks: infinite };
+  const { columns } = rows;
+  return { entry: [...rows.entry, ...hidden], columns, ...(before && { early: before.entry }), marks: infinite };
 }
 
 function biasEntry(bias: Bias, making: BiasCall): Made {

@@ -2,6 +2,7 @@
 
 import type { MemoryContext, Tensor } from '../memory/tensor.ts';
 import type { Stage } from '../threads/types.ts';
+import type { MovingBias } from './bias-entries.ts';
 import type { Arithmetic } from './plan.ts';
 import type { TableUse } from './rotary-table.ts';
 import type { Tables } from './table-cache.ts';
@@ -21,6 +22,8 @@ export interface Call {
   readonly job: Stage;
   /** Tables of positions that it reads. */
   readonly tables?: readonly TableUse[];
+  /** Biases by the offset that it reads. */
+  readonly moving?: readonly MovingBias[];
   /** The result, after the job has run. */
   finish(): { out: Tensor; lse?: Tensor };
   /** Undoes what the call reserved; after a failure also the result. */

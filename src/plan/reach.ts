@@ -20,16 +20,16 @@ export interface Reach {
 
 const GROUP = 8;
 
+/** No offset j − i before this one is asked for, however many keys there are; j and i count from the call's first. */
+export const leastOffset = ({ first, queries, group = GROUP }: Reach): number => first - queries - group;
+
 /**
  * First and number of the offsets j − i of standard positions that the kernels ask for: a tile meets the keys that some query of it sees,
  * from the first of a group on, and all of its queries meet them.
  */
-export function offsetsOf(
-  { L, S }: Shape,
-  { keyOffset, queryOffset }: Place,
-  { first, last, keys: [from, end] = [0, S], queries, group = GROUP }: Reach,
-): [number, number] {
-  const low = Math.max(from + 1 - L, first - queries - group);
+export function offsetsOf({ L, S }: Shape, { keyOffset, queryOffset }: Place, reach: Reach): [number, number] {
+  const { last, keys: [from, end] = [0, S], queries } = reach;
+  const low = Math.max(from + 1 - L, leastOffset(reach));
   const high = Math.min(end - 1, last + queries + GROUP);
   return [keyOffset - queryOffset + low, Math.max(1, high - low + 1)];
 }

@@ -1,6 +1,7 @@
 // A prepared call with a cache: every run appends and attends one step further on. Most steps differ from the one before in a few numbers of
-// the parameter blocks, each of which goes up or down by as much every time: these are changed, and that is all. Where more changes (a page is
-// full, a table ends, somebody else has changed the cache) the step is planned anew, as any other call is.
+// the parameter blocks, each of which goes up or down by as much for every key: these are changed, and that is all. Where more changes (a page
+// is full, a table ends, the cache has got other pages) the step is planned anew, as any other call is. Keys that were taken back, or stored by
+// others, are no more than a number.
 
 import type { CheckedCall } from '../attention/check-call.ts';
 import type { CachedKeys } from '../kvcache/cached-keys.ts';
@@ -27,17 +28,30 @@ interface Planned {
 /** A step that others can follow by a change of numbers. */
 interface Last {
   readonly core: CacheCore;
-  /** The list of the cache's rows as the step left it. */
-  readonly rows: readonly Row[];
+  /** The pages of each row as the step left them. */
+  readonly pages: readonly Row['pages'][];
   /** Keys that it appended to each row. */
   readonly count: number;
-  /** No step may go beyond as many keys. */
+  /** Keys that a row may have after a step, at least and at most. */
+  readonly start: number;
   readonly end: number;
   readonly job: Job;
-  /** Numbers of the memory that change, by index of 32-bit words, and by how much from step to step. */
+  /** Numbers of the memory that change, by index of 32-bit words, and by how much for every key. */
   readonly words: readonly number[];
   readonly changes: readonly number[];
   release(): void;
+}
+
+/** True if the next step is the last one but for some keys more or fewer, which each row has alike. */
+function follows({ core, pages, count, start, end }: Last): boolean {
+  const { rows } = core;
+  const [first] = rows;
+  if (!first || first.length + count < start || first.length + count > end) return false;
+  for (let b = 0; b < rows.length; b++) {
+    const row = rows[b] as Row;
+    if (row.pages !== pages[b] || row.length !== first.length) return false;
+  }
+  return hasRoom(core, count);
 }
 
 /** True if every row has room for n more keys on its last page, and no page leaves its window meanwhile. */
@@ -62,9 +76,13 @@ function grow({ rows, spec }: CacheCore, n: number): void {
   }
 }
 
-/** True if the next step differs from one with this plan in nothing but numbers that count. */
-function isPlain({ terms, contextTable, valueTable, factors, biases, rowScale }: Plan): boolean {
-  return !(terms?.length || factors?.length || biases?.length || contextTable || valueTable || rowScale);
+/**
+ * True if the next step differs from one with this plan in nothing but numbers that count. Factors and biases by the offset have the same
+ * columns, as far as these go, and those of a query begin one further back in every step.
+ */
+function isPlain({ terms, contextTable, valueTable, biases, rowScale }: Plan): boolean {
+  const byOffset = biases?.every(({ kind }) => kind === 'offset' || kind === 'curve') ?? true;
+  return byOffset && !(terms?.length || contextTable || valueTable || rowScale);
 }
 
 export class Step implements Program {
@@ -77,7 +95,7 @@ export class Step implements Program {
   #last: Last | undefined;
   /** What ends a step that follows the last one, while it runs. */
   #endStep: (() => void) | undefined;
-  /** Keys of the longest row. */
+  /** Keys of each row after the step that the parameter blocks say. */
   #length = 0;
 
   /** @throws TypeError, RangeError, RelposError as the call, which changes nothing of the cache */
@@ -98,7 +116,7 @@ export class Step implements Program {
 
   begin(where: string): Job {
     const last = this.#last;
-    if (last && last.core.rows === last.rows && this.#length + last.count <= last.end && hasRoom(last.core, last.count)) {
+    if (last && follows(last)) {
       this.#endStep = last.core.step(where);
       this.#change(last);
       return last.job;
@@ -106,12 +124,15 @@ export class Step implements Program {
     return this.#plan(where);
   }
 
-  #change({ words, changes }: Last): void {
+  #change({ core, count, words, changes }: Last): void {
     const memory = this.#prepared.context.arena.words;
+    const length = (core.rows[0] as Row).length + count;
+    const more = length - this.#length;
     for (let n = 0; n < words.length; n++) {
       const at = words[n] as number;
-      memory[at] = (memory[at] as number) + (changes[n] as number);
+      memory[at] = (memory[at] as number) + (changes[n] as number) * more;
     }
+    this.#length = length;
   }
 
   #plan(where: string): Job {
@@ -134,7 +155,6 @@ export class Step implements Program {
     if (this.#endStep) {
       const { core, count } = this.#last as Last;
       grow(core, count);
-      this.#length += count;
       this.#endStep();
       this.#endStep = undefined;
       return;
@@ -164,7 +184,9 @@ export class Step implements Program {
     if (!count || shape.L > count || !plain || !alone || !steady || !isPlain(plan)) return undefined;
     // A table of positions that were given has no end.
     const ends = (call.tables ?? []).map(({ end = 0 }) => end);
-    const most = Math.min(Math.ceil(shape.S / field.SPLIT) * field.SPLIT, cached.positionsEnd ?? Infinity, ...ends);
+    // The first key is at the offset 1 − S of the last query.
+    const columns = (call.moving ?? []).map(({ first, least }) => (first <= least ? Infinity : 1 - first));
+    const most = Math.min(Math.ceil(shape.S / field.SPLIT) * field.SPLIT, cached.positionsEnd ?? Infinity, ...ends, ...columns);
     return most < shape.S ? undefined : most;
   }
 
@@ -190,17 +212,19 @@ export class Step implements Program {
     for (const { kernel, job: at } of job.stages) {
       if (kernel !== 'append') continue;
       for (const list of [pointer(at + field.KEY_STARTS), pointer(at + field.KEY_LENGTHS)]) {
-        for (let b = 0; b < shape.B; b++) add(list + 4 * b, count);
+        for (let b = 0; b < shape.B; b++) add(list + 4 * b, 1);
       }
     }
     const block = call.job.job;
-    add(block + field.DIM_S, count);
+    add(block + field.DIM_S, 1);
     const { kit } = this.#prepared;
-    if (first !== -kit.UNBOUNDED) add(block + field.FIRST, count);
-    if (last !== kit.UNBOUNDED) add(block + field.LAST, count);
-    if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim * count);
+    if (first !== -kit.UNBOUNDED) add(block + field.FIRST, 1);
+    if (last !== kit.UNBOUNDED) add(block + field.LAST, 1);
+    if (plan.rotation) add(block + field.ROTATE_Q, 4 * plan.rotation.dim);
+    for (const { at } of call.moving ?? []) add(at, -4);
     const { core } = cached;
-    return { core, rows: core.rows, count, end, job: filled(job, kit), words, changes, release };
+    const pages = core.rows.map((row) => row.pages);
+    return { core, pages, count, start: shape.S, end, job: filled(job, kit), words, changes, release };
   }
 
   fail(): void {

@@ -33,6 +33,14 @@ async function runIn({ name, program, flags }, cli, file) {
   return name;
 }
 
+/** The developers' benchmark, on a case with an encoding: an engine takes those of its own package alone. */
+async function developersBench() {
+  const words = ['bench/main.mjs', 'ops', 'encodings', '--quick', '--only', '^(t5|alibi)\\b.* 128|^swin$'];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 120_000 });
+  const found = ['t5 128', 'alibi 128', 'swin 484'].filter((id) => stdout.includes(`  ${id}`));
+  return found.length === 3 ? undefined : stdout;
+}
+
 /** A result with a case that ran on one thread alone, made of another. */
 function oneThreadOf(file, target) {
   const result = JSON.parse(readFileSync(file, 'utf8'));
@@ -86,6 +94,7 @@ export async function benchChecks(tarball) {
     }
     const compared = await node('bench', '--compare', ...files).catch((error) => error);
     checks.push(check(`bench: the same bits in ${files.length} runtimes`, compared.code ? compared.stderr : !/same in 2 of 2/.test(compared.stdout) && compared.stdout));
+    checks.push(check('npm run bench: cases with encodings', await developersBench().catch((error) => String(error.stderr || error))));
     const absent = browsers[0].missing();
     if (absent.length) return [...checks, ...missing('the report in a browser', `${absent.join(', ')} is not installed`)];
     const page = join(results, 'report.html');

@@ -112,7 +112,7 @@ describe('doctor', () => {
       hostRelaxedSimd: expect.any(Boolean),
       kernels: { baseline: expect.any(Number), relaxed: expect.any(Number), int16: expect.any(Number) },
       selfTest: { passed: true, hash: 'af95cecb' },
-      int16SelfTest: { passed: true, hash: '2f5dc7d7' },
+      int16SelfTest: { passed: true, hash: 'c3379449' },
       speed: { gflops: expect.any(Number), dispatch: expect.any(Number), dispatchSync: expect.any(Number) },
     });
     expect(report.memoryLimit).toBeGreaterThanOrEqual(2 ** 28);
@@ -140,7 +140,7 @@ describe('doctor', () => {
       'dispatch',
     ]); // prettier-ignore
     expect(lines[8]).toMatch(/^self-test +passed, hash af95cecb$/);
-    expect(lines[9]).toMatch(/^int16 +self-test passed, hash 2f5dc7d7$/);
+    expect(lines[9]).toMatch(/^int16 +self-test passed, hash c3379449$/);
   }, 20_000);
 
   it('says which self-test failed, measures nothing and gives exit code 1', async () => {

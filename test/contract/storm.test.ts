@@ -110,6 +110,28 @@ test('options that do not exist are named', () => {
   expect(() => rotary({ dim: 4, base: 10000, layout: 'halves' } as Any)).toThrow(/^rotary: "options" has no "base"; it knows dim, theta, /);
 });
 
+test('calls that cannot be stopped name no option that stops them, and say so where one is given', async () => {
+  const calls: Record<string, (options: Any) => unknown> = {
+    attentionSync: (options) => engine.attentionSync(q, q, q, options),
+    attentionPartialSync: (options) => engine.attentionPartialSync(q, q, q, options),
+    attentionWeightsSync: (options) => engine.attentionWeightsSync(q, q, options),
+    prepare: (options) => engine.prepare(q, q, q, options),
+    preparePartial: (options) => engine.preparePartial(q, q, q, options),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const refusal = async (options: Any): Promise<string> => {
+      const error = await (async () => call(options))().catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(TypeError);
+      return (error as Error).message;
+    };
+    const known = await refusal({ signals: 1 });
+    expect(known).toMatch(new RegExp(`^${name}: "options" has no "signals"; it knows encoding, `));
+    expect(known).not.toMatch(/signal\b|onProgress|did you mean/);
+    expect(await refusal({ signal: new AbortController().signal })).toMatch(new RegExp(`^${name}: "signal" `));
+  }
+  await expect(engine.attention(q, q, q, { signals: 1 } as Any)).rejects.toThrow(/, signal, onProgress: did you mean "signal"\?$/);
+});
+
 test('after the storm memory is what it was, and the same call gives the same numbers', () => {
   const expected = engine.attentionSync(q, q, q).toArray();
   const { used } = engine.memoryUsage();

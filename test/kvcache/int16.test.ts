@@ -1,6 +1,6 @@
 /** Caches under precision 'int16': the bits of the whole pass for every type, and integers that are taken as they are stored. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { alibi, createEngine, deberta, type Encoding, type Engine, rotary, type Tensor } from '../../src/index.ts';
+import { alibi, createEngine, deberta, type Encoding, type Engine, type KVCache, rotary, type Tensor } from '../../src/index.ts';
 import { CACHE_DTYPES } from '../../src/memory/dtypes.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
@@ -110,6 +110,85 @@ test('rows beyond 16 bits: what is tiny is 0, what is huge is NaN', async () => 
     for (const x of at(2)) expect(Math.abs(x - 1.5)).toBeLessThan(1e-3);
     expect(at(3).every(Number.isNaN)).toBe(true);
   }
+});
+
+/** Tiles of few rows read a cache of integers where it lies, others pack it first; what a row sees and yields is the same. */
+describe.each(['i16', 'i8'] as const)('few rows and many of a cache of %s', (dtype) => {
+  /** The last of some queries, by itself, beside another one, and beside all of them. */
+  const compare = (cache: KVCache, q: Tensor, options: object = {}): void => {
+    const L = q.shape[2] as number;
+    const call = { ...options, cache, causal: true };
+    const last = (n: number): Float32Array => {
+      using part = q.slice(null, null, [L - n, L]);
+      using out = engine.attentionSync(part, null, null, call);
+      return rowsOf(out, n - 1, n);
+    };
+    const all = last(L);
+    expectSameBits(last(1), all);
+    expectSameBits(last(2), all);
+  };
+  const filled = (heads: number, rows: number, width: number, seed: number): Tensor =>
+    engine.tensor([1, heads, rows, width], numbers(heads * rows * width, seed));
+
+  test.each([
+    [1, 1, 1],
+    [20, 3, 2],
+    [40, 1, 2],
+    [64, 4, 1],
+    [80, 5, 1],
+    [128, 4, 2],
+    [13, 8, 1],
+    [160, 1, 1],
+  ])('%d channels, %d query heads on each of %d', (width, share, heads) => {
+    const valueDim = width === 40 ? 22 : width;
+    const q = filled(share * heads, 25, width, 1);
+    for (const pageSize of [8, 64, 256]) {
+      using cache = engine.kvCache({ batch: 1, heads, headDim: width, valueDim, capacity: 769, pageSize, dtype });
+      let length = 0;
+      for (const S of [1, 63, 64, 65, 191, 192, 193, 767, 768, 769]) {
+        cache.append(filled(heads, S - length, width, S), filled(heads, S - length, valueDim, S + 1));
+        length = S;
+        compare(cache, q);
+      }
+    }
+  });
+
+  test('what a fork, a cut and a window leave', () => {
+    const q = filled(8, 25, 20, 1);
+    const options = { batch: 1, heads: 2, headDim: 20, capacity: 400, pageSize: 16, dtype } as const;
+    using cache = engine.kvCache(options);
+    cache.append(filled(2, 300, 20, 2), filled(2, 300, 20, 3));
+    using fork = cache.fork();
+    cache.truncate(251).append(filled(2, 60, 20, 4), filled(2, 60, 20, 5));
+    fork.append(filled(2, 7, 20, 6), filled(2, 7, 20, 7)).remove(40, 57);
+    for (const one of [cache, fork]) {
+      compare(one, q);
+      compare(one, q, { window: { left: 70, right: 0 } });
+      compare(one, q, { softcap: 3, encoding: alibi({ heads: 8 }) });
+    }
+    using sliding = engine.kvCache({ ...options, window: { left: 100 } });
+    for (let n = 0; n < 6; n++) sliding.append(filled(2, 67, 20, 8 + n), filled(2, 67, 20, 18 + n));
+    compare(sliding, q);
+  });
+
+  test('rows that are NaN, huge or tiny', () => {
+    const [S, width] = [200, 24];
+    const k = numbers(2 * S * width, 2);
+    const v = numbers(2 * S * width, 3);
+    for (const [n, x] of [Number.NaN, 1e30, 1e-30, Number.POSITIVE_INFINITY].entries()) {
+      k.fill(x, (20 + 40 * n) * width, (21 + 40 * n) * width);
+      v.fill(x, (S + 31 + 40 * n) * width, (S + 32 + 40 * n) * width);
+    }
+    using cache = engine.kvCache({ batch: 1, heads: 2, headDim: width, capacity: S, dtype });
+    cache.append(engine.tensor([1, 2, S, width], k), engine.tensor([1, 2, S, width], v));
+    const q = filled(8, 25, width, 1);
+    for (const length of [S, 182, 151, 143, 120, 112, 75, 71, 40]) {
+      cache.truncate(length);
+      compare(cache, q, { window: { left: 20, right: 0 } });
+      compare(cache, q, { window: { left: 3, right: 0 } });
+      compare(cache, q);
+    }
+  });
 });
 
 describe('rows of i8 that are too large or too small for 16 bits are met in f32', () => {

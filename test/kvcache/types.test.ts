@@ -135,8 +135,28 @@ describe.each(types)('%s', (dtype) => {
 
 describe('i8 rows of every size', () => {
   const UNIT = 2 ** -149;
+  /** Of f32: a 127th of it is rounded up. */
+  const LARGEST = 2 ** 128 - 2 ** 104;
   const PARTS = [1, -0.1, 0.01, 0];
-  const sizes = [UNIT, 7 * UNIT, 63 * UNIT, 64 * UNIT, 190 * UNIT, 1e-40, 2e-38, 1e-37, 3e-37, 5e-37, 1e-36, 1e-30, 1, 1e30, 3e38];
+  const sizes = [
+    UNIT,
+    7 * UNIT,
+    63 * UNIT,
+    64 * UNIT,
+    190 * UNIT,
+    1e-40,
+    2e-38,
+    1e-37,
+    3e-37,
+    5e-37,
+    1e-36,
+    1e-30,
+    1,
+    1e30,
+    3e38,
+    3.40282e38,
+    LARGEST,
+  ];
   const cacheOf = () => engine.kvCache({ batch: 1, heads: 1, headDim: 4, capacity: 1, dtype: 'i8' });
 
   test.each(sizes)('values of %d: off by half a step at most', (size) => {

@@ -182,8 +182,19 @@ const steps = ['prepared/steps'];
 const life = ['prepared/life'];
 
 const prepared = [
-  source('a prepared step goes on although others changed the cache', 'prepared/step.ts', 'last.core.rows === last.rows && ', '', steps),
-  source('a prepared step goes beyond its tables', 'prepared/step.ts', 'this.#length + last.count <= last.end && ', '', steps),
+  source('a prepared step goes on although the cache has other pages', 'prepared/step.ts', 'row.pages !== pages[b] || ', '', steps),
+  source('a prepared step takes all rows for as long as the first', 'prepared/step.ts', ' || row.length !== first.length', '', steps),
+  source('a prepared step goes beyond its tables', 'prepared/step.ts', ' || first.length + count > end', '', steps),
+  source('a prepared step goes before its tables', 'prepared/step.ts', 'first.length + count < start || ', '', steps),
+  source('a fork leaves its parent the pages that a step knows', 'kvcache/core.ts', 'pages: [...row.pages] }', '}', steps),
+  source(
+    'a prepared step goes beyond the columns of a bias',
+    'prepared/step.ts',
+    '? Infinity : 1 - first',
+    '? Infinity : 9 - first',
+    steps,
+  ),
+  source('a bias does not move with a prepared step', 'prepared/step.ts', 'add(at, -4);', 'add(at, -8);', steps),
   source('a prepared step goes beyond its page', 'prepared/step.ts', 'length + n <= pages.length * pageSize', 'true', steps),
   source('a prepared step asks no encoding again', 'prepared/step.ts', '.every((one) => one.steady === true)', '.every(() => true)', steps),
   source('a window does not move with a prepared step', 'prepared/step.ts', 'row.kept = Math.max(row.kept, row.length - left);', '', steps),

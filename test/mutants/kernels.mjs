@@ -161,7 +161,7 @@ const integers = [
   int16('rows are longer than their products have room for', 'quantise.ts', 'const NORM: f32 = 46300;', 'const NORM: f32 = 46500;', [
     'numerics/quantise',
   ]),
-  int16('what rounding takes from a weight is lost', 'weights16.ts', 'before = after;', '', ['golden-int16']),
+  int16('what rounding takes from a weight is lost', 'weights16.ts', 'b$r = after;', '', ['golden-int16']),
   int16('an output is scaled twice beside a key that goes by itself', 'weights16.ts', 'store<f32>(state, 1, R_SCALE);', '', [
     'golden-int16',
   ]),
@@ -174,16 +174,37 @@ const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
   kernel('keys that turn are read where they lie', 'panels.ts', '!= 0 && !load<usize>(job, ROTATE_K)', '!= 0', ['kvcache/types']),
-  int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'other ? -0.0 : x', 'x', ['kvcache/int16']),
-  int16('rows of i8 are of any size', 'panels.ts', ' || (type == Q8 && isOdd', ' || (type == Q16 && isOdd', ['kvcache/int16']),
+  int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'type, scales, -0.0);', 'type, scales, f32.NaN);', [
+    'kvcache/int16',
+  ]),
+  int16('rows of i8 are of any size', 'panels.ts', 'type == Q8 ? v128.or(nan', 'type == Q16 ? v128.or(nan', ['kvcache/int16']),
+  int16('values of all pages are those of the first', 'panels.ts', 'columnAt(job, b, g, j));', 'columnAt(job, b, g, first));', [
+    'kvcache/int16',
+  ]),
+  int16('the last of an odd number of values is lost', 'panels.ts', 'stop - j + 1 >> 1, 4', 'stop - j >> 1, 4', ['kvcache/int16']),
+  int16('every page has the weights of the first', 'values16.ts', 'p += <usize>left << 2;', '', ['numerics/products16', 'kvcache/int16']),
+  int16('panels of many rows are taken for i8', 'attend.ts', 'narrow = inPlace && load', 'narrow = load', ['kvcache/int16']),
+  int16('keys of i8 are taken for i16', 'attend.ts', 'narrow = inPlace && load<i32>(job, K + T_TYPE) == Q8', 'narrow = false', [
+    'kvcache/int16',
+  ]),
+  int16(
+    'scales of a cache are those of the first page',
+    'panels.ts',
+    'scaleAt(job, pages, scales, b, g, j)',
+    'scaleAt(job, pages, scales, b, g, first)',
+    ['kvcache/int16'],
+  ),
   kernel('rows of i8 below 2^−121 have steps too many', 'panels.ts', 'scale < LEAST ? LIFT : 1', 'scale < 0 ? LIFT : 1', ['kvcache/types']),
+  kernel('the largest rows of i8 are infinite', 'convert.ts', 'min<f32>((top + NUDGE) / 127, LARGEST)', '(top + NUDGE) / 127', [
+    'kvcache/types',
+  ]),
   kernel('scales of subnormal rows of i8 are rounded down', 'convert.ts', '(top + NUDGE) / 127', 'top / 127', ['kvcache/types']),
   int16('keys of a cache are never needed in f32', 'panels.ts', ' && !load<i32>(job, TERM_COUNT)) return;', ') return;', ['kvcache/int16']),
   kernel('a tiny row of a cache of i16 is NaN', 'panels.ts', 'quantisedScale(row, n) < 1 ? 0', 'quantisedScale(row, n) < 0 ? 0', [
     'kvcache/int16',
   ]),
   kernel('panels of integers lie one channel further', 'panels.ts', 'if (D & 1) to -= 32;', '', ['kvcache/types']),
-  kernel('both keys of a pair have the scale of the first', 'panels.ts', 'load32_splat(scales, 4)', 'load32_splat(scales)', [
+  kernel('both keys of a pair have the scale of the first', 'panels.ts', 'load32_splat(scales + 4)', 'load32_splat(scales)', [
     'kvcache/types',
   ]),
   kernel(
@@ -345,7 +366,9 @@ const conversion = [
     'return rounded;',
     stored,
   ),
-  kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', '(top + NUDGE) / 127 :', '(top + NUDGE) / 128 :', ['kvcache/types']),
+  kernel('a row of a cache of bytes is scaled to 128', 'convert.ts', '(top + NUDGE) / 127, LARGEST', '(top + NUDGE) / 128, LARGEST', [
+    'kvcache/types',
+  ]),
 ];
 
 const sixes = [

@@ -168,12 +168,12 @@ describe.each(TYPES)('%s', (type) => {
     const [M, N, K] = [4, 10, 40];
     const w = stored(numbers(N * K, 2), type);
     w[3 * K + 39] = Number.NaN;
-    w[7 * K + 2] = Number.NEGATIVE_INFINITY;
+    w[9 * K + 2] = Number.NEGATIVE_INFINITY; // in another panel than the NaN
     const x = numbers(M * K, 1);
     const layer = nn.linear({ weight: engine.tensor([N, K], w), type });
     const y = layer.runSync(engine.tensor([M, K], x)).toArray();
     expect(bits(y)).toEqual(bits(sums(x, w, M, N, K, type)));
-    expect([...y].map(Number.isFinite)).toEqual(Array.from(y, (_, at) => at % N !== 3 && at % N !== 7));
+    expect([...y].map(Number.isFinite)).toEqual(Array.from(y, (_, at) => at % N !== 3 && at % N !== 9));
     const alone = layer.runSync(engine.tensor([1, K], x.subarray(0, K))).toArray();
     expect(bits(alone)).toEqual(bits(y.subarray(0, N)));
   });

@@ -12,13 +12,15 @@ interface Kernels {
   scores16OfRow(...given: number[]): void;
   values16(...given: number[]): void;
   values16OfRow(...given: number[]): void;
+  values16OfRuns(...given: number[]): void;
+  values8OfRuns(...given: number[]): void;
 }
 
 const kernels = await compileKernels<Kernels>(
   `
 import { widens as ask } from './simd';
 export { scores16, scores16OfRow } from './scores16';
-export { values16, values16OfRow } from './values16';
+export { values16, values16OfRow, values16OfRuns, values8OfRuns } from './values16';
 export function widens(size: f32): bool { return ask(size); }
 export function grow(): void { memory.grow(16); }
 `,
@@ -29,7 +31,7 @@ kernels.grow();
 const f32 = Math.fround;
 const floats = (at: number, n: number): Float32Array => new Float32Array(kernels.memory.buffer, at, n);
 const shorts = (at: number, n: number): Int16Array => new Int16Array(kernels.memory.buffer, at, n);
-const [GROUP, QUERIES, KEYS, SCORES, A, B, OUT] = [0x10000, 0x20000, 0x30000, 0x80000, 0x90000, 0x91000, 0x92000];
+const [GROUP, QUERIES, KEYS, SCORES, A, B, OUT, RUNS] = [0x10000, 0x20000, 0x30000, 0x80000, 0x90000, 0x91000, 0x92000, 0x94000];
 /** Integers of up to 15 bits. */
 const integers = (count: number, seed: number, size = 32767): Int16Array =>
   Int16Array.from(numbers(count, seed), (x) => Math.round((x as number) * size));
@@ -47,7 +49,20 @@ test('this host, of x86 or ARM64, is known by its NaN', () => {
   expect(kernels.widens(3) !== 0).toBe(process.arch.startsWith('arm'));
 });
 
-describe.each([0, 1])('scores, form %d', (wide) => {
+/** Forms of a tile, by dots and by wide products; over i8 dots alone. */
+const FORMS = [
+  [0, 0],
+  [1, 0],
+  [0, 1],
+] as const;
+
+/** Integers as a panel or column has them: of 16 bits or of 8. */
+function put(at: number, list: Int16Array, narrow: number): void {
+  if (narrow) new Int8Array(kernels.memory.buffer, at, list.length).set(list);
+  else shorts(at, list.length).set(list);
+}
+
+describe.each(FORMS)('scores, wide %d, narrow %d', (wide, narrow) => {
   test.each([1, 2, 7, 8, 9, 16, 31, 64])('%d pairs of channels', (pairs) => {
     const block = 384;
     const ranges = [
@@ -59,9 +74,9 @@ describe.each([0, 1])('scores, form %d', (wide) => {
     // Rows and keys that add up to at most 31 bits: half of 2^15 in 64 channels, 2^29.
     const size = Math.min(32767, Math.floor(46300 / Math.sqrt(2 * pairs)));
     const q = integers(12 * 2 * pairs, 1, size);
-    const k = integers(48 * 2 * pairs, 2, size);
+    const k = integers(48 * 2 * pairs, 2, narrow ? 127 : size);
     shorts(QUERIES, q.length).set(q);
-    shorts(KEYS, k.length).set(k);
+    put(KEYS, k, narrow);
     const a = floats(A, 12);
     const b = floats(B, 48);
     a.set(numbers(12, 3));
@@ -84,10 +99,10 @@ describe.each([0, 1])('scores, form %d', (wide) => {
       }
     };
     floats(SCORES, (12 * SCORES_ROW) / 4).fill(7);
-    kernels.scores16(GROUP, 3, QUERIES, KEYS, SCORES, A, B, block, block, block + KEY_BLOCK, pairs, wide);
+    kernels.scores16(GROUP, 3, QUERIES, KEYS, SCORES, A, B, block, block, block + KEY_BLOCK, pairs, wide, narrow);
     check(8);
     floats(SCORES, SCORES_ROW / 4).fill(7);
-    kernels.scores16OfRow(GROUP, QUERIES, KEYS, SCORES, A, B, block, block, block + KEY_BLOCK, pairs, wide);
+    kernels.scores16OfRow(GROUP, QUERIES, KEYS, SCORES, A, B, block, block, block + KEY_BLOCK, pairs, wide, narrow);
     check(1);
   });
 });
@@ -137,5 +152,52 @@ describe.each([0, 1])('values, form %d', (wide) => {
     floats(OUT, 8 * E).set(before);
     kernels.values16OfRow(GROUP, SCORES, KEYS, column, block, OUT, 4 * E, wide);
     check(1);
+  });
+});
+
+describe.each([0, 1])('values in runs, narrow %d', (narrow) => {
+  test.each([
+    [8, 1, 8, 4],
+    [8, 17, 8, 4],
+    [40, 129, 64, 3],
+    [64, 64, 64, 4],
+    [72, 192, 64, 4],
+    [136, 191, 32, 2],
+    [8, 15, 16, 1],
+    [40, 129, 64, 1],
+    [136, 192, 64, 1],
+    [160, 191, 8, 1],
+  ])('%d channels, %d keys in runs of %d, %d rows', (E, keys, run, rows) => {
+    const bytes = narrow ? 1 : 2;
+    /** Runs lie apart from one another, the last one first. */
+    const runs = Math.ceil(keys / run);
+    const size = run * E + 64;
+    const v = integers(runs * size, 1, narrow ? 127 : 4095);
+    put(KEYS, v, narrow);
+    const start = (n: number): number => (runs - 1 - n) * size;
+    const placeOf = (j: number, e: number): number =>
+      start(Math.floor(j / run)) + (e >> 3) * run * 8 + ((j % run) >> 1) * 16 + 2 * (e & 7) + (j & 1);
+    const list = new Int32Array(kernels.memory.buffer, RUNS, 2 * runs);
+    for (let n = 0; n < runs; n++) list.set([KEYS + bytes * start(n), (Math.min(run, keys - n * run) + 1) >> 1], 2 * n);
+    const weights = Array.from({ length: 4 }, (_, r) => integers(KEY_BLOCK, 10 + r, 2700).map((x, j) => (j < keys ? Math.abs(x) : 0)));
+    weights.forEach((row, r) => {
+      shorts(SCORES + r * SCORES_ROW, KEY_BLOCK).set(row);
+    });
+    const before = numbers(4 * E, 5);
+    const [c, w] = [numbers(4, 6), numbers(4, 7)];
+    floats(GROUP + R_SCALE, 4).set(c);
+    floats(GROUP + R_WEIGHT, 4).set(w);
+    const out = floats(OUT, 4 * E + 8);
+    out.fill(7).set(before);
+    kernels[narrow ? 'values8OfRuns' : 'values16OfRuns'](GROUP, rows, SCORES, RUNS, RUNS + 8 * runs, run * 8 * bytes, OUT, 4 * E);
+    for (let r = 0; r < rows; r++) {
+      for (let e = 0; e < E; e++) {
+        let sum = 0;
+        for (let j = 0; j < keys; j++) sum += (weights[r]?.[j] as number) * (v[placeOf(j, e)] as number);
+        const expected = f32(f32((before[r * E + e] as number) * (c[r] as number)) + f32(f32(sum) * (w[r] as number)));
+        expect([r, e, out[r * E + e]]).toEqual([r, e, expected]);
+      }
+    }
+    expect([...out.subarray(4 * E)]).toEqual(Array(8).fill(7));
   });
 });

@@ -9,13 +9,18 @@ import {
   type Engine,
   type KVCache,
   type KVCacheOptions,
+  kerple,
+  mpnet,
   type PreparedAttention,
   rotary,
   rotaryFromConfig,
   type Tensor,
+  t5,
 } from '../../src/index.ts';
 import { Tables } from '../../src/plan/table-cache.ts';
+import { KIT } from '../../src/prepared/kit.ts';
 import { expectSameBits } from '../attention/call.ts';
+import { numbers } from '../conformance/numbers.ts';
 import { generator } from '../kvcache/support.ts';
 
 const engines = [await createEngine({ threads: 1 }), await createEngine({ threads: 2 })];
@@ -83,6 +88,23 @@ const growing: Encoding = defineEncoding({
   }),
 });
 
+/** A bias that is the same in every step, and has no name by which it would be kept: each plan has columns of its own. */
+const anonymous: Encoding = defineEncoding({
+  name: 'anonymous',
+  steady: true,
+  lower: () => ({
+    biases: [
+      {
+        kind: 'offset',
+        heads: 1,
+        fill(out, first, count) {
+          for (let n = 0; n < count; n++) out[n] = (first + n) / 7;
+        },
+      },
+    ],
+  }),
+});
+
 const CASES: Readonly<Record<string, [Parameters<typeof rig>[1], AttentionOptions?]>> = {
   rotary: [{ encoding: halves }],
   'rotary, f16': [{ encoding: halves, dtype: 'f16' }],
@@ -102,7 +124,29 @@ const CASES: Readonly<Record<string, [Parameters<typeof rig>[1], AttentionOption
   'a window of the call': [{ encoding: halves }, { window: { left: 33, right: 0 } }],
   'causal by an offset': [{ encoding: halves }, { causal: { offset: 30 } }],
   alibi: [{}, { encoding: alibi({ heads: H }) }],
+  'alibi, three batch rows, blhd': [{ B: 3, layout: 'blhd', dtype: 'f16' }, { encoding: alibi({ heads: H }) }],
+  'alibi, five tokens a step, of which two ask': [{ n: 5, L: 2 }, { encoding: alibi({ heads: H }) }],
+  'alibi in a window of the cache': [{ window: { left: 40 }, capacity: 64, pageSize: 16 }, { encoding: alibi({ heads: H }) }],
+  'alibi in a window with sinks': [{ window: { left: 40, sinks: 3 }, capacity: 64, pageSize: 16 }, { encoding: alibi({ heads: H }) }],
+  'alibi in a window of the call': [{}, { encoding: alibi({ heads: H }), window: { left: 33, right: 0 } }],
+  'alibi without a causal mask': [{ n: 3 }, { encoding: alibi({ heads: H }), causal: false }],
+  t5: [{}, { encoding: t5({ heads: H, buckets: 8, maxDistance: 30, bidirectional: false, table: numbers(8 * H, 4) }) }],
+  'biases of two kinds': [{}, { encoding: [alibi({ heads: H }), mpnet({ heads: H, table: numbers(32 * H, 5) })] }],
+  'a factor and a bias': [
+    {},
+    {
+      encoding: kerple({
+        heads: H,
+        kind: 'power',
+        biasP: [1, 2, 0.5, 1],
+        biasA: [0.1, 0.01, 1, 0.5],
+        weightP: [1, 1, 1, 1],
+        weightA: [0.1, 0.2, 0.3, 0.4],
+      }),
+    },
+  ],
   'rotary and alibi': [{ encoding: halves }, { encoding: alibi({ heads: H }) }],
+  'a bias of every step alone': [{}, { encoding: anonymous }],
   'frequencies that change with the length': [{ encoding: dynamic, rotate: 'on-read' }],
   'a bias that changes with the length': [{}, { encoding: growing }],
   'a layer that does not turn': [
@@ -131,9 +175,17 @@ test.each(['f32', 'i16', 'i8'] as const)('integer products over a cache of %s', 
   engine.dispose();
 });
 
-test('thousands of steps, past splits and tables, with memory that grows', async () => {
+test.each([
+  ['rotary', { encoding: halves }, {}],
+  ['alibi', {}, { encoding: alibi({ heads: H }) }],
+  [
+    't5 in a window of the call',
+    {},
+    { encoding: t5({ heads: H, buckets: 32, maxDistance: 900, bidirectional: false, table: numbers(32 * H, 6) }), window: { left: 1000 } },
+  ],
+] as const)('thousands of steps, past splits and tables, with memory that grows: %s', async (_, cache, options) => {
   const engine = await createEngine({ threads: 1 });
-  const one = await rig(engine, { encoding: halves });
+  const one = await rig(engine, cache, options);
   const ballast: Tensor[] = [];
   for (let n = 0; n < 4500; n++) {
     await one.go(n % 97 === 0);
@@ -219,16 +271,99 @@ test('layers of a model share the tables of their encoding, also when it ends an
   engine.dispose();
 });
 
-test('a step like the one before plans nothing', async () => {
+test('keys that were taken back, or stored by others, cost no plan on the pages that there are', async () => {
+  const engine = await createEngine({ threads: 1 });
+  const one = await rig(engine, { encoding: halves, B: 2, pageSize: 512 });
+  const next = generator(5);
+  const k = engine.tensor(
+    [2, G, 4, D],
+    Float32Array.from({ length: 2 * G * 4 * D }, () => next()),
+  );
+  for (const cache of one.caches) cache.append(k, k);
+  let planned = 0;
+  const { prepareChecked } = KIT;
+  const counts = (Kit: { prepareChecked: typeof prepareChecked }): void => {
+    Kit.prepareChecked = (...given) => {
+      planned++;
+      return prepareChecked(...given);
+    };
+  };
+  counts(KIT);
+  try {
+    await one.go();
+    expect(planned).toBe(1);
+    const changes: ((cache: KVCache) => unknown)[] = [
+      (cache) => cache.truncate(cache.length - 1),
+      (cache) => cache.append(k, k),
+      (cache) => cache.truncate(cache.length - 3).append(k, k),
+    ];
+    for (let n = 0; n < 24; n++) {
+      for (const cache of one.caches) changes[n % 4]?.(cache);
+      await one.go(n % 7 === 3);
+    }
+    expect(planned).toBe(1);
+    // Before the first key that the plan is for, and where rows are no longer alike, there is another one.
+    for (const cache of one.caches) cache.truncate(2);
+    await one.go();
+    expect(planned).toBe(2);
+    for (const cache of one.caches) cache.truncate([3, 2]);
+    await one.go();
+    for (const cache of one.caches) cache.truncate([4, 1]);
+    await one.go();
+    expect(planned).toBe(4);
+    expect(one.caches[0].lengths).toEqual([5, 2]);
+  } finally {
+    (KIT as { prepareChecked: typeof prepareChecked }).prepareChecked = prepareChecked;
+  }
+  one.dispose();
+  engine.dispose();
+});
+
+test('a step over keys that were taken back leaves those of a fork alone', async () => {
+  const engine = engines[0] as Engine;
+  const one = await rig(engine, { encoding: halves });
+  for (let n = 0; n < 20; n++) await one.go();
+  const forks = one.caches.map((cache) => cache.fork());
+  for (const cache of one.caches) cache.truncate(10);
+  for (let n = 0; n < 5; n++) await one.go();
+  const q = engine.tensor([1, H, 1, D], new Float32Array(H * D).fill(1));
+  const [got, expected] = forks.map((cache) => engine.attentionSync(q, null, null, { cache, causal: true }).toArray());
+  expectSameBits(got as Float32Array, expected as Float32Array);
+  for (const cache of forks) cache.dispose();
+  one.dispose();
+});
+
+test('two prepared calls take turns with one cache', async () => {
   const engine = await createEngine({ threads: 1 });
   const one = await rig(engine, { encoding: halves });
+  const [q, k] = [
+    engine.tensor([1, H, 1, D], new Float32Array(H * D).fill(1)),
+    engine.tensor([1, G, 1, D], new Float32Array(G * D).fill(2)),
+  ];
+  const [cache, twin] = one.caches;
+  using other = await engine.prepare(q, k, k, { cache, causal: true });
+  for (let n = 0; n < 150; n++) {
+    await one.go();
+    using expected = engine.attentionSync(q, k, k, { cache: twin, causal: true });
+    expectSameBits(other.runSync().toArray(), expected.toArray());
+  }
+  engine.dispose();
+});
+
+test.each([
+  ['rotary', { encoding: halves }, {}],
+  ['alibi', {}, { encoding: alibi({ heads: H }) }],
+  ['alibi in a window', {}, { encoding: alibi({ heads: H }), window: { left: 5 } }],
+] as const)('a step like the one before plans nothing: %s', async (_, cache, options) => {
+  const engine = await createEngine({ threads: 1 });
+  const one = await rig(engine, cache, options);
   one.caches[1].dispose();
   for (let n = 0; n < 10; n++) one.step.runSync();
   let asked = 0;
-  const { positions } = Tables.prototype;
-  Tables.prototype.positions = function (...given) {
+  const { range } = Tables.prototype;
+  Tables.prototype.range = function (...given) {
     asked++;
-    return positions.apply(this, given);
+    return range.apply(this, given);
   };
   try {
     for (let n = 0; n < 50; n++) one.step.runSync();
@@ -236,7 +371,7 @@ test('a step like the one before plans nothing', async () => {
     for (let n = 0; n < 10; n++) one.step.runSync();
     expect(asked).toBeGreaterThan(0);
   } finally {
-    Tables.prototype.positions = positions;
+    Tables.prototype.range = range;
   }
   expect(one.caches[0].length).toBe(70);
   engine.dispose();
