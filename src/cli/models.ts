@@ -1,15 +1,14 @@
 // What the commands that run models have in common.
 
 import type { LoadOptions } from '../models/load.ts';
+import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
 import { type OptionSpec, type OptionSpecs, type ParsedArgs, parseBytes, parsePrecision, parseThreads, precisionSpec } from './args.ts';
 import { type CliIo, InputError, progressLine } from './io.ts';
 import { quote } from './text.ts';
 
-const WEIGHTS = ['f32', 'f16', 'bf16', 'i8', 'i4'] as const;
-
 const weights: OptionSpec = {
   kind: 'choice',
-  choices: WEIGHTS,
+  choices: WEIGHT_TYPES,
   help: 'how weights are held (as the checkpoint stores them)',
 };
 
@@ -25,7 +24,7 @@ export const loadSpecs: OptionSpecs = {
 /** What those options come to, with a progress line while the weights come. */
 export function loadOptions({ texts, numbers }: ParsedArgs, io: CliIo, model: string): LoadOptions {
   const progress = progressLine(io, `loading ${model}`);
-  const given = texts.get('weights') as (typeof WEIGHTS)[number] | undefined;
+  const given = texts.get('weights') as WeightType | undefined;
   const context = numbers.get('context');
   const memory = texts.get('max-memory');
   return {

@@ -6,9 +6,10 @@ import { RelposError } from '../arguments/errors.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import { makeEngine, type OwnKernels } from '../create.ts';
 import type { Engine } from '../engine.ts';
+import { DTYPES, FLOAT_DTYPES, type FloatDType } from '../memory/dtypes.ts';
 import { layerContext } from '../nn/context.ts';
 import { layersFrom, type OwnLayers } from '../nn/module.ts';
-import type { WeightType } from '../nn/weights.ts';
+import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
 import type { Blueprint } from './blueprint.ts';
 import { type Jinja, loadChatTemplates } from './chat.ts';
@@ -68,7 +69,6 @@ export interface Own {
   readonly layers: OwnLayers;
 }
 
-const TYPES = ['f32', 'f16', 'bf16', 'i8', 'i4'] as const;
 /** Tokens of a decoder's text unless more are asked for: keys and values of all of them are reserved. */
 const CONTEXT = 2048;
 /** Tokens of a text of an encoder that would take any number. */
@@ -77,7 +77,7 @@ const UNLIMITED = 512;
 const readSignal: Reader<Signal> = (where, name, value) => checkSignal(where, value, name) as Signal;
 
 const OPEN: Readers<OpenOptions> = {
-  weights: (where, name, value) => oneOf(where, name, value, TYPES),
+  weights: (where, name, value) => oneOf(where, name, value, WEIGHT_TYPES),
   context: (where, name, value) => integer(where, name, value, 1),
   signal: readSignal,
   fetch: checkFunction as never,
@@ -132,14 +132,12 @@ async function describeModel(where: string, { config }: Checkpoint, weights: Wei
 }
 
 /** The type that most bytes are stored in. */
-function storedType(weights: Weights): WeightType {
-  const bytes = { F32: 0, F16: 0, BF16: 0 };
-  for (const name of weights.names) {
-    const { dtype, bytes: own } = weights.info(name);
-    if (dtype in bytes) bytes[dtype as keyof typeof bytes] += own;
-  }
-  if (bytes.F16 > bytes.F32 && bytes.F16 > bytes.BF16) return 'f16';
-  return bytes.BF16 > bytes.F32 ? 'bf16' : 'f32';
+function storedType(weights: Weights): FloatDType {
+  const bytes = (type: FloatDType): number => {
+    const infos = weights.names.map((name) => weights.info(name));
+    return infos.reduce((sum, { dtype, bytes: own }) => (dtype === DTYPES[type].safetensors ? sum + own : sum), 0);
+  };
+  return FLOAT_DTYPES.reduce((most, type) => (bytes(type) > bytes(most) ? type : most));
 }
 
 function longestOf({ kind, longest = Infinity }: Blueprint, context: number | undefined): number {
@@ -173,7 +171,7 @@ export async function inspectCheckpoint(
   const where = 'inspect';
   const { weights, blueprint, type, longest } = await open(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
-    const memory = Object.fromEntries(TYPES.map((each) => [each, estimateModel(blueprint, each, longest)]));
+    const memory = Object.fromEntries(WEIGHT_TYPES.map((each) => [each, estimateModel(blueprint, each, longest)]));
     const { length } = weights.names;
     return { blueprint, stored: weights.bytesOf(), tensors: length, storedAs: type, context: longest, memory: memory as never };
   } finally {
