@@ -6,12 +6,12 @@ import type { LayerContext } from '../nn/context.ts';
 import { SoftmaxStage, TopStage } from '../nn/row-stages.ts';
 import type { Arithmetic } from '../plan/plan.ts';
 import { jobOf } from '../threads/job.ts';
-import type { Session } from './decoder.ts';
 import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText } from './driver-types.ts';
 import type { TokenText as RunnerText } from './encoder.ts';
 import type { Runner } from './runner.ts';
 import type { Scores } from './sampling.ts';
 import type { Pooling } from './sentence-files.ts';
+import type { Session } from './session.ts';
 
 const asRunnerText = ({ ids, types }: TokenText): RunnerText => ({ ids, segments: types });
 

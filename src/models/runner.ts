@@ -10,7 +10,7 @@ import type { Signal } from '../platform/types.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention, Blueprint, Dense, Stack } from './blueprint.ts';
-import { DecoderProgram, Session, type SessionOptions } from './decoder.ts';
+import { DecoderProgram } from './decoder.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { LogitsProgram, type PackedLogits, StepsProgram } from './head-program.ts';
 import { type PackedDense, packDense, packPositions, packStack, widthsOf } from './packed-stack.ts';
@@ -18,6 +18,7 @@ import { loadPackings, Packing, type TensorSource, type Vector } from './packing
 import { positionTables } from './position-tables.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
+import { Session, type SessionOptions } from './session.ts';
 import type { LoadProgress } from './weights.ts';
 
 /** How a model is loaded. */

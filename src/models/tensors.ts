@@ -89,6 +89,18 @@ export class Tensors {
     return { weight, bias: { shape: [output], parts: [this.part(biasName, [total], { rows })] } };
   }
 
+  /** Layers whose rows lie one after another in the tensors of one: `outputs` are their numbers of rows. */
+  split<const N extends readonly number[]>(name: string, input: number, outputs: N, form: LinearForm = {}): { [K in keyof N]: Linear } {
+    const total = outputs.reduce((sum, count) => sum + count, 0);
+    let first = 0;
+    const parts = outputs.map((count) => {
+      const part = this.linear(name, input, count, { ...form, rows: { first, count }, total });
+      first += count;
+      return part;
+    });
+    return parts as { [K in keyof N]: Linear };
+  }
+
   /** LayerNorm with weight, and with bias unless told otherwise. */
   layerNorm(name: string, width: number, epsilon: number, bias: boolean | 'found' = true): Norm {
     const of = (last: string): Weight => {

@@ -20,16 +20,10 @@ function read(config: Config, index: TensorIndex): Parts {
   const layers = Array.from({ length: config.count('n_layer|num_hidden_layers', 12) }, (_, n): Layer => {
     const layer = weights.at(`h.${n}`);
     const of = (name: string, input: number, output: number): Linear => layer.linear(name, input, output, { bias: true, transposed: true });
-    const third = (part: number): Linear =>
-      layer.linear('attn.c_attn', width, width, {
-        bias: true,
-        transposed: true,
-        rows: { first: part * width, count: width },
-        total: 3 * width,
-      });
+    const [query, key, value] = layer.split('attn.c_attn', width, [width, width, width], { bias: true, transposed: true });
     return {
       attention: {
-        ...attention({ heads, headWidth, query: third(0), key: third(1), value: third(2), output: of('attn.c_proj', width, width) }),
+        ...attention({ heads, headWidth, query, key, value, output: of('attn.c_proj', width, width) }),
         before: layer.layerNorm('ln_1', width, epsilon),
         scale: attentionScale(config.raw, { layer: n }).scale,
         causal: true,

@@ -22,8 +22,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const layers = Array.from({ length: config.count('num_hidden_layers', 12) }, (_, n) => {
     const layer = weights.at(`encoder.layer.${n}`);
     const of = (name: string): Linear => layer.linear(name, width, width, { bias: true });
-    const half = (part: number): Linear =>
-      layer.linear('mlp.gated_layers', width, inner, { rows: { first: part * inner, count: inner }, total: 2 * inner });
+    const [gate, up] = layer.split('mlp.gated_layers', width, [inner, inner]);
     return postNormLayer(
       attention({
         heads,
@@ -35,7 +34,7 @@ function read(config: Config, index: TensorIndex): Parts {
         positions: [position],
       }),
       layer.layerNorm('attention.output.LayerNorm', width, epsilon),
-      { activation, gate: half(0), up: half(1), down: layer.linear('mlp.wo', inner, width, { bias: true }) },
+      { activation, gate, up, down: layer.linear('mlp.wo', inner, width, { bias: true }) },
       layer.layerNorm('mlp.layernorm', width, epsilon),
     );
   });

@@ -1,6 +1,6 @@
 // ModernBERT (Warner et al. 2024): pre-norm, rotary positions of two bases, two of three layers local, gated MLP.
 
-import type { Layer, Linear, Norm } from '../blueprint.ts';
+import type { Layer, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { attention, classifierOf, type Family, maskedHead, type Parts, rowsOf } from './parts.ts';
@@ -27,19 +27,17 @@ function read(config: Config, index: TensorIndex): Parts {
   const turned = rotations(config);
   const layers = Array.from({ length: config.count('num_hidden_layers', 22) }, (_, n): Layer => {
     const layer = weights.at(`layers.${n}`);
-    const third = (part: number): Linear =>
-      layer.linear('attn.Wqkv', width, width, { bias: attentionBias, rows: { first: part * width, count: width }, total: 3 * width });
-    const half = (part: number): Linear =>
-      layer.linear('mlp.Wi', width, inner, { bias: mlpBias, rows: { first: part * inner, count: inner }, total: 2 * inner });
+    const [query, key, value] = layer.split('attn.Wqkv', width, [width, width, width], { bias: attentionBias });
+    const [gate, up] = layer.split('mlp.Wi', width, [inner, inner], { bias: mlpBias });
     const kind = kindOf(n);
     return {
       attention: {
         ...attention({
           heads,
           headWidth,
-          query: third(0),
-          key: third(1),
-          value: third(2),
+          query,
+          key,
+          value,
           output: layer.linear('attn.Wo', width, width, { bias: attentionBias }),
         }),
         // The embeddings' norm is that of the first layer.
@@ -50,8 +48,8 @@ function read(config: Config, index: TensorIndex): Parts {
       mlp: {
         before: norm(layer, 'mlp_norm'),
         activation,
-        gate: half(0),
-        up: half(1),
+        gate,
+        up,
         down: layer.linear('mlp.Wo', inner, width, { bias: mlpBias }),
       },
       parallel: false,

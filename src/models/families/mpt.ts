@@ -1,7 +1,7 @@
 // MPT (MosaicML 2023): ALiBi or nothing, no biases anywhere.
 
 import { attentionScale } from '../../huggingface/attention-scale.ts';
-import type { Layer, Linear, Norm } from '../blueprint.ts';
+import type { Layer, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { alibiPosition, attention, causalHead, type Family, type Parts } from './parts.ts';
@@ -28,16 +28,15 @@ function read(config: Config, index: TensorIndex): Parts {
   const layers = Array.from({ length: config.count('n_layers|num_hidden_layers', 24) }, (_, n): Layer => {
     const layer = weights.at(`blocks.${n}`);
     const norm = (name: string): Norm => layer.layerNorm(name, width, epsilon, false);
-    const third = (part: number): Linear =>
-      layer.linear('attn.Wqkv', width, width, { rows: { first: part * width, count: width }, total: 3 * width });
+    const [query, key, value] = layer.split('attn.Wqkv', width, [width, width, width]);
     return {
       attention: {
         ...attention({
           heads,
           headWidth,
-          query: third(0),
-          key: third(1),
-          value: third(2),
+          query,
+          key,
+          value,
           output: layer.linear('attn.out_proj', width, width),
         }),
         before: norm('norm_1'),

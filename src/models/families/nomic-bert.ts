@@ -31,10 +31,8 @@ interface Sizes {
 }
 
 function layerOf(layer: Tensors, { width, heads, headWidth, inner, epsilon }: Sizes, position: Position, first: boolean): Layer {
-  const third = (part: number): Linear =>
-    layer.linear('attn.Wqkv', width, width, { rows: { first: part * width, count: width }, total: 3 * width });
   const own = (name: string): Linear => layer.linear(`self_attn.${name}_proj`, width, width);
-  const [query, key, value] = first ? [third(0), third(1), third(2)] : [own('q'), own('k'), own('v')];
+  const [query, key, value] = first ? layer.split('attn.Wqkv', width, [width, width, width]) : [own('q'), own('k'), own('v')];
   const output = first ? layer.linear('attn.out_proj', width, width) : own('o');
   const [up, gate, down] = first ? ['mlp.fc11', 'mlp.fc12', 'mlp.fc2'] : ['mlp.up_proj', 'mlp.gate_proj', 'mlp.down_proj'];
   return postNormLayer(

@@ -1,7 +1,7 @@
 // Phi-3 (Abdin et al. 2024): LLaMA's layers with fused projections.
 
 import { attentionScale } from '../../huggingface/attention-scale.ts';
-import type { Layer, Linear } from '../blueprint.ts';
+import type { Layer } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
@@ -21,20 +21,17 @@ function read(config: Config, index: TensorIndex): Parts {
   const layers = Array.from({ length: config.count('num_hidden_layers', 32) }, (_, n): Layer => {
     const layer = weights.at(`layers.${n}`);
     const [q, k] = [heads * headWidth, keyHeads * headWidth];
-    const total = q + 2 * k;
-    const qkv = (first: number, count: number): Linear =>
-      layer.linear('self_attn.qkv_proj', width, count, { rows: { first, count }, total });
-    const half = (first: number): Linear =>
-      layer.linear('mlp.gate_up_proj', width, inner, { rows: { first, count: inner }, total: 2 * inner });
+    const [query, key, value] = layer.split('self_attn.qkv_proj', width, [q, k, k]);
+    const [gate, up] = layer.split('mlp.gate_up_proj', width, [inner, inner]);
     return {
       attention: {
         ...attention({
           heads,
           keyHeads,
           headWidth,
-          query: qkv(0, q),
-          key: qkv(q, k),
-          value: qkv(q + k, k),
+          query,
+          key,
+          value,
           output: layer.linear('self_attn.o_proj', q, width),
         }),
         before: layer.rmsNorm('input_layernorm', width, epsilon),
@@ -46,8 +43,8 @@ function read(config: Config, index: TensorIndex): Parts {
       mlp: {
         before: layer.rmsNorm('post_attention_layernorm', width, epsilon),
         activation: config.activation('hidden_act', 'silu'),
-        gate: half(0),
-        up: half(inner),
+        gate,
+        up,
         down: layer.linear('mlp.down_proj', inner, width),
       },
       parallel: false,

@@ -136,16 +136,15 @@ function read(config: Config, index: TensorIndex): Parts {
   const place = (norm: Norm) => (before ? { before: norm } : { post: norm });
   const layers = Array.from({ length: config.count('n_layer', 18) }, (_, n): Layer => {
     const layer = weights.at(`layers.${n}`);
-    const third = (part: number): Linear =>
-      layer.linear('dec_attn.qkv_net', model, all, { rows: { first: part * all, count: all }, total: 3 * all });
+    const [query, key, value] = layer.split('dec_attn.qkv_net', model, [all, all, all]);
     return {
       attention: {
         ...attention({
           heads,
           headWidth,
-          query: third(0),
-          key: third(1),
-          value: third(2),
+          query,
+          key,
+          value,
           output: layer.linear('dec_attn.o_net', all, model),
         }),
         ...place(layer.layerNorm('dec_attn.layer_norm', model, epsilon)),
