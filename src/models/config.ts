@@ -154,7 +154,6 @@ export class Config {
   /** The labels of a classification head in order of their logits. */
   labels(): readonly string[] | undefined {
     const names = this.raw.id2label;
-    if (isObject(names)) return Object.keys(names).map((_, n) => String(names[n] ?? `LABEL_${n}`));
-    return this.has('num_labels') ? Array.from({ length: this.count('num_labels') }, (_, n) => `LABEL_${n}`) : undefined;
+    return isObject(names) ? Object.keys(names).map((_, n) => String(names[n] ?? `LABEL_${n}`)) : undefined;
   }
 }

@@ -65,8 +65,7 @@ abstract class Writer extends Disposing {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.parts.driver.dispose();
-    this.parts.end?.();
+    this.parts.driver.dispose(this.parts.end);
   }
 
   protected alive(where: string): DecoderParts {
@@ -179,7 +178,7 @@ export class Decoder extends Writer {
     const where = 'logits';
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
-    const tokens = await this.#tokens(where, 'ids', ids);
+    const tokens = await this.#fitting(where, ids);
     return alone(driver, () => driver.logits({ ids: tokens }, [...tokens.keys()], { signal }));
   }
 
@@ -188,7 +187,7 @@ export class Decoder extends Writer {
     const where = 'hidden';
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
-    const tokens = await this.#tokens(where, 'ids', ids);
+    const tokens = await this.#fitting(where, ids);
     const [all] = (await alone(driver, () => driver.hidden([{ ids: tokens }], { signal }))) as [Float32Array];
     const { width } = this.blueprint;
     return tokens.map((_, n) => all.slice(n * width, (n + 1) * width));
@@ -203,15 +202,24 @@ export class Decoder extends Writer {
     return new Session({ driver, tokenizer, generation, ends: this.ends() }, sequence, tokens, 0);
   }
 
+  /** Tokens of a text that is to be seen whole. */
+  async #fitting(where: string, ids: unknown): Promise<number[]> {
+    const tokens = await this.#tokens(where, 'ids', ids);
+    checkFits(where, 'ids', tokens, { contextShift: false }, this.alive(where).driver);
+    return tokens;
+  }
+
   async #tokens(where: string, name: string, prompt: unknown): Promise<number[]> {
     const { tokenizer, templates, driver } = this.alive(where);
     const { vocabulary } = driver.blueprint;
-    if (typeof prompt === 'string') return atLeastOne(where, name, [...tokenizer.encode(prompt, { maxLength: Infinity }).ids], tokenizer);
+    if (typeof prompt === 'string') {
+      return atLeastOne(where, name, known(where, [...tokenizer.encode(prompt, { maxLength: Infinity }).ids], vocabulary), tokenizer);
+    }
     const list = (ArrayBuffer.isView(prompt) ? Array.from(prompt as Int32Array) : prompt) as readonly unknown[];
     if (!Array.isArray(list)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
     if (list.length > 0 && list.every((one) => typeof one === 'object' && one !== null)) {
       const text = await templates.render(list as readonly ChatMessage[]);
-      return [...tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids];
+      return known(where, [...tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids], vocabulary);
     }
     for (const [n, id] of list.entries()) {
       if (typeof id !== 'number') throw wrongType(where, `${name}[${n}]`, 'the number of a token', id);
@@ -235,8 +243,38 @@ function roomFor({ length }: readonly number[], { maxTokens, contextShift }: Gen
 }
 
 /** @throws RangeError if a text does not fit and must not be cut */
-function checkFits(where: string, name: string, { length }: readonly number[], { contextShift }: Generation, { longest }: Driver): void {
+function checkFits(
+  where: string,
+  name: string,
+  { length }: readonly number[],
+  { contextShift }: Pick<Generation, 'contextShift'>,
+  { longest }: Driver,
+): void {
   if (length > longest && !contextShift) throw wrongValue(where, name, `at most ${longest} tokens`, `${length}`);
+}
+
+/** The pieces of one text alone, and `check` after each. Broken off, it ends what they come from. */
+async function* single(
+  pieces: AsyncGenerator<IndexedPiece, readonly Finish[], void>,
+  check?: () => void,
+): AsyncGenerator<string, Finish, void> {
+  try {
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value[0] as Finish;
+      yield value.text;
+      check?.();
+    }
+  } finally {
+    await pieces.return([]);
+  }
+}
+
+/** @throws RelposError `bad-checkpoint` if the tokenizer has a token that the model has not */
+function known(where: string, tokens: readonly number[], vocabulary: number): number[] {
+  const strange = tokens.find((id) => id >= vocabulary);
+  if (strange === undefined) return [...tokens];
+  throw new RelposError('bad-checkpoint', `${where}: tokenizer.json has a token ${strange}, and the model has ${vocabulary}`);
 }
 
 interface SessionParts {
@@ -278,7 +316,9 @@ export class Session extends Disposing {
   append(text: string): void {
     this.#idle('append');
     if (typeof text !== 'string') throw wrongType('append', 'text', 'a string', text);
-    this.#tokens.push(...this.#parts.tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids);
+    const { tokenizer, driver } = this.#parts;
+    const { ids } = tokenizer.encode(text, { specialTokens: false, maxLength: Infinity });
+    this.#tokens.push(...known('append', [...ids], driver.blueprint.vocabulary));
   }
 
   /** Continues it, and keeps what is generated. */
@@ -294,13 +334,9 @@ export class Session extends Disposing {
     this.#state = 'writing';
     try {
       const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
-      const pieces = write(driver, [writing], generation, ends);
-      for (;;) {
-        const { done, value } = await pieces.next();
-        if (done) return value[0] as Finish;
-        yield value.text;
+      return yield* single(write(driver, [writing], generation, ends), () => {
         if ((this.#state as string) === 'disposed') throw disposed('generate', 'session');
-      }
+      });
     } finally {
       if (this.#state === 'writing') this.#state = 'idle';
     }
@@ -347,13 +383,8 @@ export class Seq2Seq extends Writer {
     return this.#generate(where, text, readGeneration(where, options, generation));
   }
 
-  async *#generate(where: string, text: string, generation: Generation): AsyncGenerator<string, Finish, void> {
-    const pieces = this.#generateAll(where, [text], generation);
-    for (;;) {
-      const { done, value } = await pieces.next();
-      if (done) return value[0] as Finish;
-      yield value.text;
-    }
+  #generate(where: string, text: string, generation: Generation): AsyncGenerator<string, Finish, void> {
+    return single(this.#generateAll(where, [text], generation));
   }
 
   /** The same for several texts side by side. */

@@ -7,10 +7,8 @@ import type { LogitsProgram } from './head-program.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
 import type { Schemes, Split } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
+import { CHUNK } from './tokens.ts';
 import { Workspace } from './workspace.ts';
-
-/** Rows of a run of a prompt: enough that weights are read once for many, few enough that what they pass on stays small. */
-export const CHUNK = 128;
 
 /** What the sessions of a decoder share. Its runs come one after another: they have one workspace. */
 export class DecoderProgram {
@@ -22,6 +20,9 @@ export class DecoderProgram {
   readonly schemes: Schemes;
   readonly logits: LogitsProgram | undefined;
   readonly widths: Widths;
+  readonly vocabulary: number;
+  /** Positions that there are rows of a table for; Infinity without a table. */
+  readonly positions: number;
   /** By layer, what its cache rotates with and what is told to each call. */
   readonly splits: readonly Split[];
 
@@ -33,6 +34,7 @@ export class DecoderProgram {
     widths: Widths,
     schemes: Schemes,
     logits: LogitsProgram | undefined,
+    vocabulary: number,
   ) {
     this.layers = layers;
     this.where = where;
@@ -41,6 +43,9 @@ export class DecoderProgram {
     this.schemes = schemes;
     this.logits = logits;
     this.widths = widths;
+    this.vocabulary = vocabulary;
+    const { position } = packed.stack.embeddings;
+    this.positions = position ? (position.table.shape[0] as number) - position.offset : Infinity;
     this.splits = packed.stack.layers.map(({ attention }) => schemes.split(attention));
     this.workspace = new Workspace(layers.context, where, widths);
     this.workspace.reserve(CHUNK);

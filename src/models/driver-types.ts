@@ -64,6 +64,6 @@ export interface Driver {
    */
   extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], options?: RunOptions): Promise<Scores[]>;
 
-  /** Gives the memory back. Sequences are disposed before. */
-  dispose(): void;
+  /** Gives the memory back when calls that are under way have ended, that of sequences too, and then does what is given. Every later call throws `disposed`. */
+  dispose(then?: () => void): void;
 }

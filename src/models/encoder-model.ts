@@ -237,8 +237,7 @@ export class Encoder extends Disposing {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#parts.driver.dispose();
-    this.#parts.end?.();
+    this.#parts.driver.dispose(this.#parts.end);
   }
 
   #alive(where: string): EncoderParts {

@@ -3,10 +3,10 @@
 import { cacheBytes } from '../kvcache/kvcache.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
-import { CHUNK } from './decoder.ts';
 import { packStack, widthsOf } from './packed-stack.ts';
 import { Packing } from './packing.ts';
 import { packHeads } from './runner.ts';
+import { CHUNK } from './tokens.ts';
 
 /** Bytes of the engine's memory. */
 export interface ModelEstimate {

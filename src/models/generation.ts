@@ -1,6 +1,7 @@
 // Text from scores: options, and the loop that chooses tokens for one or several sequences until each has ended.
 
 import { boolean, checkSignal, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Signal } from '../platform/types.ts';
 import type { JsonObject } from './checkpoint.ts';
@@ -66,6 +67,9 @@ const within =
     return number;
   };
 
+/** Scores that are divided by it stay numbers. */
+const isModerate = (x: number): boolean => x >= 2 ** -100 && x <= 2 ** 100;
+
 function readStop(where: string, name: string, value: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   for (const [n, stop] of list.entries()) {
@@ -78,33 +82,51 @@ function readStop(where: string, name: string, value: unknown): readonly string[
 
 const READERS: Readers<GenerateOptions> = {
   maxTokens: (where, name, value) => integer(where, name, value, 1),
-  temperature: within('a number ≥ 0', (x) => x >= 0),
+  temperature: within('0, or a number in 2^-100 … 2^100', (x) => x === 0 || isModerate(x)),
   topK: (where, name, value) => integer(where, name, value, 0),
   topP: within('a number in 0 … 1, not 0', (x) => x > 0 && x <= 1),
   minP: within('a number in 0 … 1', (x) => x >= 0 && x <= 1),
-  repetitionPenalty: within('a number > 0', (x) => x > 0),
+  repetitionPenalty: within('a number in 2^-100 … 2^100', isModerate),
   seed: (where, name, value) => integer(where, name, value, 0, Number.MAX_SAFE_INTEGER),
   stop: readStop,
   contextShift: boolean,
   signal: (where, name, value) => checkSignal(where, value, name) as Signal,
 };
 
+/** What generation_config.json calls options of numbers. */
+const CONFIG_KEYS = {
+  temperature: 'temperature',
+  topK: 'top_k',
+  topP: 'top_p',
+  minP: 'min_p',
+  repetitionPenalty: 'repetition_penalty',
+} as const;
+
+/** @throws RelposError `bad-checkpoint` if generation_config.json has no such number */
+function readOwn(where: string, name: keyof typeof CONFIG_KEYS, value: unknown): number {
+  try {
+    return (READERS[name] as Reader<number>)(where, CONFIG_KEYS[name], value);
+  } catch (cause) {
+    throw new RelposError('bad-checkpoint', `generation_config.json: ${(cause as Error).message}`, { cause });
+  }
+}
+
 /** The options, over what the checkpoint says. @throws TypeError, RangeError that names the option */
 export function readGeneration(where: string, options: unknown, config: JsonObject | undefined): Generation {
   const given = readRecord<GenerateOptions>(where, options ?? {}, READERS);
   const draws = config?.do_sample === true || given.temperature !== undefined;
-  const own = (key: string, otherwise: number): number => {
-    const value = draws ? config?.[key] : undefined;
-    return typeof value === 'number' && Number.isFinite(value) ? value : otherwise;
+  const own = (name: keyof typeof CONFIG_KEYS, otherwise: number, counts = draws): number => {
+    if (given[name] !== undefined) return given[name];
+    const value = counts ? config?.[CONFIG_KEYS[name]] : undefined;
+    return value === undefined || value === null ? otherwise : readOwn(where, name, value);
   };
-  const penalty = config?.repetition_penalty;
   return {
     maxTokens: given.maxTokens ?? DEFAULT_TOKENS,
-    temperature: given.temperature ?? (draws ? own('temperature', 1) : 0),
-    topK: given.topK ?? own('top_k', 0),
-    topP: given.topP ?? own('top_p', 1),
-    minP: given.minP ?? own('min_p', 0),
-    repetitionPenalty: given.repetitionPenalty ?? (typeof penalty === 'number' && penalty > 0 ? penalty : 1),
+    temperature: own('temperature', draws ? 1 : 0),
+    topK: own('topK', 0),
+    topP: own('topP', 1),
+    minP: own('minP', 0),
+    repetitionPenalty: own('repetitionPenalty', 1, true),
     seed: given.seed ?? 0,
     stops: (given.stop as readonly string[] | undefined) ?? [],
     contextShift: given.contextShift ?? false,

@@ -250,8 +250,7 @@ async function completed<T>({ driver, end }: Loaded, complete: () => Promise<T>)
   try {
     return await complete();
   } catch (error) {
-    driver.dispose();
-    end?.();
+    driver.dispose(end);
     throw error;
   }
 }

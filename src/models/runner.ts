@@ -10,7 +10,7 @@ import type { Signal } from '../platform/types.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention, Blueprint, Dense, Stack } from './blueprint.ts';
-import { DecoderProgram } from './decoder.ts';
+import type { DecoderProgram } from './decoder.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { LogitsProgram, type PackedLogits, StepsProgram } from './head-program.ts';
 import { type PackedDense, packDense, packPositions, packStack, widthsOf } from './packed-stack.ts';
@@ -18,7 +18,8 @@ import { loadPackings, Packing, type TensorSource, type Vector } from './packing
 import { positionTables } from './position-tables.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
-import { Session, type SessionOptions } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
+import { checkTokens } from './tokens.ts';
 import type { LoadProgress } from './weights.ts';
 
 /** How a model is loaded. */
@@ -97,6 +98,7 @@ export class Runner {
     const scratch = new Packing('f32');
     try {
       const { width, encoder, decoder } = blueprint;
+      const decoding = decoder && (await import('./decoding.ts'));
       const packed = { encoder: encoder && packStack(packing, encoder, width), decoder: decoder && packStack(packing, decoder, width) };
       const heads = packHeads(packing, blueprint, options.logits ?? true);
       const sinks = packSinks(packing, [encoder, decoder]);
@@ -121,8 +123,18 @@ export class Runner {
         longest: drawn(blueprint) ? longest : blueprint.longest,
         encoder: packed.encoder && new EncoderProgram(layers, scope, where, packed.encoder, widthsOf(packed.encoder.stack, width), schemes),
         decoder:
+          decoding &&
           packed.decoder &&
-          new DecoderProgram(layers, scope, where, packed.decoder, widthsOf(packed.decoder.stack, width), schemes, logits),
+          new decoding.DecoderProgram(
+            layers,
+            scope,
+            where,
+            packed.decoder,
+            widthsOf(packed.decoder.stack, width),
+            schemes,
+            logits,
+            blueprint.vocabulary,
+          ),
         logits,
         pooler: steps(pooler && [pooler]),
         classifier: steps(classifier),
@@ -311,11 +323,7 @@ export class Runner {
     }
     if (segments && segments.length !== ids.length)
       throw wrongValue(this.#where, `${name}.segments`, `${ids.length} numbers`, `${segments.length}`);
-    for (let n = 0; n < ids.length; n++) this.#checkToken(name, ids[n] as number, vocabulary);
-  }
-
-  #checkToken(name: string, id: number, vocabulary: number): void {
-    if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) throw wrongValue(this.#where, name, `tokens in 0 … ${vocabulary - 1}`, id);
+    checkTokens(this.#where, name, ids, vocabulary);
   }
 
   /** A text that grows. Of an encoder-decoder: the one that it answers. */
@@ -326,6 +334,7 @@ export class Runner {
     const decoder = this.#decoder;
     if (!decoder) throw wrongType(this.#where, 'model', 'a decoder', this.blueprint.kind);
     const encoder = this.#encoder;
+    const { Session } = await import('./decoding.ts');
     if (!encoder) return Session.open(decoder, options);
     if (!source) throw wrongType(this.#where, 'source', 'the text that is to be answered', source);
     this.#checkText('source', source.ids, source.segments);

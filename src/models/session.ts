@@ -1,6 +1,7 @@
 // A text that a decoder goes on with: a prompt in chunks of rows, then a token at a time, each run one job of all layers.
 
-import { wrongType } from '../arguments/check.ts';
+import { wrongType, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { prepareAttention } from '../attention/attention.ts';
 import type { CheckedOptions } from '../attention/options.ts';
 import { type KVCache, makeCache } from '../kvcache/kvcache.ts';
@@ -16,11 +17,12 @@ import { Step } from '../prepared/step.ts';
 import { jobOf, memoryOf } from '../threads/job.ts';
 import type { Job, Stage } from '../threads/types.ts';
 import type { Attention } from './blueprint.ts';
-import { CHUNK, type DecoderProgram } from './decoder.ts';
+import type { DecoderProgram } from './decoder.ts';
 import { type Memory, memoryFor, remembering, rememberNothing } from './decoder-memory.ts';
 import type { AttentionProgram } from './layer-program.ts';
 import type { Rows } from './rows.ts';
 import type { Split } from './schemes.ts';
+import { CHUNK, checkTokens } from './tokens.ts';
 import { writing } from './workspace.ts';
 
 /** Options of a session. */
@@ -62,6 +64,7 @@ export class Session {
   /** Memory that runs of one row hold. */
   #held: { readonly at: number; readonly bytes: number } | undefined;
   #out: Ending | undefined;
+  #running = false;
   #disposed = false;
 
   private constructor(decoder: DecoderProgram, scope: Scope, caches: readonly KVCache[], memories: readonly (Memory | undefined)[]) {
@@ -137,21 +140,32 @@ export class Session {
    * @param each is given the rows of every chunk after the last norm, [rows, width], which hold while it runs
    */
   async append(ids: ArrayLike<number>, signal?: Signal, each?: (rows: Tensor, first: number) => void): Promise<void> {
-    for (let first = 0; first < ids.length; first += CHUNK) {
-      const use = each && ((rows: Tensor): void => each(rows, first));
-      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length, use);
-      try {
-        await this.#decoder.layers.pool.run(run.job, { signal });
-      } catch (error) {
-        run.fail();
-        throw error;
+    this.#check(ids);
+    this.#running = true;
+    try {
+      for (let first = 0; first < ids.length; first += CHUNK) {
+        this.#alive();
+        const use = each && ((rows: Tensor): void => each(rows, first));
+        const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length, use);
+        try {
+          await this.#decoder.layers.pool.run(run.job, { signal });
+        } catch (error) {
+          run.fail();
+          throw error;
+        }
+        run.commit();
       }
-      run.commit();
+      this.#alive();
+    } finally {
+      this.#running = false;
+      if (this.#disposed) this.#release();
     }
   }
 
   /** `append` before returning. */
   appendSync(ids: ArrayLike<number>): void {
+    this.#check(ids);
+    this.#alive();
     for (let first = 0; first < ids.length; first += CHUNK) {
       const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length);
       try {
@@ -162,6 +176,17 @@ export class Session {
       }
       run.commit();
     }
+  }
+
+  /** @throws RangeError if a token is none of the vocabulary, or there are more than positions */
+  #check(ids: ArrayLike<number>): void {
+    const { where, vocabulary, positions } = this.#decoder;
+    if (this.length + ids.length > positions) throw wrongValue(where, 'tokens', `at most ${positions}`, `${this.length + ids.length}`);
+    checkTokens(where, 'tokens', ids, vocabulary);
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new RelposError('disposed', 'the text that is being written was disposed');
   }
 
   #begin(ids: readonly number[], last: boolean, use?: (rows: Tensor) => void): Run {
@@ -320,10 +345,14 @@ export class Session {
     this.#out = undefined;
   }
 
-  /** Gives its memory back. A second call does nothing. */
+  /** Gives its memory back, when a run that is under way has ended. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (!this.#running) this.#release();
+  }
+
+  #release(): void {
     this.#forget();
     this.#scope.release();
   }

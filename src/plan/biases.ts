@@ -5,7 +5,7 @@ import type { Scope } from '../memory/scope.ts';
 import { makeTensor } from '../memory/tensor.ts';
 import * as field from '../wasm/generated/job.ts';
 import { type BiasEntry, type Columns, type MadeEntry, queriesOf, type WrittenBiases, writeEntries } from './bias-entries.ts';
-import { columnsOf } from './columns.ts';
+import { columnsOf, type Held } from './columns.ts';
 import type { Context } from './context.ts';
 import type { BiasCall } from './handlers.ts';
 import { uploadLookup } from './pair-index.ts';
@@ -117,7 +117,19 @@ function offsetRows(
     [field.A_HEAD, heads > 1 ? 4 * found.count : 0],
     [field.A_ROW, -4],
   ];
-  return { entry, infinite: found.infinite, columns: { first: found.first, least: leastOffset(reach) - base } };
+  const infinite = found.infinite && hasInfinite(context, found, first, count, heads);
+  // A step that follows may meet columns that this call does not, and −Infinity there: it is planned, unless its columns are the same.
+  return { entry, infinite, columns: { first: found.infinite ? first : found.first, least: leastOffset(reach) - base } };
+}
+
+/** Whether one of the columns that a call meets is −Infinity; what others asked for, or no call, must not tell. */
+function hasInfinite({ arena }: Context, { at, first: start, count: width }: Held, first: number, count: number, heads: number): boolean {
+  const floats = new Float32Array(arena.memory.buffer);
+  for (let h = 0; h < heads; h++) {
+    const row = at / 4 + h * width + first - start;
+    if (floats.subarray(row, row + count).includes(-Infinity)) return true;
+  }
+  return false;
 }
 
 /** The entry of such rows; numbers of −Infinity hide their keys if `hides`. */

@@ -318,3 +318,27 @@ test('no scheme over a long sequence takes memory that grows with L · S', () =>
     own.dispose();
   }
 });
+
+test('a number of −Infinity at offsets that a call does not meet changes nothing of it, whoever asked for them before', async () => {
+  const engine = createEngineSync({ threads: 1 });
+  const table = new Float32Array(32);
+  table[31] = -Infinity; // far keys alone
+  const encoding = t5({ heads: 1, buckets: 32, maxDistance: 1200, bidirectional: false, table });
+  // A visible key whose q·k is −Infinity: whether it counts as hidden hangs on whether the call has anything that hides.
+  const run = (S: number): number => {
+    const [keys, values] = [new Float32Array(4 * S), new Float32Array(4 * S).fill(1)];
+    keys[4 * (S - 2)] = -3e38;
+    values[4 * (S - 2)] = Infinity;
+    const q = engine.tensor([1, 1, 1, 4], [1e30, 0, 0, 0]);
+    const [k, v] = [engine.tensor([1, 1, S, 4], keys), engine.tensor([1, 1, S, 4], values)];
+    const [found] = engine.attentionSync(q, k, v, { causal: true, encoding, scale: 1 }).toArray();
+    for (const tensor of [q, k, v]) tensor.dispose();
+    return found as number;
+  };
+  const alone = run(600);
+  for (let n = 0; n < 3; n++) run(1300);
+  expect(run(600)).toBe(alone);
+  engine.releaseTables();
+  expect(run(600)).toBe(alone);
+  engine.dispose();
+});

@@ -78,8 +78,9 @@ export function referenceDriver(folder: string, longest = 256): Driver & { reado
         return scoresOf(reference.logits(rows.at(-1) as Row));
       });
     },
-    dispose: () => {
+    dispose: (then) => {
       watched.disposed = true;
+      then?.();
     },
   };
 }

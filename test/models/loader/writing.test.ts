@@ -218,11 +218,11 @@ describe('a decoder', () => {
 
   test.each([
     [{ maxTokens: 0 }, RangeError, 'generate: "maxTokens" expected an integer ≥ 1, got 0'],
-    [{ temperature: -1 }, RangeError, 'generate: "temperature" expected a number ≥ 0, got -1'],
+    [{ temperature: -1 }, RangeError, 'generate: "temperature" expected 0, or a number in 2^-100 … 2^100, got -1'],
     [{ topP: 0 }, RangeError, '"topP" expected a number in 0 … 1, not 0, got 0'],
     [{ topK: 1.5 }, RangeError, '"topK" expected an integer ≥ 0'],
     [{ minP: 2 }, RangeError, '"minP" expected a number in 0 … 1, got 2'],
-    [{ repetitionPenalty: 0 }, RangeError, '"repetitionPenalty" expected a number > 0, got 0'],
+    [{ repetitionPenalty: 0 }, RangeError, '"repetitionPenalty" expected a number in 2^-100 … 2^100, got 0'],
     [{ seed: -1 }, RangeError, '"seed" expected an integer'],
     [{ stop: ['a', ''] }, RangeError, '"stop[1]" expected a string that is not empty'],
     [{ stop: 3 }, TypeError, '"stop" expected a string, got 3'],

@@ -1,0 +1,168 @@
+// The texts that a decoder is writing, and the scores of what comes next. Loaded when the first one begins: an encoder has none.
+
+import { Scope } from '../memory/scope.ts';
+import type { LayerContext } from '../nn/context.ts';
+import { SoftmaxStage, TopStage } from '../nn/row-stages.ts';
+import { jobOf } from '../threads/job.ts';
+import type { RunOptions, Sequence } from './driver-types.ts';
+import type { Scores } from './sampling.ts';
+import type { Session } from './session.ts';
+
+/** Those of one model. */
+export class Sequences {
+  readonly #layers: LayerContext;
+  readonly #scope: Scope;
+  readonly #vocabulary: number;
+  readonly #alive: () => void;
+  readonly #scores: RowScores;
+  /** Those that nobody disposed of yet: of a generation that is left in the middle nobody will. */
+  readonly #all: Set<OwnSequence> = new Set();
+
+  /** @param alive throws if the model was disposed of */
+  constructor(layers: LayerContext, vocabulary: number, alive: () => void) {
+    this.#layers = layers;
+    this.#vocabulary = vocabulary;
+    this.#alive = alive;
+    this.#scope = new Scope(layers.context.arena);
+    this.#scores = new RowScores(layers, this.#scope, vocabulary, alive);
+  }
+
+  begin(session: Session): Sequence {
+    return new OwnSequence(this.#layers, this.#vocabulary, session, this.#all);
+  }
+
+  async extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], signal: RunOptions['signal']): Promise<Scores[]> {
+    const before = sequences.map(({ length }) => length);
+    try {
+      const scores: Scores[] = [];
+      for (const [n, sequence] of (sequences as readonly OwnSequence[]).entries()) {
+        this.#alive();
+        const at = await sequence.append(tokens[n] as ArrayLike<number>, sequences.length > 1, signal);
+        scores.push(this.#scores.at(at));
+      }
+      return scores;
+    } catch (error) {
+      for (const [n, sequence] of sequences.entries()) sequence.truncate(before[n] as number);
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    for (const sequence of this.#all) sequence.dispose();
+    this.#scope.release();
+  }
+}
+
+/** A session of a runner. */
+class OwnSequence implements Sequence {
+  readonly #layers: LayerContext;
+  readonly #scope: Scope;
+  readonly #session: Session;
+  readonly #vocabulary: number;
+  /** Room for logits that have to outlive the run of another sequence. */
+  #row: number | undefined;
+  readonly #all: Set<OwnSequence>;
+  #disposed = false;
+
+  /** @param all those of its model, of which it is one until it is disposed of */
+  constructor(layers: LayerContext, vocabulary: number, session: Session, all: Set<OwnSequence>) {
+    this.#all = all;
+    all.add(this);
+    this.#layers = layers;
+    this.#scope = new Scope(layers.context.arena);
+    this.#vocabulary = vocabulary;
+    this.#session = session;
+  }
+
+  get length(): number {
+    return this.#session.length;
+  }
+
+  truncate(length: number): void {
+    if (!this.#disposed && length < this.length) this.#session.truncate(length);
+  }
+
+  async fork(): Promise<Sequence> {
+    return new OwnSequence(this.#layers, this.#vocabulary, this.#session.fork(), this.#all);
+  }
+
+  /** Appends tokens; where the logits are then. @param keep they are copied to where no other run writes */
+  async append(tokens: ArrayLike<number>, keep: boolean, signal?: RunOptions['signal']): Promise<number> {
+    await this.#session.append(tokens, signal);
+    const { pointer } = this.#session.logits;
+    if (!keep) return pointer;
+    this.#row ??= this.#scope.allocate(4 * this.#vocabulary);
+    this.#layers.context.arena.words.copyWithin(this.#row / 4, pointer / 4, pointer / 4 + this.#vocabulary);
+    return this.#row;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#all.delete(this);
+    this.#session.dispose();
+    this.#scope.release();
+  }
+}
+
+/** Largest and softmax of rows of logits by the kernels. */
+class RowScores {
+  readonly #layers: LayerContext;
+  readonly #scope: Scope;
+  readonly #vocabulary: number;
+  #kernels: { readonly top: TopStage; readonly softmax: SoftmaxStage } | undefined;
+  /** Where the largest are put: values, then tokens. */
+  #found: { readonly at: number; readonly count: number } | undefined;
+  /** Throws if the memory is gone. */
+  readonly #alive: () => void;
+
+  constructor(layers: LayerContext, scope: Scope, vocabulary: number, alive: () => void) {
+    this.#alive = alive;
+    this.#layers = layers;
+    this.#scope = scope;
+    this.#vocabulary = vocabulary;
+  }
+
+  /** The scores that lie at an address. */
+  at(x: number): Scores {
+    const { context } = this.#layers;
+    const vocabulary = this.#vocabulary;
+    const floats = (): Float32Array => {
+      this.#alive();
+      return new Float32Array(context.arena.memory.buffer, x, vocabulary);
+    };
+    return {
+      // Made anew each time: memory that is not shared moves when it grows.
+      get values() {
+        return floats();
+      },
+      largest: (count) => this.#largest(x, Math.min(count, vocabulary)),
+      softmax: (divisor) => this.#softmax(x, divisor),
+    };
+  }
+
+  #stages(): { readonly top: TopStage; readonly softmax: SoftmaxStage } {
+    const { context } = this.#layers;
+    this.#kernels ??= {
+      top: new TopStage(context, this.#scope, this.#vocabulary),
+      softmax: new SoftmaxStage(context, this.#scope, { width: this.#vocabulary }),
+    };
+    return this.#kernels;
+  }
+
+  #largest(x: number, count: number): Int32Array {
+    this.#alive();
+    if (!this.#found || this.#found.count < count) this.#found = { at: this.#scope.allocate(8 * count), count };
+    const [values, indices] = [this.#found.at, this.#found.at + 4 * count];
+    const stage = this.#stages().top.stage({ rows: 1, count, x, xRow: 4 * this.#vocabulary, values, indices });
+    this.#layers.pool.runSync(jobOf([stage]));
+    return this.#layers.context.arena.words.slice(indices / 4, indices / 4 + count);
+  }
+
+  #softmax(x: number, divisor: number): void {
+    this.#alive();
+    const row = 4 * this.#vocabulary;
+    const stage = this.#stages().softmax.stage({ rows: 1, x, xRow: row, out: x, outRow: row, divisor });
+    this.#layers.pool.runSync(jobOf([stage]));
+  }
+}

@@ -1,0 +1,14 @@
+// Tokens as runs take them.
+
+import { wrongValue } from '../arguments/check.ts';
+
+/** Rows of a run of a prompt: enough that weights are read once for many, few enough that what they pass on stays small. */
+export const CHUNK = 128;
+
+/** @throws RangeError if a token is none of the vocabulary */
+export function checkTokens(where: string, name: string, ids: ArrayLike<number>, vocabulary: number): void {
+  for (let n = 0; n < ids.length; n++) {
+    const id = ids[n] as number;
+    if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) throw wrongValue(where, name, `tokens in 0 … ${vocabulary - 1}`, id);
+  }
+}
