@@ -22,7 +22,7 @@ export const families = [
     goldens,
   ),
   source('ModernBERT norms the input of its first layer', 'families/modernbert.ts', 'n > 0 &&', 'n >= 0 &&', goldens),
-  source('Phi-3 takes up for gate', 'families/phi3.ts', 'gate: half(0)', 'gate: half(inner)', goldens),
+  source('Phi-3 takes up for gate', 'families/phi3.ts', 'const [gate, up]', 'const [up, gate]', goldens),
   source('Gemma 2 begins with a layer that sees everything', 'families/llama.ts', '(n + 1) % period !== 0', 'n % period !== 0', goldens),
   source(
     'Qwen has its window from a layer too late',

@@ -8,6 +8,7 @@ const hostile = ['models/loader/hostile'];
 const tokens = ['models/loader/tokenizer'];
 const sampling = ['models/loader/sampling'];
 const writing = ['models/loader/writing'];
+const ending = ['models/ending'];
 
 const files = [
   source(
@@ -100,6 +101,17 @@ const texts = [
     writing,
   ),
   source('a full context loses its first token', 'generation.ts', 'tokens.splice(1,', 'tokens.splice(0,', writing),
+  source('what is broken off goes on', 'decoder-model.ts', 'await pieces.return([]);', '', ending),
+  source('a model goes while it works', 'driver.ts', 'if (this.#running > 0) return;', '', ending),
+  source('a text that is left in the middle stays', 'sequences.ts', 'for (const sequence of this.#all) sequence.dispose();', '', ending),
+  source('a session goes while it runs', 'session.ts', 'if (!this.#running) this.#release();', 'this.#release();', ending),
+  source(
+    'more tokens than positions',
+    'decoder-model.ts',
+    "checkFits(where, 'ids', tokens, { contextShift: false },",
+    "checkFits(where, 'ids', [], { contextShift: false },",
+    ending,
+  ),
   source('a session keeps no memory', 'decoder-model.ts', 'this.#sequence.dispose();', '', writing),
 ];
 
