@@ -88,6 +88,17 @@ describe('a model that is disposed of while it works', () => {
     expect(used()).toBe(before);
   });
 
+  test('what was left in the middle goes with it', async () => {
+    const before = used();
+    const decoder = await loadDecoder(trained('story-llama'), { engine });
+    const pieces = decoder.generateAll(['In the beginning', 'A wise man'], { maxTokens: 20 });
+    expect((await pieces.next()).done).toBe(false);
+    const session = await decoder.session('The LORD is my');
+    await session.fork();
+    decoder.dispose();
+    expect(used()).toBe(before);
+  });
+
   test('an encoder of many texts', async () => {
     const before = used();
     const encoder = await loadEncoder(checkpoint('bert').folder, { engine });

@@ -162,6 +162,31 @@ describe('a prompt of several chunks', () => {
   });
 });
 
+test('a session that is disposed of in a run gives its memory back when the run has ended', async () => {
+  const runner = await load('llama');
+  const { vocabulary } = runner.blueprint;
+  const first = await runner.session({ capacity: 256 });
+  // What every run uses is made by the first.
+  await first.append(tokens(130, vocabulary));
+  await first.append([1]);
+  first.dispose();
+  engine.releaseTables();
+  const before = engine.memoryUsage().used;
+  const session = await runner.session({ capacity: 256 });
+  await session.append(tokens(130, vocabulary));
+  await session.append([1]);
+  // A step runs in memory that the session holds.
+  const running = session.append([2]);
+  const { used } = engine.memoryUsage();
+  session.dispose();
+  expect(engine.memoryUsage().used).toBe(used);
+  await expect(running).rejects.toMatchObject({ code: 'disposed' });
+  engine.releaseTables();
+  expect(engine.memoryUsage().used).toBe(before);
+  expect(() => session.appendSync([1])).toThrow('disposed');
+  runner.dispose();
+});
+
 test('a fork goes on by itself, and what it shares stays', async () => {
   for (const name of ['llama', 't5']) {
     engine.releaseTables();

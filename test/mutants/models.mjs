@@ -104,7 +104,7 @@ const texts = [
   source('what is broken off goes on', 'decoder-model.ts', 'await pieces.return([]);', '', ending),
   source('a model goes while it works', 'driver.ts', 'if (this.#running > 0) return;', '', ending),
   source('a text that is left in the middle stays', 'sequences.ts', 'for (const sequence of this.#all) sequence.dispose();', '', ending),
-  source('a session goes while it runs', 'session.ts', 'if (!this.#running) this.#release();', 'this.#release();', ending),
+  source('a session goes while it runs', 'session.ts', 'if (!this.#running) this.#release();', 'this.#release();', ['models/runner']),
   source(
     'more tokens than positions',
     'decoder-model.ts',
