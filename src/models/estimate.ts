@@ -3,9 +3,8 @@
 import { cacheBytes } from '../kvcache/kvcache.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
-import { packStack, widthsOf } from './packed-stack.ts';
-import { Packing } from './packing.ts';
-import { packHeads } from './runner.ts';
+import { declareModel } from './declared.ts';
+import { widthsOf } from './packed-stack.ts';
 import { CHUNK } from './tokens.ts';
 
 /** Bytes of the engine's memory. */
@@ -22,14 +21,11 @@ export interface ModelEstimate {
 
 /** @param context tokens of a text */
 export function estimateModel(blueprint: Blueprint, type: WeightType, context: number): ModelEstimate {
-  const { width, encoder, decoder, kind } = blueprint;
-  // What is declared is added up; nothing is reserved, so no memory is needed.
-  const packing = new Packing(type);
-  for (const stack of [encoder, decoder]) if (stack) packStack(packing, stack, width);
-  packHeads(packing, blueprint, kind !== 'encoder' || blueprint.logits !== undefined);
+  const { width, encoder, decoder } = blueprint;
   const cache = decoder ? cacheOf(decoder, context) : 0;
   const rows = (encoder ? rowsOf(encoder, width, context) : 0) + (decoder ? rowsOf(decoder, width, CHUNK) : 0);
-  const weights = packing.bytes;
+  // What is declared is added up; nothing is reserved, so no memory is needed.
+  const weights = declareModel(blueprint, type).packing.bytes;
   return { weights, cache, rows, total: weights + cache + rows };
 }
 

@@ -53,6 +53,14 @@ interface VectorUse {
   place(n: number): number;
 }
 
+/** Panels or a vector that memory is reserved for. */
+export interface Place {
+  readonly to: Mutable<Panels> | Mutable<Vector>;
+  readonly bytes: number;
+  /** The weight whose rows are the first in it. */
+  readonly of: Weight;
+}
+
 const ALIGN = 64;
 
 /** True if a tensor has to be there whole before its rows are: it is stored by columns, or a row is several of the file's. */
@@ -67,7 +75,7 @@ export class Packing {
   /** Weights that are there already: tied ones exist once. */
   readonly #known = new Map<Weight, Mutable<Panels>>();
   readonly #knownVectors = new Map<Weight, Mutable<Vector>>();
-  readonly #places: { readonly bytes: number; readonly put: (pointer: number) => void }[] = [];
+  readonly #places: Place[] = [];
   #pointer: number | undefined;
 
   constructor(type: WeightType) {
@@ -93,7 +101,7 @@ export class Packing {
     const found = this.#known.get(weight);
     if (found) return found;
     const [outputs, inputs] = weight.shape as [number, number];
-    const panels = this.#panels({ type: rows && this.type === 'i4' ? 'i8' : this.type, outputs, inputs, gated: false });
+    const panels = this.#panels({ type: rows && this.type === 'i4' ? 'i8' : this.type, outputs, inputs, gated: false }, weight);
     this.#known.set(weight, panels);
     this.#rowsOf(weight, panels, 0, false);
     return panels;
@@ -101,8 +109,9 @@ export class Packing {
 
   #stacked(layers: readonly Linear[], gate: Linear | undefined): Panels {
     const outputs = layers.reduce((sum, { weight }) => sum + (weight.shape[0] as number), 0);
-    const inputs = layers[0]?.weight.shape[1] as number;
-    const panels = this.#panels({ type: this.type, outputs, inputs, gated: gate !== undefined });
+    const [{ weight: first }] = layers as readonly [Linear];
+    const inputs = first.shape[1] as number;
+    const panels = this.#panels({ type: this.type, outputs, inputs, gated: gate !== undefined }, first);
     if (gate) this.#rowsOf(gate.weight, panels, 0, false);
     let next = 0;
     for (const { weight } of layers) {
@@ -112,12 +121,8 @@ export class Packing {
     return panels;
   }
 
-  #panels(shape: Omit<Panels, 'pointer'>): Mutable<Panels> {
-    const panels: Mutable<Panels> = { ...shape, pointer: 0 };
-    this.#reserve(panelCount(shape) * panelBytes(shape.type, shape.inputs), (pointer) => {
-      panels.pointer = pointer;
-    });
-    return panels;
+  #panels(shape: Omit<Panels, 'pointer'>, of: Weight): Mutable<Panels> {
+    return this.#place({ ...shape, pointer: 0 }, panelCount(shape) * panelBytes(shape.type, shape.inputs), of);
   }
 
   #rowsOf(weight: Weight, panels: Panels, first: number, up: boolean): void {
@@ -133,9 +138,9 @@ export class Packing {
   }
 
   #biasOf(layers: readonly Linear[], gate: Linear | undefined, panels: Panels): Vector | undefined {
-    if (!gate && layers.every(({ bias }) => bias === undefined)) return undefined;
-    if (gate && gate.bias === undefined && layers[0]?.bias === undefined) return undefined;
-    const vector = this.#vector(biasChannels(panels));
+    const biased = [...layers, ...(gate ? [gate] : [])].find(({ bias }) => bias);
+    if (!biased) return undefined;
+    const vector = this.#vector(biasChannels(panels), biased.bias as Weight);
     if (gate) {
       // Eight of the gate and eight of what is gated take turns.
       const turn = (up: number) => (n: number) => (n >> 3) * 16 + up * 8 + (n & 7);
@@ -156,18 +161,14 @@ export class Packing {
   vector(weight: Weight): Vector {
     const found = this.#knownVectors.get(weight);
     if (found) return found;
-    const vector = this.#vector(sizeOf(weight));
+    const vector = this.#vector(sizeOf(weight), weight);
     this.#knownVectors.set(weight, vector);
     this.#numbersOf(weight, vector, (n) => n);
     return vector;
   }
 
-  #vector(size: number): Mutable<Vector> {
-    const vector: Mutable<Vector> = { pointer: 0, size };
-    this.#reserve(4 * size, (pointer) => {
-      vector.pointer = pointer;
-    });
-    return vector;
+  #vector(size: number, of: Weight): Mutable<Vector> {
+    return this.#place({ pointer: 0, size }, 4 * size, of);
   }
 
   #numbersOf(weight: Weight, vector: Vector, place: (n: number) => number): void {
@@ -184,14 +185,20 @@ export class Packing {
     }
   }
 
-  #reserve(bytes: number, put: (pointer: number) => void): void {
+  #place<T extends Place['to']>(to: T, bytes: number, of: Weight): T {
     if (this.#pointer !== undefined) throw new Error('packing: nothing can be declared once memory is reserved');
-    this.#places.push({ bytes: roundUp(bytes, ALIGN), put });
+    this.#places.push({ to, bytes, of });
+    return to;
+  }
+
+  /** Everything that was declared, in the order of its memory. */
+  get places(): readonly Place[] {
+    return this.#places;
   }
 
   /** Bytes of everything that was declared. */
   get bytes(): number {
-    return this.#places.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#places.reduce((sum, { bytes }) => sum + roundUp(bytes, ALIGN), 0);
   }
 
   /** The tensors that are needed. */
@@ -209,8 +216,8 @@ export class Packing {
     arena.words.fill(0, start / 4, (start + bytes) / 4);
     let at = start;
     for (const place of this.#places) {
-      place.put(at);
-      at += place.bytes;
+      place.to.pointer = at;
+      at += roundUp(place.bytes, ALIGN);
     }
   }
 

@@ -9,12 +9,13 @@ import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
-import type { Attention, Blueprint, Dense, Stack } from './blueprint.ts';
+import type { Blueprint } from './blueprint.ts';
+import { declareModel } from './declared.ts';
 import type { DecoderProgram } from './decoder.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
-import { LogitsProgram, type PackedLogits, StepsProgram } from './head-program.ts';
-import { type PackedDense, packDense, packPositions, packStack, widthsOf } from './packed-stack.ts';
-import { loadPackings, Packing, type TensorSource, type Vector } from './packing.ts';
+import { LogitsProgram, StepsProgram } from './head-program.ts';
+import { type PackedDense, widthsOf } from './packed-stack.ts';
+import { loadPackings, type TensorSource } from './packing.ts';
 import { positionTables } from './position-tables.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
@@ -94,15 +95,12 @@ export class Runner {
     const { where, weights, onProgress } = options;
     const { context } = layers;
     const scope = new Scope(context.arena);
-    const packing = scope.own(new Packing(weights));
-    const scratch = new Packing('f32');
+    const packed = declareModel(blueprint, weights, options.logits);
+    const { packing, scratch, heads, sinks, positions } = packed;
+    scope.own(packing);
     try {
-      const { width, encoder, decoder } = blueprint;
+      const { width, decoder } = blueprint;
       const decoding = decoder && (await import('./decoding.ts'));
-      const packed = { encoder: encoder && packStack(packing, encoder, width), decoder: decoder && packStack(packing, decoder, width) };
-      const heads = packHeads(packing, blueprint, options.logits ?? true);
-      const sinks = packSinks(packing, [encoder, decoder]);
-      const positions = [encoder, decoder].flatMap((stack) => (stack ? [packPositions(scratch, stack)] : []));
       packing.reserve(layers);
       scratch.reserve(layers);
       await loadPackings(where, layers, [packing, scratch], source, onProgress);
@@ -368,42 +366,6 @@ function batches(texts: readonly TokenText[], apart: boolean): TokenText[][] {
     tokens += text.ids.length;
   }
   return out;
-}
-
-export interface PackedHeads {
-  readonly head: PackedLogits | undefined;
-  readonly pooler: PackedDense | undefined;
-  readonly classifier: readonly PackedDense[] | undefined;
-}
-
-/** What the heads of a model need; those that are declared are packed with the rest. */
-export function packHeads(packing: Packing, { logits, pooler, classifier }: Blueprint, wanted: boolean): PackedHeads {
-  const dense = (step: Dense | undefined): PackedDense | undefined => step && packDense(packing, step);
-  return {
-    // Four bits are too few for the rows of tokens, tied or not.
-    head:
-      logits && wanted
-        ? {
-            head: logits,
-            dense: dense(logits.dense),
-            output: packing.linear([logits.output], { tables: true }),
-            rare: (logits.rare ?? []).map((one) => ({
-              dense: packDense(packing, one.dense),
-              output: packing.linear([one.output], { tables: true }),
-            })),
-          }
-        : undefined,
-    pooler: dense(pooler),
-    classifier: classifier?.steps.map((step) => packDense(packing, step)),
-  };
-}
-
-function packSinks(packing: Packing, stacks: readonly (Stack | undefined)[]): ReadonlyMap<Attention, Vector> {
-  const sinks = new Map<Attention, Vector>();
-  for (const stack of stacks) {
-    for (const { attention } of stack?.layers ?? []) if (attention.sinks) sinks.set(attention, packing.vector(attention.sinks));
-  }
-  return sinks;
 }
 
 /** True if a position table was drawn for a longest text. */
