@@ -91,10 +91,10 @@ function begin(job: usize, tile: i32, scratch: usize, from: i32, to: i32): i32 {
   const G = load<i32>(job, DIM_G);
   const queries = load<i32>(job, QUERIES);
   const blocks = (L + queries - 1) / queries;
-  const b = tile / blocks / G;
-  const g = (tile / blocks) % G;
-  // The last queries first: under a causal mask they see the most keys, and the small tiles fill the gaps at the end.
-  const first = (blocks - 1 - (tile % blocks)) * queries;
+  // The last queries of all heads first: under a causal mask they see the most keys, and the small tiles fill the gaps at the end.
+  const b = tile / G / blocks;
+  const first = (blocks - 1 - ((tile / G) % blocks)) * queries;
+  const g = tile % G;
   const count = min(queries, L - first);
   // With tables of relative positions, each head starts a new group of four rows, so that a group has one table and one window.
   const step = load<i32>(job, TERM_COUNT) | load<i32>(job, VALUE_TABLE) | load<i32>(job, CONTEXT_TABLE) ? count + 3 & ~3 : count;

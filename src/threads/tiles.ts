@@ -74,8 +74,8 @@ export class Share {
       this.#first = this.#end;
       this.#end += this.#stage.tiles;
     }
-    // From the last to the first: under a causal mask the last ones of a head have most to do, and small ones fill the end.
-    this.#tile = this.#end - 1 - number;
+    // From the first on: kernels number those first that have most to do, so that small ones fill the end.
+    this.#tile = number - this.#first;
     this.#step = 0;
     return true;
   }

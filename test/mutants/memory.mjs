@@ -115,6 +115,7 @@ const threads = [
     'if (++this.#step < steps) { Atomics.add(this.#words, DONE, 1); return; }',
     ['threads/tiles'],
   ),
+  source('tiles are drawn from the last', 'threads/tiles.ts', 'number - this.#first', 'this.#end - 1 - number', ['threads/tiles']),
   source('a stopped tile goes on to its end', 'threads/tiles.ts', 'if (Atomics.load(words, STOPPED) !== 0) return true;', '', [
     'threads/tiles',
   ]),

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, expect, test, vi } from 'vitest';
 import { makeEngine } from '../../src/create.ts';
 import { OWN_KERNELS } from '../../src/entries/inlined.ts';
-import { alibi, createEngine, type Engine, rotary } from '../../src/index.ts';
+import { alibi, createEngine, type Engine, rotary, type Tensor } from '../../src/index.ts';
 import type { Arena } from '../../src/memory/arena.ts';
 import { type EngineParts, partsOf } from '../../src/parts.ts';
 import { jobOf, memoryOf } from '../../src/threads/job.ts';
@@ -80,6 +80,38 @@ test('a call is one job, whatever it prepares', async () => {
   step.runSync();
   step.runSync();
   expect(stages(runSync.mock.calls.slice(2))).toEqual([['attend'], ['attend']]);
+});
+
+/** Rows [E] of `out` that the first `n` tiles of a call write. */
+function firstWritten(out: Tensor, n: number, call: () => void): number[] {
+  const E = out.shape.at(-1) as number;
+  out.set(new Float32Array(out.size).fill(NaN));
+  const { runSync } = TilePool.prototype;
+  const cut = vi.spyOn(TilePool.prototype, 'runSync').mockImplementation(function (this: TilePool, { stages, ...job }) {
+    runSync.call(this, { ...job, stages: stages.map((stage) => (stage.kernel.startsWith('attend') ? { ...stage, tiles: n } : stage)) });
+  });
+  call();
+  cut.mockRestore();
+  return [...out.toArray()].flatMap((x, at) => (at % E === 0 && !Number.isNaN(x) ? [at / E] : []));
+}
+
+/** `count` numbers from `from` on. */
+const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, n) => from + n);
+
+test('tiles that have most to do come first: the last queries of every head, the longest documents', async () => {
+  const engine = await made(createEngine({ threads: 2 }));
+  const q = engine.tensor([2, 4, 256, 16], new Float32Array(2 * 4 * 256 * 16).fill(0.5));
+  const out = engine.tensor(q.shape);
+  const causal = (): void => void engine.attentionSync(q, q, q, { out, causal: true });
+  const last = firstWritten(out, 1, causal);
+  expect(last.length).toBeLessThan(256);
+  expect(last).toEqual(range(256 - last.length, last.length));
+  expect(firstWritten(out, 4, causal)).toEqual([0, 256, 512, 768].flatMap((head) => last.map((row) => head + row)));
+  const rows = engine.tensor([90, 1, 16], new Float32Array(90 * 16).fill(0.5));
+  const packed = engine.tensor(rows.shape);
+  const queryOffsets = [0, 10, 80, 90];
+  const documents = (): void => void engine.attentionSync(rows, rows, rows, { out: packed, queryOffsets, keyOffsets: queryOffsets });
+  expect(firstWritten(packed, 1, documents)).toEqual(range(10, 70));
 });
 
 test.each([1, 2, 3])('an engine of %i threads takes the kernels of another module', async (threads) => {

@@ -87,7 +87,7 @@ test('the last that may take part, and the first that may not', () => {
 test('a trap stops the job for everybody, and says where', () => {
   const { words, counts } = served({ kernel: 'trap', trapTile: 2 });
   expect([words[STOPPED], words[NEXT], words[DONE]]).toEqual([1, ENDED, 2]);
-  expect(counts).toEqual([0, 0, 0, 1, 1]);
+  expect(counts).toEqual([1, 1, 0, 0, 0]);
   expect(readTrap(words)).toMatch(/^tile 2 on worker 2: RuntimeError/);
 });
 
