@@ -4,6 +4,7 @@ import type { Case, Engine, Outputs, Package } from './call.ts';
 import { cases } from './cases.ts';
 import { encodingNames, type GoldenFile, type Make, runGolden } from './golden.ts';
 import { layerCases, type MakeLayers } from './layers.ts';
+import { hashModel, type Loaders, modelCases, type SourceOf } from './models.ts';
 import { hashBits } from './numbers.ts';
 import { schemes } from './schemes.ts';
 
@@ -24,6 +25,10 @@ export interface Subject {
   readonly relpos: Package;
   /** `createLayers` of relpos/nn. */
   readonly createLayers: MakeLayers;
+  /** Of relpos/models. */
+  readonly loaders: Loaders;
+  /** Where the checkpoints of models lie. */
+  readonly sourceOf: SourceOf;
   readonly golden: ReadonlyMap<string, GoldenFile>;
   /** Options of the engine beside the number of threads. */
   readonly options?: EngineOptions;
@@ -56,8 +61,11 @@ const GOLDENS = 8;
 /** The numbers of an output. */
 const bitsOf = (output: Outputs[number]): Float32Array | Float64Array => ('toArray' in output ? output.toArray() : output);
 
-/** Runs every case and every golden file whose encodings the package has, on `threads` threads. */
-export async function conform({ relpos, createLayers, golden, options, int16 }: Subject, threads: number): Promise<Findings> {
+/** Runs every case, every model, and every golden file whose encodings the package has, on `threads` threads. */
+export async function conform(
+  { relpos, createLayers, loaders, sourceOf, golden, options, int16 }: Subject,
+  threads: number,
+): Promise<Findings> {
   const began = Date.now();
   const make: Make = (name) => (relpos as unknown as Record<string, ReturnType<Make>>)[name];
   const engineOf = (given?: EngineOptions): Promise<Engine> =>
@@ -96,6 +104,9 @@ export async function conform({ relpos, createLayers, golden, options, int16 }: 
     }
     return 'ran';
   });
+  for (const [name, each] of Object.entries(modelCases)) {
+    await attempt(`model: ${name}`, () => hashModel(each, loaders, engine, sourceOf));
+  }
   const { capabilities } = engine;
   engine.dispose();
   await attempt('int16', async () => {

@@ -1,14 +1,21 @@
 // A fresh project with the packed library installed, as a user has it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Where the golden files are. */
 export const goldenFolder = fileURLToPath(new URL('../golden/', import.meta.url));
+/** The checkpoints of models.ts. */
+export const MODELS = [
+  ...['bert', 'deberta-v3', 'llama'].map((name) => `test/models/checkpoints/${name}`),
+  ...['story-llama', 'fix-t5'].map((name) => `examples/models/${name}`),
+];
+/** Of their files, those that a checkpoint is made of. */
+const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Packs the built library into `folder`; returns the tarball's path. */
@@ -19,7 +26,16 @@ export function pack(folder) {
   return join(folder, filename);
 }
 
-/** Makes the project: the library from the tarball, the bundle of the cases and the entries beside it. */
+/** Copies the checkpoints into `models`. */
+function copyModels(folder) {
+  for (const path of MODELS) {
+    const target = join(folder, 'models', basename(path));
+    mkdirSync(target, { recursive: true });
+    for (const name of FILES) if (existsSync(join(root, path, name))) copyFileSync(join(root, path, name), join(target, name));
+  }
+}
+
+/** Makes the project: the library from the tarball, the checkpoints, the bundle of the cases and the entries beside it. */
 export async function makeProject(tarball) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-conformance-')));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'conformance', private: true, type: 'module' }));
@@ -32,6 +48,7 @@ export async function makeProject(tarball) {
     outfile: join(folder, 'conform.mjs'),
     logLevel: 'error',
   });
+  copyModels(folder);
   for (const name of readdirSync(here('entries'))) copyFileSync(here(`entries/${name}`), join(folder, name));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -3,7 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import * as relpos from 'relpos';
+import * as loaders from 'relpos/models';
 import { createLayers } from 'relpos/nn';
 import { readSafetensors } from 'relpos/safetensors';
 import { conform } from './conform.mjs';
@@ -18,6 +20,9 @@ if (actual === 'node' && claimed !== `node${major}`) throw new Error(`this is No
 
 const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
 const golden = new Map(files.map((name) => [name, readSafetensors(new Uint8Array(readFileSync(join(folder, name))))]));
+/** A path, and as good an address of it. */
+const sourceOf = (name) =>
+  name.length % 2 ? new URL(`models/${name}/`, import.meta.url) : fileURLToPath(new URL(`models/${name}`, import.meta.url));
 const rows = [];
-for (const count of threads.split(',')) rows.push(await conform({ relpos, createLayers, golden }, Number(count)));
+for (const count of threads.split(',')) rows.push(await conform({ relpos, createLayers, loaders, sourceOf, golden }, Number(count)));
 console.log(JSON.stringify(rows));

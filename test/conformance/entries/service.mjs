@@ -5,11 +5,13 @@
 //   /left                      what the calls came to that their requests left alone, and the bytes in use
 import * as relpos from 'relpos';
 import { int16Kernels } from 'relpos/int16';
+import * as loaders from 'relpos/models';
 import { createLayers } from 'relpos/nn';
 import { readSafetensors } from 'relpos/safetensors';
 import { calls } from './calls.mjs';
 import { conform } from './conform.mjs';
 import { goldens } from './goldens.mjs';
+import { sourceOf } from './stores.mjs';
 
 let engine;
 const kept = () => {
@@ -43,7 +45,7 @@ export async function answer(request) {
   const number = (name) => Number(searchParams.get(name));
   if (pathname === '/conform') {
     const golden = new Map(Object.entries(goldens).map(([name, bytes]) => [name, readSafetensors(bytes)]));
-    return Response.json(await conform({ relpos, createLayers, golden, int16: int16Kernels }, number('threads')));
+    return Response.json(await conform({ relpos, createLayers, loaders, sourceOf, golden, int16: int16Kernels }, number('threads')));
   }
   if (pathname === '/left') return Response.json({ ...left, used: (await kept()).memoryUsage().used });
   if (pathname !== '/call') return new Response('there is no such path', { status: 404 });

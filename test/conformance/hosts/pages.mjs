@@ -17,6 +17,8 @@ const policy = (text) => ({ ...ISOLATION, 'Content-Security-Policy': text });
 
 const IMPORTS = {
   relpos: '/node_modules/relpos/dist/index.js',
+  'relpos/models': '/node_modules/relpos/dist/models/index.js',
+  '@huggingface/tokenizers': '/node_modules/@huggingface/tokenizers/dist/tokenizers.mjs',
   'relpos/nn': '/node_modules/relpos/dist/nn/index.js',
   'relpos/safetensors': '/node_modules/relpos/dist/safetensors/index.js',
 };

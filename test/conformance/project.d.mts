@@ -1,0 +1,2 @@
+/** Paths of the checkpoints of models.ts. */
+export const MODELS: readonly string[];
