@@ -3,13 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { browsers } from '../../test/browsers/index.mjs';
-import { installed } from '../../test/conformance/install.mjs';
 import { AIMS, BROWSER_CASES, tableLines } from './lib/aims.mjs';
 import { environment } from './lib/environment.mjs';
+import { nodeOf } from './lib/nodes.mjs';
 import { packageVersion } from './lib/packages.mjs';
 import { servePage } from './lib/pages.mjs';
 import { caseLines, header } from './lib/report.mjs';
@@ -113,9 +112,6 @@ const pageHost = (browser) => ({
   missing: () => browser.missing().join(', ') || undefined,
   run: (options) => runPage(browser, options),
 });
-
-/** The Node of a major version: the one that runs this, or one that test/runtimes has. */
-const nodeOf = (major) => (process.versions.node.startsWith(`${major}.`) ? process.execPath : installed(`node${major}/bin/node`));
 
 const HOSTS = [
   nodeHost('node24', nodeOf(24)),

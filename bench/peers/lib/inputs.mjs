@@ -1,7 +1,7 @@
 /** Deterministic inputs: every peer and every run sees the same numbers. */
 
 /** mulberry32: small, seedable, and good enough for test data. */
-function random(seed) {
+export function random(seed) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

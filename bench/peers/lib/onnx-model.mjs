@@ -38,6 +38,8 @@ const ModelProto = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('o
 
 const ELEMENT_TYPES = new Map([
   [Float32Array, 1],
+  [Uint8Array, 2],
+  [Int8Array, 3],
   [Int32Array, 6],
   [BigInt64Array, 7],
 ]);
@@ -63,10 +65,13 @@ const valueInfo = (name, { dims, data }) => ({
   type: {
     tensor_type: {
       elem_type: ELEMENT_TYPES.get(data.constructor),
-      shape: { dim: dims.map((size) => ({ dim_value: size })) },
+      shape: { dim: dims.map(dimension) },
     },
   },
 });
+
+/** A size that is a name may differ from run to run. */
+const dimension = (size) => (typeof size === 'string' ? { dim_param: size } : { dim_value: size });
 
 /** Outputs need a type but no shape: the runtime infers it. */
 const untypedShape = (name) => ({ name, type: { tensor_type: { elem_type: ELEMENT_TYPES.get(Float32Array) } } });
@@ -80,7 +85,7 @@ const initializer = ([name, { dims, data }]) => ({
 
 /**
  * @param graph `{ nodes, inputs, constants, outputs }`: nodes as `{ op, domain, inputs, outputs, attributes }`, inputs and
- *   constants as name → `{ dims, data }`, outputs as names of float tensors.
+ *   constants as name → `{ dims, data }`, sizes of inputs as numbers or names, outputs as names of float tensors.
  * @returns the model's bytes
  */
 export function encodeModel({ nodes, inputs, constants = {}, outputs }) {

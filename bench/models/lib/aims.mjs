@@ -1,0 +1,47 @@
+/** What relpos is meant to be over the fastest row of another package, with the same kind of weights, and what a run came to. */
+
+const WEB = 'onnxruntime-web';
+
+const KINDS = { i8: 'int8', f32: 'f32', i4: 'int4' };
+
+/** @param row of rows.mjs; @param aims of Node 24 and Node 20, where there are some */
+const aim = (work, row, weights, node24, node20) => ({ work: `${work}, ${KINDS[weights]}`, row, weights, aims: { node24, node20 } });
+
+export const AIMS = [
+  aim('MiniLM shape, 16 tokens', 'minilm/16', 'i8', 2.5, 1.2),
+  aim('MiniLM shape, 64 tokens', 'minilm/64', 'i8', 2.2, 1.2),
+  aim('MiniLM shape, 256 tokens', 'minilm/256', 'i8', 2.3, 1.4),
+  aim('MiniLM shape, 16 tokens', 'minilm/16', 'f32', 1.2),
+  aim('MiniLM shape, 64 tokens', 'minilm/64', 'f32', 1.3),
+  aim('MiniLM shape, 256 tokens', 'minilm/256', 'f32', 1.5),
+  aim('MiniLM shape, 16 tokens', 'minilm/16', 'i4'),
+  aim('MiniLM shape, 64 tokens', 'minilm/64', 'i4'),
+  aim('MiniLM shape, 256 tokens', 'minilm/256', 'i4'),
+  aim('MiniLM shape, 32 short texts', 'minilm/batch', 'i8'),
+  aim('MiniLM shape, 32 short texts', 'minilm/batch', 'f32'),
+  aim('BGE-small shape, 64 tokens', 'bge-small/64', 'i8'),
+  aim('BGE-small shape, 64 tokens', 'bge-small/64', 'f32'),
+];
+
+const fastest = (rows, time) => rows.reduce((best, row) => (best && best[time] <= row[time] ? best : row), undefined);
+
+/** @returns `{ own, other, ratio, aim }` of a run's fastest rows; without a ratio where one of the two did not run */
+export function cellOf({ host, results }, { row, weights, against = WEB, aims }, time = 'medianMs') {
+  const rows = (results.find(({ id }) => id === row)?.rows ?? []).filter((one) => one.weights === weights && one.threads === 1);
+  const own = fastest(
+    rows.filter(({ peer }) => peer === 'relpos'),
+    time,
+  );
+  const other = fastest(
+    rows.filter(({ peer }) => peer === against),
+    time,
+  );
+  return { own, other, ratio: own && other ? other[time] / own[time] : undefined, aim: aims[host] };
+}
+
+/** Every aim that a run has a ratio for, with a cell for each run. */
+export function tableOf(runs, time) {
+  return AIMS.map((one) => ({ work: one.work, cells: runs.map((run) => cellOf(run, one, time)) })).filter(({ cells }) =>
+    cells.some(({ ratio }) => ratio !== undefined),
+  );
+}

@@ -1,0 +1,117 @@
+/** Rows of encoders: a text, or a batch of short ones, to vectors of length 1. Every contender begins with the text and has the same tokenizer. */
+import { readFileSync } from 'node:fs';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { bertGraph } from './bert-graph.mjs';
+import { checkpoint, weightsOf } from './checkpoints.mjs';
+import { onnxSession, ort } from './onnxruntime.mjs';
+import { relposModel, VARIANTS } from './relpos.mjs';
+import { buildAll, runRow } from './run-row.mjs';
+import { shortTexts, textOf } from './texts.mjs';
+
+const json = (folder, file) => JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'));
+
+const tokenizerOf = (folder) => new Tokenizer(json(folder, 'tokenizer.json'), json(folder, 'tokenizer_config.json'));
+
+const flat = (rows) => {
+  const all = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const row of rows) {
+    all.set(row, at);
+    at += row.length;
+  }
+  return all;
+};
+
+/** relpos in one of its variants. `run` resolves to the vectors, `hidden` to the last hidden state of the first text. */
+async function ownEntry(model, folder, variant) {
+  const { model: encoder, ...entry } = await relposModel(model, folder, variant);
+  return {
+    ...entry,
+    repeat: 1,
+    with: (texts) => ({
+      run: async () => flat(await encoder.embed(texts)),
+      hidden: async () => flat((await encoder.hidden(texts[0])).rows),
+    }),
+  };
+}
+
+/** Texts as the rows of a tensor, filled up with zeros. */
+function padded(texts) {
+  const longest = Math.max(...texts.map(({ length }) => length));
+  const [ids, mask] = [new Int32Array(texts.length * longest), new Int32Array(texts.length * longest)];
+  for (const [n, own] of texts.entries()) {
+    ids.set(own, n * longest);
+    mask.fill(1, n * longest, n * longest + own.length);
+  }
+  const dims = [texts.length, longest];
+  const tensor = (data) => new ort.Tensor('int32', data, dims);
+  return { ids: tensor(ids), types: tensor(new Int32Array(ids.length)), mask: tensor(mask) };
+}
+
+/** onnxruntime-web over one graph; a batch goes through a graph with a mask. */
+async function webEntry(model, weights, tokenizer, { weights: type, attention, masked }) {
+  const kind = { f32: 'f32', i8: 'int8', i4: 'q4' }[type];
+  const graph = bertGraph(model.config, weights, { kind, attention, masked });
+  const { session, ...entry } = await onnxSession(graph, { weights: type, variant: ATTENTION[type][attention] });
+  const feedsOf = (texts) => {
+    const { mask, ...feeds } = padded(texts.map((text) => tokenizer.encode(text).ids));
+    return masked ? { ...feeds, mask } : feeds;
+  };
+  return {
+    ...entry,
+    repeat: 1,
+    with: (texts) => ({
+      run: async () => (await session.run(feedsOf(texts), ['vector'])).vector.data,
+      hidden: async () => (await session.run(feedsOf([texts[0]]), ['hidden'])).hidden.data,
+    }),
+  };
+}
+
+const ATTENTION = {
+  f32: { whole: 'Attention', apart: 'MultiHeadAttention' },
+  i8: { whole: 'QAttention', apart: 'MultiHeadAttention' },
+  i4: { apart: 'MultiHeadAttention' },
+};
+
+const webVariants = (masked) =>
+  Object.entries(ATTENTION).flatMap(([weights, ways]) => Object.keys(ways).map((attention) => ({ weights, attention, masked })));
+
+/** Ways to make every entry of an encoder, in the order in which they take turns. */
+function builders(model, folder, masked) {
+  const tokenizer = tokenizerOf(folder);
+  const weights = weightsOf(folder);
+  return [
+    ...VARIANTS.map((variant) => ({
+      name: `relpos: ${variant.weights}, ${variant.precision}`,
+      build: () => ownEntry(model, folder, variant),
+    })),
+    ...webVariants(masked).map((variant) => ({
+      name: `onnxruntime-web: ${variant.weights}, ${variant.attention}`,
+      build: () => webEntry(model, weights, tokenizer, variant),
+    })),
+  ];
+}
+
+/** The hidden state of one text, or the vectors of a batch, as f32 has them elsewhere: of the first graph in f32. */
+const isReference = ({ peer, weights }) => peer === 'onnxruntime-web' && weights === 'f32';
+
+/** Rows of one text go through graphs without a mask, a batch through graphs with one. */
+export async function runRows(model, rows, budget, report) {
+  const folder = checkpoint(model);
+  for (const masked of [false, true]) {
+    const own = rows.filter(({ batch }) => Boolean(batch) === masked);
+    if (own.length === 0) continue;
+    const { entries, skipped } = await buildAll(builders(model, folder, masked));
+    for (const row of own) {
+      const texts = row.batch ? shortTexts(model) : [textOf(model, row.tokens)];
+      const contenders = entries.map(({ with: bind, ...entry }) => {
+        const { run, hidden } = bind(texts);
+        return { ...entry, run, output: masked ? run : hidden };
+      });
+      const reference = (await contenders.find(isReference).output()).slice();
+      const result = await runRow(row, contenders, reference, budget);
+      report({ ...result, skipped: [...skipped, ...result.skipped] });
+    }
+    for (const { dispose } of entries) await dispose();
+  }
+}

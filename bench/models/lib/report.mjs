@@ -1,0 +1,35 @@
+/** What the benchmark prints: every row of a result, and the table of aims. */
+import { cellText } from '../../peers/lib/aims.mjs';
+import { tableOf } from './aims.mjs';
+
+const milliseconds = (ms) => ms.toFixed(ms < 10 ? 3 : ms < 100 ? 2 : 1);
+
+const rate = ({ amount, unit }, { medianMs }) => (unit === 'ms' ? '' : `${((1000 * amount) / medianMs).toFixed(1)} ${unit}`);
+
+/** One result: a line for each contender, and those that did not run with the reason. */
+export function resultLines(result) {
+  const line = (row) =>
+    [
+      `  ${`${row.peer}: ${row.variant}`.padEnd(46)}`,
+      `${row.threads} thread${row.threads > 1 ? 's' : ''}`.padEnd(10),
+      milliseconds(row.medianMs).padStart(10),
+      `${milliseconds(row.p10Ms)} - ${milliseconds(row.p90Ms)}`.padStart(20),
+      `n ${row.samples}`.padStart(6),
+      `cosine ${row.cosine.toFixed(6)}`.padStart(18),
+      rate(result, row).padStart(16),
+    ].join('');
+  return ['', result.id, ...result.rows.map(line), ...result.skipped.map(({ peer, reason }) => `  ${peer}: not run, ${reason}`)];
+}
+
+/** The table of aims for a terminal. */
+export function tableLines(runs, time = 'medianMs') {
+  const width = 52;
+  const cell = (one) =>
+    one.ratio === undefined
+      ? '–'
+      : `${milliseconds(one.own[time])} (${one.own.variant.split(', ')[1]}) to ${milliseconds(one.other[time])}: ${cellText(one)}`;
+  return [
+    `${''.padEnd(34)}${runs.map(({ label }) => label.padStart(width)).join('')}`,
+    ...tableOf(runs, time).map(({ work, cells }) => `${work.padEnd(34)}${cells.map((one) => cell(one).padStart(width)).join('')}`),
+  ];
+}
