@@ -12,6 +12,7 @@
  * - `bad-wasm`: the `wasm` option is not this version's kernels.
  * - `bad-checkpoint`: the files of a model are broken, do not fit together, or are of a kind that is not known (`relpos/models`).
  * - `unreadable`: a file of a model cannot be read: it is missing, the network failed too often, or permission is denied.
+ * - `unwritable`: a file of a packed model cannot be written: permission is denied, or no space is left.
  * - `missing-package`: a package that something needs is not installed, such as `@huggingface/jinja` for chat templates.
  */
 export type RelposErrorCode =
@@ -24,6 +25,7 @@ export type RelposErrorCode =
   | 'bad-wasm'
   | 'bad-checkpoint'
   | 'unreadable'
+  | 'unwritable'
   | 'missing-package';
 
 /** An error of state; `code` says which. Wrong arguments give `TypeError` (wrong type) or `RangeError` (wrong value) instead. */

@@ -34,8 +34,8 @@ async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
     io.stdout(`${JSON.stringify({ ...summaryOf(blueprint), ...facts })}\n`);
     return EXIT.ok;
   }
-  const { blueprint, tensors, stored, storedAs, memory } = found;
-  io.stdout(rows(factsOf(blueprint, `${tensors} tensors, ${showBytes(stored)}, ${storedAs}`)));
+  const { blueprint, tensors, stored, storedAs, packed, memory } = found;
+  io.stdout(rows(factsOf(blueprint, `${tensors} tensors, ${showBytes(stored)}, ${packed ? 'packed in ' : ''}${storedAs}`)));
   const table = Object.entries(memory).map(([type, { weights, cache, rows: passed, total }]) => [
     type,
     ...[weights, cache, passed, total].map(showBytes),

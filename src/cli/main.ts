@@ -15,12 +15,13 @@ import { generate } from './generate.ts';
 import { report } from './html.ts';
 import { inspect } from './inspect.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
+import { pack } from './pack.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
 
 export type { CliIo } from './io.ts';
 
-const COMMANDS: readonly Command[] = [attend, bench, doctor, embed, encodings, generate, inspect, report];
+const COMMANDS: readonly Command[] = [attend, bench, doctor, embed, encodings, generate, inspect, pack, report];
 const HELP_OPTION = { help: { kind: 'flag', short: 'h', help: 'print this' } } as const;
 
 /**
@@ -94,7 +95,7 @@ ${examples}
 }
 
 /** Errors of state that another input mends. */
-const MENDABLE: readonly string[] = ['out-of-memory', 'bad-checkpoint', 'unreadable', 'missing-package'];
+const MENDABLE: readonly string[] = ['out-of-memory', 'bad-checkpoint', 'unreadable', 'unwritable', 'missing-package'];
 
 /** An error as one line and an exit code. The library's own argument errors begin with the name of what was called. */
 function explain(error: unknown): { message: string; code: number } {

@@ -13,7 +13,7 @@ const weights: OptionSpec = {
 };
 
 /** Options of every command that loads a model. */
-export const loadSpecs: OptionSpecs = {
+export const loadSpecs: OptionSpecs & Record<'weights' | 'threads' | 'max-memory', OptionSpec> = {
   weights,
   context: { kind: 'count', help: 'tokens of a text at most, its continuation included' },
   threads: { kind: 'text', value: '<n>|auto', help: 'threads to use (auto)' },

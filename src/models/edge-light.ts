@@ -1,4 +1,6 @@
 /** `relpos/models` where edge-light forbids compiling bytes, and compiled Modules have to be imported. */
+
+import type { Url } from '../platform/types.ts';
 import baseline from '../wasm/baseline.wasm?module';
 import nn from '../wasm/nn.wasm?module';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
@@ -13,6 +15,8 @@ import {
   type Own,
   seq2seqOf,
 } from './load.ts';
+import type { Packed, PackOptions } from './pack.ts';
+import type { PackTarget } from './pack-target.ts';
 import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';
@@ -38,4 +42,9 @@ export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}):
 /** How much of an engine's memory a model would take. @throws as `loadEncoder` */
 export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   return estimateCheckpoint(model, options);
+}
+
+/** Packs a checkpoint into files that load by reading alone. @throws as `loadEncoder` */
+export async function pack(model: CheckpointSource, to: string | Url | PackTarget, options: PackOptions = {}): Promise<Packed> {
+  return (await import('./pack.ts')).packModel(model, to, options, OWN);
 }

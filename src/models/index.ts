@@ -5,6 +5,7 @@
  */
 import { OWN_KERNELS } from '../entries/inlined.ts';
 import { OWN_LAYERS } from '../nn/own.ts';
+import type { Url } from '../platform/types.ts';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import {
@@ -17,6 +18,8 @@ import {
   type Own,
   seq2seqOf,
 } from './load.ts';
+import type { Packed, PackOptions } from './pack.ts';
+import type { PackTarget } from './pack-target.ts';
 import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';
@@ -88,4 +91,23 @@ export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}):
  */
 export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   return estimateCheckpoint(model, options);
+}
+
+/**
+ * Packs a checkpoint: writes it with its weights in panels, as they lie in memory, so that loading is reading. The packed model takes the place of
+ * the checkpoint in all calls, gives the same bits as that does with the same `weights`, and is the same on every host.
+ *
+ * @param to a folder that is new or empty (Node, Deno and Bun), which is made when all is written; or whatever takes the files one by one
+ * @param options `weights` is as the checkpoint stores them if it is left out
+ * @throws as `loadEncoder`; RelposError `unwritable`. Nothing is left in the folder then
+ * @example
+ * ```ts
+ * import { loadEncoder, pack } from 'relpos/models';
+ *
+ * const { bytes } = await pack('models/minilm', 'models/minilm-i8', { weights: 'i8' });
+ * const encoder = await loadEncoder('models/minilm-i8');
+ * ```
+ */
+export async function pack(model: CheckpointSource, to: string | Url | PackTarget, options: PackOptions = {}): Promise<Packed> {
+  return (await import('./pack.ts')).packModel(model, to, options, OWN);
 }

@@ -20,9 +20,12 @@ import { Encoder } from './encoder-model.ts';
 import { estimateModel, type ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
 import { broken, reasonOf } from './fault.ts';
+import type { PackedWeights } from './packed-weights.ts';
+import { PACKED } from './packing.ts';
 import { Runner } from './runner.ts';
 import { readSentenceSettings } from './sentence-files.ts';
 import type { Fetch, Loading } from './source.ts';
+import type { TensorIndex } from './tensors.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
@@ -74,7 +77,7 @@ const CONTEXT = 2048;
 /** Tokens of a text of an encoder that would take any number. */
 const UNLIMITED = 512;
 
-const readSignal: Reader<Signal> = (where, name, value) => checkSignal(where, value, name) as Signal;
+export const readSignal: Reader<Signal> = (where, name, value) => checkSignal(where, value, name) as Signal;
 
 const OPEN: Readers<OpenOptions> = {
   weights: (where, name, value) => oneOf(where, name, value, WEIGHT_TYPES),
@@ -100,31 +103,40 @@ const LOAD: Readers<LoadOptions> = {
 };
 
 /** An opened checkpoint, of which the headers were read. */
-interface Opened {
+export interface Opened {
   readonly checkpoint: Checkpoint;
   readonly weights: Weights;
+  /** What they are if they were packed. */
+  readonly packed: PackedWeights | undefined;
   readonly blueprint: Blueprint;
   readonly type: WeightType;
   /** Tokens of a text. */
   readonly longest: number;
 }
 
-async function open(where: string, given: unknown, { weights: type, context, signal, fetch }: OpenOptions): Promise<Opened> {
+/** Opens a checkpoint and finds out what it is; its weights are to be closed. */
+export async function openModel(where: string, given: unknown, { weights: type, context, signal, fetch }: OpenOptions): Promise<Opened> {
   const loading: Loading = { where, signal, fetch };
   const checkpoint = await openCheckpoint(loading, 'model', given);
   const weights = await checkpoint.weights();
   try {
-    const blueprint = await describeModel(where, checkpoint, weights);
-    return { checkpoint, weights, blueprint, type: type ?? storedType(weights), longest: longestOf(blueprint, context) };
+    const isPacked = weights.metadata.format === PACKED;
+    const packed = isPacked ? new (await import('./packed-weights.ts')).PackedWeights(where, weights, type) : undefined;
+    const blueprint = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
+    packed?.check(blueprint);
+    const held = packed?.type ?? type ?? storedType(weights);
+    return { checkpoint, weights, packed, blueprint, type: held, longest: longestOf(blueprint, context) };
   } catch (error) {
     await weights.close();
     throw error;
   }
 }
 
-async function describeModel(where: string, { config }: Checkpoint, weights: Weights): Promise<Blueprint> {
+const indexOf = (weights: Weights): TensorIndex => new Map(weights.names.map((name) => [name, weights.info(name)]));
+
+async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex): Promise<Blueprint> {
   try {
-    return await findBlueprint(config, new Map(weights.names.map((name) => [name, weights.info(name)])));
+    return await findBlueprint(config, index);
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
     throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
@@ -148,7 +160,7 @@ function longestOf({ kind, longest = Infinity }: Blueprint, context: number | un
 /** How much memory a model takes, from its headers: `estimate` of the entries. */
 export async function estimateCheckpoint(given: unknown, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   const where = 'estimate';
-  const { weights, blueprint, type, longest } = await open(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  const { weights, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
     return { ...estimateModel(blueprint, type, longest), stored: weights.bytesOf() };
   } finally {
@@ -165,15 +177,18 @@ export async function inspectCheckpoint(
   readonly stored: number;
   readonly tensors: number;
   readonly storedAs: WeightType;
+  /** Whether it was packed: it is loaded in the type that it is stored in. */
+  readonly packed: boolean;
   readonly context: number;
-  readonly memory: Readonly<Record<WeightType, ModelEstimate>>;
+  readonly memory: Readonly<Partial<Record<WeightType, ModelEstimate>>>;
 }> {
   const where = 'inspect';
-  const { weights, blueprint, type, longest } = await open(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  const { weights, packed, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
-    const memory = Object.fromEntries(WEIGHT_TYPES.map((each) => [each, estimateModel(blueprint, each, longest)]));
-    const { length } = weights.names;
-    return { blueprint, stored: weights.bytesOf(), tensors: length, storedAs: type, context: longest, memory: memory as never };
+    const types = packed ? [type] : WEIGHT_TYPES;
+    const memory = Object.fromEntries(types.map((each) => [each, estimateModel(blueprint, each, longest)]));
+    const { length: tensors } = weights.names;
+    return { blueprint, stored: weights.bytesOf(), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
   } finally {
     await weights.close();
   }
@@ -199,7 +214,7 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
       if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
     }
   }
-  const opened = await open(where, given, options);
+  const opened = await openModel(where, given, options);
   const { checkpoint, weights, blueprint } = opened;
   try {
     if (blueprint.kind !== kind) {
@@ -229,11 +244,16 @@ async function run(
   { context, signal, onProgress }: LoadOptions,
   own: Own,
 ): Promise<RunnerDriver> {
-  const { blueprint, weights, type, longest } = opened;
+  const { blueprint, weights, packed, type, longest } = opened;
   const layers = await layerContext(where, engine, own.layers);
   if (signal?.aborted) throw signal.reason;
   const length = blueprint.kind !== 'encoder' || context !== undefined ? { longest } : {};
-  const runner = await Runner.load(layers, blueprint, weights, { where, weights: type, ...length, ...(onProgress && { onProgress }) });
+  const runner = await Runner.load(layers, blueprint, packed ?? weights, {
+    where,
+    weights: type,
+    ...length,
+    ...(onProgress && { onProgress }),
+  });
   return new RunnerDriver(runner, layers, longest);
 }
 

@@ -7,6 +7,8 @@ export { type CallOptions, type EmbedOptions, Encoder, type Filling, type Label,
 export type { ModelEstimate } from './estimate.ts';
 export type { Finish, GenerateOptions, IndexedPiece } from './generation.ts';
 export type { CheckpointEstimate, LoadOptions, OpenOptions } from './load.ts';
+export type { Packed, PackOptions } from './pack.ts';
+export type { PackTarget } from './pack-target.ts';
 export type { Pooling } from './sentence-files.ts';
 export type { Fetch } from './source.ts';
 export type { BlobLike, FileLike, GivenFiles } from './source-files.ts';

@@ -21,6 +21,15 @@ export interface TensorSource {
   stream(names: readonly string[], onProgress?: (progress: LoadProgress) => void): AsyncIterable<TensorPiece>;
 }
 
+/** `format` in the metadata of packed files (packed-format.ts). */
+export const PACKED = 'relpos-panels';
+
+/** What is read as it is: a packed checkpoint. */
+export interface PackedSource {
+  /** Reads all that a model's packings have declared, which is reserved. */
+  fill(layers: LayerContext, packings: readonly [Packing, Packing], onProgress?: (progress: LoadProgress) => void): Promise<void>;
+}
+
 /** f32 numbers in a row somewhere. */
 export interface Vector {
   readonly pointer: number;
@@ -289,14 +298,15 @@ export class Packing {
   }
 }
 
-/** Reads and packs the tensors of several packings, each once. @throws RelposError `bad-checkpoint`, and what the source throws */
+/** Reads and packs the tensors of a model's packings, what stays and what tables are made of, each once. @throws RelposError `bad-checkpoint`, and what the source throws */
 export async function loadPackings(
   where: string,
   layers: LayerContext,
-  packings: readonly Packing[],
-  source: TensorSource,
+  packings: readonly [Packing, Packing],
+  source: TensorSource | PackedSource,
   onProgress?: (progress: LoadProgress) => void,
 ): Promise<void> {
+  if ('fill' in source) return source.fill(layers, packings, onProgress);
   const staging = new Staging(layers);
   try {
     for await (const piece of source.stream([...new Set(packings.flatMap(({ names }) => names))], onProgress)) {

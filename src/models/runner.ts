@@ -15,7 +15,7 @@ import type { DecoderProgram } from './decoder.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { LogitsProgram, StepsProgram } from './head-program.ts';
 import { type PackedDense, widthsOf } from './packed-stack.ts';
-import { loadPackings, type TensorSource } from './packing.ts';
+import { loadPackings, type PackedSource, type TensorSource } from './packing.ts';
 import { positionTables } from './position-tables.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import { Schemes } from './schemes.ts';
@@ -91,7 +91,12 @@ export class Runner {
   }
 
   /** Loads a model. @throws RelposError `out-of-memory`, `bad-checkpoint`, and what the source throws; nothing is held then */
-  static async load(layers: LayerContext, blueprint: Blueprint, source: TensorSource, options: RunnerOptions): Promise<Runner> {
+  static async load(
+    layers: LayerContext,
+    blueprint: Blueprint,
+    source: TensorSource | PackedSource,
+    options: RunnerOptions,
+  ): Promise<Runner> {
     const { where, weights, onProgress } = options;
     const { context } = layers;
     const scope = new Scope(context.arena);

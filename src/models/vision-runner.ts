@@ -13,7 +13,7 @@ import type { Stage } from '../threads/types.ts';
 import type { Layer } from './blueprint.ts';
 import { StepsProgram } from './head-program.ts';
 import { type PackedDense, type PackedTable, packDense, packNorm, packTables } from './packed-stack.ts';
-import { loadPackings, type PackedLinear, Packing, type TensorSource, type Vector } from './packing.ts';
+import { loadPackings, type PackedLinear, type PackedSource, Packing, type TensorSource, type Vector } from './packing.ts';
 import { positionTables } from './position-tables.ts';
 import { makeLinear, makeMap, makeNorm, mapped, normed, type PackedNorm, type Rows, through } from './rows.ts';
 import type { RunnerOptions } from './runner.ts';
@@ -103,7 +103,7 @@ export class VisionRunner {
   static async load(
     layers: LayerContext,
     blueprint: VisionBlueprint,
-    source: TensorSource,
+    source: TensorSource | PackedSource,
     { where, weights, onProgress }: Omit<RunnerOptions, 'longest' | 'logits'>,
   ): Promise<VisionRunner> {
     const scope = new Scope(layers.context.arena);

@@ -1,4 +1,6 @@
 /** `relpos/models` where workerd forbids compiling bytes, and compiled Modules have to be imported. */
+
+import type { Url } from '../platform/types.ts';
 import baseline from '../wasm/baseline.wasm';
 import nn from '../wasm/nn.wasm';
 import nnRelaxed from '../wasm/nn-relaxed.wasm';
@@ -14,6 +16,8 @@ import {
   type Own,
   seq2seqOf,
 } from './load.ts';
+import type { Packed, PackOptions } from './pack.ts';
+import type { PackTarget } from './pack-target.ts';
 import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';
@@ -41,4 +45,9 @@ export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}):
 /** How much of an engine's memory a model would take. @throws as `loadEncoder` */
 export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   return estimateCheckpoint(model, options);
+}
+
+/** Packs a checkpoint into files that load by reading alone. @throws as `loadEncoder` */
+export async function pack(model: CheckpointSource, to: string | Url | PackTarget, options: PackOptions = {}): Promise<Packed> {
+  return (await import('./pack.ts')).packModel(model, to, options, OWN);
 }

@@ -7,12 +7,10 @@
 
 import { arrayType, ownArray } from '../arguments/numbers.ts';
 import { quote } from '../cli/text.ts';
-import { roundUp } from '../memory/round.ts';
 import {
   byteLength,
   checkName,
   DTYPES,
-  HEADER_LIMIT,
   headerLength,
   isObject,
   METADATA,
@@ -21,6 +19,7 @@ import {
   SafetensorsError,
   show,
 } from './header.ts';
+import { compareCodePoints, writeHeader } from './write-header.ts';
 
 export { type SafetensorsDtype, SafetensorsError } from './header.ts';
 
@@ -72,14 +71,13 @@ export function writeSafetensors(
   for (const [name, tensor] of sorted) checkWritable(name, tensor);
   const rank = (tensor: SafeTensor): number => DTYPES.indexOf(tensor.dtype);
   sorted.sort(([aName, a], [bName, b]) => rank(b) - rank(a) || compareCodePoints(aName, bName));
-  const header = new TextEncoder().encode(headerText(sorted, metadata));
-  const padded = roundUp(header.length, 8);
-  if (padded > HEADER_LIMIT) throw new SafetensorsError(`header expected at most ${HEADER_LIMIT} bytes, got ${padded}`);
-  const file = new Uint8Array(sorted.reduce((size, [, tensor]) => size + tensor.data.length, 8 + padded));
-  new DataView(file.buffer).setBigUint64(0, BigInt(padded), true);
-  file.fill(0x20, 8 + header.length, 8 + padded);
-  file.set(header, 8);
-  let offset = 8 + padded;
+  const head = writeHeader(
+    sorted.map(([name, { dtype, shape, data }]) => ({ name, dtype, shape, bytes: data.length })),
+    metadata,
+  );
+  const file = new Uint8Array(sorted.reduce((size, [, tensor]) => size + tensor.data.length, head.length));
+  file.set(head);
+  let offset = head.length;
   for (const [, { data }] of sorted) {
     file.set(data, offset);
     offset += data.length;
@@ -103,33 +101,4 @@ function checkWritable(name: string, tensor: SafeTensor): void {
     const kind = `${tensor.dtype} ${show(tensor.shape)}`;
     throw new SafetensorsError(`tensor ${quote(name)} expected ${bytes} bytes (${kind}), got ${tensor.data.length}`);
   }
-}
-
-/** The header, built by hand: an object would lose a tensor named `__proto__`. */
-function headerText(sorted: readonly [string, SafeTensor][], metadata: Readonly<Record<string, string>>): string {
-  const parts: string[] = [];
-  const texts = Object.entries(metadata).sort(([a], [b]) => compareCodePoints(a, b));
-  for (const [key, text] of texts) {
-    checkName(key, `"${METADATA}" key`);
-    if (typeof text !== 'string') throw new TypeError(`writeSafetensors: metadata ${quote(key)} expected a string, got ${show(text)}`);
-    checkName(text, `"${METADATA}" text of ${quote(key)}`);
-  }
-  if (texts.length > 0) {
-    parts.push(`"${METADATA}":{${texts.map(([key, text]) => `${JSON.stringify(key)}:${JSON.stringify(text)}`).join(',')}}`);
-  }
-  let offset = 0;
-  for (const [name, { dtype, shape, data }] of sorted) {
-    const offsets = `[${offset},${offset + data.length}]`;
-    parts.push(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(',')}],"data_offsets":${offsets}}`);
-    offset += data.length;
-  }
-  return `{${parts.join(',')}}`;
-}
-
-/** Orders strings as their UTF-8 bytes: JavaScript's own order differs past U+FFFF. */
-function compareCodePoints(a: string, b: string): number {
-  for (let i = 0; i < a.length && i < b.length; i++) {
-    if (a.charCodeAt(i) !== b.charCodeAt(i)) return (a.codePointAt(i) as number) - (b.codePointAt(i) as number);
-  }
-  return a.length - b.length;
 }

@@ -1,5 +1,5 @@
 /** The commands that run models: what they print and write, what they refuse. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -188,5 +188,63 @@ describe('inspect', () => {
     const { code, err } = await cli(['inspect', checkpoint('swin').folder]);
     expect(code).toBe(2);
     expect(err).toMatch(/^relpos: inspect: config\.json: "model_type" expected one of .*got "swin"\n$/);
+  });
+});
+
+describe('pack', () => {
+  test('writes a folder that other commands take in place of the model', async () => {
+    const to = join(folder, 'story-i8');
+    const { code, out, err } = await cli(['pack', STORY, '-o', to, '--weights', 'i8', '--threads', '1']);
+    expect({ code, out, err }).toEqual({ code: 0, out: `${to}: 5 files, 1.58 MiB, weights in i8\n`, err: '' });
+    const generate = async (model: string, ...more: string[]) =>
+      (await cli(['generate', model, '-p', 'And', '--max-tokens', '12', ...more])).out;
+    expect(await generate(to)).toBe(await generate(STORY, '--weights', 'i8'));
+    const inspected = await cli(['inspect', to]);
+    expect(inspected.out).toContain('32 tensors, 1.52 MiB, packed in i8');
+    expect(inspected.out).not.toContain('bf16');
+    expect(JSON.parse((await cli(['inspect', to, '--json'])).out)).toMatchObject({ packed: true, storedAs: 'i8' });
+  });
+
+  test('says the files in JSON, and splits them', async () => {
+    const to = join(folder, 'bert-i4');
+    const { code, out } = await cli(['pack', bert, '--output', to, '--weights', 'i4', '--shard-size', '8K', '--json']);
+    expect(code).toBe(0);
+    const { weights, files, bytes } = JSON.parse(out);
+    expect(weights).toBe('i4');
+    expect(files.map(({ name }: { name: string }) => name)).toContain('model.safetensors.index.json');
+    expect(bytes).toBe(files.reduce((sum: number, file: { bytes: number }) => sum + file.bytes, 0));
+    const embed = async (...argv: string[]) => (await cli(['embed', ...argv, 'hello world'])).out;
+    expect(await embed(to)).toBe(await embed(bert, '--weights', 'i4'));
+  });
+
+  test('replaces a model only when it is told to, and refuses what is wrong in one line', async () => {
+    const to = join(folder, 'story-i8');
+    for (const [argv, message] of [
+      [['pack', STORY], 'pack expected -o <folder>, where the packed model goes'],
+      [['pack'], 'pack expected the folder or the URL of a model'],
+      [['pack', STORY, bert, '-o', to], 'pack expected one model'],
+      [['pack', STORY, '-o', to], 'it has "config.json" in it; with "force" the model there is replaced'],
+      [['pack', to, '-o', join(folder, 'again')], 'expected a checkpoint, got one that is packed as i8 already'],
+      [['pack', STORY, '-o', to, '--weights', 'i5'], '--weights expected one of f32, f16, bf16, i8, i4'],
+      [['pack', STORY, '-o', to, '--shard-size', 'x'], '--shard-size expected bytes such as 512M or 2G'],
+      [['generate', to, '-p', 'x', '--weights', 'i4'], 'leave "weights" out'],
+    ] as const) {
+      const { code, out, err } = await cli(argv);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toContain(message);
+      expect(err.split('\n')).toHaveLength(2);
+    }
+    expect((await cli(['pack', STORY, '-o', to, '--weights', 'i4', '--force', '--json'])).code).toBe(0);
+    expect(JSON.parse((await cli(['inspect', to, '--json'])).out)).toMatchObject({ storedAs: 'i4' });
+  });
+
+  test('an interrupt leaves nothing', async () => {
+    const to = join(folder, 'interrupted');
+    expect(await cli(['pack', STORY, '-o', to], '', AbortSignal.abort())).toMatchObject({
+      code: 130,
+      out: '',
+      err: 'relpos: interrupted\n',
+    });
+    expect(readdirSync(folder).filter((name) => name.startsWith('.relpos') || name === 'interrupted')).toEqual([]);
   });
 });

@@ -57,6 +57,30 @@ const files = [
   source('an index may lack tensors', 'checkpoint.ts', 'file === name && !own.has(tensor)', 'file !== name && !own.has(tensor)', hostile),
 ];
 
+const packs = ['models/packed'];
+const packed = [
+  source(
+    'pieces of packed tensors all go to their beginning',
+    'packed-weights.ts',
+    'pointer + row * (data.length / rows)',
+    'pointer',
+    packs,
+  ),
+  source('packed tensors are not compared', 'packed-weights.ts', 'shapeText(found.shape) === shapeText(shape)', 'true', packs),
+  source('types of packed tensors are not compared', 'packed-weights.ts', 'found.dtype === dtype &&', '', packs),
+  source('any version of packed files is read', 'packed-weights.ts', 'version !== VERSION', 'version === undefined', packs),
+  source('packed weights are loaded in another type', 'packed-weights.ts', 'asked !== undefined && asked !== known', 'false', packs),
+  source('packed shapes may be anything', 'packed-weights.ts', '!isShape(shape)', 'false', packs),
+  source('packed tensors of one name are one', 'packed-format.ts', 'taken.add(name);', '', packs),
+  source('what is packed is packed again', 'pack.ts', 'if (opened.packed) throw', 'if (!opened) throw', packs),
+  source('shards are larger than they may be', 'pack.ts', 'last && room >= 0', 'last && room >= -most', packs),
+  source('a target that failed keeps its folder', 'pack.ts', 'await target.drop();', '', packs),
+  source('modules are left behind', 'pack.ts', '...moduleFiles(await checkpoint.json(MODULES)), ', '', packs),
+  source('the weights of an older model stay', 'pack-target.ts', 'name === CONFIG || WEIGHTS.test(name)', 'name === CONFIG', packs),
+  source('a folder with files is overwritten', 'pack-target.ts', 'there !== undefined && !force', 'false', packs),
+  source('a model is packed over itself', 'pack-target.ts', '=== path) bad(', "=== '') bad(", packs),
+];
+
 const texts = [
   source('half a character is given', 'text-stream.ts', 'all.endsWith(INCOMPLETE) || ', '', tokens),
   source('the window has no tokens before it', 'text-stream.ts', 'this.#ids = this.#ids.slice(this.#given);', 'this.#ids = [];', tokens),
@@ -154,4 +178,4 @@ const whole = [
   source('a window is not shifted', 'vision.ts', 'Math.floor(cell / window) + shift)', 'Math.floor(cell / window))', vision),
 ];
 
-export const models = [...files, ...texts, ...whole];
+export const models = [...files, ...packed, ...texts, ...whole];

@@ -351,9 +351,9 @@ const stored = [
   source('a file may have holes', 'safetensors/header.ts', 'if (entry.begin > end) {', 'if (entry.begin < 0) {', files),
   source(
     'a header is not filled up',
-    'safetensors/index.ts',
-    'const padded = roundUp(header.length, 8);',
-    'const padded = header.length;',
+    'safetensors/write-header.ts',
+    'const padded = roundUp(json.length, 8);',
+    'const padded = json.length;',
     files,
   ),
   source('a key may be there twice', 'safetensors/header.ts', 'if (keys?.has(key)) throw', 'if (keys?.has(key) === null) throw', files),
