@@ -8,6 +8,7 @@ import { modelOf } from './lib/shapes.mjs';
 
 const KINDS = {
   encoder: () => import('./lib/encoders.mjs'),
+  decoder: () => import('./lib/decoders.mjs'),
 };
 
 const { ids, quick, file } = JSON.parse(process.argv[2]);

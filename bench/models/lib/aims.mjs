@@ -21,6 +21,15 @@ export const AIMS = [
   aim('MiniLM shape, 32 short texts', 'minilm/batch', 'f32'),
   aim('BGE-small shape, 64 tokens', 'bge-small/64', 'i8'),
   aim('BGE-small shape, 64 tokens', 'bge-small/64', 'f32'),
+  aim('SmolLM2-135M shape, prefill 128', 'smollm2-135m/prefill-128', 'i8', 3.3),
+  aim('SmolLM2-135M shape, a token', 'smollm2-135m/decode', 'i8', 3),
+  aim('SmolLM2-135M shape, prefill 128', 'smollm2-135m/prefill-128', 'i4'),
+  aim('SmolLM2-135M shape, a token', 'smollm2-135m/decode', 'i4', 10),
+  aim('stories15M shape, prefill 128', 'stories15m/prefill-128', 'i8'),
+  aim('stories15M shape, a token', 'stories15m/decode', 'i8'),
+  aim('stories15M shape, prefill 128', 'stories15m/prefill-128', 'f32'),
+  aim('stories15M shape, a token', 'stories15m/decode', 'f32'),
+  aim('stories15M shape, a token', 'stories15m/decode', 'i4'),
 ];
 
 const fastest = (rows, time) => rows.reduce((best, row) => (best && best[time] <= row[time] ? best : row), undefined);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { bertGraph } from './bert-graph.mjs';
 import { checkpoint, weightsOf } from './checkpoints.mjs';
-import { onnxSession, ort } from './onnxruntime.mjs';
+import { KIND, onnxSession, ort } from './onnxruntime.mjs';
 import { relposModel, VARIANTS } from './relpos.mjs';
 import { buildAll, runRow } from './run-row.mjs';
 import { shortTexts, textOf } from './texts.mjs';
@@ -50,8 +50,7 @@ function padded(texts) {
 
 /** onnxruntime-web over one graph; a batch goes through a graph with a mask. */
 async function webEntry(model, weights, tokenizer, { weights: type, attention, masked }) {
-  const kind = { f32: 'f32', i8: 'int8', i4: 'q4' }[type];
-  const graph = bertGraph(model.config, weights, { kind, attention, masked });
+  const graph = bertGraph(model.config, weights, { kind: KIND[type], attention, masked });
   const { session, ...entry } = await onnxSession(graph, { weights: type, variant: ATTENTION[type][attention] });
   const feedsOf = (texts) => {
     const { mask, ...feeds } = padded(texts.map((text) => tokenizer.encode(text).ids));
@@ -86,7 +85,7 @@ function builders(model, folder, masked) {
       build: () => ownEntry(model, folder, variant),
     })),
     ...webVariants(masked).map((variant) => ({
-      name: `onnxruntime-web: ${variant.weights}, ${variant.attention}`,
+      name: `onnxruntime-web: ${KIND[variant.weights]}, ${variant.attention}`,
       build: () => webEntry(model, weights, tokenizer, variant),
     })),
   ];

@@ -16,7 +16,8 @@ export function resultLines(result) {
       `${milliseconds(row.p10Ms)} - ${milliseconds(row.p90Ms)}`.padStart(20),
       `n ${row.samples}`.padStart(6),
       `cosine ${row.cosine.toFixed(6)}`.padStart(18),
-      rate(result, row).padStart(16),
+      row.greedy === undefined ? '' : `${row.greedy} of 8 tokens`.padStart(16),
+      rate(result, row).padStart(18),
     ].join('');
   return ['', result.id, ...result.rows.map(line), ...result.skipped.map(({ peer, reason }) => `  ${peer}: not run, ${reason}`)];
 }

@@ -2,10 +2,18 @@
 
 const encoder = (model, lengths) => lengths.map((tokens) => ({ id: `${model}/${tokens}`, model, tokens }));
 
+/** The first token after a prompt, and the tokens after that. */
+const decoder = (model, prompt) => [
+  { id: `${model}/prefill-${prompt}`, model, prompt },
+  { id: `${model}/decode`, model, prompt, steps: true },
+];
+
 export const ROWS = [
   ...encoder('minilm', [16, 64, 256]),
   { id: 'minilm/batch', model: 'minilm', batch: 32 },
   ...encoder('bge-small', [64]),
+  ...decoder('smollm2-135m', 128),
+  ...decoder('stories15m', 128),
 ];
 
 /** Those whose name fits one of the patterns; all where there is none. */

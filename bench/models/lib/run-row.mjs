@@ -42,9 +42,22 @@ export async function runRow({ id, amount = 1, unit = 'ms' }, contenders, refere
     else passed.push({ ...entry, likeness });
   }
   const measured = await measure(passed, budget);
-  const rows = passed.map(({ peer, version, weights, threads, variant, likeness }, n) => {
+  const rows = passed.map(({ peer, version, weights, threads, variant, likeness, greedy }, n) => {
     const { median, p10, p90, min, samples } = summarize(measured[n].times);
-    return { peer, version, weights, threads, variant, medianMs: median, p10Ms: p10, p90Ms: p90, minMs: min, samples, cosine: likeness };
+    return {
+      peer,
+      version,
+      weights,
+      threads,
+      variant,
+      medianMs: median,
+      p10Ms: p10,
+      p90Ms: p90,
+      minMs: min,
+      samples,
+      cosine: likeness,
+      ...(greedy !== undefined && { greedy }),
+    };
   });
   return { id, amount, unit, rows, skipped };
 }

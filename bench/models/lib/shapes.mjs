@@ -63,6 +63,53 @@ const bert = (name, layers, width, heads) => {
   return { name, kind: 'encoder', config, tensors: bertTensors(config), dtype: 'F32', tokens: BERT_TOKENS };
 };
 
-export const MODELS = [bert('minilm', 6, 384, 12), bert('bge-small', 12, 384, 12)];
+const llamaConfig = (layers, width, heads, keyHeads, inner, vocabulary, theta, positions) => ({
+  model_type: 'llama',
+  architectures: ['LlamaForCausalLM'],
+  hidden_size: width,
+  num_hidden_layers: layers,
+  num_attention_heads: heads,
+  num_key_value_heads: keyHeads,
+  intermediate_size: inner,
+  hidden_act: 'silu',
+  vocab_size: vocabulary,
+  max_position_embeddings: positions,
+  rms_norm_eps: 1e-5,
+  rope_theta: theta,
+  tie_word_embeddings: true,
+});
+
+function llamaTensors({ num_hidden_layers: layers, hidden_size: width, intermediate_size: inner, vocab_size: vocabulary, ...config }) {
+  const narrow = (width / config.num_attention_heads) * config.num_key_value_heads;
+  const layer = (n) => {
+    const at = `model.layers.${n}`;
+    return [
+      ...norm(`${at}.input_layernorm`, width, false),
+      ...linear(`${at}.self_attn.q_proj`, width, width, false),
+      ...['k', 'v'].flatMap((part) => linear(`${at}.self_attn.${part}_proj`, narrow, width, false)),
+      ...linear(`${at}.self_attn.o_proj`, width, width, false),
+      ...norm(`${at}.post_attention_layernorm`, width, false),
+      ...['gate', 'up'].flatMap((part) => linear(`${at}.mlp.${part}_proj`, inner, width, false)),
+      ...linear(`${at}.mlp.down_proj`, width, inner, false),
+    ];
+  };
+  return [['model.embed_tokens.weight', [vocabulary, width], 0.05], ...range(layers).flatMap(layer), ...norm('model.norm', width, false)];
+}
+
+/** Without a token that ends a text: as many are written as are asked for. */
+const LLAMA_TOKENS = { before: ['<s>'], after: [], special: ['<unk>', '<s>'], unknown: '<unk>' };
+
+/** @param weights the kinds that are measured */
+const llama = (name, weights, ...sizes) => {
+  const config = llamaConfig(...sizes);
+  return { name, kind: 'decoder', weights, config, tensors: llamaTensors(config), dtype: 'BF16', tokens: LLAMA_TOKENS };
+};
+
+export const MODELS = [
+  bert('minilm', 6, 384, 12),
+  bert('bge-small', 12, 384, 12),
+  llama('smollm2-135m', ['i8', 'i4'], 30, 576, 9, 3, 1536, 49152, 100000, 2048),
+  llama('stories15m', ['i8', 'i4', 'f32'], 6, 288, 6, 6, 768, 32000, 10000, 256),
+];
 
 export const modelOf = (name) => MODELS.find((model) => model.name === name);
