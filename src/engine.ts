@@ -5,8 +5,9 @@ import { type AttentionOptions, checkOptions, checkPrepareOptions, checkSyncOpti
 import { checkRotateOptions, prepareRotation, type RotateOptions } from './attention/rotate.ts';
 import type { SelfTestReport } from './attention/selftest.ts';
 import { checkWeightsOptions, checkWeightsSyncOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
+import { type Capabilities, contextOf, endCore, ended, type Made } from './core.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
-import type { Arena, MemoryUsage } from './memory/arena.ts';
+import type { MemoryUsage } from './memory/arena.ts';
 import { Disposing } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';
@@ -15,63 +16,18 @@ import { keepParts } from './parts.ts';
 import type { Call, Context } from './plan/context.ts';
 import { withHandlers } from './plan/handlers.ts';
 import type { Arithmetic, Encoding } from './plan/plan.ts';
-import { Tables } from './plan/table-cache.ts';
 import { KIT } from './prepared/kit.ts';
 import type { PreparedAttention, PrepareOptions } from './prepared/types.ts';
 import { jobOf } from './threads/job.ts';
 import type { JobOptions, Pool } from './threads/types.ts';
-import type { Kernels } from './wasm/kernels.ts';
 import type { Precision } from './wasm/variants.ts';
-
-/** What the host gives. */
-export interface Capabilities {
-  readonly runtime: string;
-  readonly version: string;
-  readonly simd: boolean;
-  /** True if the engine runs the relaxed-SIMD kernels, and this host fuses. */
-  readonly relaxedSimd: boolean;
-  /** Threads at work, the caller's included. */
-  readonly threads: number;
-  readonly requestedThreads: number;
-  /** Why there are fewer threads than requested, or why `precision: 'relaxed'` runs the reproducible kernels. */
-  readonly reason?: string;
-}
-
-interface Parts {
-  readonly arena: Arena;
-  readonly kernels: Kernels;
-  readonly pool: Pool;
-  /** What of the capabilities never changes; `reason` of these. */
-  readonly host: Omit<Capabilities, 'threads'>;
-  readonly precision: Precision;
-}
-
-/** What calls need, as long as the engine lives. */
-function contextOf({ arena, kernels, pool }: Parts, alive: () => void): Context {
-  const context = { arena, kernels, alive, tables: undefined as unknown as Tables, math: undefined as unknown as Arithmetic };
-  const live = (): Kernels => {
-    alive();
-    return context.kernels;
-  };
-  const math: Arithmetic = {
-    exp: (x) => live().exp(x),
-    log: (x) => live().log(x),
-    pow: (x, y) => live().pow(x, y),
-    sin: (x) => live().sin(x),
-    cos: (x) => live().cos(x),
-    tanh: (x) => live().tanh(x),
-  };
-  const whole = Object.defineProperty(Object.assign(context, { math }), 'threads', { enumerable: true, get: () => pool.threads });
-  context.tables = new Tables(whole as unknown as Context);
-  return whole as unknown as Context;
-}
 
 /**
  * Attention and position schemes on one WebAssembly memory. Made by `createEngine`; ended by `dispose()` or `using`, which ends the
  * workers and drops the memory.
  */
 export class Engine extends Disposing {
-  readonly #host: Parts['host'];
+  readonly #host: Made['host'];
   readonly #pool: Pool;
   readonly #precision: Precision;
   readonly #context: Context;
@@ -79,12 +35,12 @@ export class Engine extends Disposing {
   #disposed = false;
 
   /** @internal */
-  constructor(parts: Parts) {
+  constructor(made: Made) {
     super();
-    this.#host = parts.host;
-    this.#pool = parts.pool;
-    this.#precision = parts.precision;
-    this.#context = contextOf(parts, () => this.#alive());
+    this.#host = made.host;
+    this.#pool = made.pool;
+    this.#precision = made.precision;
+    this.#context = contextOf(made, () => this.#alive());
     keepParts(this, { context: this.#context, pool: this.#pool, precision: this.#precision });
   }
 
@@ -471,14 +427,11 @@ export class Engine extends Disposing {
     if (this.#disposed) return;
     void this.capabilities;
     this.#disposed = true;
-    this.#pool.dispose();
-    // Tensors and caches that somebody keeps hold the context: it must not hold the memory, nor the kernels, which do.
-    this.#context.arena.dispose();
-    (this.#context as { kernels: Kernels | undefined }).kernels = undefined;
+    endCore(this.#context, this.#pool);
   }
 
   #alive(): void {
-    if (this.#disposed) throw new RelposError('disposed', 'the engine was disposed');
+    if (this.#disposed) throw ended();
   }
 
   async #run(call: Call, options: Pick<AttentionOptions, 'signal' | 'onProgress'>): Promise<ReturnType<Call['finish']>> {

@@ -5,7 +5,8 @@ import { copyLengths, copyLogits, copyNumbers, type Logits, type Numbers } from 
 import { readList } from '../arguments/numbers.ts';
 import type { PositionList } from '../arguments/positions.ts';
 import { callback, choice, type Named, type Reader, type Readers, readRecord, whole } from '../arguments/record.ts';
-import { KVCache } from '../kvcache/kvcache.ts';
+import { isCache } from '../kvcache/known.ts';
+import type { KVCache } from '../kvcache/kvcache.ts';
 import type { Mask } from '../masks/mask.ts';
 import { type MaskOption, readMasks } from '../masks/option.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -155,8 +156,8 @@ function readCausal(where: string, name: string, value: unknown): boolean | { re
 const WINDOW: Readers<CheckedWindow> = { left: /* @__PURE__ */ whole(0, UNBOUNDED), right: /* @__PURE__ */ whole(0, UNBOUNDED) };
 
 function readCache(where: string, name: string, value: unknown): KVCache {
-  if (!(value instanceof KVCache)) throw wrongType(where, name, 'a cache from engine.kvCache', value);
-  return value;
+  if (!isCache(value)) throw wrongType(where, name, 'a cache from engine.kvCache', value);
+  return value as KVCache;
 }
 
 /** A tensor as an output. That it fits is checked with the shapes. */

@@ -1,7 +1,7 @@
 /** What `relpos/bench` does, whichever kernels the entry brings. */
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import { callback, flag, type Readers, readRecord, whole } from '../arguments/record.ts';
-import type { EngineOptions } from '../create.ts';
+import type { EngineOptions } from '../assemble.ts';
 import type { Engine } from '../engine.ts';
 import type { Signal } from '../platform/types.ts';
 import { cases, type Listed } from './cases.ts';

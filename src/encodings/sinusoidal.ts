@@ -4,22 +4,10 @@ import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
 import { withTerms } from '../plan/with-terms.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
+import { sinusoidRows } from './sinusoid-rows.ts';
 
 /** How sines and cosines share the channels: `'interleaved'` (sin, cos, sin, cos …: the paper) or `'halves'` (all sines, then all cosines). */
 export type SinusoidLayout = 'interleaved' | 'halves';
-
-/** Row `position` of the table: sin and cos of position · base^(−2i/width), [width]. */
-function sinusoid(position: number, width: number, base: number, layout: SinusoidLayout, math: Arithmetic): Float64Array {
-  const half = Math.ceil(width / 2);
-  const row = new Float64Array(width);
-  for (let i = 0; i < half; i++) {
-    const angle = position * math.pow(base, (-2 * i) / width);
-    const [first, second] = layout === 'interleaved' ? [2 * i, 2 * i + 1] : [i, half + i];
-    row[first] = math.sin(angle);
-    if (second < width) row[second] = math.cos(angle);
-  }
-  return row;
-}
 
 /** Options of `sinusoids`. */
 export interface SinusoidOptions {
@@ -52,9 +40,7 @@ export function sinusoids(math: Arithmetic, rows: number, width: number, given: 
   const offset = finite(where, 'offset', given.offset ?? 0);
   integer(where, 'rows', rows, 0);
   integer(where, 'width', width, 1, 65536);
-  const table = new Float32Array(rows * width);
-  for (let row = 0; row < rows; row++) table.set(sinusoid(row + offset, width, base, layout, math), row * width);
-  return table;
+  return sinusoidRows(math, rows, width, { base, halves: layout === 'halves', offset });
 }
 
 /** Options of `sinusoidal`. */

@@ -1,5 +1,6 @@
 /** The package where an edge runtime in the manner of Vercel forbids compiling bytes, and a compiled Module has to be imported. Same names as `relpos`. */
-import { type EngineOptions, makeEngine, makeEngineSync, type OwnKernels } from '../create.ts';
+import type { EngineOptions, OwnKernels } from '../assemble.ts';
+import { makeEngine, makeEngineSync } from '../create.ts';
 import type { Engine } from '../engine.ts';
 import baseline from '../wasm/baseline.wasm?module';
 

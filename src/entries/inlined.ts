@@ -1,14 +1,7 @@
-import { type EngineOptions, makeEngine, makeEngineSync, type OwnKernels } from '../create.ts';
+import type { EngineOptions } from '../assemble.ts';
+import { makeEngine, makeEngineSync } from '../create.ts';
 import type { Engine } from '../engine.ts';
-import { baseline } from '../wasm/generated/baseline.ts';
-import { unpack } from '../wasm/unpack.ts';
-
-/** Inlined baseline kernels: whatever imports the package has them, without a file to find. The others are a file of their own. */
-export const OWN_KERNELS: OwnKernels = {
-  baseline: () => unpack(baseline),
-  int16: async () => unpack((await import('../wasm/generated/int16.ts')).int16),
-  relaxed: async () => unpack((await import('../wasm/generated/relaxed.ts')).relaxed),
-};
+import { OWN_KERNELS } from './own-kernels.ts';
 
 /**
  * Makes an engine: compiles the kernels, reserves memory, starts the threads. Importing the package does none of this.

@@ -1,5 +1,6 @@
 /** The package without inlined kernels: the option `wasm` says where they are. Same names as `relpos`. */
-import { type EngineOptions, makeEngine, makeEngineSync } from '../create.ts';
+import type { EngineOptions } from '../assemble.ts';
+import { makeEngine, makeEngineSync } from '../create.ts';
 import type { Engine } from '../engine.ts';
 import type { WasmSource } from '../wasm/kernels.ts';
 

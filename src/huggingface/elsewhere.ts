@@ -2,7 +2,7 @@
 
 import { describe, wrongValue } from '../arguments/check.ts';
 import { type HfConfig, headDim, named, number } from './config.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './fact-lines.ts';
 
 /** @throws RangeError that says what else turns, and by which rotation, if the config asks for that; or that frequencies are learned */
 export function expectInAttention(where: string, config: HfConfig, model: string, facts: Facts): void {

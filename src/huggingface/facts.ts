@@ -1,26 +1,11 @@
 // What transformers' code knows of a model type, from the generated table.
 
 import { describe, wrongValue } from '../arguments/check.ts';
+import { type Facts, factsIn } from './fact-lines.ts';
 import { MODELS } from './models.ts';
 
-/** What a line of the table says; see the head of `models.ts`. */
-export type Facts = Readonly<Record<string, string | undefined>>;
-
 /** The facts of a model type, or undefined if the table has none. */
-export function findFacts(model: string): Facts | undefined {
-  for (const line of MODELS.split('\n')) {
-    const [said = '', names = ''] = line.split('|');
-    if (names.split(' ').includes(model)) {
-      return Object.fromEntries(
-        said.split(' ').map((token) => {
-          const at = token.indexOf('=');
-          return at < 0 ? [token, ''] : [token.slice(0, at), token.slice(at + 1)];
-        }),
-      );
-    }
-  }
-  return undefined;
-}
+export const findFacts = (model: string): Facts | undefined => factsIn(MODELS, model);
 
 /** The facts of a model type. @throws RangeError that names what is near */
 export function factsOf(where: string, model: string, instead: string): Facts {

@@ -2,7 +2,7 @@
 
 import { describe, wrongType, wrongValue } from '../arguments/check.ts';
 import { count, type HfConfig } from './config.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './fact-lines.ts';
 
 /** What is known of the layer that is meant. */
 export interface Layer {

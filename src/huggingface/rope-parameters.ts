@@ -4,7 +4,7 @@
 import { describe, finite, wrongType, wrongValue } from '../arguments/check.ts';
 import { SCALING_KEYS, SCALING_TYPES } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, isRecord, number } from './config.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './fact-lines.ts';
 import { type Layer, needed } from './layers.ts';
 
 /** Rotary parameters of one layer, with the keys of `rope_parameters`; undefined: the layer does not turn. */

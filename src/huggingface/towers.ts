@@ -8,7 +8,7 @@ import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext } from '../plan/plan.ts';
 import { plainFrequencies } from '../rope/rope-scaling.ts';
 import { count, type HfConfig, number } from './config.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './fact-lines.ts';
 
 /** Where the tokens of an image are. */
 export interface Rows {

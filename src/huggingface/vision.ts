@@ -6,7 +6,7 @@ import { axialRotary } from '../encodings/axial-rotary.ts';
 import { handlersOf, withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { count, type HfConfig, headDim, isRecord, named, number } from './config.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './fact-lines.ts';
 import { atoms, counted, spread, twofold } from './towers.ts';
 
 /** What the options of `rotaryFromConfig` say of an image. */

@@ -17,6 +17,7 @@ import type { Encoding } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys } from './cached-keys.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
+import { keepCache } from './known.ts';
 import type { Cut } from './rows.ts';
 import { CacheUse, checkCounts, checkNewRows, positionsFor, type UseOptions } from './use.ts';
 
@@ -172,6 +173,7 @@ export class KVCache extends Disposing {
   constructor(core: CacheCore) {
     super();
     this.#core = core;
+    keepCache(this);
   }
 
   /** Keys of the longest batch row, those included that left its window: the position of its next key. */

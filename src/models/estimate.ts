@@ -1,6 +1,5 @@
 // How much memory a model will take, from its headers alone.
 
-import { cacheBytes } from '../kvcache/kvcache.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
 import { declareModel } from './declared.ts';
@@ -20,16 +19,17 @@ export interface ModelEstimate {
 }
 
 /** @param context tokens of a text */
-export function estimateModel(blueprint: Blueprint, type: WeightType, context: number): ModelEstimate {
+export async function estimateModel(blueprint: Blueprint, type: WeightType, context: number): Promise<ModelEstimate> {
   const { width, encoder, decoder } = blueprint;
-  const cache = decoder ? cacheOf(decoder, context) : 0;
+  const cache = decoder ? await cacheOf(decoder, context) : 0;
   const rows = (encoder ? rowsOf(encoder, width, context) : 0) + (decoder ? rowsOf(decoder, width, CHUNK) : 0);
   // What is declared is added up; nothing is reserved, so no memory is needed.
   const weights = declareModel(blueprint, type).packing.bytes;
   return { weights, cache, rows, total: weights + cache + rows };
 }
 
-function cacheOf({ layers }: Stack, capacity: number): number {
+async function cacheOf({ layers }: Stack, capacity: number): Promise<number> {
+  const { cacheBytes } = await import('./decoding.ts');
   return layers.reduce((sum, { attention: { keyHeads, headWidth, valueWidth } }) => {
     const options = { batch: 1, heads: keyHeads, headDim: headWidth, valueDim: valueWidth, capacity, layout: 'blhd' };
     return sum + cacheBytes('estimate', options);

@@ -3,7 +3,7 @@
  *
  * The files are those of a Hugging Face folder (config.json, tokenizer.json, model.safetensors), from wherever they lie.
  */
-import { OWN_KERNELS } from '../entries/inlined.ts';
+import { OWN_KERNELS } from '../entries/own-kernels.ts';
 import { OWN_LAYERS } from '../nn/own.ts';
 import type { Url } from '../platform/types.ts';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';

@@ -4,7 +4,8 @@
 import { checkFunction, checkSignal, describe, finite, integer, oneOf, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
-import { makeEngine, type OwnKernels } from '../create.ts';
+import { assemble, type OwnKernels } from '../assemble.ts';
+import { bareEngine } from '../core.ts';
 import type { Engine } from '../engine.ts';
 import { DTYPES, FLOAT_DTYPES, type FloatDType } from '../memory/dtypes.ts';
 import { layerContext } from '../nn/context.ts';
@@ -162,7 +163,7 @@ export async function estimateCheckpoint(given: unknown, options: OpenOptions = 
   const where = 'estimate';
   const { weights, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
-    return { ...estimateModel(blueprint, type, longest), stored: weights.bytesOf() };
+    return { ...(await estimateModel(blueprint, type, longest)), stored: weights.bytesOf() };
   } finally {
     await weights.close();
   }
@@ -186,7 +187,8 @@ export async function inspectCheckpoint(
   const { weights, packed, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
     const types = packed ? [type] : WEIGHT_TYPES;
-    const memory = Object.fromEntries(types.map((each) => [each, estimateModel(blueprint, each, longest)]));
+    const estimates = types.map(async (each) => [each, await estimateModel(blueprint, each, longest)] as const);
+    const memory = Object.fromEntries(await Promise.all(estimates));
     const { length: tensors } = weights.names;
     return { blueprint, stored: weights.bytesOf(), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
   } finally {
@@ -221,15 +223,15 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
       const [found, call] = KINDS[blueprint.kind];
       throw wrongValue(where, 'model', KINDS[kind][0], `${blueprint.modelType}, ${found}`, `use ${call}`);
     }
-    checkMemory(where, opened, options.maxMemory);
+    await checkMemory(where, opened, options.maxMemory);
     const { engine: shared, threads, precision, maxMemory } = options;
     const made = { ...(threads && { threads }), ...(precision && { precision }), ...(maxMemory && { maxMemory }) };
-    const engine = shared ?? (await makeEngine(made, own.engine, [layersFrom(own.layers)]));
+    const ours = shared ? undefined : bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
     try {
-      const driver = await run(where, engine, opened, options, own);
-      return { checkpoint, driver, ...(!shared && { end: () => engine.dispose() }) };
+      const driver = await run(where, ours ?? shared, opened, options, own);
+      return { checkpoint, driver, ...(ours && { end: ours.dispose }) };
     } catch (error) {
-      if (!shared) engine.dispose();
+      ours?.dispose();
       throw error;
     }
   } finally {
@@ -239,7 +241,7 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
 
 async function run(
   where: string,
-  engine: Engine,
+  engine: unknown,
   opened: Opened,
   { context, signal, onProgress }: LoadOptions,
   own: Own,
@@ -257,8 +259,9 @@ async function run(
   return new RunnerDriver(runner, layers, longest);
 }
 
-function checkMemory(where: string, { blueprint, type, longest }: Opened, limit = Infinity): void {
-  const { total } = estimateModel(blueprint, type, longest);
+async function checkMemory(where: string, { blueprint, type, longest }: Opened, limit = Infinity): Promise<void> {
+  if (limit === Infinity) return;
+  const { total } = await estimateModel(blueprint, type, longest);
   if (total <= limit) return;
   const how = 'smaller "weights" or "context" need less';
   const message = `${where}: the model takes ${total} bytes in ${describe(type)} with ${longest} tokens, and "maxMemory" is ${limit}: ${how}`;

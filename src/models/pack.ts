@@ -3,7 +3,8 @@
 
 import { checkFunction, finite, integer, oneOf, wrongValue } from '../arguments/check.ts';
 import { flag, type Readers, readRecord } from '../arguments/record.ts';
-import { makeEngine } from '../create.ts';
+import { assemble } from '../assemble.ts';
+import { bareEngine } from '../core.ts';
 import { type LayerContext, layerContext } from '../nn/context.ts';
 import { layersFrom } from '../nn/module.ts';
 import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
@@ -110,7 +111,8 @@ async function write(opened: Opened, source: Source, target: PackTarget, options
   const tensors = packedTensors(declared);
   const size = tensors.reduce((sum, { place }) => sum + place.bytes, 0);
   const progress = new Steps([opened.weights.bytesOf(namesOf(declared)), size], onProgress);
-  const engine = await makeEngine({ ...(threads && { threads }), ...(maxMemory && { maxMemory }) }, own.engine, [layersFrom(own.layers)]);
+  const made = { ...(threads && { threads }), ...(maxMemory && { maxMemory }) };
+  const engine = bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
   try {
     const layers = await layerContext(where, engine, own.layers);
     const { packing, scratch } = declared;

@@ -1,6 +1,6 @@
 // The tables of position schemes: numbers of the checkpoint, and rows that go through a norm and a linear layer once, when the model is loaded.
 
-import { sinusoids } from '../encodings/sinusoidal.ts';
+import { sinusoidRows } from '../encodings/sinusoid-rows.ts';
 import { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { jobOf } from '../threads/job.ts';
@@ -18,7 +18,7 @@ function drawnRows({ math }: LayerContext['context'], { width, base, span, clamp
   const least = longest - count;
   const limit = clamp ?? longest;
   // Rows come in ascending distance; the table wants them in descending order.
-  const ascending = sinusoids(math, count, width, { base, layout: 'halves', offset: least });
+  const ascending = sinusoidRows(math, count, width, { base, halves: true, offset: least });
   const rows = new Float32Array(count * width);
   for (let r = 0; r < count; r++) {
     const distance = Math.max(-limit, Math.min(limit, longest - 1 - r));

@@ -24,10 +24,6 @@ export type GivenFiles =
   | { readonly [name: string]: BlobLike | ArrayBuffer | ArrayBufferView }
   | ReadonlyMap<string, BlobLike | ArrayBuffer | ArrayBufferView>;
 
-/** A FileList, or an array. */
-export const isFileList = (given: object): given is ArrayLike<unknown> =>
-  Array.isArray(given) || Object.prototype.toString.call(given) === '[object FileList]';
-
 /** Bytes of a blob that are in memory at a time. */
 const PART = 1 << 20;
 

@@ -25,9 +25,6 @@ interface Handle {
 
 const fileSystem = (): FileSystem | undefined => builtinModule<FileSystem>('node:fs');
 
-/** Whether this host has folders to read. */
-export const hasFolders = (): boolean => fileSystem()?.promises !== undefined;
-
 /** The files of a folder. @throws RangeError if there is no such folder */
 export async function folderSource(loading: Loading, name: string, given: string, isUrl: boolean): Promise<Source> {
   const { where } = loading;

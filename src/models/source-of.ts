@@ -1,12 +1,12 @@
-// Which kind of place was given.
+// Which kind of place was given. The code of a page's own kind, an address, is at hand; that of the others comes when it is needed.
 
 import { isPlain, wrongType, wrongValue } from '../arguments/check.ts';
+import { builtinModule } from '../platform/host.ts';
 import type { Url } from '../platform/types.ts';
 import type { Loading, Source } from './source.ts';
-import { filesSource, type GivenFiles, isFileList, listSource } from './source-files.ts';
-import { folderSource, hasFolders } from './source-folder.ts';
+import type { GivenFiles } from './source-files.ts';
 import { httpSource } from './source-http.ts';
-import { type ObjectStore, storeSource } from './source-store.ts';
+import type { ObjectStore } from './source-store.ts';
 
 /**
  * Where the files of a checkpoint lie:
@@ -22,31 +22,38 @@ export type CheckpointSource = string | Url | GivenFiles | ObjectStore;
 const EXPECTED = 'a folder, a URL, files or an object with "get"';
 
 /** The source that was given as `name` of the call. @throws TypeError, RangeError if it is none */
-export function sourceOf(loading: Loading, name: string, given: unknown): Promise<Source> | Source {
+export async function sourceOf(loading: Loading, name: string, given: unknown): Promise<Source> {
   const { where } = loading;
   if (typeof given === 'string') return placeSource(loading, name, given);
   if (typeof given !== 'object' || given === null) throw wrongType(where, name, EXPECTED, given);
   if (isUrl(given)) return placeSource(loading, name, given.href);
-  if (isFileList(given)) return listSource(loading, name, given);
-  if (isMap(given)) return filesSource(loading, name, given);
-  if (typeof (given as Partial<ObjectStore>).get === 'function') return storeSource(loading, given as ObjectStore);
-  if (isPlain(given)) return filesSource(loading, name, new Map(Object.entries(given)));
+  if (isFileList(given)) return (await import('./source-files.ts')).listSource(loading, name, given);
+  if (isMap(given)) return (await import('./source-files.ts')).filesSource(loading, name, given);
+  if (typeof (given as Partial<ObjectStore>).get === 'function') {
+    return (await import('./source-store.ts')).storeSource(loading, given as ObjectStore);
+  }
+  if (isPlain(given)) return (await import('./source-files.ts')).filesSource(loading, name, new Map(Object.entries(given)));
   throw wrongType(where, name, EXPECTED, given);
 }
 
 const tag = (value: object): string => Object.prototype.toString.call(value);
+/** A FileList, or an array. */
+const isFileList = (given: object): given is ArrayLike<unknown> => Array.isArray(given) || tag(given) === '[object FileList]';
 const isMap = (value: object): value is ReadonlyMap<string, unknown> => tag(value) === '[object Map]';
 const isUrl = (value: object): value is { readonly href: string } =>
   tag(value) === '[object URL]' && typeof (value as { href?: unknown }).href === 'string';
 
+/** Whether this host has folders to read. */
+const hasFolders = (): boolean => builtinModule<{ readonly promises?: unknown }>('node:fs')?.promises !== undefined;
+
 /** A folder or an address. */
-function placeSource(loading: Loading, name: string, given: string): Promise<Source> | Source {
+async function placeSource(loading: Loading, name: string, given: string): Promise<Source> {
   const { where } = loading;
   if (given === '') throw wrongValue(where, name, 'a folder or a URL', '""');
   const scheme = /^([a-z][a-z\d+.-]+):/i.exec(given)?.[1]?.toLowerCase();
   if (scheme === 'http' || scheme === 'https') return httpSource(loading, new URL(given));
   if (scheme === undefined || scheme === 'file') {
-    if (hasFolders()) return folderSource(loading, name, given, scheme === 'file');
+    if (hasFolders()) return (await import('./source-folder.ts')).folderSource(loading, name, given, scheme === 'file');
     const page = (globalThis as { location?: { href: string } }).location?.href;
     if (scheme === undefined && page !== undefined) return httpSource(loading, new URL(given, page));
   }

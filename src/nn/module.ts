@@ -1,7 +1,7 @@
 // The layers' kernels: which of the two forms a host runs, and how an engine comes to have them.
 
 import { RelposError } from '../arguments/errors.ts';
-import type { Extension } from '../create.ts';
+import type { Extension } from '../assemble.ts';
 import { runtime } from '../platform/host.ts';
 import { isShared } from '../platform/sharing.ts';
 import type { WasmMemory, WasmModule } from '../platform/types.ts';

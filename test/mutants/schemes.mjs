@@ -223,21 +223,21 @@ const configs = [
 
   source(
     "DeepSeek's scale is without the square of m",
-    'huggingface/attention-scale.ts',
+    'huggingface/score-scale.ts',
     'return m * m * plain();',
     'return m * plain();',
     models,
   ),
   source(
     "Llama 4's queries grow one position late",
-    'huggingface/attention-scale.ts',
+    'huggingface/score-scale.ts',
     'Math.floor((position + 1) / step)',
     'Math.floor(position / step)',
     ['encodings/rotary-config', ...models],
   ),
   source(
     'a scalar is the scale',
-    'huggingface/attention-scale.ts',
+    'huggingface/score-scale.ts',
     'value === undefined ? plain() : 1 / Math.sqrt(value)',
     'value === undefined ? plain() : 1 / value',
     models,
@@ -285,12 +285,12 @@ const configs = [
     'encodings/rotary-config',
     'golden',
   ]),
-  source('HunYuan raises its base by alpha', 'huggingface/rotary-from-config.ts', 'context.math.pow(alpha, width / (width - 2))', 'alpha', [
+  source('HunYuan raises its base by alpha', 'huggingface/text-rotation.ts', 'context.math.pow(alpha, width / (width - 2))', 'alpha', [
     'encodings/rotary-config',
   ]),
   source(
     'what is not interleaved is',
-    'huggingface/rotary-from-config.ts',
+    'huggingface/text-rotation.ts',
     'config.rope_interleave === false ?',
     'config.rope_interleave === true ?',
     ['encodings/rotary-config'],

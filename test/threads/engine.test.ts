@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, expect, test, vi } from 'vitest';
 import { makeEngine } from '../../src/create.ts';
-import { OWN_KERNELS } from '../../src/entries/inlined.ts';
+import { OWN_KERNELS } from '../../src/entries/own-kernels.ts';
 import { alibi, createEngine, type Engine, rotary, type Tensor } from '../../src/index.ts';
 import type { Arena } from '../../src/memory/arena.ts';
 import { type EngineParts, partsOf } from '../../src/parts.ts';

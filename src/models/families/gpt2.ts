@@ -1,9 +1,9 @@
 // GPT-2 (Radford et al. 2019): learned positions, pre-norm, projections stored [in, out].
 
-import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Layer, Linear } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
+import { scoreScale } from './facts.ts';
 import { attention, causalHead, type Family, type Parts } from './parts.ts';
 
 function read(config: Config, index: TensorIndex): Parts {
@@ -25,7 +25,7 @@ function read(config: Config, index: TensorIndex): Parts {
       attention: {
         ...attention({ heads, headWidth, query, key, value, output: of('attn.c_proj', width, width) }),
         before: layer.layerNorm('ln_1', width, epsilon),
-        scale: attentionScale(config.raw, { layer: n }).scale,
+        scale: scoreScale(config, n),
         causal: true,
       },
       mlp: {

@@ -1,7 +1,7 @@
 // All families, and the one door to them: a config and the names of a checkpoint's tensors become a blueprint, or an error says what is missing.
 
 import { describe, wrongType, wrongValue } from '../../arguments/check.ts';
-import { textConfig } from '../../huggingface/config.ts';
+import { textConfig } from '../../huggingface/text-config.ts';
 import type { Blueprint } from '../blueprint.ts';
 import type { TensorIndex } from '../tensors.ts';
 import { families as bert } from './bert.ts';

@@ -1,10 +1,10 @@
 // LLaMA and those who have its layers, each with a few traits of its own: Mistral, Qwen 2 and 3, SmolLM 3, Gemma 1, 2 and 3, Granite, OLMo 2,
 // and Cohere, whose parallel block with one norm is PaLM's.
 
-import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Attention, Layer, Linear, Mlp, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
+import { scoreScale } from './facts.ts';
 import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
 import { rotations } from './rotations.ts';
 
@@ -247,7 +247,7 @@ function read(config: Config, index: TensorIndex): Parts {
       traits,
       {
         ...attended,
-        scale: attentionScale(config.raw, { layer: n }).scale,
+        scale: scoreScale(config, n),
         causal: !both,
         positions: [turned(n, traits.kind?.(config, n))],
         ...(keys !== undefined && { window: both ? { left: half, right: half } : backward(keys) }),

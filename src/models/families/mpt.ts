@@ -1,9 +1,9 @@
 // MPT (MosaicML 2023): ALiBi or nothing, no biases anywhere.
 
-import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Layer, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
+import { scoreScale } from './facts.ts';
 import { alibiPosition, attention, causalHead, type Family, type Parts } from './parts.ts';
 
 function read(config: Config, index: TensorIndex): Parts {
@@ -40,7 +40,7 @@ function read(config: Config, index: TensorIndex): Parts {
           output: layer.linear('attn.out_proj', width, width),
         }),
         before: norm('norm_1'),
-        scale: attentionScale(config.raw).scale,
+        scale: scoreScale(config),
         causal: true,
         positions: [position],
       },

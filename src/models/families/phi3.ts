@@ -1,9 +1,9 @@
 // Phi-3 (Abdin et al. 2024): LLaMA's layers with fused projections.
 
-import { attentionScale } from '../../huggingface/attention-scale.ts';
 import type { Layer } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
+import { scoreScale } from './facts.ts';
 import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
 import { rotations } from './rotations.ts';
 
@@ -35,7 +35,7 @@ function read(config: Config, index: TensorIndex): Parts {
           output: layer.linear('self_attn.o_proj', q, width),
         }),
         before: layer.rmsNorm('input_layernorm', width, epsilon),
-        scale: attentionScale(config.raw, { layer: n }).scale,
+        scale: scoreScale(config, n),
         causal: true,
         positions: [turned(n)],
         ...(window !== undefined && { window: backward(window) }),

@@ -1,15 +1,15 @@
-// Rotary positions, by way of what is known of Hugging Face's configs: a file of its own, since that is long, and encoders do without.
+// Rotary positions, by way of what is known of Hugging Face's configs.
 
-import { rotaryFromConfig } from '../../huggingface/rotary-from-config.ts';
 import type { Position } from '../blueprint.ts';
 import type { Config } from '../config.ts';
+import { rotationOf } from './facts.ts';
 import { fixed } from './parts.ts';
 
 /** The rotation of a layer as its config says; layers of one `kind` share it. */
 export function rotations(config: Config): (layer: number, kind?: string) => Position {
   const made = new Map<string, Position>();
   return (layer, kind = '') => {
-    const found = made.get(kind) ?? fixed('rotaryFromConfig', { layer }, rotaryFromConfig(config.raw, { layer }));
+    const found = made.get(kind) ?? fixed('rotaryFromConfig', { layer }, rotationOf(config, layer));
     made.set(kind, found);
     return found;
   };
