@@ -2,6 +2,8 @@
 
 import type { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
+import { EmbedStage } from '../nn/row-stages.ts';
+import type { Stage } from '../threads/types.ts';
 import type { Stack } from './blueprint.ts';
 import type { LogitsProgram } from './head-program.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
@@ -25,6 +27,8 @@ export class DecoderProgram {
   readonly positions: number;
   /** By layer, what its cache rotates with and what is told to each call. */
   readonly splits: readonly Split[];
+  /** Brings rows of x together in y; the numbers of those lie at `rows`. */
+  readonly #gather: { readonly rows: number; readonly stage: EmbedStage };
 
   constructor(
     layers: LayerContext,
@@ -50,5 +54,16 @@ export class DecoderProgram {
     this.workspace = new Workspace(layers.context, where, widths);
     this.workspace.reserve(CHUNK);
     scope.defer(() => this.workspace.dispose());
+    const { at, stride } = this.workspace.rows('x');
+    const tables = [{ pointer: at, type: 'f32' as const, row: stride }];
+    this.#gather = { rows: scope.allocate(4 * CHUNK), stage: new EmbedStage(layers.context, scope, { width: widths.stream, tables }) };
+  }
+
+  /** y ← these rows of x. */
+  gather(rows: readonly number[]): Stage {
+    const { rows: at, stage } = this.#gather;
+    this.layers.context.arena.words.set(rows, at / 4);
+    const { at: out, stride } = this.workspace.rows('y');
+    return stage.stage({ rows: rows.length, out, outRow: stride, ids: [at] });
   }
 }

@@ -63,15 +63,11 @@ export class RunnerDriver implements Driver {
   }
 
   async #decodedLogits(text: TokenText, places: readonly number[], signal: RunOptions['signal']): Promise<Float32Array[]> {
-    const rows = new Map<number, Float32Array>();
     const { ids } = text;
     const session = await this.#runner.session({ capacity: Math.max(1, ids.length) }, signal);
+    let rows: ReadonlyMap<number, Float32Array>;
     try {
-      for (let n = 0; n < ids.length; n++) {
-        this.#alive();
-        await session.append([ids[n] as number], signal);
-        if (places.includes(n)) rows.set(n, session.logits.toArray() as Float32Array);
-      }
+      rows = await session.score(ids, new Set(places), signal);
     } finally {
       session.dispose();
     }

@@ -172,7 +172,7 @@ export class Runner {
       const all = new Float32Array(ids.length * width);
       const session = await this.session({ capacity: Math.max(1, ids.length) }, signal);
       try {
-        await session.append(ids, signal, (rows, first) => all.set(rows.toArray(), first * width));
+        await session.appendEach(ids, async (rows, first) => all.set(rows.toArray(), first * width), signal);
       } finally {
         session.dispose();
       }

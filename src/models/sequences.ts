@@ -6,7 +6,9 @@ import { SoftmaxStage, TopStage } from '../nn/row-stages.ts';
 import { jobOf } from '../threads/job.ts';
 import type { RunOptions, Sequence } from './driver-types.ts';
 import type { Scores } from './sampling.ts';
-import type { Session } from './session.ts';
+import { mostRows } from './scoring.ts';
+import { appendAll, type Session } from './session.ts';
+import { CHUNK } from './tokens.ts';
 
 /** Those of one model. */
 export class Sequences {
@@ -33,14 +35,17 @@ export class Sequences {
 
   async extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], signal: RunOptions['signal']): Promise<Scores[]> {
     const before = sequences.map(({ length }) => length);
+    const groups = grouped(tokens, mostRows(this.#vocabulary));
     try {
-      const scores: Scores[] = [];
-      for (const [n, sequence] of (sequences as readonly OwnSequence[]).entries()) {
+      const places = new Array<number>(sequences.length);
+      for (const group of groups) {
         this.#alive();
-        const at = await sequence.append(tokens[n] as ArrayLike<number>, sequences.length > 1, signal);
-        scores.push(this.#scores.at(at));
+        const own = group.map((n) => sequences[n] as OwnSequence);
+        const ids = group.map((n) => tokens[n] as ArrayLike<number>);
+        const at = await extendTogether(own, ids, group !== groups.at(-1), signal);
+        for (const [i, n] of group.entries()) places[n] = at[i] as number;
       }
-      return scores;
+      return places.map((at) => this.#scores.at(at));
     } catch (error) {
       for (const [n, sequence] of sequences.entries()) sequence.truncate(before[n] as number);
       throw error;
@@ -86,11 +91,12 @@ class OwnSequence implements Sequence {
     return new OwnSequence(this.#layers, this.#vocabulary, this.#session.fork(), this.#all);
   }
 
-  /** Appends tokens; where the logits are then. @param keep they are copied to where no other run writes */
-  async append(tokens: ArrayLike<number>, keep: boolean, signal?: RunOptions['signal']): Promise<number> {
-    await this.#session.append(tokens, signal);
-    const { pointer } = this.#session.logits;
-    if (!keep) return pointer;
+  get session(): Session {
+    return this.#session;
+  }
+
+  /** Copies logits to where no other run writes; where that is. */
+  keep(pointer: number): number {
     this.#row ??= this.#scope.allocate(4 * this.#vocabulary);
     this.#layers.context.arena.words.copyWithin(this.#row / 4, pointer / 4, pointer / 4 + this.#vocabulary);
     return this.#row;
@@ -103,6 +109,36 @@ class OwnSequence implements Sequence {
     this.#session.dispose();
     this.#scope.release();
   }
+}
+
+/** Sequences by number, whose tokens go through a run together: as many as it takes, and `most` at most. One with more tokens than a run takes is by itself. */
+function grouped(tokens: readonly ArrayLike<number>[], most: number): number[][] {
+  const groups: number[][] = [];
+  let rows = Infinity;
+  for (const [n, { length }] of tokens.entries()) {
+    if (rows + length > CHUNK || groups.at(-1)?.length === most) {
+      groups.push([]);
+      rows = 0;
+    }
+    (groups.at(-1) as number[]).push(n);
+    rows += length;
+  }
+  return groups;
+}
+
+/** Appends tokens to each; where the logits are then. @param keep they are copied to where no other run writes */
+async function extendTogether(
+  sequences: readonly OwnSequence[],
+  tokens: readonly ArrayLike<number>[],
+  keep: boolean,
+  signal: RunOptions['signal'],
+): Promise<number[]> {
+  const sessions = sequences.map(({ session }) => session);
+  const { pointer, strides } = await appendAll(sessions, tokens, signal);
+  return sequences.map((sequence, n) => {
+    const at = pointer + 4 * n * (strides[0] as number);
+    return keep ? sequence.keep(at) : at;
+  });
 }
 
 /** Largest and softmax of rows of logits by the kernels. */

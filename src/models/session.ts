@@ -2,27 +2,21 @@
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
-import { prepareAttention } from '../attention/attention.ts';
-import type { CheckedOptions } from '../attention/options.ts';
 import { type KVCache, makeCache } from '../kvcache/kvcache.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
-import type { Call } from '../plan/context.ts';
 import type { Signal } from '../platform/types.ts';
-import { KIT } from '../prepared/kit.ts';
-import type { Program } from '../prepared/program.ts';
-import { Repeat } from '../prepared/repeat.ts';
-import { Step } from '../prepared/step.ts';
 import { jobOf, memoryOf } from '../threads/job.ts';
 import type { Job, Stage } from '../threads/types.ts';
-import type { Attention } from './blueprint.ts';
 import type { DecoderProgram } from './decoder.ts';
 import { type Memory, memoryFor, remembering, rememberNothing } from './decoder-memory.ts';
+import { beginRun, type Run, type RunEnd, type RunText, type Span, type Wanted } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
-import type { Rows } from './rows.ts';
 import type { Split } from './schemes.ts';
-import { CHUNK, checkTokens } from './tokens.ts';
+import { mostRows, runsOf } from './scoring.ts';
+import { TextAttention } from './text-attention.ts';
+import { checkTokens, chunksOf } from './tokens.ts';
 import { writing } from './workspace.ts';
 
 /** Options of a session. */
@@ -35,17 +29,6 @@ export interface SessionOptions {
   readonly memory?: Tensor;
 }
 
-/** How a part of a run ends: well, or not. */
-interface End {
-  commit(): void;
-  fail(): void;
-}
-
-/** A run that is about to begin. */
-interface Run extends End {
-  readonly job: Job;
-}
-
 /** What a run leaves. */
 interface Ending {
   readonly hidden: Tensor;
@@ -53,14 +36,12 @@ interface Ending {
 }
 
 /** One text that grows: its keys and values, and the row of its last token. */
-export class Session {
+export class Session implements RunText {
   readonly #decoder: DecoderProgram;
   readonly #caches: readonly KVCache[];
   readonly #memories: readonly (Memory | undefined)[];
   readonly #scope: Scope;
-  /** Of runs of one row: by layer its attention, and cross-attention. */
-  readonly #steps: (Program | undefined)[] = [];
-  readonly #crossSteps: (Program | undefined)[] = [];
+  readonly #attention: TextAttention;
   /** Memory that runs of one row hold. */
   #held: { readonly at: number; readonly bytes: number } | undefined;
   #out: Ending | undefined;
@@ -72,6 +53,7 @@ export class Session {
     this.#scope = scope;
     this.#caches = caches;
     this.#memories = memories;
+    this.#attention = new TextAttention(decoder, caches, memories);
   }
 
   /** @throws RelposError `out-of-memory` */
@@ -88,7 +70,8 @@ export class Session {
           heads: keyHeads,
           headDim: headWidth,
           valueDim: valueWidth,
-          capacity,
+          // Rows of zeros before the text have a place too.
+          capacity: capacity + (stack.memory ?? 0),
           dtype: cache,
           layout: 'blhd' as const,
         };
@@ -134,40 +117,78 @@ export class Session {
     return this.#out;
   }
 
-  /**
-   * Appends tokens. After an error the session is as it was before the chunk that failed.
-   *
-   * @param each is given the rows of every chunk after the last norm, [rows, width], which hold while it runs
-   */
-  async append(ids: ArrayLike<number>, signal?: Signal, each?: (rows: Tensor, first: number) => void): Promise<void> {
-    this.#check(ids);
-    this.#running = true;
-    try {
-      for (let first = 0; first < ids.length; first += CHUNK) {
+  /** Appends tokens. After an error the session is as it was before the chunk that failed. */
+  async append(ids: ArrayLike<number>, signal?: Signal): Promise<void> {
+    const { pool } = this.#decoder.layers;
+    await this.during(ids, async () => {
+      for (const { own, last } of chunksOf(ids)) {
         this.#alive();
-        const use = each && ((rows: Tensor): void => each(rows, first));
-        const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length, use);
-        try {
-          await this.#decoder.layers.pool.run(run.job, { signal });
-        } catch (error) {
-          run.fail();
-          throw error;
-        }
-        run.commit();
+        const run = this.#begin(own, last ? 'logits' : 'keys');
+        await ended(run, pool.run(run.job, { signal }));
+        if (last) this.#keep(run);
       }
-      this.#alive();
-    } finally {
-      this.#running = false;
-      if (this.#disposed) this.#release();
-    }
+    });
+  }
+
+  /**
+   * Appends tokens, and gives the rows of every chunk after the last norm, [rows, width], which hold until `each` has resolved. The last one's
+   * logits are not computed.
+   */
+  async appendEach(ids: ArrayLike<number>, each: (rows: Tensor, first: number) => Promise<void>, signal?: Signal): Promise<void> {
+    const { widths, layers } = this.#decoder;
+    await this.during(ids, async () => {
+      for (const { own, first } of chunksOf(ids)) {
+        this.#alive();
+        const run = this.#begin(own, 'rows');
+        await ended(run, layers.pool.run(run.job, { signal }));
+        const rows = run.hidden.restride([own.length, widths.stream], [widths.stream, 1]);
+        try {
+          await each(rows, first);
+        } finally {
+          rows.dispose();
+        }
+      }
+    });
+  }
+
+  /** Appends tokens; logits of the tokens that come after some of them, by number among these. */
+  async score(ids: ArrayLike<number>, wanted: ReadonlySet<number>, signal?: Signal): Promise<Map<number, Float32Array>> {
+    const { logits, vocabulary, widths, layers } = this.#decoder;
+    if (!logits) throw wrongType(this.#decoder.where, 'logits', 'a model that was loaded with them', undefined);
+    const found = new Map<number, Float32Array>();
+    const each = async (rows: Tensor, first: number): Promise<void> => {
+      for (const [from, count] of runsOf(wanted, first, rows.shape[0] as number, mostRows(vocabulary))) {
+        this.#alive();
+        const head = logits.stages(count, { at: rows.pointer + 4 * widths.stream * from, stride: 4 * widths.stream });
+        await layers.pool.run(jobOf(head.stages), { signal });
+        const all = head.out.toArray();
+        const size = all.length / count;
+        for (let n = 0; n < count; n++) found.set(first + from + n, all.slice(n * size, (n + 1) * size) as Float32Array);
+      }
+    };
+    await this.appendEach(ids, each, signal);
+    return found;
+  }
+
+  /** Appends tokens to this text and to others, in one run; all logits. @internal */
+  async appendWith(others: readonly Session[], tokens: readonly ArrayLike<number>[], signal?: Signal): Promise<Tensor> {
+    const decoder = this.#decoder;
+    const all = [this, ...others];
+    const work = async (): Promise<Tensor> => {
+      const parts = all.map((text, n) => ({ text, ids: Array.from(tokens[n] as ArrayLike<number>) }));
+      const run = beginRun(decoder, parts, 'logits');
+      await ended(run, decoder.layers.pool.run(run.job, { signal }));
+      return run.logits as Tensor;
+    };
+    return all.reduceRight<() => Promise<Tensor>>((then, text, n) => () => text.during(tokens[n] as ArrayLike<number>, then), work)();
   }
 
   /** `append` before returning. */
   appendSync(ids: ArrayLike<number>): void {
     this.#check(ids);
     this.#alive();
-    for (let first = 0; first < ids.length; first += CHUNK) {
-      const run = this.#begin(Array.from(ids).slice(first, first + CHUNK), first + CHUNK >= ids.length);
+    for (const { own, last } of chunksOf(ids)) {
+      const run = this.#begin(own, last ? 'logits' : 'keys');
       try {
         this.#decoder.layers.pool.runSync(run.job);
       } catch (error) {
@@ -175,6 +196,21 @@ export class Session {
         throw error;
       }
       run.commit();
+      if (last) this.#keep(run);
+    }
+  }
+
+  /** Does what appends these tokens; memory stays until it is done. @throws RangeError before anything is done */
+  async during<T>(ids: ArrayLike<number>, work: () => Promise<T>): Promise<T> {
+    this.#check(ids);
+    this.#running = true;
+    try {
+      const done = await work();
+      this.#alive();
+      return done;
+    } finally {
+      this.#running = false;
+      if (this.#disposed) this.#release();
     }
   }
 
@@ -189,48 +225,20 @@ export class Session {
     if (this.#disposed) throw new RelposError('disposed', 'the text that is being written was disposed');
   }
 
-  #begin(ids: readonly number[], last: boolean, use?: (rows: Tensor) => void): Run {
-    const { program, workspace, logits, widths } = this.#decoder;
-    const rows = ids.length;
-    const { length } = this;
-    // The rows of the last run are written over from here on.
-    this.#forget();
-    const ends: End[] = [];
+  #begin(ids: readonly number[], wanted: Wanted): Run {
+    const run = beginRun(this.#decoder, [{ text: this, ids }], wanted);
+    if (ids.length > 1) return run;
     try {
-      const stages: Stage[] = [
-        ...program.embed(rows, { ids, positions: ids.map((_, n) => length + n) }, workspace),
-        ...program.run(
-          rows,
-          workspace,
-          (layer) => (part) => this.#attend(layer, part, rows, ends),
-          (layer) => (part) => this.#attendCross(layer, part, rows, ends),
-        ),
-      ];
-      const row = ({ at, stride }: Rows): Rows => ({ at: at + (rows - 1) * stride, stride });
-      const [x, z] = [workspace.rows('x'), workspace.rows('z')];
-      const end = use ? program.finish(rows, x, z) : program.finish(1, row(x), row(z));
-      const ended = end.out.at === x.at || end.out.at === row(x).at ? 'x' : 'z';
-      const head = last && logits ? logits.stages(1, row(workspace.rows(ended))) : undefined;
-      if (last || use) stages.push(...end.stages);
-      stages.push(...(head?.stages ?? []));
-      const made = jobOf(writing(stages, workspace.outputs));
-      const job = rows === 1 ? this.#hold(made) : made;
-      const tensor = workspace.tensor(ended);
-      const commit = (): void => {
-        for (const each of ends) each.commit();
-        if (use) {
-          const all = tensor.restride([rows, widths.stream], [widths.stream, 1]);
-          use(all);
-          all.dispose();
-        }
-        const hidden = tensor.restride([1, widths.stream], [widths.stream, 1], (rows - 1) * widths.stream);
-        this.#out = { hidden, logits: head?.out };
-      };
-      return { job, commit, fail: () => ends.forEach((each) => void each.fail()) };
+      return { ...run, job: this.#hold(run.job) };
     } catch (error) {
-      for (const each of ends) each.fail();
+      run.fail();
       throw error;
     }
+  }
+
+  #keep({ hidden, first, logits }: Run): void {
+    const { stream } = this.#decoder.widths;
+    this.#out = { hidden: hidden.restride([1, stream], [stream, 1], first * stream), logits };
   }
 
   /** The job with memory that the session keeps, so that a step takes none. */
@@ -241,80 +249,14 @@ export class Session {
     return { ...job, at: this.#held.at };
   }
 
-  /** q, k and v of the rows, and where the result goes, as attention takes them. */
-  #views({ heads: H, keyHeads: G, headWidth: D, valueWidth: E }: Attention, rows: number): Record<'q' | 'k' | 'v' | 'out', Tensor> {
-    const { workspace } = this.#decoder;
-    const [qkv, at] = [workspace.tensor('qkv'), workspace.tensor('at')];
-    const [n, m] = [qkv.strides[0] as number, at.strides[0] as number];
-    const view = (heads: number, width: number, from: number): Tensor =>
-      qkv.restride([1, rows, heads, width], [rows * n, n, width, 1], from);
-    return {
-      q: view(H, D, 0),
-      k: view(G, D, H * D),
-      v: view(G, E, (H + G) * D),
-      out: at.restride([1, rows, H, E], [rows * m, m, E, 1]),
-    };
+  /** @internal */
+  attend(layer: number, program: AttentionProgram, span: Span, ends: RunEnd[]): readonly Stage[] {
+    return this.#attention.attend(layer, program, span, ends);
   }
 
-  #options(attention: Attention, layer: number, out: Tensor): CheckedOptions {
-    const { schemes, splits, where } = this.#decoder;
-    const cache = this.#caches[layer] as KVCache;
-    return schemes.options(where, attention, (splits[layer] as Split).others, { cache, out, layout: 'blhd' });
-  }
-
-  #attend(layer: number, { packed: { attention } }: AttentionProgram, rows: number, ends: End[]): readonly Stage[] {
-    const { layers, where } = this.#decoder;
-    const { context } = layers;
-    if (rows === 1) {
-      const step = this.#steps[layer] ?? this.#makeStep(layer, attention);
-      return begin(step, where, ends);
-    }
-    const { q, k, v, out } = this.#views(attention, rows);
-    try {
-      const call = prepareAttention(context, where, q, k, v, this.#options(attention, layer, out), false);
-      return stagesOf(call, ends);
-    } finally {
-      for (const tensor of [q, k, v, out]) tensor.dispose();
-    }
-  }
-
-  #makeStep(layer: number, attention: Attention): Program {
-    const { layers, where } = this.#decoder;
-    const { q, k, v, out } = this.#views(attention, 1);
-    for (const tensor of [q, k, v, out]) this.#scope.own(tensor);
-    const given = this.#options(attention, layer, out);
-    const step = new Step(where, { kit: KIT, context: layers.context, operands: { q, k, v }, given }, false);
-    this.#steps[layer] = step;
-    this.#scope.defer(() => step.release());
-    return step;
-  }
-
-  #attendCross(layer: number, { packed: { attention } }: AttentionProgram, rows: number, ends: End[]): readonly Stage[] {
-    const { layers, where, schemes } = this.#decoder;
-    const memory = this.#memories[layer] as Memory;
-    const { q, k, v, out } = this.#views(attention, rows);
-    const views = [q, k, v, out];
-    const encodings = attention.positions.map((position) => schemes.encoding(position));
-    const given = (): CheckedOptions => schemes.options(where, attention, encodings, { out, layout: 'blhd' });
-    if (rows === 1) {
-      const known = this.#crossSteps[layer];
-      if (known) {
-        for (const view of views) view.dispose();
-        return begin(known, where, ends);
-      }
-      for (const view of views) this.#scope.own(view);
-      const operands = { q, k: memory.keys, v: memory.values };
-      const made = new Repeat(where, { kit: KIT, context: layers.context, operands, given: given() }, false);
-      this.#crossSteps[layer] = made;
-      this.#scope.defer(() => made.release());
-      return begin(made, where, ends);
-    }
-    try {
-      const call = prepareAttention(layers.context, where, q, memory.keys, memory.values, given(), false);
-      return stagesOf(call, ends);
-    } finally {
-      for (const view of views) view.dispose();
-    }
+  /** @internal */
+  attendCross(layer: number, program: AttentionProgram, span: Span, ends: RunEnd[]): readonly Stage[] {
+    return this.#attention.attendCross(layer, program, span, ends);
   }
 
   /** Another text that begins as this one does: what it has so far is shared, not copied. Give it its own `append` before its logits are asked for. */
@@ -336,11 +278,12 @@ export class Session {
 
   /** Back to as many tokens; the last one's rows are gone, since they are kept of the last run alone. */
   truncate(length: number): void {
-    if (length < this.length) this.#forget();
+    if (length < this.length) this.forget();
     for (const cache of this.#caches) cache.truncate(length + this.#zeros);
   }
 
-  #forget(): void {
+  /** @internal */
+  forget(): void {
     this.#out?.hidden.dispose();
     this.#out = undefined;
   }
@@ -353,25 +296,32 @@ export class Session {
   }
 
   #release(): void {
-    this.#forget();
+    this.forget();
+    this.#attention.release();
     this.#scope.release();
   }
 }
 
-/** The stages of a prepared call's next run. */
-function begin(program: Program, where: string, ends: End[]): readonly Stage[] {
-  const { stages } = program.begin(where);
-  ends.push(program);
-  return stages;
+/**
+ * Appends tokens to sessions of one model, to several in one run of CHUNK rows at most; their logits, [sessions, vocabulary], which hold until the
+ * next run. After an error they are as they were, or one by itself as after `append`.
+ */
+export async function appendAll(sessions: readonly Session[], tokens: readonly ArrayLike<number>[], signal?: Signal): Promise<Tensor> {
+  const [one, ids] = [sessions[0] as Session, tokens[0] as ArrayLike<number>];
+  if (sessions.length === 1) {
+    await one.append(ids, signal);
+    return one.logits;
+  }
+  return one.appendWith(sessions.slice(1), tokens, signal);
 }
 
-/** The stages of a call that is made once. */
-function stagesOf(call: Call, ends: End[]): readonly Stage[] {
-  const release = (): void => call.release(false);
-  const commit = (): void => {
-    call.finish();
-    release();
-  };
-  ends.push({ commit, fail: release });
-  return [...call.preparations, call.job];
+/** Ends a run as its job does. */
+async function ended(run: RunEnd, job: Promise<void>): Promise<void> {
+  try {
+    await job;
+  } catch (error) {
+    run.fail();
+    throw error;
+  }
+  run.commit();
 }

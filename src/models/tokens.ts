@@ -12,3 +12,11 @@ export function checkTokens(where: string, name: string, ids: ArrayLike<number>,
     if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) throw wrongValue(where, name, `tokens in 0 … ${vocabulary - 1}`, id);
   }
 }
+
+/** Tokens as runs take them, with the number of the first; `last`: none follow. */
+export function* chunksOf(ids: ArrayLike<number>): Generator<{ readonly own: number[]; readonly first: number; readonly last: boolean }> {
+  const all = Array.from(ids);
+  for (let first = 0; first < all.length; first += CHUNK) {
+    yield { own: all.slice(first, first + CHUNK), first, last: first + CHUNK >= all.length };
+  }
+}

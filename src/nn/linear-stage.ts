@@ -46,6 +46,8 @@ const TILE_US = 500;
 /** Of the caller's thread alone, which looks at its event loop every 8 milliseconds. */
 const ALONE_US = 2000;
 const LEAST_TILE_US = 50;
+/** A stage takes part in a job whose threads are there anyway: then it is cut as long as that takes less than it saves. */
+const LEAST_CUT_US = 10;
 /** Rows of a tile: they share a panel while it is in the first cache … */
 const MOST_ROWS = 64;
 /** … and are read again for each panel, from the second. */
@@ -69,7 +71,7 @@ function tilingOf({ type, inputs, outputs, gated }: Panels, M: number, threads: 
   const micros = (M * outputs * inputs * (gated ? 2 : 1)) / (M < 4 ? one : many);
   // Two tiles a thread at least, unless they become too small.
   const alone = threads === 1;
-  const least = Math.min(alone ? 1 : 2 * threads, Math.floor(micros / LEAST_TILE_US));
+  const least = Math.min(alone ? 1 : 2 * threads, Math.floor(micros / LEAST_CUT_US));
   const tiles = Math.max(Math.ceil(micros / (alone ? ALONE_US : TILE_US)), least, 1);
   const slices = Math.min(all, Math.ceil(tiles / Math.ceil(M / rows)));
   const panels = Math.min(all, roundUp(Math.ceil(all / slices), 4));

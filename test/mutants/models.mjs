@@ -9,6 +9,7 @@ const tokens = ['models/loader/tokenizer'];
 const sampling = ['models/loader/sampling'];
 const writing = ['models/loader/writing'];
 const ending = ['models/ending'];
+const together = ['models/together'];
 
 const files = [
   source(
@@ -128,6 +129,38 @@ const texts = [
   source('what is broken off goes on', 'decoder-model.ts', 'await pieces.return([]);', '', ending),
   source('a model goes while it works', 'driver.ts', 'if (this.#running > 0) return;', '', ending),
   source('a text that is left in the middle stays', 'sequences.ts', 'for (const sequence of this.#all) sequence.dispose();', '', ending),
+  source(
+    'texts of one run are at the positions of the first',
+    'decoder-run.ts',
+    '({ text: { length }, ids: own }) =>',
+    '({ ids: own }, _, [{ text: { length } }]) =>',
+    together,
+  ),
+  source(
+    'the rows of a text begin a row late',
+    'decoder-run.ts',
+    'before.first + before.rows : 0',
+    'before.first + before.rows : 1',
+    together,
+  ),
+  source(
+    'the last row of a text is the first of the next',
+    'decoder-run.ts',
+    'span.first + span.rows - 1)',
+    'span.first + span.rows)',
+    together,
+  ),
+  source('a text stays prepared for the row that it had', 'text-attention.ts', 'this.#place?.row !== first', '!this.#place', together),
+  source('runs of a prompt write over scores of others', 'sequences.ts', 'group !== groups.at(-1)', 'false', together),
+  source('a run has more rows than there is room for', 'sequences.ts', 'rows + length > CHUNK ||', 'rows > CHUNK ||', together),
+  source('rows of zeros have no room', 'session.ts', 'capacity: capacity + (stack.memory ?? 0),', 'capacity,', together),
+  source(
+    'a row whose logits are not wanted ends those before it',
+    'scoring.ts',
+    'row = Math.max(end, row + 1);',
+    'row = Math.max(end + 1, row + 1);',
+    together,
+  ),
   source('a session goes while it runs', 'session.ts', 'if (!this.#running) this.#release();', 'this.#release();', ['models/runner']),
   source(
     'more tokens than positions',
