@@ -8,7 +8,10 @@ import { afterAll, describe } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A folder with the recipes and, under `node_modules`, what is packed of the built library; it goes after the tests of the file. */
+/** Examples that embed texts. */
+const EMBEDDING = ['embedding-page', 'embedding-worker'];
+
+/** A folder with the recipes, the examples that embed texts and, under `node_modules`, what is packed of the built library; it goes after the tests of the file. */
 export function makeProject(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-recipes-')));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -16,7 +19,9 @@ export function makeProject(): string {
   for (const name of ['package.json', ...files]) {
     cpSync(join(root, name), join(folder, 'node_modules/relpos', name), { recursive: true });
   }
+  cpSync(join(root, 'node_modules/@huggingface/tokenizers'), join(folder, 'node_modules/@huggingface/tokenizers'), { recursive: true });
   cpSync(join(root, 'examples/recipes'), folder, { recursive: true });
+  for (const name of EMBEDDING) cpSync(join(root, 'examples', name), join(folder, name), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   return folder;
 }

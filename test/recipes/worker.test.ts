@@ -1,47 +1,14 @@
 /** The Cloudflare worker in workerd, bundled as wrangler does, at the compatibility date of the recipe and at an old one. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, test } from 'vitest';
+import { bundleWorker, readSettings, type Settings } from './modules.ts';
 import { madeInput } from './posts.ts';
 import { describeWith, makeProject, runtime } from './project.ts';
 import { expectAnswer, testService } from './service.ts';
-
-/** Puts the worker and what it imports beside each other: scripts in one file, kernels as modules. Returns the names of the kernels. */
-async function bundle(folder: string): Promise<string[]> {
-  const kernels: string[] = [];
-  await build({
-    entryPoints: [join(folder, 'cloudflare-worker/worker.mjs')],
-    bundle: true,
-    outfile: join(folder, 'bundle.mjs'),
-    format: 'esm',
-    target: 'es2022',
-    conditions: ['workerd', 'worker', 'browser'],
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'kernels are modules',
-        setup({ onResolve }) {
-          onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => {
-            const name = basename(path);
-            if (!kernels.includes(name)) kernels.push(name);
-            copyFileSync(join(resolveDir, path), join(folder, name));
-            return { path: `./${name}`, external: true };
-          });
-        },
-      },
-    ],
-  });
-  return kernels;
-}
-
-interface Settings {
-  readonly compatibility_date: string;
-  readonly compatibility_flags: readonly string[];
-}
 
 /** What workerd reads: the worker, its modules and its settings. */
 const config = (kernels: readonly string[], { compatibility_date: date, compatibility_flags: flags }: Settings): string => `
@@ -62,7 +29,7 @@ const config :Workerd.Config = (
 /** Starts workerd; it says on the third pipe at which port it listens. */
 async function start(folder: string, settings: Settings): Promise<{ server: ChildProcess; url: string }> {
   const file = join(folder, `${settings.compatibility_date}.capnp`);
-  writeFileSync(file, config(await bundle(folder), settings));
+  writeFileSync(file, config(await bundleWorker(folder, 'cloudflare-worker/worker.mjs'), settings));
   const server = spawn(WORKERD, ['serve', file, '--control-fd=3'], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
   const port = await new Promise<number>((resolve, reject) => {
     (server.stdio[3] as Readable).on('data', (line: Buffer) => {
@@ -78,8 +45,7 @@ const WORKERD = runtime('workerd/bin/workerd');
 
 describeWith(WORKERD, 'cloudflare worker', () => {
   const folder = makeProject();
-  const written = readFileSync(join(folder, 'cloudflare-worker/wrangler.jsonc'), 'utf8').replace(/^ *\/\/.*$/gm, '');
-  const settings = JSON.parse(written) as Settings;
+  const settings = readSettings(join(folder, 'cloudflare-worker/wrangler.jsonc'));
 
   describe.each([settings, { ...settings, compatibility_date: '2025-05-01' }])('$compatibility_date', (settings) => {
     let worker: Awaited<ReturnType<typeof start>>;
