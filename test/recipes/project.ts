@@ -8,10 +8,7 @@ import { afterAll, describe } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Examples that embed texts. */
-const EMBEDDING = ['embedding-page', 'embedding-worker'];
-
-/** A folder with the recipes, the examples that embed texts and, under `node_modules`, what is packed of the built library; it goes after the tests of the file. */
+/** A folder with the recipes, the embedding worker and, under `node_modules`, what is packed of the built library; it goes after the tests of the file. */
 export function makeProject(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-recipes-')));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -21,7 +18,7 @@ export function makeProject(): string {
   }
   cpSync(join(root, 'node_modules/@huggingface/tokenizers'), join(folder, 'node_modules/@huggingface/tokenizers'), { recursive: true });
   cpSync(join(root, 'examples/recipes'), folder, { recursive: true });
-  for (const name of EMBEDDING) cpSync(join(root, 'examples', name), join(folder, name), { recursive: true });
+  cpSync(join(root, 'examples/embedding-worker'), join(folder, 'embedding-worker'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   return folder;
 }
