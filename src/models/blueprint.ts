@@ -146,6 +146,8 @@ export interface Attention extends Residual {
   /** Norm of q and k before they turn: of every head by itself ([D] weights), or of all heads together ([H·D]). */
   readonly queryNorm?: HeadNorm;
   readonly keyNorm?: HeadNorm;
+  /** True: it reads not x but the rows of the embeddings before their projection, which are narrower. Only in the first layer of an encoder. */
+  readonly unprojected?: boolean;
   /** Multiplies q·k. */
   readonly scale: number;
   readonly positions: readonly Position[];
@@ -270,6 +272,8 @@ export interface Blueprint {
   readonly logits?: LogitsHead;
   /** What is done to the first row to stand for the text, if the checkpoint has it. */
   readonly pooler?: Dense;
+  /** What is done to a text's pooled row, step by step, to be its vector: layers that sentence-transformers has beside a model. */
+  readonly afterPooling?: readonly Dense[];
   readonly classifier?: Classifier;
   readonly tokens: Tokens;
   /** Longest text, if there is a limit: rows of a table of positions, or what the model was made for. */

@@ -82,11 +82,12 @@ export class Checkpoint {
     return this.#indexed(index);
   }
 
-  /** The tensors of one file by name: of a module that a folder has beside the model. */
-  async weightsOf(name: string): Promise<Weights> {
+  /** Takes the tensors of a module that the checkpoint has in a folder of its own to the others. */
+  async addModule(weights: Weights, folder: string): Promise<void> {
+    const name = `${folder}/${SINGLE}`;
     const file = await openWeightsFile(this.#loading, this.#source, checkedName(this.where, name, name));
     if ('missing' in file) throw broken(this.where, name, file.missing);
-    return new Weights(this.#loading, [file]);
+    weights.add(file, folder);
   }
 
   async #noWeights(missing: string): Promise<Error> {

@@ -9,6 +9,7 @@ import { Packing, type Vector } from './packing.ts';
 export interface PackedHeads {
   readonly head: PackedLogits | undefined;
   readonly pooler: PackedDense | undefined;
+  readonly afterPooling: readonly PackedDense[] | undefined;
   readonly classifier: readonly PackedDense[] | undefined;
 }
 
@@ -42,7 +43,7 @@ export function declareModel(blueprint: Blueprint, type: WeightType, logits = tr
 }
 
 /** What the heads of a model need; those that are declared are packed with the rest. */
-function packHeads(packing: Packing, { logits, pooler, classifier }: Blueprint, wanted: boolean): PackedHeads {
+function packHeads(packing: Packing, { logits, pooler, afterPooling, classifier }: Blueprint, wanted: boolean): PackedHeads {
   const dense = (step: Dense | undefined): PackedDense | undefined => step && packDense(packing, step);
   return {
     // Four bits are too few for the rows of tokens, tied or not.
@@ -59,6 +60,8 @@ function packHeads(packing: Packing, { logits, pooler, classifier }: Blueprint, 
           }
         : undefined,
     pooler: dense(pooler),
+    // One row of a text goes through these: integers would save nothing, and what they lose no later layer evens out.
+    afterPooling: afterPooling?.map((step) => packDense(packing, step, true)),
     classifier: classifier?.steps.map((step) => packDense(packing, step)),
   };
 }

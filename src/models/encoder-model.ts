@@ -105,7 +105,7 @@ export class Encoder extends Disposing {
   /**
    * A vector for a text, or for each of several.
    *
-   * @returns of each text a Float32Array of its own, as long as the model is wide
+   * @returns of each text a Float32Array of its own, as long as the model is wide, or as the last layer behind the pooling gives
    * @throws TypeError, RangeError if an argument is wrong; the signal's reason if it is aborted
    * @example
    * const [question, other] = await encoder.embed(['How old are you?', 'What is your age?']);

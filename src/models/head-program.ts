@@ -44,6 +44,11 @@ export class StepsProgram {
     scope.defer(() => this.#drop());
   }
 
+  /** Numbers of a row of the result. */
+  get width(): number {
+    return this.#steps.at(-1)?.width as number;
+  }
+
   #drop(): void {
     for (const tensor of this.#tensors) tensor.dispose();
     this.#tensors = [];

@@ -24,6 +24,8 @@ export interface Buffers {
   readonly qkv: Rows;
   readonly at: Rows;
   readonly f: Rows;
+  /** The rows of the embeddings before their projection, if there is one. */
+  readonly e: Rows;
 }
 
 /** What brings a sub-layer's rows into the stream. */
@@ -82,12 +84,13 @@ export class AttentionProgram {
     this.#joining = new Joining(layers, scope, output, { after, post, multiplier: attention.multiplier });
   }
 
-  enter(rows: number, { x, z, qkv }: Buffers): Stage[] {
-    const { heads, headWidth } = this.packed.attention;
+  enter(rows: number, { x, z, e, qkv }: Buffers): Stage[] {
+    const { heads, headWidth, unprojected } = this.packed.attention;
+    const from = unprojected ? e : x;
     const keys = column(qkv, heads * headWidth);
     return [
-      ...(this.#before ? [normed(this.#before, rows, x, z)] : []),
-      through(this.#input, rows, this.#before ? z : x, qkv),
+      ...(this.#before ? [normed(this.#before, rows, from, z)] : []),
+      through(this.#input, rows, this.#before ? z : from, qkv),
       ...(this.#queryNorm ? [normed(this.#queryNorm, rows, qkv, qkv)] : []),
       ...(this.#keyNorm && !this.#memory ? [normed(this.#keyNorm, rows, keys, keys)] : []),
     ];

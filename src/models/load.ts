@@ -20,11 +20,11 @@ import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
 import { estimateModel, type ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
-import { broken, reasonOf } from './fault.ts';
+import { reasonOf } from './fault.ts';
 import type { PackedWeights } from './packed-weights.ts';
 import { PACKED } from './packing.ts';
 import { Runner } from './runner.ts';
-import { readSentenceSettings } from './sentence-files.ts';
+import { readSentenceSettings, type SentenceSettings } from './sentence-files.ts';
 import type { Fetch, Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
 import { loadTokenizer } from './tokenizer.ts';
@@ -110,6 +110,8 @@ export interface Opened {
   /** What they are if they were packed. */
   readonly packed: PackedWeights | undefined;
   readonly blueprint: Blueprint;
+  /** What sentence-transformers says of an encoder. */
+  readonly sentences: SentenceSettings | undefined;
   readonly type: WeightType;
   /** Tokens of a text. */
   readonly longest: number;
@@ -123,10 +125,13 @@ export async function openModel(where: string, given: unknown, { weights: type, 
   try {
     const isPacked = weights.metadata.format === PACKED;
     const packed = isPacked ? new (await import('./packed-weights.ts')).PackedWeights(where, weights, type) : undefined;
-    const blueprint = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
+    const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
+    const sentences = model.kind === 'encoder' ? await readSentenceSettings(checkpoint) : undefined;
+    const { dense } = sentences ?? {};
+    const blueprint = dense ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model, dense, weights, packed?.index) : model;
     packed?.check(blueprint);
     const held = packed?.type ?? type ?? storedType(weights);
-    return { checkpoint, weights, packed, blueprint, type: held, longest: longestOf(blueprint, context) };
+    return { checkpoint, weights, packed, blueprint, sentences, type: held, longest: longestOf(blueprint, context) };
   } catch (error) {
     await weights.close();
     throw error;
@@ -199,6 +204,7 @@ export async function inspectCheckpoint(
 /** A model that runs, and what ends it. */
 interface Loaded {
   readonly checkpoint: Checkpoint;
+  readonly sentences: SentenceSettings | undefined;
   readonly driver: RunnerDriver;
   readonly end?: () => void;
 }
@@ -217,7 +223,7 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
     }
   }
   const opened = await openModel(where, given, options);
-  const { checkpoint, weights, blueprint } = opened;
+  const { checkpoint, weights, blueprint, sentences } = opened;
   try {
     if (blueprint.kind !== kind) {
       const [found, call] = KINDS[blueprint.kind];
@@ -229,7 +235,7 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
     const ours = shared ? undefined : bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
     try {
       const driver = await run(where, ours ?? shared, opened, options, own);
-      return { checkpoint, driver, ...(ours && { end: ours.dispose }) };
+      return { checkpoint, sentences, driver, ...(ours && { end: ours.dispose }) };
     } catch (error) {
       ours?.dispose();
       throw error;
@@ -282,12 +288,9 @@ export async function encoderOf(given: unknown, options: LoadOptions, own: Own):
   const where = 'loadEncoder';
   const read = readRecord<LoadOptions>(where, options, LOAD);
   const loaded = await load(where, given, read, 'encoder', own);
-  const { checkpoint, driver, end } = loaded;
+  const { checkpoint, sentences, driver, end } = loaded;
   return completed(loaded, async () => {
-    const [tokenizer, sentences] = await Promise.all([loadTokenizer(checkpoint), readSentenceSettings(checkpoint)]);
-    if (sentences?.dense) {
-      throw broken(where, 'modules.json', `layers behind the pooling are not computed yet: ${sentences.dense.join(', ')}`);
-    }
+    const tokenizer = await loadTokenizer(checkpoint);
     return new Encoder({ driver, tokenizer, config: checkpoint.config, sentences, ...(end && { end }) });
   });
 }

@@ -63,8 +63,8 @@ const BESIDE: readonly string[] = [
   'LICENSE.md',
   'NOTICE',
 ];
-/** What a module of sentence-transformers may have in its folder. */
-const MODULE: readonly string[] = ['sentence_bert_config.json', 'model.safetensors', CONFIG];
+/** What a module of sentence-transformers may have in its folder, beside weights: those are among the model's. */
+const MODULE: readonly string[] = ['sentence_bert_config.json', CONFIG];
 /** Bytes of a file beside the weights at most. */
 const LARGEST = 1 << 28;
 /** Bytes that are written at once. */

@@ -78,8 +78,9 @@ export function packNorm(packing: Packing, norm: Norm | undefined, width: number
   return { norm, weight: of(norm.weight), bias: of(norm.bias), width };
 }
 
-export function packDense(packing: Packing, dense: Dense): PackedDense {
-  return { dense, linear: packing.linear([dense.linear]), norm: packNorm(packing, dense.norm, outputs(dense.linear)) };
+/** @param floats as for `Packing.linear` */
+export function packDense(packing: Packing, dense: Dense, floats = false): PackedDense {
+  return { dense, linear: packing.linear([dense.linear], { floats }), norm: packNorm(packing, dense.norm, outputs(dense.linear)) };
 }
 
 function packHeadNorm(packing: Packing, norm: HeadNorm | undefined, heads: number, width: number): PackedNorm | undefined {
@@ -92,7 +93,7 @@ function packAttention(packing: Packing, attention: Attention, width: number, cr
   const { query, key, value, output, heads, keyHeads, headWidth } = attention;
   return {
     attention,
-    ...residualOf(packing, attention, width),
+    ...residualOf(packing, attention, width, inputs(query)),
     input: packing.linear(cross ? [query] : [query, key, value]),
     memory: cross ? packing.linear([key, value]) : undefined,
     queryNorm: packHeadNorm(packing, attention.queryNorm, heads, headWidth),
@@ -101,8 +102,9 @@ function packAttention(packing: Packing, attention: Attention, width: number, cr
   };
 }
 
-const residualOf = (packing: Packing, given: Pick<Attention, 'before' | 'after' | 'post'>, width: number) => ({
-  before: packNorm(packing, given.before, width),
+/** @param input width of what the sub-layer reads */
+const residualOf = (packing: Packing, given: Pick<Attention, 'before' | 'after' | 'post'>, width: number, input = width) => ({
+  before: packNorm(packing, given.before, input),
   after: packNorm(packing, given.after, width),
   post: packNorm(packing, given.post, width),
 });

@@ -95,22 +95,25 @@ export class Packing {
    * Linear layers that read the same rows, side by side; with a gate the one layer is what is gated.
    *
    * @param tables rows are read by their number too, which four bits are too few for
+   * @param floats numbers are at least of f16, whatever the others are
    */
   linear(
     layers: readonly Linear[],
-    { gate, tables = false }: { readonly gate?: Linear | undefined; readonly tables?: boolean } = {},
+    { gate, tables = false, floats = false }: { readonly gate?: Linear | undefined; readonly tables?: boolean; readonly floats?: boolean } = {},
   ): PackedLinear {
     const [first] = layers as readonly [Linear];
-    const panels = layers.length === 1 && !gate ? this.table(first.weight, tables) : this.#stacked(layers, gate);
+    const panels = layers.length === 1 && !gate ? this.table(first.weight, tables, floats) : this.#stacked(layers, gate);
     return { panels, bias: this.#biasOf(layers, gate, panels) };
   }
 
   /** A matrix in panels by itself; the same one if it was asked for before. */
-  table(weight: Weight, rows = true): Panels {
+  table(weight: Weight, rows = true, floats = false): Panels {
     const found = this.#known.get(weight);
     if (found) return found;
     const [outputs, inputs] = weight.shape as [number, number];
-    const panels = this.#panels({ type: rows && this.type === 'i4' ? 'i8' : this.type, outputs, inputs, gated: false }, weight);
+    const { type } = this;
+    const wide = floats && (type === 'i8' || type === 'i4') ? 'f16' : rows && type === 'i4' ? 'i8' : type;
+    const panels = this.#panels({ type: wide, outputs, inputs, gated: false }, weight);
     this.#known.set(weight, panels);
     this.#rowsOf(weight, panels, 0, false);
     return panels;

@@ -62,6 +62,7 @@ export class Runner {
   readonly #decoder: DecoderProgram | undefined;
   readonly #logits: LogitsProgram | undefined;
   readonly #pooler: StepsProgram | undefined;
+  readonly #afterPooling: StepsProgram | undefined;
   readonly #classifier: StepsProgram | undefined;
   /** Runs come one after another: they share a workspace. */
   #last: Promise<unknown> = Promise.resolve();
@@ -76,6 +77,7 @@ export class Runner {
     decoder: DecoderProgram | undefined;
     logits: LogitsProgram | undefined;
     pooler: StepsProgram | undefined;
+    afterPooling: StepsProgram | undefined;
     classifier: StepsProgram | undefined;
   }) {
     this.blueprint = made.blueprint;
@@ -87,6 +89,7 @@ export class Runner {
     this.#decoder = made.decoder;
     this.#logits = made.logits;
     this.#pooler = made.pooler;
+    this.#afterPooling = made.afterPooling;
     this.#classifier = made.classifier;
   }
 
@@ -116,7 +119,7 @@ export class Runner {
       const schemes = new Schemes(layers, tables, reach, sinks);
       const steps = (given: readonly PackedDense[] | undefined): StepsProgram | undefined =>
         given && new StepsProgram(layers, scope, where, given);
-      const { head, pooler, classifier } = heads;
+      const { head, pooler, afterPooling, classifier } = heads;
       const logits = head && new LogitsProgram(layers, scope, where, head);
       return new Runner({
         blueprint,
@@ -140,6 +143,7 @@ export class Runner {
           ),
         logits,
         pooler: steps(pooler && [pooler]),
+        afterPooling: steps(afterPooling),
         classifier: steps(classifier),
       });
     } catch (error) {
@@ -181,10 +185,17 @@ export class Runner {
     return out;
   }
 
-  /** One vector for each text, [width]: of its rows, and of length 1 if that is wanted. A text without tokens is 0. */
+  /**
+   * One vector for each text: of its rows, through the layers behind the pooling if there are any, and of length 1 if that is wanted. A text
+   * without tokens is 0.
+   */
   async vectors(texts: readonly TokenText[], { pooling, normalize = false }: VectorOptions, signal?: Signal): Promise<Float32Array[]> {
     const end = (rows: Rows, count: number, scope: Scope) => this.#ending(rows, count, scope, normalize);
-    if (this.#encoder) return this.#pooledThrough(texts, pooling, end, signal);
+    if (this.#encoder) {
+      const vectors = await this.#pooledThrough(texts, pooling, end, signal);
+      const none = new Float32Array(this.#afterPooling?.width ?? this.blueprint.width);
+      return vectors.map((vector, n) => (texts[n]?.ids.length ? vector : none.slice()));
+    }
     const out: Float32Array[] = [];
     for (const [n, text] of (await this.#decoded(texts, signal)).entries()) {
       const scope = new Scope(this.#layers.context.arena);
@@ -200,15 +211,19 @@ export class Runner {
     return out;
   }
 
-  /** Vectors as they are, or divided by their length. */
+  /** Vectors as they are, or through the layers behind the pooling, and divided by their length. */
   #ending(rows: Rows, count: number, scope: Scope, normalize: boolean): { readonly stages: readonly Stage[]; readonly out: Tensor } {
     const { context } = this.#layers;
-    const { width } = this.blueprint;
+    const after = this.#afterPooling;
+    const width = after?.width ?? this.blueprint.width;
+    const { stages, out: last } = after?.stages(count, rows) ?? { stages: [], out: undefined };
+    if (last && !normalize) return { stages, out: last };
     const out = scope.own(makeTensor(context, this.#where, [count, width]));
     const to = { at: out.pointer, stride: 4 * width };
-    if (!normalize) return { out, stages: [mapped(makeMap(this.#layers, scope, width, {}), count, rows, to)] };
+    const from = last ? { at: last.pointer, stride: 4 * width } : rows;
+    if (!normalize) return { out, stages: [mapped(makeMap(this.#layers, scope, width, {}), count, from, to)] };
     const norm = new NormStage(context, scope, { kind: 'unit', width, epsilon: SHORTEST });
-    return { out, stages: [normed(norm, count, rows, to)] };
+    return { out, stages: [...stages, normed(norm, count, from, to)] };
   }
 
   /** What stands for each text after the checkpoint's pooler, [width] each. */

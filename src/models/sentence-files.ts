@@ -42,11 +42,17 @@ export async function readSentenceSettings(checkpoint: Checkpoint): Promise<Sent
     const kind = type.slice(type.lastIndexOf('.') + 1);
     if (kind === 'Transformer') settings = { ...settings, ...(await lengthOf(checkpoint, path)) };
     else if (kind === 'Pooling') settings = { ...settings, pooling: await poolingOf(checkpoint, path) };
-    else if (kind === 'Dense') settings = { ...settings, dense: [...(settings.dense ?? []), path] };
+    else if (kind === 'Dense') settings = { ...settings, dense: [...(settings.dense ?? []), denseAfter(where, path, settings)] };
     else if (kind === 'Normalize') settings = { ...settings, normalize: true };
     else if (kind !== 'Dropout') throw broken(where, MODULES, `the module ${quote(type)} is not one that is known`);
   }
   return { normalize: false, ...settings, ...(await promptsOf(checkpoint)) };
+}
+
+/** The folder of a layer. @throws RelposError if vectors were to be of length 1 before it */
+function denseAfter(where: string, path: string, { normalize }: SentenceSettings): string {
+  if (normalize) throw broken(where, MODULES, `the layer ${quote(path)} stands behind a Normalize, which is only computed last`);
+  return path;
 }
 
 const isModule = (value: unknown): value is { readonly type: string; readonly path: string } =>

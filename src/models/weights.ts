@@ -113,22 +113,27 @@ interface Planned {
 /** The tensors of all files of a checkpoint. */
 export class Weights {
   readonly #loading: Loading;
-  readonly #files: readonly WeightsFile[];
-  readonly #places: ReadonlyMap<string, Place>;
+  readonly #files: WeightsFile[];
+  readonly #places = new Map<string, Place>();
 
   /** @param fileOf which file of several has a tensor, by name; all tensors of a single file */
   constructor(loading: Loading, files: readonly WeightsFile[], fileOf?: ReadonlyMap<string, string>) {
     this.#loading = loading;
-    this.#files = files;
-    const places = new Map<string, Place>();
+    this.#files = [...files];
     for (const source of files) {
-      for (const { name, dtype, shape, begin, end } of source.entries) {
-        if (fileOf && fileOf.get(name) !== source.name) continue;
-        const info = Object.freeze({ name, dtype, shape: Object.freeze(shape), bytes: end - begin, file: source.name });
-        places.set(name, { info, source, begin: source.start + begin, end: source.start + end });
-      }
+      for (const entry of source.entries) if (!fileOf || fileOf.get(entry.name) === source.name) this.#add(source, entry, entry.name);
     }
-    this.#places = places;
+  }
+
+  /** Takes in the tensors of one more file; their names are behind that of the folder that it lies in. */
+  add(source: WeightsFile, folder: string): void {
+    this.#files.push(source);
+    for (const entry of source.entries) this.#add(source, entry, `${folder}/${entry.name}`);
+  }
+
+  #add(source: WeightsFile, { dtype, shape, begin, end }: Entry, name: string): void {
+    const info = Object.freeze({ name, dtype, shape: Object.freeze(shape), bytes: end - begin, file: source.name });
+    this.#places.set(name, { info, source, begin: source.start + begin, end: source.start + end });
   }
 
   /** In the order of the files' bytes. */

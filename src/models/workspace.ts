@@ -68,8 +68,7 @@ export class Workspace {
   }
 
   get buffers(): Buffers {
-    const [x, z, y, qkv, at, f] = NAMES.map((name) => this.rows(name)) as [Rows, Rows, Rows, Rows, Rows, Rows];
-    return { x, z, y, qkv, at, f };
+    return Object.fromEntries(NAMES.map((name) => [name, this.rows(name)])) as unknown as Buffers;
   }
 
   /** Writes one list of numbers of the rows; returns where it lies. */

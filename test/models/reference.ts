@@ -223,8 +223,11 @@ export class Reference {
     const first = (seen.layers[0]?.keys.length ?? 0) - (stack.memory ?? 0);
     let rows = ids.map((id, n) => this.embed(stack.embeddings, id, first + n, options.segments?.[n] ?? 0));
     this.watch?.('embeddings', rows, stack);
+    // What an attention of the first layer may read in their place.
+    const { projection: _projection, norm: _norm, ...plain } = stack.embeddings;
+    const unprojected = ids.map((id, n) => this.embed(plain, id, first + n, options.segments?.[n] ?? 0));
     stack.layers.forEach((layer, n) => {
-      rows = this.layer(layer, rows, seen.layers[n] as Seen['layers'][number], options, memory);
+      rows = this.layer(layer, rows, seen.layers[n] as Seen['layers'][number], options, { memory, unprojected });
       this.watch?.(`layers.${n}`, rows, stack);
     });
     return stack.norm ? rows.map((row) => this.norm(stack.norm as Norm, row)) : rows;
@@ -260,7 +263,13 @@ export class Reference {
     return norm ? this.norm(norm, row) : row;
   }
 
-  private layer(layer: Layer, rows: Row[], seen: Seen['layers'][number], options: TextOptions, memory?: readonly Row[]): Row[] {
+  private layer(
+    layer: Layer,
+    rows: Row[],
+    seen: Seen['layers'][number],
+    options: TextOptions,
+    { memory, unprojected }: { readonly memory: readonly Row[] | undefined; readonly unprojected: readonly Row[] },
+  ): Row[] {
     const { attention, cross, mlp, parallel } = layer;
     const attend = (given: Row[]): Row[] => this.attend(attention, given, given, seen, options);
     if (parallel) {
@@ -268,7 +277,7 @@ export class Reference {
       const fed = this.added(mlp, rows, (given) => given.map((row) => this.feed(mlp, row)));
       return rows.map((row, n) => this.add(this.add(attended[n] as Row, fed[n] as Row), row));
     }
-    let out = this.inStream(attention, rows, attend);
+    let out = this.inStream(attention, rows, attend, attention.unprojected ? unprojected : rows);
     if (cross) out = this.inStream(cross, out, (given) => this.attend(cross, given, memory ?? [], { keys: [], values: [] }, options));
     return this.inStream(mlp, out, (given) => given.map((row) => this.feed(mlp, row)));
   }
@@ -280,8 +289,8 @@ export class Reference {
     return multiplier === 1 ? normed : normed.map((row) => row.map((x) => this.round(x * multiplier)));
   }
 
-  private inStream(residual: Residual, rows: readonly Row[], f: (rows: Row[]) => Row[]): Row[] {
-    const out = this.added(residual, rows, f).map((row, n) => this.add(row, rows[n] as Row));
+  private inStream(residual: Residual, rows: readonly Row[], f: (rows: Row[]) => Row[], read: readonly Row[] = rows): Row[] {
+    const out = this.added(residual, read, f).map((row, n) => this.add(row, rows[n] as Row));
     return residual.post ? out.map((row) => this.norm(residual.post as Norm, row)) : out;
   }
 

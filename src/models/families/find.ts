@@ -46,6 +46,7 @@ const FILES: Readonly<Record<string, readonly File[]>> = {
   smollm3: [llama],
   t5: [t5],
   'transfo-xl': [() => import('./transformer-xl.ts')],
+  'universal-sentence-encoder': [() => import('./universal-sentence.ts')],
   'xlm-roberta': [bert],
   xlnet: [() => import('./xlnet.ts')],
 };

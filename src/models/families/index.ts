@@ -22,6 +22,7 @@ import type { Family } from './parts.ts';
 import { families as phi3 } from './phi3.ts';
 import { families as t5 } from './t5.ts';
 import { families as transformerXl } from './transformer-xl.ts';
+import { families as universalSentence } from './universal-sentence.ts';
 import { families as xlnet } from './xlnet.ts';
 
 /** All families; where several have a type, the first that fits. */
@@ -42,6 +43,7 @@ const FAMILIES: readonly Family[] = /* @__PURE__ */ [
   phi3,
   t5,
   transformerXl,
+  universalSentence,
   xlnet,
 ].flat();
 
