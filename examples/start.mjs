@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { readSafetensors } from 'relpos/safetensors';
+import { continues } from './story.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -62,20 +63,5 @@ console.log(
     : `\nNO MATCH with the models' outputs: off by ${shown} of the largest value, 2e-6 is allowed.`,
 );
 
-/** Has a small trained model go on with a text, shows it, and says whether transformers went on alike. */
-function continues() {
-  const folder = 'examples/models/story-llama';
-  const [{ prompt, text, tokens }] = JSON.parse(readFileSync(`${folder}/reference.json`, 'utf8')).cases;
-  console.log(`\nA whole model, 5 layers of LLaMA's kind trained on one old book, goes on with a text, always with the likeliest token\n`);
-  console.log(`  $ relpos generate ${folder} --prompt "${prompt}" --max-tokens ${tokens.length} --temperature 0\n`);
-  const words = ['dist/cli/main.js', 'generate', folder, '--prompt', prompt, '--max-tokens', `${tokens.length}`, '--temperature', '0', '--json'];
-  const { status, stdout } = spawnSync(process.execPath, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  if (status !== 0) return false;
-  const written = JSON.parse(stdout).text;
-  console.log(`  ${prompt}${written}`.replaceAll('\n', '\n  '));
-  return written === text;
-}
-
 const alike = continues();
-console.log(alike ? `\ntransformers goes on with the same words.` : `\nNO MATCH: transformers goes on with other words.`);
 process.exitCode = fits && alike ? 0 : 1;

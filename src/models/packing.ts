@@ -99,7 +99,11 @@ export class Packing {
    */
   linear(
     layers: readonly Linear[],
-    { gate, tables = false, floats = false }: { readonly gate?: Linear | undefined; readonly tables?: boolean; readonly floats?: boolean } = {},
+    {
+      gate,
+      tables = false,
+      floats = false,
+    }: { readonly gate?: Linear | undefined; readonly tables?: boolean; readonly floats?: boolean } = {},
   ): PackedLinear {
     const [first] = layers as readonly [Linear];
     const panels = layers.length === 1 && !gate ? this.table(first.weight, tables, floats) : this.#stacked(layers, gate);

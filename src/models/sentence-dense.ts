@@ -48,6 +48,7 @@ async function denseOf(checkpoint: Checkpoint, index: TensorIndex, folder: strin
     const config = new Config(given);
     const [inputs, outputs] = [config.count('in_features'), config.count('out_features')];
     if (inputs !== width) throw new RangeError(`"in_features" expected ${width}, the width of what comes in, got ${inputs}`);
+    config.only('use_residual', false);
     for (const key of ['module_input_name', 'module_output_name']) config.only(key, 'sentence_embedding');
     const tensors = new Tensors(index, `${folder}/`);
     const linear = tensors.linear('linear', inputs, outputs, { bias: config.flag('bias', true) });

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { linked } from '../conformance/install.mjs';
 import { ENVIRONMENT, root, runtime } from './program.mjs';
 
 const fresh = (done, lock) => existsSync(done) && statSync(done).mtimeMs >= statSync(lock).mtimeMs;
@@ -10,6 +11,8 @@ const fresh = (done, lock) => existsSync(done) && statSync(done).mtimeMs >= stat
 /** Installs the tools when they are missing or not those of the lockfile. After this nothing needs the network. */
 export function installTools() {
   const name = 'install bundlers';
+  const link = linked(root);
+  if (link) return [{ name, error: link }];
   try {
     if (!fresh(join(root, 'node_modules/.package-lock.json'), join(root, 'package-lock.json'))) {
       execFileSync('npm', ['ci', '--prefix', root, '--no-audit', '--no-fund'], { stdio: 'inherit' });

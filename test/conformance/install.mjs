@@ -1,6 +1,6 @@
 // The other runtimes, and what else of the tests is npm packages of a folder apart.
 import { execFileSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -31,12 +31,21 @@ function install(folder) {
   }
 }
 
+/** Why nothing can be installed in a folder, in words: an install through a link empties the folder that it leads to. Else undefined. */
+export function linked(folder) {
+  const modules = join(folder, 'node_modules');
+  const isLink = lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink();
+  return isLink ? `${modules} is a link, and an install would empty what it leads to: remove the link` : undefined;
+}
+
 /**
  * Installs the packages of a folder when they are missing or not those of its lockfile. If that cannot be, without a network say, it is a
  * failure where everything must be, and elsewhere the tests name what they miss.
  */
 export function installFolder(what, folder) {
   const name = `install ${what}`;
+  const link = linked(folder);
+  if (link) return [{ name, error: link }];
   const done = join(folder, 'node_modules/.package-lock.json');
   if (existsSync(done) && statSync(done).mtimeMs >= statSync(join(folder, 'package-lock.json')).mtimeMs) return [];
   try {

