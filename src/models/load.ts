@@ -128,7 +128,9 @@ export async function openModel(where: string, given: unknown, { weights: type, 
     const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
     const sentences = model.kind === 'encoder' ? await readSentenceSettings(checkpoint) : undefined;
     const { dense } = sentences ?? {};
-    const blueprint = dense ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model, dense, weights, packed?.index) : model;
+    const blueprint = dense
+      ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model, dense, weights, packed?.index)
+      : model;
     packed?.check(blueprint);
     const held = packed?.type ?? type ?? storedType(weights);
     return { checkpoint, weights, packed, blueprint, sentences, type: held, longest: longestOf(blueprint, context) };

@@ -1,6 +1,6 @@
 /** Packed models: what is written, that it loads to the same memory and the same bits, and how it is refused when it is not whole. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -34,8 +34,9 @@ const fresh = (): string => join(folders, `${count++}`);
 const text = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 const filesOf = (folder: string): Files =>
   Object.fromEntries(
-    readdirSync(folder)
-      .filter((name) => !name.startsWith('reference'))
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((name) => name.replaceAll('\\', '/'))
+      .filter((name) => !name.startsWith('reference') && statSync(join(folder, name)).isFile())
       .map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]),
   );
 

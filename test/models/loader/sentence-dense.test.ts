@@ -1,8 +1,10 @@
 /** Layers behind the pooling, against what sentence-transformers computes of the same folder. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { RelposError } from '../../../src/index.ts';
-import { estimate, loadEncoder } from '../../../src/models/index.ts';
+import { estimate, loadEncoder, pack } from '../../../src/models/index.ts';
 import { readSafetensors } from '../../../src/safetensors/index.ts';
 import { numbersOf } from '../../conformance/golden.ts';
 import { checkpoint } from '../checkpoints.ts';
@@ -12,6 +14,9 @@ const texts = cases.map(({ text }) => text as string);
 const golden = readSafetensors(readFileSync(`${folder}vectors.safetensors`));
 const vector = (n: number, name: 'plain' | 'normalized') => numbersOf(golden, `${n}.${name}`) as Float32Array;
 const far = (a: Float32Array, b: Float32Array): number => a.reduce((most, x, n) => Math.max(most, Math.abs(x - (b[n] as number))), 0);
+
+const work = mkdtempSync(join(tmpdir(), 'relpos-dense-'));
+afterAll(() => rmSync(work, { recursive: true }));
 
 /** The files by name; `changes` are made to the JSON of some. */
 function files(changes: Readonly<Record<string, unknown>> = {}): Record<string, Uint8Array> {
@@ -60,6 +65,20 @@ describe('vectors of a folder with layers behind its pooling', () => {
       three.dispose();
     },
   );
+
+  test.each(['f32', 'i8'] as const)('of a packed folder in %s are the same', async (weights) => {
+    const to = join(work, weights);
+    const { files: written } = await pack(folder, to, { weights, threads: 1 });
+    // The layers are among the model's own.
+    expect(written.map(({ name }) => name).filter((name) => name.includes('Dense'))).toEqual([
+      '2_Dense/config.json',
+      '3_Dense/config.json',
+    ]);
+    const [packed, plain] = [await loadEncoder(to, { threads: 1 }), await loadEncoder(folder, { weights, threads: 1 })];
+    expect(await packed.embed(texts)).toEqual(await plain.embed(texts));
+    packed.dispose();
+    plain.dispose();
+  });
 
   test('are plain where no module says otherwise', async () => {
     const modules = JSON.parse(readFileSync(`${folder}modules.json`, 'utf8')).slice(0, 4);
