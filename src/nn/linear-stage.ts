@@ -46,7 +46,10 @@ const TILE_US = 500;
 /** Of the caller's thread alone, which looks at its event loop every 8 milliseconds. */
 const ALONE_US = 2000;
 const LEAST_TILE_US = 50;
-/** A stage takes part in a job whose threads are there anyway: then it is cut as long as that takes less than it saves. */
+/**
+ * In a job of many stages threads are there anyway, so that smaller tiles pay: tokens on two threads take 0.85 of the time that tiles of 50 µs take.
+ * One tile a thread, not two, made no difference.
+ */
 const LEAST_CUT_US = 10;
 /** Rows of a tile: they share a panel while it is in the first cache … */
 const MOST_ROWS = 64;
