@@ -1,14 +1,15 @@
 // A checkpoint as Hugging Face lays it out: the small files as JSON and text, and the tensors of one file or of several with an index.
 
 import { quote } from '../cli/text.ts';
+import type { Url } from '../platform/types.ts';
 import { isObject, show } from '../safetensors/header.ts';
 import { broken, unreadable } from './fault.ts';
-import { type Loading, nameParts, type Source } from './source.ts';
+import { type JsonObject, type Loading, nameParts, type Source } from './source.ts';
+
+export type { JsonObject } from './source.ts';
+
 import { sourceOf } from './source-of.ts';
 import { openWeightsFile, Weights, type WeightsFile } from './weights.ts';
-
-/** An object of a JSON file. */
-export type JsonObject = { readonly [key: string]: unknown };
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -63,6 +64,12 @@ export class Checkpoint {
   async object(name: string): Promise<JsonObject | undefined> {
     const value = await this.json(name);
     return value === undefined ? undefined : expectObject(this.where, name, value);
+  }
+
+  /** A file as it is; undefined if there is none of this name. */
+  async bytes(name: string): Promise<Uint8Array | undefined> {
+    const bytes = await this.#source.whole(checkedName(this.where, name, name), LARGEST_TEXT);
+    return 'missing' in bytes ? undefined : bytes;
   }
 
   /** Whether there is a file of this name. */
@@ -180,11 +187,19 @@ function expectObject(where: string, name: string, value: unknown): JsonObject {
  */
 export async function openCheckpoint(loading: Loading, name: string, given: unknown): Promise<Checkpoint> {
   if (loading.signal?.aborted) throw loading.signal.reason;
-  const source = await sourceOf(loading, name, given);
-  const config = await readJson(loading, source, 'config.json');
+  const [, folder, file, query] = /^(.*[/\\])?([^/\\?#]+\.gguf)([?#].*)?$/i.exec(addressOf(given)) ?? [];
+  let source = await sourceOf(loading, name, file === undefined ? given : `${folder ?? './'}${query ?? ''}`);
+  let config = file === undefined ? await readJson(loading, source, 'config.json') : undefined;
+  const gguf = config === undefined ? (file ?? (await source.list?.())?.find((one) => /\.gguf$/i.test(one))) : undefined;
+  if (gguf !== undefined) {
+    source = await (await import('./gguf-source.ts')).ggufSource(loading, source, gguf);
+    config = await readJson(loading, source, 'config.json');
+  }
   if (config === undefined) throw unreadable(loading.where, 'config.json', `there is none at ${quote(source.name)}${hint(source.name)}`);
   return new Checkpoint(loading, source, expectObject(loading.where, 'config.json', config));
 }
+
+const addressOf = (given: unknown): string => (typeof given === 'string' ? given : String((given as Partial<Url> | null)?.href ?? ''));
 
 /** The address of a page about a model is not that of its files. */
 const hint = (name: string): string =>

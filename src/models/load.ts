@@ -25,7 +25,7 @@ import type { PackedWeights } from './packed-weights.ts';
 import { PACKED } from './packing.ts';
 import { Runner } from './runner.ts';
 import { readSentenceSettings, type SentenceSettings } from './sentence-files.ts';
-import type { Fetch, Loading } from './source.ts';
+import { type Fetch, GGUF, type Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import type { LoadProgress, Weights } from './weights.ts';
@@ -151,8 +151,11 @@ async function describeModel(where: string, { config }: Checkpoint, index: Tenso
   }
 }
 
-/** The type that most bytes are stored in. */
-function storedType(weights: Weights): FloatDType {
+/** The type that most bytes are stored in, or what a GGUF file's blocks are nearest to. */
+function storedType(weights: Weights): WeightType {
+  const { format, weights: nearest } = weights.metadata;
+  const known = format === GGUF && WEIGHT_TYPES.find((type) => type === nearest);
+  if (known) return known;
   const bytes = (type: FloatDType): number => {
     const infos = weights.names.map((name) => weights.info(name));
     return infos.reduce((sum, { dtype, bytes: own }) => (dtype === DTYPES[type].safetensors ? sum + own : sum), 0);

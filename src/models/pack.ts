@@ -16,8 +16,7 @@ import { type Opened, type OpenOptions, type Own, openModel, readSignal } from '
 import { type PackTarget, targetOf } from './pack-target.ts';
 import { type PackedTensor, packedTensors, VERSION } from './packed-format.ts';
 import { loadPackings, PACKED } from './packing.ts';
-import { nameParts, type Source } from './source.ts';
-import { sourceOf } from './source-of.ts';
+import { nameParts } from './source.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** How a checkpoint is packed. */
@@ -65,8 +64,6 @@ const BESIDE: readonly string[] = [
 ];
 /** What a module of sentence-transformers may have in its folder, beside weights: those are among the model's. */
 const MODULE: readonly string[] = ['sentence_bert_config.json', CONFIG];
-/** Bytes of a file beside the weights at most. */
-const LARGEST = 1 << 28;
 /** Bytes that are written at once. */
 const PIECE = 1 << 22;
 const SHARD = 2 ** 31;
@@ -91,8 +88,7 @@ export async function packModel(model: unknown, to: unknown, options: PackOption
     const opened = await openModel(where, model, { ...(weights && { weights }), ...(signal && { signal }), ...(fetch && { fetch }) });
     try {
       if (opened.packed) throw wrongValue(where, 'model', 'a checkpoint', `one that is packed as ${opened.type} already`);
-      const source = await sourceOf({ where, signal, fetch }, 'model', model);
-      const packed = await write(opened, source, target, read, own);
+      const packed = await write(opened, target, read, own);
       await target.finish();
       return packed;
     } finally {
@@ -104,9 +100,9 @@ export async function packModel(model: unknown, to: unknown, options: PackOption
   }
 }
 
-async function write(opened: Opened, source: Source, target: PackTarget, options: PackOptions, own: Own): Promise<Packed> {
+async function write(opened: Opened, target: PackTarget, options: PackOptions, own: Own): Promise<Packed> {
   const { threads, maxMemory, signal, onProgress, shardSize = SHARD } = options;
-  const beside = await filesBeside(opened, source);
+  const beside = await filesBeside(opened);
   const declared = declareModel(opened.blueprint, opened.type);
   const tensors = packedTensors(declared);
   const size = tensors.reduce((sum, { place }) => sum + place.bytes, 0);
@@ -136,12 +132,12 @@ const shapesOf = (weights: Weights): string =>
   JSON.stringify(Object.fromEntries(weights.names.map((name) => [name, weights.info(name).shape])));
 
 /** The files beside the weights, the configuration last: without it a folder is no model. */
-async function filesBeside({ checkpoint }: Opened, source: Source): Promise<Map<string, Uint8Array>> {
+async function filesBeside({ checkpoint }: Opened): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   const names = [...BESIDE, ...moduleFiles(await checkpoint.json(MODULES)), CONFIG];
   for (const name of names) {
-    const bytes = await source.whole(name, LARGEST);
-    if (!('missing' in bytes)) found.set(name, bytes);
+    const bytes = await checkpoint.bytes(name);
+    if (bytes) found.set(name, bytes);
   }
   return found;
 }

@@ -57,6 +57,8 @@ function rootOf(where: string, name: string, paths: readonly string[]): string {
   const depth = (root: string): number => root.split('/').length;
   roots.sort((a, b) => depth(a) - depth(b));
   const [first, second] = roots;
+  // A GGUF file says itself what it is.
+  if (first === undefined && paths.some((path) => /^[^/]+\.gguf$/i.test(path))) return '';
   if (first === undefined) throw wrongValue(where, name, 'files among which is a config.json', `${paths.length} without one`);
   if (second !== undefined && depth(second) === depth(first)) {
     throw wrongValue(where, name, 'one checkpoint', `several: "${first}config.json", "${second}config.json"`);
@@ -102,6 +104,10 @@ class Files implements Source {
     if (file === undefined) return { missing: `not among ${this.name}` };
     const size = file instanceof Uint8Array ? file.length : file.size;
     return { size, reader: (begin) => this.#reader(name, file, begin), close: async () => {} };
+  }
+
+  async list(): Promise<readonly string[]> {
+    return [...this.#files.keys()];
   }
 
   #reader(name: string, file: BlobLike | Uint8Array, begin: number): RangeReader {

@@ -10,6 +10,7 @@ interface FileSystem {
   readonly promises: {
     stat(path: string): Promise<Stat>;
     open(path: string): Promise<Handle>;
+    readdir(path: string): Promise<string[]>;
   };
 }
 interface Stat {
@@ -75,6 +76,10 @@ class Folder implements Source {
     } finally {
       await file.close();
     }
+  }
+
+  list(): Promise<readonly string[]> {
+    return this.#files.readdir(this.name);
   }
 
   async open(name: string): Promise<OpenFile | Missing> {

@@ -2,6 +2,12 @@
 
 import type { FetchResponse, Signal } from '../platform/types.ts';
 
+/** `format` in the metadata of weights that are made of a GGUF file. */
+export const GGUF = 'gguf';
+
+/** An object of a JSON file. */
+export type JsonObject = { readonly [key: string]: unknown };
+
 /** A function like the host's own `fetch`. */
 export type Fetch = (
   url: string,
@@ -42,6 +48,8 @@ export interface Source {
   whole(name: string, most: number): Promise<Uint8Array | Missing>;
   /** A file that is read in parts. */
   open(name: string): Promise<SourceFile | Missing>;
+  /** The names of the files, where it is known. */
+  list?(): Promise<readonly string[]>;
 }
 
 /** A file that is read in parts. */
