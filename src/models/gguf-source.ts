@@ -4,7 +4,7 @@
 import { broken } from './fault.ts';
 import { type GgufHeader, Incomplete, readGguf } from './gguf-file.ts';
 import { idsOf, modelOf } from './gguf-model.ts';
-import { tokenizerOf } from './gguf-tokenizer.ts';
+import { tokenizerConfigOf, tokenizerOf } from './gguf-tokenizer.ts';
 import { ggufWeights } from './gguf-weights.ts';
 import type { Loading, Missing, Source, SourceFile } from './source.ts';
 
@@ -20,8 +20,8 @@ export async function ggufSource(loading: Loading, beside: Source, name: string)
   const header = await headerOf(loading, name, file).finally(() => file.close());
   const model = modelOf(where, name, header);
   const made: Readonly<Record<string, () => unknown>> = {
-    'tokenizer.json': () => tokenizerOf(where, name, header).tokenizer,
-    'tokenizer_config.json': () => tokenizerOf(where, name, header).config,
+    'tokenizer.json': () => tokenizerOf(where, name, header),
+    'tokenizer_config.json': () => tokenizerConfigOf(header),
     'generation_config.json': () => idsOf(header.values),
   };
   const whole = async (asked: string, most: number): Promise<Uint8Array | Missing> => {

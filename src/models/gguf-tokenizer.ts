@@ -7,12 +7,6 @@ import { broken } from './fault.ts';
 import type { GgufHeader } from './gguf-file.ts';
 import type { JsonObject } from './source.ts';
 
-/** Both files. */
-export interface GgufTokenizer {
-  readonly tokenizer: JsonObject;
-  readonly config: JsonObject;
-}
-
 const NORMAL = 1;
 const [UNKNOWN, CONTROL, USER] = [2, 3, 4];
 const KEY = 'tokenizer.ggml.';
@@ -42,8 +36,8 @@ const CUTS: Readonly<Record<string, () => JsonObject>> = {
   qwen2: () => split('\\p{N}'),
 };
 
-/** @throws RelposError `bad-checkpoint` if it is of a kind that is not known: a tokenizer.json beside the file is used then */
-export function tokenizerOf(where: string, file: string, { values }: GgufHeader): GgufTokenizer {
+/** tokenizer.json. @throws RelposError `bad-checkpoint` if it is of a kind that is not known: a tokenizer.json beside the file is used then */
+export function tokenizerOf(where: string, file: string, { values }: GgufHeader): JsonObject {
   const fail = (what: string): never => {
     throw broken(where, file, `${what}; put the model's tokenizer.json beside it`);
   };
@@ -67,33 +61,30 @@ export function tokenizerOf(where: string, file: string, { values }: GgufHeader)
     kind === 'llama'
       ? pieces(values, tokens, vocab, list('scores', 'number'), roles.unk_token)
       : byteLevel(values, vocab, list('merges', 'string'), fail);
+  const post_processor = frame(values, tokens, kind === 'llama');
+  return { version: '1.0', truncation: null, padding: null, added_tokens: added, post_processor, ...parts };
+}
+
+/** tokenizer_config.json, which says nothing of how a text becomes tokens. */
+export function tokenizerConfigOf({ values }: GgufHeader): JsonObject {
+  const tokens = values.get(`${KEY}tokens`);
   const template = values.get('tokenizer.chat_template');
   return {
-    tokenizer: {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: added,
-      post_processor: frame(values, tokens, kind === 'llama'),
-      ...parts,
-    },
-    config: {
-      tokenizer_class: 'PreTrainedTokenizerFast',
-      clean_up_tokenization_spaces: false,
-      ...roles,
-      ...(typeof template === 'string' && { chat_template: template }),
-    },
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    clean_up_tokenization_spaces: false,
+    ...rolesOf(values, Array.isArray(tokens) ? tokens : []),
+    ...(typeof template === 'string' && { chat_template: template }),
   };
 }
 
 const ROLES = { bos: 'bos', eos: 'eos', unk: 'unknown', pad: 'padding', sep: 'seperator', cls: 'cls', mask: 'mask' };
 
 /** The tokens that have a role. The format itself spells that of separators so. */
-function rolesOf(values: GgufHeader['values'], tokens: readonly string[]): Readonly<Record<string, string>> {
+function rolesOf(values: GgufHeader['values'], tokens: readonly unknown[]): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const [role, name] of Object.entries(ROLES)) {
     const token = tokens[values.get(`${KEY}${name}_token_id`) as number];
-    if (token !== undefined) found[`${role}_token`] = token;
+    if (typeof token === 'string') found[`${role}_token`] = token;
   }
   return found;
 }

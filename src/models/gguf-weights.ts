@@ -40,7 +40,11 @@ export function ggufWeights(where: string, name: string, file: SourceFile, heade
     tensors.push(mapped(where, name, header, tensor, model, tensors.at(-1)?.end ?? 0, file.size));
   const head = writeHeader(
     tensors.map(({ name: own, type, shape, begin, end }) => ({ name: own, dtype: type.dtype, shape, bytes: end - begin })),
-    { format: GGUF, weights: usualType(tensors) },
+    {
+      format: GGUF,
+      weights: usualType(tensors),
+      bytes: `${tensors.reduce((sum, { begin, end, from, to }) => sum + ((end - begin) / to) * from, 0)}`,
+    },
   );
   const size = head.length + (tensors.at(-1)?.end ?? 0);
   return {

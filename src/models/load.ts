@@ -151,6 +151,9 @@ async function describeModel(where: string, { config }: Checkpoint, index: Tenso
   }
 }
 
+/** Bytes that are fetched: of a GGUF file as it says, since they are not the bytes that are made of it. */
+const storedBytes = (weights: Weights): number => (weights.metadata.format === GGUF ? Number(weights.metadata.bytes) : weights.bytesOf());
+
 /** The type that most bytes are stored in, or what a GGUF file's blocks are nearest to. */
 function storedType(weights: Weights): WeightType {
   const { format, weights: nearest } = weights.metadata;
@@ -173,7 +176,7 @@ export async function estimateCheckpoint(given: unknown, options: OpenOptions = 
   const where = 'estimate';
   const { weights, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
   try {
-    return { ...(await estimateModel(blueprint, type, longest)), stored: weights.bytesOf() };
+    return { ...(await estimateModel(blueprint, type, longest)), stored: storedBytes(weights) };
   } finally {
     await weights.close();
   }
@@ -200,7 +203,7 @@ export async function inspectCheckpoint(
     const estimates = types.map(async (each) => [each, await estimateModel(blueprint, each, longest)] as const);
     const memory = Object.fromEntries(await Promise.all(estimates));
     const { length: tensors } = weights.names;
-    return { blueprint, stored: weights.bytesOf(), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
+    return { blueprint, stored: storedBytes(weights), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
   } finally {
     await weights.close();
   }

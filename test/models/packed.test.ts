@@ -131,6 +131,23 @@ describe('the memory of a model', () => {
     engine.dispose();
   });
 
+  test('of tensors that come in several pieces', async () => {
+    const files = filesOf(STORY);
+    const { tensors } = readSafetensors(files[MODEL] as Uint8Array);
+    const [rows, name] = [5000, 'model.embed_tokens.weight'];
+    const bits = Uint16Array.from({ length: rows * 160 }, (_, n) => 0x3000 + ((n * 40503) & 0x7ff));
+    const big: Files = {
+      ...files,
+      [MODEL]: writeSafetensors(new Map([...tensors, [name, { dtype: 'F16', shape: [rows, 160], data: new Uint8Array(bits.buffer) }]])),
+      'config.json': text({ ...JSON.parse(new TextDecoder().decode(files['config.json'])), vocab_size: rows }),
+    };
+    const engine = await createEngine({ threads: 1 });
+    const [read, made] = [await memoryOf(engine, await packed(big, { weights: 'f32' })), await memoryOf(engine, big, 'f32')];
+    expect(made[0]).toHaveLength(4 * rows * 160);
+    expect(read.findIndex((bytes, n) => Buffer.compare(bytes, made[n] as Uint8Array) !== 0)).toBe(-1);
+    engine.dispose();
+  });
+
   test('is the same on every host: these are the bytes of version 1', async () => {
     // If one of these changes, packed files that exist are wrong: VERSION of src/models/packed-format.ts has to be raised with them.
     const hashes: Record<string, string> = {};
@@ -466,6 +483,13 @@ describe('a packed model that is broken', () => {
     }
     expect(engine.memoryUsage().used).toBe(before);
     engine.dispose();
+  });
+
+  test('of numbers of another type with the same size', async () => {
+    const files = changed(await packed(STORY, { weights: 'f16' }), (_, said) => Object.assign(said, { weights: 'bf16' }));
+    await expect(estimate(files)).rejects.toThrow(
+      'tensor "model.embed_tokens.weight" expected BF16 [128, 160, 8], as config.json has it in bf16, got F16',
+    );
   });
 
   test('asked for in another type, it says what to do', async () => {

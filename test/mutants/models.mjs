@@ -82,6 +82,25 @@ const packed = [
   source('a model is packed over itself', 'pack-target.ts', '=== path) bad(', "=== '') bad(", packs),
 ];
 
+const ggufs = ['models/gguf'];
+const gguf = [
+  source('nibbles of Q4_0 are neighbours', 'gguf-blocks.ts', 'to[32 * n + 16 + i] =', 'to[32 * n + (i ^ 1)] =', ggufs),
+  source(
+    'bytes of Q8_0 have no sign',
+    'gguf-blocks.ts',
+    '(((from[at + 2 + i] as number) << 24) >> 24)',
+    '(from[at + 2 + i] as number)',
+    ggufs,
+  ),
+  source('f16 scales below 2^-14 are 0', 'gguf-blocks.ts', 'if (exponent === 0) return', 'if (exponent === 0) return 0 *', ggufs),
+  source('upper bits of Q6_K are all the first', 'gguf-blocks.ts', '>> (2 * quarter)', '>> 0', ggufs),
+  source('rows of heads stay pairs', 'gguf-weights.ts', 'tensor.paired ?', 'tensor.name === tensor.shape.join() ?', ggufs),
+  source('a cut file is taken', 'gguf-weights.ts', 'size !== undefined &&', 'size === undefined &&', ggufs),
+  source('numbers of f32 are taken as they are', 'gguf-model.ts', 'Number(value.toPrecision(7))', 'value', ggufs),
+  source('the shortest pieces are joined first', 'gguf-tokenizer.ts', 'b.score - a.score ||', 'a.score - b.score ||', ggufs),
+  source('user tokens are special', 'gguf-tokenizer.ts', 'type !== CONTROL &&', 'type === CONTROL &&', ggufs),
+];
+
 const texts = [
   source('half a character is given', 'text-stream.ts', 'all.endsWith(INCOMPLETE) || ', '', tokens),
   source('the window has no tokens before it', 'text-stream.ts', 'this.#ids = this.#ids.slice(this.#given);', 'this.#ids = [];', tokens),
@@ -211,4 +230,4 @@ const whole = [
   source('a window is not shifted', 'vision.ts', 'Math.floor(cell / window) + shift)', 'Math.floor(cell / window))', vision),
 ];
 
-export const models = [...files, ...packed, ...texts, ...whole];
+export const models = [...files, ...packed, ...gguf, ...texts, ...whole];

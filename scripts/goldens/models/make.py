@@ -13,7 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 warnings.filterwarnings("ignore")
 
-MODULES = ("encoders", "decoders", "seq2seq", "images", "own", "retired", "sentences", "strings", "trained")
+MODULES = ("encoders", "decoders", "seq2seq", "images", "own", "retired", "sentences", "strings", "gguf_files", "trained")
 
 start = time.time()
 importlib.import_module("transformers").logging.disable_progress_bar()
