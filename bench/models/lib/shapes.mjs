@@ -58,7 +58,7 @@ const BERT_TOKENS = {
   unknown: '[UNK]',
 };
 
-const bert = (name, layers, width, heads) => {
+export const bert = (name, layers, width, heads) => {
   const config = bertConfig(layers, width, heads);
   return { name, kind: 'encoder', config, tensors: bertTensors(config), dtype: 'F32', tokens: BERT_TOKENS };
 };
