@@ -67,8 +67,9 @@ function runModel(program, ids, quick) {
 
 function runHost({ host, program }, rows, quick) {
   const start = performance.now();
-  const parts = [...new Set(rows.map(({ model }) => model))].map((model) => {
-    const ids = rows.filter((row) => row.model === model).map(({ id }) => id);
+  const processOf = ({ model, part }) => `${model} ${part}`;
+  const parts = [...new Set(rows.map(processOf))].map((one) => {
+    const ids = rows.filter((row) => processOf(row) === one).map(({ id }) => id);
     return runModel(program, ids, quick);
   });
   const [{ node }] = parts;
@@ -91,13 +92,14 @@ async function main() {
   for (const folder of ['../peers/', './']) installFolder('peers', here(folder));
   // Read when the peers are there.
   const { environment } = await import('../peers/lib/environment.mjs');
-  const { tableLines } = await import('./lib/report.mjs');
+  const { tableLines, limitLines } = await import('./lib/report.mjs');
   const about = environment();
   if (about.load > 0.7) console.log(`load ${about.load.toFixed(1)}: the machine is busy; absolute times mean little`);
   const runs = hostsOf(values.on).map((host) => runHost(host, rows, values.quick));
   console.log(`\n${tableLines(runs).join('\n')}`);
   console.log('\nms of relpos to ms of onnxruntime-web, their ratio, and after "of" the aim; "!" marks what is below it');
   console.log(`\nthe same of the least times, which other work on the machine moves less:\n${tableLines(runs, 'minMs').join('\n')}`);
+  console.log(`\n${limitLines(runs).join('\n')}`);
   const text = `${JSON.stringify({ format: 'relpos-bench-models', ...about, runs }, null, 2)}\n`;
   const files = [values.json, values.record && here(`../results/${about.date.slice(0, 10)}-models.json`)].filter(Boolean);
   for (const file of files) writeFileSync(file, text);

@@ -9,19 +9,22 @@ import { modelOf } from './lib/shapes.mjs';
 const KINDS = {
   encoder: () => import('./lib/encoders.mjs'),
   decoder: () => import('./lib/decoders.mjs'),
+  threads: () => import('./lib/threads.mjs'),
+  cold: () => import('./lib/cold.mjs'),
+  bytes: () => import('./lib/shipped.mjs'),
 };
 
 const { ids, quick, file } = JSON.parse(process.argv[2]);
 const rows = ids.map((id) => ROWS.find((row) => row.id === id));
 const model = modelOf(rows[0].model);
-const { runRows } = await KINDS[model.kind]();
+const { runRows } = await KINDS[rows[0].part ?? model.kind]();
 const results = [];
-console.log(`\n${model.name}, Node ${process.version}`);
+console.log(`\n${[model.name, rows[0].part].filter(Boolean).join(', ')}, Node ${process.version}`);
 await runRows(model, rows, BUDGETS[quick ? 'quick-table' : 'table'], (result) => {
   results.push(result);
   console.log(resultLines(result).join('\n'));
 });
-const versions = results.flatMap((result) => result.rows.map(({ peer, version }) => [peer, version]));
+const versions = results.flatMap(({ rows: own = [] }) => own.map(({ peer, version }) => [peer, version]));
 writeFileSync(file, JSON.stringify({ node: process.version, peers: Object.fromEntries(versions), results }));
 // Threads of some peers never end.
 process.exit(0);

@@ -4,21 +4,22 @@
  * Arguments: the contender, and for onnxruntime-web the model in base64, so that building it is not part of the start.
  */
 import { COLD_CASE } from './lib/cases.mjs';
+import { start } from './lib/cold.mjs';
 import { makeInputs } from './lib/inputs.mjs';
 
 const { H, L, S, D } = COLD_CASE;
 const inputs = makeInputs(COLD_CASE);
 const [contender, model] = process.argv.slice(2);
 
-/** Each returns `{ create, attend }`, called in turn between the readings of the clock. */
+/** Each returns `{ create, use }`, called in turn between the readings of the clock. */
 const CONTENDERS = {
-  node: async () => ({ create: () => undefined, attend: () => undefined }),
+  node: async () => ({ create: () => undefined, use: () => undefined }),
 
   relpos: async () => {
     const { createEngine } = await import('../../dist/index.js');
     return {
       create: () => createEngine({ threads: 1 }),
-      attend: async (engine) => {
+      use: async (engine) => {
         const q = engine.tensor([1, H, L, D], inputs.q);
         const k = engine.tensor([1, H, S, D], inputs.k);
         const v = engine.tensor([1, H, S, D], inputs.v);
@@ -34,7 +35,7 @@ const CONTENDERS = {
         ort.env.wasm.numThreads = 1;
         return ort.InferenceSession.create(Buffer.from(model, 'base64'), { executionProviders: ['wasm'] });
       },
-      attend: async (session) => {
+      use: async (session) => {
         const feed = (data, length) => new ort.Tensor('float32', data, [1, H, length, D]);
         const feeds = { q: feed(inputs.q, L), k: feed(inputs.k, S), v: feed(inputs.v, S) };
         return (await session.run(feeds)).out.data;
@@ -43,19 +44,4 @@ const CONTENDERS = {
   },
 };
 
-const start = performance.now();
-const { create, attend } = await CONTENDERS[contender]();
-const imported = performance.now();
-const created = await create();
-const ready = performance.now();
-await attend(created);
-const done = performance.now();
-
-const result = {
-  importMs: imported - start,
-  createMs: ready - imported,
-  firstRunMs: done - ready,
-  totalMs: done - start,
-  residentMB: process.memoryUsage.rss() / 1e6,
-};
-process.stdout.write(JSON.stringify(result), () => process.exit(0));
+await start(CONTENDERS[contender]);

@@ -1,7 +1,7 @@
 /** The table of aims of `npm run bench:models`: which rows a ratio is of. */
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error a module of the developers' benchmark, without types
-import { AIMS, cellOf, tableOf } from '../../bench/models/lib/aims.mjs';
+import { AIMS, cellOf, LIMITS, limitsOf, SCALING, scalingOf, tableOf } from '../../bench/models/lib/aims.mjs';
 // @ts-expect-error a module of the developers' benchmark, without types
 import { int4, int8, transposed, uint8 } from '../../bench/models/lib/quantize.mjs';
 // @ts-expect-error a module of the developers' benchmark, without types
@@ -27,7 +27,7 @@ describe('the benchmark of whole models', () => {
   it('has aims of rows that there are, and rows of models that there are', () => {
     const ids = ROWS.map(({ id }: Row) => id);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const aim of AIMS) expect(ids).toContain(aim.row);
+    for (const aim of [...AIMS, ...SCALING, ...LIMITS]) expect(ids).toContain(aim.row);
     const models = MODELS.map(({ name }: { name: string }) => name);
     for (const one of ROWS as Row[]) expect(models).toContain(one.model);
   });
@@ -64,6 +64,32 @@ describe('the benchmark of whole models', () => {
     expect(first.cells[0]).toMatchObject({ ratio: 3, aim: 2.5, own: { medianMs: 4 }, other: { medianMs: 12 } });
     expect(cellOf({ ...run, host: 'node20' }, AIMS[0]).aim).toBe(1.2);
     expect(cellOf(run, AIMS[0], 'minMs').ratio).toBe(11 / 3);
+  });
+});
+
+describe('what is not over another package', () => {
+  it('is two threads over one, and sizes with the most that they may be', () => {
+    const result = {
+      results: [
+        { id: 'threads/minilm-64', rows: [row('relpos', 'i8', 6), row('relpos', 'i8', 4, 2)] },
+        { id: 'cold', cold: { relpos: { totalMs: 100, residentMB: 90 }, 'onnxruntime-web': { totalMs: 700, residentMB: 300 } } },
+        {
+          id: 'bytes',
+          shipped: [
+            { name: 'relpos', gzip: 110_000 },
+            { name: 'onnxruntime-web', gzip: 3_000_000 },
+          ],
+        },
+      ],
+    };
+    expect(SCALING.map((one: object) => scalingOf(result, one))).toEqual([1.5, undefined, undefined]);
+    expect(scalingOf(result, SCALING[0], 'minMs')).toBe(5 / 3);
+    expect(limitsOf(result)).toMatchObject([
+      { own: 100, other: 700, most: 150, unit: 'ms' },
+      { own: 90, other: 300, most: 120, unit: 'MB' },
+      { own: 110, other: 3000, most: 120, unit: 'kB' },
+    ]);
+    expect(limitsOf({ results: [] })).toEqual([]);
   });
 });
 

@@ -32,6 +32,46 @@ export const AIMS = [
   aim('stories15M shape, a token', 'stories15m/decode', 'i4'),
 ];
 
+/** Two threads over one, of relpos alone: rows of threads.mjs. */
+export const SCALING = [
+  { work: 'MiniLM shape, 64 tokens, int8: 2 threads over 1', row: 'threads/minilm-64', aim: 1.7 },
+  { work: 'MiniLM shape, 256 tokens, int8: 2 threads over 1', row: 'threads/minilm-256' },
+  { work: 'SmolLM2-135M shape, a token, int8: 2 threads over 1', row: 'threads/smollm2-135m-decode', aim: 1.4 },
+];
+
+/** The ratio of one row of a run; undefined if it did not run. */
+export function scalingOf({ results }, { row }, time = 'medianMs') {
+  const rows = results.find(({ id }) => id === row)?.rows ?? [];
+  const [one, two] = [1, 2].map((threads) => rows.find((own) => own.threads === threads));
+  return one && two ? one[time] / two[time] : undefined;
+}
+
+/** What is meant to be small: `at` finds it in the result of a row, `other` the same of onnxruntime-web. */
+export const LIMITS = [
+  {
+    work: 'import to the first vector, MiniLM shape, int8, 64 tokens',
+    row: 'cold',
+    unit: 'ms',
+    most: 150,
+    of: ({ cold }, name) => cold[name].totalMs,
+  },
+  { work: 'resident after it', row: 'cold', unit: 'MB', most: 120, of: ({ cold }, name) => cold[name].residentMB },
+  {
+    work: 'bytes of code and kernels that it takes, gzip (of onnxruntime-web without a tokenizer)',
+    row: 'bytes',
+    unit: 'kB',
+    most: 120,
+    of: ({ shipped }, name) => shipped.find((one) => one.name === name).gzip / 1000,
+  },
+];
+
+/** Every limit that a run has a result for: `{ work, unit, most, own, other }`. */
+export const limitsOf = ({ results }) =>
+  LIMITS.flatMap(({ row, of, ...limit }) => {
+    const result = results.find(({ id }) => id === row);
+    return result ? [{ ...limit, own: of(result, 'relpos'), other: of(result, WEB) }] : [];
+  });
+
 const fastest = (rows, time) => rows.reduce((best, row) => (best && best[time] <= row[time] ? best : row), undefined);
 
 /** @returns `{ own, other, ratio, aim }` of a run's fastest rows; without a ratio where one of the two did not run */

@@ -23,7 +23,7 @@ async function written(pieces) {
   }
 }
 
-async function ownEntry(model, folder, variant, context) {
+export async function ownEntry(model, folder, variant, context) {
   const { model: decoder, ...entry } = await relposModel(model, folder, { ...variant, context });
   return {
     ...entry,

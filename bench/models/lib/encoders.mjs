@@ -23,7 +23,7 @@ const flat = (rows) => {
 };
 
 /** relpos in one of its variants. `run` resolves to the vectors, `hidden` to the last hidden state of the first text. */
-async function ownEntry(model, folder, variant) {
+export async function ownEntry(model, folder, variant) {
   const { model: encoder, ...entry } = await relposModel(model, folder, variant);
   return {
     ...entry,

@@ -1,6 +1,7 @@
 /** What the benchmark prints: every row of a result, and the table of aims. */
 import { cellText } from '../../peers/lib/aims.mjs';
-import { tableOf } from './aims.mjs';
+import { coldTable } from '../../peers/lib/cold.mjs';
+import { limitsOf, SCALING, scalingOf, tableOf } from './aims.mjs';
 
 const milliseconds = (ms) => ms.toFixed(ms < 10 ? 3 : ms < 100 ? 2 : 1);
 
@@ -8,6 +9,11 @@ const rate = ({ amount, unit }, { medianMs }) => (unit === 'ms' ? '' : `${((1000
 
 /** One result: a line for each contender, and those that did not run with the reason. */
 export function resultLines(result) {
+  if (result.cold) return ['', `${result.id}, medians of ${result.processes} processes`, ...coldTable(result.cold)];
+  if (result.shipped) {
+    const lines = result.shipped.map(({ name, bytes, gzip }) => `  ${name.padEnd(24)}${bytes} bytes, ${gzip} gzip`);
+    return ['', result.id, ...lines];
+  }
   const line = (row) =>
     [
       `  ${`${row.peer}: ${row.variant}`.padEnd(46)}`,
@@ -33,4 +39,18 @@ export function tableLines(runs, time = 'medianMs') {
     `${''.padEnd(34)}${runs.map(({ label }) => label.padStart(width)).join('')}`,
     ...tableOf(runs, time).map(({ work, cells }) => `${work.padEnd(34)}${cells.map((one) => cell(one).padStart(width)).join('')}`),
   ];
+}
+
+/** Two threads over one, and what is meant to be small, for a terminal. */
+export function limitLines(runs, time = 'medianMs') {
+  return runs.flatMap((run) => [
+    run.label,
+    ...SCALING.map((one) => ({ ...one, ratio: scalingOf(run, one, time) }))
+      .filter(({ ratio }) => ratio !== undefined)
+      .map((one) => `  ${one.work}: ${cellText(one)}`),
+    ...limitsOf(run).map(
+      ({ work, unit, most, own, other }) =>
+        `  ${work}: ${own.toFixed(0)} ${unit}, at most ${most}${own > most ? ' !' : ''} (onnxruntime-web ${other.toFixed(0)} ${unit})`,
+    ),
+  ]);
 }

@@ -1,4 +1,4 @@
-/** The rows of the benchmark. */
+/** The rows of the benchmark. Those of one model and one `part` run in one process; without a part, the model's kind says how. */
 
 const encoder = (model, lengths) => lengths.map((tokens) => ({ id: `${model}/${tokens}`, model, tokens }));
 
@@ -14,6 +14,11 @@ export const ROWS = [
   ...encoder('bge-small', [64]),
   ...decoder('smollm2-135m', 128),
   ...decoder('stories15m', 128),
+  { id: 'threads/minilm-64', model: 'minilm', part: 'threads', tokens: 64 },
+  { id: 'threads/minilm-256', model: 'minilm', part: 'threads', tokens: 256 },
+  { id: 'threads/smollm2-135m-decode', model: 'smollm2-135m', part: 'threads', prompt: 128, steps: true },
+  { id: 'cold', model: 'minilm', part: 'cold' },
+  { id: 'bytes', model: 'minilm', part: 'bytes' },
 ];
 
 /** Those whose name fits one of the patterns; all where there is none. */
