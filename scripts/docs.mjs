@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { tablesOf } from '../bench/models/lib/docs.mjs';
 import { cellText, tableOf } from '../bench/peers/lib/aims.mjs';
 import { lengthOf, RECIPES } from '../bench/schemes.mjs';
 import { registry } from '../dist/encodings/registry.js';
@@ -71,6 +72,13 @@ const aimsTable = () =>
     // A dash marks what did not run, a dagger what is below its aim.
     const cells = rows.map((one) => [one.work, ...one.cells.map((cell) => cellText(cell).replace(' !', ' †'))]);
     return `${table(head, cells)}\n\n${source(about)}`;
+  });
+
+/** Whole models: over onnxruntime-web, and by themselves. */
+const modelsTable = () =>
+  from('models', ({ runs, ...about }) => {
+    const { over, alone } = tablesOf(runs);
+    return [table(over.head, over.rows), table(alone.head, alone.rows), source(about)].join('\n\n');
   });
 
 /** `from … to` of the ratios over cases whose name fits. */
@@ -297,6 +305,7 @@ const BLOCKS = {
   schemes: () => registry.map(({ name }) => `\`${name}\``).join(', '),
   size: () => bySize('bundle of createEngine, rotary, attention'),
   aims: aimsTable,
+  models: modelsTable,
   peers: () => from('peers', peerTable),
   'peers-two': () => under('Two threads:', 'peers-two-threads', () => from('peers-two-threads', peerTable)),
   cold: coldTable,

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 // @ts-expect-error a module of the developers' benchmark, without types
 import { AIMS, cellOf, LIMITS, limitsOf, SCALING, scalingOf, tableOf } from '../../bench/models/lib/aims.mjs';
 // @ts-expect-error a module of the developers' benchmark, without types
+import { tablesOf } from '../../bench/models/lib/docs.mjs';
+// @ts-expect-error a module of the developers' benchmark, without types
 import { int4, int8, transposed, uint8 } from '../../bench/models/lib/quantize.mjs';
 // @ts-expect-error a module of the developers' benchmark, without types
 import { ROWS, rowsOf } from '../../bench/models/lib/rows.mjs';
@@ -90,6 +92,14 @@ describe('what is not over another package', () => {
       { own: 110, other: 3000, most: 120, unit: 'kB' },
     ]);
     expect(limitsOf({ results: [] })).toEqual([]);
+    const { over, alone } = tablesOf([{ label: 'Node 24.0.0', host: 'node24', ...result }]);
+    expect(over.rows).toEqual([]);
+    expect(alone.rows.map(([, cell]: readonly string[]) => cell)).toEqual([
+      '1.50 of 1.70 †',
+      '100 of 150 (700)',
+      '90 of 120 (300)',
+      '110 of 120 (3000)',
+    ]);
   });
 });
 
