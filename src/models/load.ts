@@ -27,7 +27,7 @@ import { Runner } from './runner.ts';
 import { readSentenceSettings, type SentenceSettings } from './sentence-files.ts';
 import { type Fetch, GGUF, type Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** What is common to loading and to estimating. */
@@ -214,6 +214,8 @@ interface Loaded {
   readonly checkpoint: Checkpoint;
   readonly sentences: SentenceSettings | undefined;
   readonly driver: RunnerDriver;
+  /** Comes while the weights do: reading them leaves the thread idle. */
+  readonly tokenizer: Promise<Tokenizer>;
   readonly end?: () => void;
 }
 
@@ -241,11 +243,16 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
     const { engine: shared, threads, precision, maxMemory } = options;
     const made = { ...(threads && { threads }), ...(precision && { precision }), ...(maxMemory && { maxMemory }) };
     const ours = shared ? undefined : bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
+    const tokenizer = loadTokenizer(checkpoint);
+    // It may fail while nobody waits for it yet.
+    const settled = tokenizer.catch(() => {});
     try {
       const driver = await run(where, ours ?? shared, opened, options, own);
-      return { checkpoint, sentences, driver, ...(ours && { end: ours.dispose }) };
+      return { checkpoint, sentences, driver, tokenizer, ...(ours && { end: ours.dispose }) };
     } catch (error) {
       ours?.dispose();
+      // Nothing is asked of the source once the call has failed.
+      await settled;
       throw error;
     }
   } finally {
@@ -298,7 +305,7 @@ export async function encoderOf(given: unknown, options: LoadOptions, own: Own):
   const loaded = await load(where, given, read, 'encoder', own);
   const { checkpoint, sentences, driver, end } = loaded;
   return completed(loaded, async () => {
-    const tokenizer = await loadTokenizer(checkpoint);
+    const tokenizer = await loaded.tokenizer;
     return new Encoder({ driver, tokenizer, config: checkpoint.config, sentences, ...(end && { end }) });
   });
 }
@@ -314,7 +321,7 @@ async function writerParts(
   const loaded = await load(where, given, read, kind, own);
   const { checkpoint, driver, end } = loaded;
   return completed(loaded, async () => {
-    const [tokenizer, generation] = await Promise.all([loadTokenizer(checkpoint), checkpoint.object('generation_config.json')]);
+    const [tokenizer, generation] = await Promise.all([loaded.tokenizer, checkpoint.object('generation_config.json')]);
     const templates = await loadChatTemplates(checkpoint, tokenizer, read.jinja);
     return { driver, tokenizer, templates, generation, ...(end && { end }) };
   });
