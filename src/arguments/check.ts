@@ -18,10 +18,10 @@ function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value !== 'object' || value === null) return String(value);
+  if (Object(value) !== value) return String(value);
   if (Array.isArray(value)) return value.length <= 8 && value.every((x) => typeof x === 'number') ? shapeText(value) : 'an array';
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length ?? value.byteLength})`;
-  const maker: unknown = value.constructor?.name;
+  const maker: unknown = (value as object).constructor?.name;
   // Bundlers put an underscore before the name of a class that is used within itself.
   return (typeof maker === 'string' && maker.replace(/^_(?=.)/, '')) || NAMELESS;
 }
