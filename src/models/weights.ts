@@ -179,18 +179,6 @@ export class Weights {
     return readAt(source.file, begin, info.bytes);
   }
 
-  /** A whole tensor, into `target`, which must stay where it is until this ends: memory that is not shared moves when it grows. */
-  async readInto(name: string, target: Uint8Array): Promise<void> {
-    const { source, begin, end, info } = this.#place(name);
-    if (target.length !== info.bytes) throw new RangeError(`readInto: "target" expected ${info.bytes} bytes, got ${target.length}`);
-    const reader = source.file.reader(begin, end);
-    try {
-      for (let at = 0; at < target.length; at += PIECE) await reader.fill(target.subarray(at, at + PIECE));
-    } finally {
-      reader.close();
-    }
-  }
-
   /**
    * The tensors in the order of the files, whatever the order of `names`, each once, in pieces of about a megabyte. While one piece is worked
    * on, the next one is read; no more than these two are in memory.
