@@ -5,7 +5,7 @@
 import { Graph, joined } from './graph.mjs';
 import { int8, transposed } from './quantize.mjs';
 
-const layerNorm = (graph, weights, from, name) => [
+export const layerNorm = (graph, weights, from, name) => [
   graph.constant(`${name}.gamma`, weights(`${from}.weight`).data),
   graph.constant(`${name}.beta`, weights(`${from}.bias`).data),
 ];
@@ -57,24 +57,50 @@ function apart(graph, x, qkv, bias, at, num_heads, lengths) {
   return graph.microsoft('MultiHeadAttention', [...parts, '', lengths], `${at}.heads`, { num_heads });
 }
 
-function layer(graph, x, weights, at, { heads, epsilon, lengths, attention }) {
+/** What follows attention in a layer of BERT and its like: the output, the two norms, the MLP. */
+export function afterAttention(graph, x, mixed, weights, at, epsilon) {
   const get = (name) => weights(`${at}.${name}`);
-  const parts = (name) => joined(...['query', 'key', 'value'].map((part) => get(`attention.self.${part}.${name}`)));
-  const attend = attention === 'whole' ? whole : apart;
-  const mixed = attend(graph, x, parts('weight'), parts('bias').data, at, heads, lengths);
   const skip = (input, output, from, name, bias) =>
     graph.microsoft(
       'SkipLayerNormalization',
-      [input, output, ...layerNorm(graph, weights, `${at}.${from}.LayerNorm`, `${at}.${name}`), graph.constant(`${at}.${name}.skip`, bias)],
+      [
+        input,
+        output,
+        ...layerNorm(graph, weights, `${at}.${from}.LayerNorm`, `${at}.${name}`),
+        graph.constant(`${at}.${name}.skip`, get(bias).data),
+      ],
       `${at}.${name}`,
       { epsilon },
     );
   const projected = graph.linear(mixed, get('attention.output.dense.weight'), `${at}.projected`);
-  const middle = skip(x, projected, 'attention.output', 'middle', get('attention.output.dense.bias').data);
+  const middle = skip(x, projected, 'attention.output', 'middle', 'attention.output.dense.bias');
   const wide = graph.linear(middle, get('intermediate.dense.weight'), `${at}.wide`);
   const bent = graph.microsoft('BiasGelu', [wide, graph.constant(`${at}.wideBias`, get('intermediate.dense.bias').data)], `${at}.bent`);
   const narrow = graph.linear(bent, get('output.dense.weight'), `${at}.narrow`);
-  return skip(middle, narrow, 'output', 'end', get('output.dense.bias').data);
+  return skip(middle, narrow, 'output', 'end', 'output.dense.bias');
+}
+
+function layer(graph, x, weights, at, { heads, epsilon, lengths, attention }) {
+  const parts = (name) => joined(...['query', 'key', 'value'].map((part) => weights(`${at}.attention.self.${part}.${name}`)));
+  const attend = attention === 'whole' ? whole : apart;
+  const mixed = attend(graph, x, parts('weight'), parts('bias').data, at, heads, lengths);
+  return afterAttention(graph, x, mixed, weights, at, epsilon);
+}
+
+/** Names of the vector of a text, and of its hidden state: rows of one text are averaged, and the mean has length 1. */
+export function meanVector(graph, x) {
+  graph.node('Identity', [x], 'hidden');
+  graph.node('ReduceMean', [x, graph.constant('axis1', BigInt64Array.of(1n))], 'pooled', { keepdims: 0 });
+  graph.node('LpNormalization', ['pooled'], 'vector', { axis: 1, p: 2 });
+}
+
+/** The same of texts of a batch: rows of padding weigh nothing, [texts, 1, tokens] · [texts, tokens, width]. */
+function maskedVectors(graph, x) {
+  graph.node('Identity', [x], 'hidden');
+  graph.node('Cast', ['mask'], 'ones', { to: 1 });
+  graph.node('Unsqueeze', ['ones', graph.constant('axis1', BigInt64Array.of(1n))], 'row');
+  graph.node('Squeeze', [graph.node('MatMul', ['row', x], 'sum'), 'axis1'], 'pooled');
+  graph.node('LpNormalization', ['pooled'], 'vector', { axis: 1, p: 2 });
 }
 
 /**
@@ -89,16 +115,7 @@ export function bertGraph(config, weights, { kind, attention, masked }) {
   for (let n = 0; n < config.num_hidden_layers; n++) x = layer(graph, x, weights, `encoder.layer.${n}`, options);
   const ids = { data: new Int32Array(0), dims: ['texts', 'tokens'] };
   const inputs = { ids, types: ids, ...(masked && { mask: ids }) };
-  graph.node('Identity', [x], 'hidden');
-  if (masked) {
-    // Rows of padding weigh nothing: [texts, 1, tokens] · [texts, tokens, width].
-    graph.node('Cast', ['mask'], 'ones', { to: 1 });
-    graph.node('Unsqueeze', ['ones', graph.constant('axis1', BigInt64Array.of(1n))], 'row');
-    graph.node('MatMul', ['row', x], 'sum3');
-    graph.node('Squeeze', ['sum3', 'axis1'], 'pooled');
-  } else {
-    graph.node('ReduceMean', [x, graph.constant('axis1', BigInt64Array.of(1n))], 'pooled', { keepdims: 0 });
-  }
-  graph.node('LpNormalization', ['pooled'], 'vector', { axis: 1, p: 2 });
+  if (masked) maskedVectors(graph, x);
+  else meanVector(graph, x);
   return { nodes: graph.nodes, inputs, constants: graph.constants, outputs: ['hidden', 'vector'] };
 }

@@ -24,7 +24,9 @@ function numbers(model, [name, shape, spread]) {
 /** The upper halves of the numbers, rounded to the nearest, ties to even. */
 function bfloat16(data) {
   const bits = new Uint32Array(data.buffer);
-  return Uint16Array.from(bits, (x) => (x + 0x7fff + ((x >>> 16) & 1)) >>> 16);
+  const halves = new Uint16Array(bits.length);
+  for (let n = 0; n < bits.length; n++) halves[n] = (bits[n] + 0x7fff + ((bits[n] >>> 16) & 1)) >>> 16;
+  return halves;
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
@@ -104,7 +106,11 @@ export const checkpoint = (model) => cached(model.name, (folder) => write(folder
 
 const FLOATS = {
   F32: (data) => new Float32Array(data.slice().buffer),
-  BF16: (data) => new Float32Array(Uint32Array.from(new Uint16Array(data.slice().buffer), (x) => x << 16).buffer),
+  BF16: (data) => {
+    const [halves, bits] = [new Uint16Array(data.slice().buffer), new Uint32Array(data.length / 2)];
+    for (let n = 0; n < halves.length; n++) bits[n] = halves[n] << 16;
+    return new Float32Array(bits.buffer);
+  },
 };
 
 /** The weights of a folder, as f32: `(name) => { shape, data }`. */

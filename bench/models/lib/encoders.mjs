@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { bertGraph } from './bert-graph.mjs';
 import { checkpoint, weightsOf } from './checkpoints.mjs';
+import { debertaGraph, placesOf } from './deberta-graph.mjs';
 import { KIND, onnxSession, ort } from './onnxruntime.mjs';
 import { relposModel, VARIANTS } from './relpos.mjs';
 import { buildAll, runRow } from './run-row.mjs';
@@ -48,14 +49,41 @@ function padded(texts) {
   return { ids: tensor(ids), types: tensor(new Int32Array(ids.length)), mask: tensor(mask) };
 }
 
+/** By model type: the ways that a graph computes attention, by the weights; the graph; and what is fed beside token numbers. */
+const GRAPHS = {
+  bert: {
+    ways: {
+      f32: { whole: 'Attention', apart: 'MultiHeadAttention' },
+      i8: { whole: 'QAttention', apart: 'MultiHeadAttention' },
+      i4: { apart: 'MultiHeadAttention' },
+    },
+    graph: bertGraph,
+    feeds: (_, { mask, ...feeds }, masked) => (masked ? { ...feeds, mask } : feeds),
+  },
+  'deberta-v2': {
+    ways: { f32: { apart: 'MatMul and GatherElements' }, i8: { apart: 'MatMul and GatherElements' } },
+    graph: debertaGraph,
+    feeds: (config, { ids }) => ({ ids, ...pairsOf(config, ids.dims[1]) }),
+  },
+};
+
+/** The places of pairs hang on the length alone: made once. */
+const known = new Map();
+function pairsOf(config, tokens) {
+  if (!known.has(tokens)) {
+    const tensor = (data) => new ort.Tensor('int64', data, [1, config.num_attention_heads, tokens, tokens]);
+    const { byQuery, byKey } = placesOf(config, tokens);
+    known.set(tokens, { byQuery: tensor(byQuery), byKey: tensor(byKey) });
+  }
+  return known.get(tokens);
+}
+
 /** onnxruntime-web over one graph; a batch goes through a graph with a mask. */
-async function webEntry(model, weights, tokenizer, { weights: type, attention, masked }) {
-  const graph = bertGraph(model.config, weights, { kind: KIND[type], attention, masked });
-  const { session, ...entry } = await onnxSession(graph, { weights: type, variant: ATTENTION[type][attention] });
-  const feedsOf = (texts) => {
-    const { mask, ...feeds } = padded(texts.map((text) => tokenizer.encode(text).ids));
-    return masked ? { ...feeds, mask } : feeds;
-  };
+async function webEntry({ config }, weights, tokenizer, { weights: type, attention, masked }) {
+  const { ways, graph, feeds } = GRAPHS[config.model_type];
+  const made = graph(config, weights, { kind: KIND[type], attention, masked });
+  const { session, ...entry } = await onnxSession(made, { weights: type, variant: ways[type][attention] });
+  const feedsOf = (texts) => feeds(config, padded(texts.map((text) => tokenizer.encode(text).ids)), masked);
   return {
     ...entry,
     repeat: 1,
@@ -66,25 +94,19 @@ async function webEntry(model, weights, tokenizer, { weights: type, attention, m
   };
 }
 
-const ATTENTION = {
-  f32: { whole: 'Attention', apart: 'MultiHeadAttention' },
-  i8: { whole: 'QAttention', apart: 'MultiHeadAttention' },
-  i4: { apart: 'MultiHeadAttention' },
-};
-
-const webVariants = (masked) =>
-  Object.entries(ATTENTION).flatMap(([weights, ways]) => Object.keys(ways).map((attention) => ({ weights, attention, masked })));
+const webVariants = ({ config, weights }, masked) =>
+  weights.flatMap((type) => Object.keys(GRAPHS[config.model_type].ways[type]).map((attention) => ({ weights: type, attention, masked })));
 
 /** Ways to make every entry of an encoder, in the order in which they take turns. */
 function builders(model, folder, masked) {
   const tokenizer = tokenizerOf(folder);
   const weights = weightsOf(folder);
   return [
-    ...VARIANTS.map((variant) => ({
+    ...VARIANTS.filter(({ weights: type }) => model.weights.includes(type)).map((variant) => ({
       name: `relpos: ${variant.weights}, ${variant.precision}`,
       build: () => ownEntry(model, folder, variant),
     })),
-    ...webVariants(masked).map((variant) => ({
+    ...webVariants(model, masked).map((variant) => ({
       name: `onnxruntime-web: ${KIND[variant.weights]}, ${variant.attention}`,
       build: () => webEntry(model, weights, tokenizer, variant),
     })),

@@ -75,6 +75,13 @@ export class Graph {
     ];
   }
 
+  /** The rows of a table that `ids` names; bytes where weights are quantised. */
+  rows(table, name) {
+    if (this.kind === 'f32') return this.node('Gather', [this.constant(`${name}.table`, table.data, table.shape), 'ids'], name);
+    const [bytes, scale, zero] = this.table(`${name}.table`, table);
+    return this.node('DequantizeLinear', [this.node('Gather', [bytes, 'ids'], `${name}.rows`), scale, zero], name);
+  }
+
   #scalar(name, data) {
     this.constants[name] = scalar(data);
     return name;

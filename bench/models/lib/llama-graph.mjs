@@ -18,12 +18,6 @@ function rotaryTables({ max_position_embeddings: positions, rope_theta: theta },
   return { cos, sin, dims: [positions, half] };
 }
 
-function embed(graph, table) {
-  if (graph.kind === 'f32') return graph.node('Gather', [graph.constant('embeddings', table.data, table.shape), 'ids'], 'x');
-  const [bytes, scale, zero] = graph.table('embeddings', table);
-  return graph.node('DequantizeLinear', [graph.node('Gather', [bytes, 'ids'], 'x.bytes'), scale, zero], 'x');
-}
-
 function attend(graph, normed, get, at, n, { heads, keyHeads }) {
   const qkv = graph.linear(normed, joined(...['q', 'k', 'v'].map((part) => get(`self_attn.${part}_proj.weight`))), `${at}.qkv`);
   const inputs = [qkv, '', '', `pastK${n}`, `pastV${n}`, 'lastKey', 'total', 'cos', 'sin'];
@@ -67,7 +61,7 @@ export function llamaGraph(config, weights, kind) {
   graph.constant('sin', sin, dims);
   const table = weights('model.embed_tokens.weight');
   const scale = (name) => graph.constant(name, weights(name).data);
-  let skip = embed(graph, table);
+  let skip = graph.rows(table, 'x');
   let normed = graph.node('SimplifiedLayerNormalization', [skip, scale('model.layers.0.input_layernorm.weight')], 'first', {
     axis: -1,
     epsilon,

@@ -16,7 +16,7 @@ export function resultLines(result) {
   }
   const line = (row) =>
     [
-      `  ${`${row.peer}: ${row.variant}`.padEnd(46)}`,
+      `  ${`${row.peer}: ${row.variant}`.padEnd(52)}`,
       `${row.threads} thread${row.threads > 1 ? 's' : ''}`.padEnd(10),
       milliseconds(row.medianMs).padStart(10),
       `${milliseconds(row.p10Ms)} - ${milliseconds(row.p90Ms)}`.padStart(20),
@@ -43,14 +43,15 @@ export function tableLines(runs, time = 'medianMs') {
 
 /** Two threads over one, and what is meant to be small, for a terminal. */
 export function limitLines(runs, time = 'medianMs') {
-  return runs.flatMap((run) => [
-    run.label,
-    ...SCALING.map((one) => ({ ...one, ratio: scalingOf(run, one, time) }))
-      .filter(({ ratio }) => ratio !== undefined)
-      .map((one) => `  ${one.work}: ${cellText(one)}`),
-    ...limitsOf(run).map(
-      ({ work, unit, most, own, other }) =>
-        `  ${work}: ${own.toFixed(0)} ${unit}, at most ${most}${own > most ? ' !' : ''} (onnxruntime-web ${other.toFixed(0)} ${unit})`,
-    ),
-  ]);
+  return runs.flatMap((run) => {
+    const scaling = SCALING.map((one) => ({ ...one, ratio: scalingOf(run, one, time) })).filter(({ ratio }) => ratio !== undefined);
+    const lines = [
+      ...scaling.map((one) => `  ${one.work}: ${cellText(one)}`),
+      ...limitsOf(run).map(
+        ({ work, unit, most, own, other }) =>
+          `  ${work}: ${own.toFixed(0)} ${unit}, at most ${most}${own > most ? ' !' : ''} (onnxruntime-web ${other.toFixed(0)} ${unit})`,
+      ),
+    ];
+    return lines.length ? [run.label, ...lines] : [];
+  });
 }

@@ -12,6 +12,7 @@ export const ROWS = [
   ...encoder('minilm', [16, 64, 256]),
   { id: 'minilm/batch', model: 'minilm', batch: 32 },
   ...encoder('bge-small', [64]),
+  ...encoder('deberta-v3-xsmall', [64, 256]),
   ...decoder('smollm2-135m', 128),
   ...decoder('stories15m', 128),
   { id: 'threads/minilm-64', model: 'minilm', part: 'threads', tokens: 64 },

@@ -58,9 +58,58 @@ const BERT_TOKENS = {
   unknown: '[UNK]',
 };
 
-export const bert = (name, layers, width, heads) => {
+export /** @param weights the kinds that are measured */
+const bert = (name, weights, layers, width, heads) => {
   const config = bertConfig(layers, width, heads);
-  return { name, kind: 'encoder', config, tensors: bertTensors(config), dtype: 'F32', tokens: BERT_TOKENS };
+  return { name, kind: 'encoder', weights, config, tensors: bertTensors(config), dtype: 'F32', tokens: BERT_TOKENS };
+};
+
+const debertaConfig = (layers, width, heads, vocabulary) => ({
+  model_type: 'deberta-v2',
+  architectures: ['DebertaV2Model'],
+  hidden_size: width,
+  num_hidden_layers: layers,
+  num_attention_heads: heads,
+  intermediate_size: 4 * width,
+  hidden_act: 'gelu',
+  vocab_size: vocabulary,
+  max_position_embeddings: 512,
+  relative_attention: true,
+  position_buckets: 256,
+  max_relative_positions: -1,
+  norm_rel_ebd: 'layer_norm',
+  share_att_key: true,
+  pos_att_type: 'p2c|c2p',
+  position_biased_input: false,
+  type_vocab_size: 0,
+  layer_norm_eps: 1e-7,
+  pad_token_id: 0,
+});
+
+function debertaTensors({ num_hidden_layers: layers, hidden_size: width, intermediate_size: inner, vocab_size: vocabulary, ...config }) {
+  const layer = (n) => {
+    const at = `encoder.layer.${n}`;
+    return [
+      ...['query', 'key', 'value'].flatMap((part) => linear(`${at}.attention.self.${part}_proj`, width, width)),
+      ...linear(`${at}.attention.output.dense`, width, width),
+      ...norm(`${at}.attention.output.LayerNorm`, width),
+      ...linear(`${at}.intermediate.dense`, inner, width),
+      ...linear(`${at}.output.dense`, width, inner),
+      ...norm(`${at}.output.LayerNorm`, width),
+    ];
+  };
+  return [
+    ['embeddings.word_embeddings.weight', [vocabulary, width], 0.05],
+    ...norm('embeddings.LayerNorm', width),
+    ['encoder.rel_embeddings.weight', [2 * config.position_buckets, width], 0.05],
+    ...norm('encoder.LayerNorm', width),
+    ...range(layers).flatMap(layer),
+  ];
+}
+
+const deberta = (name, weights, ...sizes) => {
+  const config = debertaConfig(...sizes);
+  return { name, kind: 'encoder', weights, config, tensors: debertaTensors(config), dtype: 'BF16', tokens: BERT_TOKENS };
 };
 
 const llamaConfig = (layers, width, heads, keyHeads, inner, vocabulary, theta, positions) => ({
@@ -106,8 +155,9 @@ const llama = (name, weights, ...sizes) => {
 };
 
 export const MODELS = [
-  bert('minilm', 6, 384, 12),
-  bert('bge-small', 12, 384, 12),
+  bert('minilm', ['i8', 'f32', 'i4'], 6, 384, 12),
+  bert('bge-small', ['i8', 'f32'], 12, 384, 12),
+  deberta('deberta-v3-xsmall', ['i8', 'f32'], 12, 384, 6, 128100),
   llama('smollm2-135m', ['i8', 'i4'], 30, 576, 9, 3, 1536, 49152, 100000, 2048),
   llama('stories15m', ['i8', 'i4', 'f32'], 6, 288, 6, 6, 768, 32000, 10000, 256),
 ];

@@ -45,12 +45,15 @@ const ELEMENT_TYPES = new Map([
 ]);
 const ATTRIBUTE_FLOAT = 1;
 const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_INTS = 7;
 
-/** A float attribute; plain numbers in a node's attributes are written as integers. */
+/** A float attribute; plain numbers in a node's attributes are written as integers, arrays as lists of them. */
 export const float = (value) => ({ float: value });
 
-const attribute = ([name, value]) =>
-  typeof value === 'number' ? { name, i: value, type: ATTRIBUTE_INT } : { name, f: value.float, type: ATTRIBUTE_FLOAT };
+const attribute = ([name, value]) => {
+  if (Array.isArray(value)) return { name, ints: value, type: ATTRIBUTE_INTS };
+  return typeof value === 'number' ? { name, i: value, type: ATTRIBUTE_INT } : { name, f: value.float, type: ATTRIBUTE_FLOAT };
+};
 
 const node = ({ op, domain = '', inputs, outputs, attributes = {} }) => ({
   op_type: op,
