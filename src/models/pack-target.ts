@@ -30,6 +30,7 @@ export interface OpenTarget extends PackTarget {
 /** What is used of `node:fs` and its like. */
 interface Files {
   stat(path: string): Promise<{ isDirectory(): boolean }>;
+  lstat(path: string): Promise<unknown>;
   realpath(path: string): Promise<string>;
   readdir(path: string): Promise<string[]>;
   mkdir(path: string, options?: { recursive: boolean }): Promise<unknown>;
@@ -98,6 +99,7 @@ async function folderTarget(where: string, given: string, files: Files, { force,
   if (own !== undefined && (await files.realpath(own).catch(() => '')) === path) bad('it is the folder of the model itself');
   if (info && !info.isDirectory()) bad('it is a file');
   if (!info) {
+    if (await files.lstat(path).catch(() => undefined)) bad('it is a link to nothing');
     const above = await files.stat(paths.dirname(path)).catch(() => undefined);
     if (!above?.isDirectory()) bad(`there is no folder ${quote(paths.dirname(path))}`);
   }
@@ -117,6 +119,8 @@ class Folder implements OpenTarget {
   /** Under a name that nobody can foresee. */
   readonly #temporary: string;
   readonly #written: string[] = [];
+  /** The old model is gone, and the new one is not whole yet: what is left of it in the temporary folder is all there is. */
+  #between = false;
 
   constructor(where: string, path: string, there: boolean, files: Files, paths: Paths) {
     this.#where = where;
@@ -130,7 +134,8 @@ class Folder implements OpenTarget {
 
   #fail(name: string): (cause: unknown) => never {
     return (cause) => {
-      throw new RelposError('unwritable', `${this.#where}: ${quote(name)} cannot be written: ${reasonOf(cause)}`, { cause });
+      const rest = this.#between ? `; the rest of the model is in ${quote(this.#temporary)}` : '';
+      throw new RelposError('unwritable', `${this.#where}: ${quote(name)} cannot be written: ${reasonOf(cause)}${rest}`, { cause });
     };
   }
 
@@ -159,6 +164,11 @@ class Folder implements OpenTarget {
     const old = (await this.#files.readdir(this.#path).catch(this.#fail(this.#path))).filter(
       (name) => name === CONFIG || WEIGHTS.test(name),
     );
+    for (const name of new Set([...old, ...this.#written])) {
+      const there = await this.#files.stat(this.#paths.join(this.#path, name)).catch(() => undefined);
+      if (there?.isDirectory()) this.#fail(name)('a folder has that name');
+    }
+    this.#between = true;
     // From here on until it has a configuration again, the folder is no model.
     for (const name of old.sort()) {
       await this.#files.rm(this.#paths.join(this.#path, name), { recursive: false, force: true }).catch(this.#fail(name));
@@ -168,10 +178,12 @@ class Folder implements OpenTarget {
       await this.#files.mkdir(this.#paths.dirname(to), { recursive: true }).catch(this.#fail(name));
       await this.#files.rename(this.#paths.join(this.#temporary, name), to).catch(this.#fail(name));
     }
+    this.#between = false;
     await this.drop();
   }
 
   async drop(): Promise<void> {
+    if (this.#between) return;
     await this.#files.rm(this.#temporary, { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
 /** Packed models: what is written, that it loads to the same memory and the same bits, and how it is refused when it is not whole. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -366,13 +366,29 @@ describe('a folder', () => {
     expect(list(to).filter((name) => name.startsWith('.relpos'))).toEqual([]);
   });
 
+  test('in which a folder has the name of one of its files stays as it is', async () => {
+    const to = fresh();
+    await pack(STORY, to, { weights: 'i8' });
+    rmSync(join(to, 'tokenizer.json'));
+    mkdirSync(join(to, 'tokenizer.json'));
+    const before = list(to);
+    await expect(pack(STORY, to, { weights: 'i4', force: true })).rejects.toMatchObject({
+      code: 'unwritable',
+      message: 'pack: "tokenizer.json" cannot be written: a folder has that name',
+    });
+    expect(list(to)).toEqual(before);
+  });
+
   test('that cannot be one is refused before anything is read', async () => {
     const file = fresh();
     writeFileSync(file, '');
+    const link = fresh();
+    symlinkSync('nowhere', link);
     const own = fresh();
     await pack(STORY, own);
     for (const [to, message] of [
       [file, 'it is a file'],
+      [link, 'it is a link to nothing'],
       [join(file, 'below'), 'ENOTDIR'],
       [join(folders, 'none', 'below'), `there is no folder "${join(folders, 'none')}"`],
     ] as const) {
