@@ -9,6 +9,7 @@ import { modelOf } from './lib/shapes.mjs';
 const KINDS = {
   encoder: () => import('./lib/encoders.mjs'),
   decoder: () => import('./lib/decoders.mjs'),
+  seq2seq: () => import('./lib/seq2seq.mjs'),
   threads: () => import('./lib/threads.mjs'),
   cold: () => import('./lib/cold.mjs'),
   bytes: () => import('./lib/shipped.mjs'),

@@ -34,6 +34,8 @@ export const AIMS = [
   aim('stories15M shape, prefill 128', 'stories15m/prefill-128', 'f32'),
   aim('stories15M shape, a token', 'stories15m/decode', 'f32'),
   aim('stories15M shape, a token', 'stories15m/decode', 'i4'),
+  aim('T5-small shape, 64 tokens to 32', 't5-small/64-to-32', 'i8'),
+  aim('T5-small shape, 64 tokens to 32', 't5-small/64-to-32', 'f32'),
 ];
 
 /** Two threads over one, of relpos alone: rows of threads.mjs. */

@@ -7,7 +7,7 @@ import { random } from '../../peers/lib/inputs.mjs';
 export const CACHE = fileURLToPath(new URL('../cache/', import.meta.url));
 
 /** Is part of a folder's name: raise it when what is written here changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Seeds differ from tensor to tensor and from model to model. */
 const seedOf = (text) => [...text].reduce((hash, letter) => Math.imul(hash ^ letter.codePointAt(0), 0x01000193), 0x811c9dc5);

@@ -19,7 +19,7 @@ const COMPARED = 24;
 const GREEDY = { temperature: 0 };
 
 /** Takes all pieces. @returns how many tokens there were */
-async function written(pieces) {
+export async function written(pieces) {
   for (;;) {
     const { done, value } = await pieces.next();
     if (done) return value.tokens;
@@ -53,7 +53,7 @@ export async function ownEntry(model, folder, variant, context) {
   };
 }
 
-function largest(scores) {
+export function largest(scores) {
   let best = 0;
   for (let n = 1; n < scores.length; n++) if (scores[n] > scores[best]) best = n;
   return best;

@@ -1,6 +1,4 @@
 /** Rows of encoders: a text, or a batch of short ones, to vectors of length 1. Every contender begins with the text and has the same tokenizer. */
-import { readFileSync } from 'node:fs';
-import { Tokenizer } from '@huggingface/tokenizers';
 import { bertGraph } from './bert-graph.mjs';
 import { checkpoint, weightsOf } from './checkpoints.mjs';
 import { debertaGraph, placesOf } from './deberta-graph.mjs';
@@ -8,10 +6,7 @@ import { KIND, onnxSession, ort } from './onnxruntime.mjs';
 import { relposModel, VARIANTS } from './relpos.mjs';
 import { buildAll, runRow } from './run-row.mjs';
 import { shortTexts, textOf } from './texts.mjs';
-
-const json = (folder, file) => JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'));
-
-const tokenizerOf = (folder) => new Tokenizer(json(folder, 'tokenizer.json'), json(folder, 'tokenizer_config.json'));
+import { tokenizerOf } from './tokenizer.mjs';
 
 const flat = (rows) => {
   const all = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0));

@@ -15,6 +15,7 @@ export const ROWS = [
   ...encoder('deberta-v3-xsmall', [64, 256]),
   ...decoder('smollm2-135m', 128),
   ...decoder('stories15m', 128),
+  { id: 't5-small/64-to-32', model: 't5-small', read: 64, write: 32 },
   { id: 'threads/minilm-64', model: 'minilm', part: 'threads', tokens: 64 },
   { id: 'threads/minilm-256', model: 'minilm', part: 'threads', tokens: 256 },
   { id: 'threads/smollm2-135m-decode', model: 'smollm2-135m', part: 'threads', prompt: 128, steps: true },

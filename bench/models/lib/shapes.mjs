@@ -154,12 +154,70 @@ const llama = (name, weights, ...sizes) => {
   return { name, kind: 'decoder', weights, config, tensors: llamaTensors(config), dtype: 'BF16', tokens: LLAMA_TOKENS };
 };
 
+const t5Config = (layers, width, heads, inner, vocabulary) => ({
+  model_type: 't5',
+  architectures: ['T5ForConditionalGeneration'],
+  d_model: width,
+  d_kv: 64,
+  d_ff: inner,
+  num_layers: layers,
+  num_decoder_layers: layers,
+  num_heads: heads,
+  vocab_size: vocabulary,
+  relative_attention_num_buckets: 32,
+  relative_attention_max_distance: 128,
+  feed_forward_proj: 'relu',
+  layer_norm_epsilon: 1e-6,
+  tie_word_embeddings: true,
+  decoder_start_token_id: 0,
+  pad_token_id: 0,
+  eos_token_id: [],
+});
+
+function t5Tensors({ d_model: width, d_kv: own, d_ff: inner, num_layers: layers, num_heads: heads, vocab_size: vocabulary, ...config }) {
+  const all = heads * own;
+  const attention = (at) => [
+    // Scores are not divided by the root of the head's width: the weights of the queries are as small.
+    [`${at}.q.weight`, [all, width], 1 / Math.sqrt(width * own)],
+    ...['k', 'v'].map((part) => [`${at}.${part}.weight`, [all, width], 1 / Math.sqrt(width)]),
+    [`${at}.o.weight`, [width, all], 1 / Math.sqrt(all)],
+  ];
+  const block = (stack, n) => {
+    const at = `${stack}.block.${n}.layer`;
+    const last = stack === 'decoder' ? 2 : 1;
+    return [
+      ...attention(`${at}.0.SelfAttention`),
+      ...(n === 0 ? [[`${at}.0.SelfAttention.relative_attention_bias.weight`, [config.relative_attention_num_buckets, heads], 0.5]] : []),
+      ...(stack === 'decoder' ? attention(`${at}.1.EncDecAttention`) : []),
+      [`${at}.${last}.DenseReluDense.wi.weight`, [inner, width], 1 / Math.sqrt(width)],
+      [`${at}.${last}.DenseReluDense.wo.weight`, [width, inner], 1 / Math.sqrt(inner)],
+      ...range(last + 1).flatMap((layer) => norm(`${at}.${layer}.layer_norm`, width, false)),
+    ];
+  };
+  return [
+    // Small: a token that weighs more than what layers make of it is followed by itself.
+    ['shared.weight', [vocabulary, width], 0.05],
+    ...['encoder', 'decoder'].flatMap((stack) => [
+      ...range(layers).flatMap((n) => block(stack, n)),
+      ...norm(`${stack}.final_layer_norm`, width, false),
+    ]),
+  ];
+}
+
+const T5_TOKENS = { before: [], after: ['</s>'], special: ['<pad>', '</s>', '<unk>'], pad: '<pad>', unknown: '<unk>' };
+
+const t5 = (name, weights, ...sizes) => {
+  const config = t5Config(...sizes);
+  return { name, kind: 'seq2seq', weights, config, tensors: t5Tensors(config), dtype: 'F32', tokens: T5_TOKENS };
+};
+
 export const MODELS = [
   bert('minilm', ['i8', 'f32', 'i4'], 6, 384, 12),
   bert('bge-small', ['i8', 'f32'], 12, 384, 12),
   deberta('deberta-v3-xsmall', ['i8', 'f32'], 12, 384, 6, 128100),
   llama('smollm2-135m', ['i8', 'i4'], 30, 576, 9, 3, 1536, 49152, 100000, 2048),
   llama('stories15m', ['i8', 'i4', 'f32'], 6, 288, 6, 6, 768, 32000, 10000, 256),
+  t5('t5-small', ['f32', 'i8'], 6, 512, 8, 2048, 32128),
 ];
 
 export const modelOf = (name) => MODELS.find((model) => model.name === name);
