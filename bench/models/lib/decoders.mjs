@@ -105,6 +105,14 @@ async function webEntry(model, weights, type) {
 const OWN = ['i8', 'i4', 'f32'].flatMap((weights) => ['reproducible', 'int16'].map((precision) => ({ weights, precision })));
 const WEB = ['i8', 'i4', 'f32'];
 
+/** wllama keeps its models in a browser's storage; where there is none it says so. */
+async function wllama() {
+  const { Wllama } = await import('@wllama/wllama');
+  const path = new URL('../node_modules/@wllama/wllama/esm/wasm/wllama.wasm', import.meta.url);
+  await new Wllama({ default: path.href }).loadModel([new Blob([])]);
+  throw new Error('it runs here, and has no row yet');
+}
+
 /** Every way that serves the weights that a model is measured with. */
 function builders(model, folder, context) {
   const weights = weightsOf(folder);
@@ -117,6 +125,7 @@ function builders(model, folder, context) {
       name: `onnxruntime-web: ${KIND[type]}`,
       build: () => webEntry(model, weights, type),
     })),
+    { name: 'wllama', build: wllama },
   ];
 }
 

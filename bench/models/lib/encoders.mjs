@@ -92,6 +92,17 @@ async function webEntry({ config }, weights, tokenizer, { weights: type, attenti
 const webVariants = ({ config, weights }, masked) =>
   weights.flatMap((type) => Object.keys(GRAPHS[config.model_type].ways[type]).map((attention) => ({ weights: type, attention, masked })));
 
+/** Other packages, which are compared over one text of BERT's layers; each is loaded when its turn comes. */
+function otherBuilders(model, folder, weights, tokenizer) {
+  if (model.config.model_type !== 'bert') return [];
+  const native = async (type) => (await import('./transformers.mjs')).transformersEntry(model, folder, weights, type);
+  return [
+    { name: 'tfjs-backend-wasm', build: async () => (await import('./tfjs.mjs')).tfjsEntry(model, weights, tokenizer) },
+    { name: 'transformers.js: int8', build: () => native('i8') },
+    { name: 'transformers.js: f32', build: () => native('f32') },
+  ];
+}
+
 /** Ways to make every entry of an encoder, in the order in which they take turns. */
 function builders(model, folder, masked) {
   const tokenizer = tokenizerOf(folder);
@@ -105,6 +116,7 @@ function builders(model, folder, masked) {
       name: `onnxruntime-web: ${KIND[variant.weights]}, ${variant.attention}`,
       build: () => webEntry(model, weights, tokenizer, variant),
     })),
+    ...(masked ? [] : otherBuilders(model, folder, weights, tokenizer)),
   ];
 }
 

@@ -60,9 +60,19 @@ const sized = (paths) => {
   };
 };
 
-const WEB = '../../peers/node_modules/onnxruntime-web/dist';
+const MODULES = '../node_modules';
+const WASM = 'ort-wasm-simd-threaded';
+
+/** What a page fetches of others: their smallest code and the kernels that it asks for. The first has no tokenizer. */
 const OTHERS = {
-  'onnxruntime-web': ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'].map((file) => `${WEB}/${file}`),
+  'onnxruntime-web': ['ort.wasm.min.mjs', `${WASM}.mjs`, `${WASM}.wasm`].map(
+    (file) => `../../peers/node_modules/onnxruntime-web/dist/${file}`,
+  ),
+  'transformers.js': [
+    `${MODULES}/@huggingface/transformers/dist/transformers.web.min.js`,
+    ...['mjs', 'wasm'].map((end) => `${MODULES}/onnxruntime-web/dist/${WASM}.asyncify.${end}`),
+  ],
+  wllama: ['index.min.js', 'wasm/wllama.wasm'].map((file) => `${MODULES}/@wllama/wllama/esm/${file}`),
 };
 
 export async function runRows(model, [{ id }], _, report) {
