@@ -103,7 +103,7 @@ function usualType(tensors: readonly Mapped[]): string {
   const numbers = new Map<string, number>();
   for (const { type, begin, end } of tensors) numbers.set(type.name, (numbers.get(type.name) ?? 0) + (end - begin) / type.size);
   const [most = 'F32'] = [...numbers].sort(([, a], [, b]) => b - a)[0] ?? [];
-  return { Q4_0: 'i4', Q8_0: 'i8', Q6_K: 'i8', F16: 'f16', BF16: 'bf16' }[most] ?? 'f32';
+  return { Q4_0: 'i4', Q8_0: 'i8', Q6_K: 'i8' }[most] ?? most.toLowerCase();
 }
 
 /** One pass over the bytes of the file that is made. */
