@@ -1,8 +1,7 @@
 // What stands behind an engine: memory, kernels and threads, and their end. Calls are the engine's; a part of the package that makes calls of
 // its own does without an engine, whose calls are much to load.
 
-import { RelposError } from './arguments/errors.ts';
-import type { Arena } from './memory/arena.ts';
+import { type Arena, ended } from './memory/arena.ts';
 import { keepParts } from './parts.ts';
 import type { Context } from './plan/context.ts';
 import type { Arithmetic } from './plan/plan.ts';
@@ -37,7 +36,6 @@ export interface Made {
 
 /** What calls need, as long as the engine lives. */
 export function contextOf({ arena, kernels, pool }: Made, alive: () => void): Context {
-  const context = { arena, kernels, alive, tables: undefined as unknown as Tables, math: undefined as unknown as Arithmetic };
   const live = (): Kernels => {
     alive();
     return context.kernels;
@@ -50,13 +48,19 @@ export function contextOf({ arena, kernels, pool }: Made, alive: () => void): Co
     cos: (x) => live().cos(x),
     tanh: (x) => live().tanh(x),
   };
-  const whole = Object.defineProperty(Object.assign(context, { math }), 'threads', { enumerable: true, get: () => pool.threads });
-  context.tables = new Tables(whole as unknown as Context);
-  return whole as unknown as Context;
+  const context = {
+    arena,
+    kernels,
+    alive,
+    math,
+    tables: undefined as unknown as Tables,
+    get threads() {
+      return pool.threads;
+    },
+  };
+  context.tables = new Tables(context);
+  return context;
 }
-
-/** What is thrown at who comes too late. */
-export const ended = (): RelposError => new RelposError('disposed', 'the engine was disposed');
 
 /** Ends the workers and drops the memory. */
 export function endCore(context: Context, pool: Pool): void {

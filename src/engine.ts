@@ -5,9 +5,9 @@ import { type AttentionOptions, checkOptions, checkPrepareOptions, checkSyncOpti
 import { checkRotateOptions, prepareRotation, type RotateOptions } from './attention/rotate.ts';
 import type { SelfTestReport } from './attention/selftest.ts';
 import { checkWeightsOptions, checkWeightsSyncOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
-import { type Capabilities, contextOf, endCore, ended, type Made } from './core.ts';
+import { type Capabilities, contextOf, endCore, type Made } from './core.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
-import type { MemoryUsage } from './memory/arena.ts';
+import { ended, type MemoryUsage } from './memory/arena.ts';
 import { Disposing } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';

@@ -23,10 +23,21 @@ import { PANEL_HEADER } from './job';
   return i32x4.extract_lane(dot(i8x16.splat(-128), i8x16.splat(-1), i32x4.splat(0)), 0) == -65536;
 }
 
-/** The dot, or with `byPairs`, a literal, the same by pairs; `ones` are shorts. */
+/**
+ * The dot, or with `byPairs`, a literal, the same by pairs; `ones` are shorts.
+ *
+ * Four rows × eight channels at M = 64, K = 384: 85 GFLOP/s with V8's five instructions, 109 with three; this loop alone reaches 113. Attempts that lost:
+ * two dots of two added in 16 bits, so that one product with ones serves eight numbers (106, unrolled twice 99), eight rows × four channels of these
+ * (99), a panel's header read again for each group (no change).
+ */
 @inline function dotOf(bytes: v128, sevens: v128, sum: v128, ones: v128, byPairs: bool): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && byPairs) return pairs(v128.relaxed_dot<i16>(bytes, sevens), ones, sum);
   return dot(bytes, sevens, sum);
+}
+
+/** Shorts of 1, made of a number that is never negative: a constant would be loaded anew at each use, this one is held in a register. */
+@inline function onesOf(quads: i32): v128 {
+  return i32x4.splat(0x00010001 + (quads >> 31));
 }
 
 /** sum + two products of shorts each. */
@@ -40,7 +51,7 @@ import { PANEL_HEADER } from './job';
 }
 
 @inline function tile4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize, byPairs: bool): void {
-  const ones = i32x4.splat(0x00010001 + (quads >> 31));
+  const ones = onesOf(quads);
   const ba = v128.load(panel), bb = v128.load(panel, 16);
   const za = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), zb = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
   panel += PANEL_HEADER;
@@ -125,7 +136,7 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
 
 /** One row × 8 channels. x: [K'] bytes. */
 @inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128, byPairs: bool): void {
-  const ones = i32x4.splat(0x00010001 + (quads >> 31));
+  const ones = onesOf(quads);
   let a = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), b = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
   let w = panel + PANEL_HEADER;
   for (; quads > 0; quads--, w += 32, x += 4) {

@@ -50,6 +50,9 @@ interface Hole {
   size: number;
 }
 
+/** What is thrown at who comes too late. */
+export const ended = (): RelposError => new RelposError('disposed', 'the engine was disposed');
+
 /** First-fit allocator over the memory, 64-byte aligned; neighbouring holes merge. Growth is by an eighth more than is needed. */
 export class Arena {
   /** Unset once the engine was disposed. */
@@ -76,7 +79,7 @@ export class Arena {
 
   /** @throws RelposError `disposed` */
   get memory(): WasmMemory {
-    if (!this.#memory) throw new RelposError('disposed', 'the engine was disposed');
+    if (!this.#memory) throw ended();
     return this.#memory;
   }
 

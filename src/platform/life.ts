@@ -5,17 +5,15 @@
  */
 import { runtime } from './host.ts';
 
-/** The locks of a page or a worker. Other hosts may have some too, and need none. */
-function locks(): LockManager | undefined {
-  return runtime().name === 'browser' ? globalThis.navigator?.locks : undefined;
-}
+/** The locks of a page or a worker. */
+const locks = (): LockManager | undefined => globalThis.navigator?.locks;
 
-/** Owner: a name for the lock of a worker's life, which nobody else of the origin has; `undefined` where there are no locks. */
+/** Owner: a name for the lock of a worker's life, which nobody else of the origin has; none where there are no locks, or no need of them. */
 export function lifeName(): string | undefined {
-  return locks() && `relpos ${crypto.randomUUID()}`;
+  return runtime().name === 'browser' && locks() ? `relpos ${crypto.randomUUID()}` : undefined;
 }
 
-/** Worker: takes the lock for good; whether it has it. */
+/** Worker: takes the lock for good; whether it has it. That it was given a name says that it need not look at the host, which is much code. */
 export function holdLife(name: string): Promise<boolean> {
   return new Promise((resolve) => {
     const held = (): Promise<never> => {

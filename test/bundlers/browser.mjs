@@ -45,7 +45,7 @@ export async function serve(folder) {
 export async function openBrowser() {
   const { launch } = createRequire(new URL('../runtimes/package.json', import.meta.url))('puppeteer-core');
   const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-bundlers-'));
-  const browser = await launch({ executablePath: PROGRAM, args: FLAGS, userDataDir, headless: true });
+  const browser = await launch({ executablePath: PROGRAM, args: FLAGS, userDataDir, headless: true, timeout: 60_000 });
   const close = async () => {
     await browser.close();
     rmSync(userDataDir, { recursive: true, force: true });

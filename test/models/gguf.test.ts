@@ -4,19 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createEngine, type Engine } from '../../src/index.ts';
+import { createEngine } from '../../src/index.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { declareModel } from '../../src/models/declared.ts';
 import { GGUF_TYPES } from '../../src/models/gguf-blocks.ts';
 import { estimate, loadDecoder, pack } from '../../src/models/index.ts';
-import { inspectCheckpoint, openModel } from '../../src/models/load.ts';
-import { loadPackings } from '../../src/models/packing.ts';
+import { inspectCheckpoint } from '../../src/models/load.ts';
 import { loadTokenizer } from '../../src/models/tokenizer.ts';
-import { layerContext } from '../../src/nn/context.ts';
-import { OWN_LAYERS } from '../../src/nn/own.ts';
-import type { WeightType } from '../../src/nn/weights.ts';
 import { readSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint } from './checkpoints.ts';
+import { all, memoryOf } from './loaded.ts';
 import { Server } from './loader/files.ts';
 
 const STORY = fileURLToPath(new URL('../../examples/models/story-llama/', import.meta.url));
@@ -240,28 +236,6 @@ const story = (kind: Kind = 'F16', more: Readonly<Record<string, Value>> = {}): 
   gguf({ ...valuesOf(STORY, 'llama'), ...tokensOf(STORY), ...more }, tensorsOf(STORY, 'llama', kind));
 const STORY_FILE = story();
 
-async function memoryOf(engine: Engine, given: unknown, weights?: WeightType): Promise<Map<string, Uint8Array>> {
-  const layers = await layerContext('test', engine, OWN_LAYERS);
-  const opened = await openModel('test', given, weights ? { weights } : {});
-  const { packing, scratch } = declareModel(opened.blueprint, opened.type);
-  try {
-    for (const each of [packing, scratch]) each.reserve(layers);
-    await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights);
-    const { memory } = layers.context.arena;
-    const of = ({ to, bytes }: (typeof packing.places)[number]) => new Uint8Array(memory.buffer, to.pointer, bytes).slice();
-    return new Map(packing.places.map((place) => [(place.of.parts[0] as { tensor: string }).tensor, of(place)]));
-  } finally {
-    for (const each of [packing, scratch]) each.dispose();
-    await opened.weights.close();
-  }
-}
-
-async function all(pieces: AsyncIterable<string>): Promise<string> {
-  let whole = '';
-  for await (const piece of pieces) whole += piece;
-  return whole;
-}
-
 test.each(Object.entries(golden.blocks))('blocks of %s are the numbers that gguf makes of them', (name, { bytes, numbers }) => {
   const type = Object.values(GGUF_TYPES).find((one) => one.name === name) as (typeof GGUF_TYPES)[number];
   const from = new Uint8Array(Buffer.from(bytes, 'base64'));
@@ -298,7 +272,7 @@ describe('a model of a GGUF file', () => {
   test('of Q4_0 has the scales and integers of the file in i4', async () => {
     const engine = await createEngine({ threads: 1 });
     const file = story('Q4_0');
-    const memory = await memoryOf(engine, { 'a.gguf': file });
+    const memory = new Map(await memoryOf(engine, { 'a.gguf': file }));
     const { bytes, shape } = tensorsOf(STORY, 'llama', 'Q4_0').find(({ name }) => name === 'blk.2.attn_output.weight') as Tensor;
     const panels = memory.get('model.layers.2.self_attn.o_proj.weight') as Uint8Array;
     const [rows, width] = shape as [number, number];

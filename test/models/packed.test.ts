@@ -5,17 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createEngine, type Engine } from '../../src/index.ts';
-import { declareModel } from '../../src/models/declared.ts';
+import { createEngine } from '../../src/index.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
 import { estimate, loadDecoder, loadEncoder, loadSeq2Seq, type PackOptions, pack } from '../../src/models/index.ts';
-import { inspectCheckpoint, openModel } from '../../src/models/load.ts';
-import { loadPackings } from '../../src/models/packing.ts';
-import { layerContext } from '../../src/nn/context.ts';
-import { OWN_LAYERS } from '../../src/nn/own.ts';
-import { WEIGHT_TYPES, type WeightType } from '../../src/nn/weights.ts';
+import { inspectCheckpoint } from '../../src/models/load.ts';
+import { WEIGHT_TYPES } from '../../src/nn/weights.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint, checkpointNames } from './checkpoints.ts';
+import { all, memoryOf } from './loaded.ts';
 import { Server } from './loader/files.ts';
 import { BERT_CONFIG, WORD_PIECES } from './loader/vocabularies.ts';
 
@@ -57,27 +54,11 @@ async function packed(model: string | Files, options: PackOptions = {}): Promise
   return files;
 }
 
-/** All panels and vectors of a model as they lie in memory when it is loaded. */
-async function memoryOf(engine: Engine, files: Files, weights?: WeightType): Promise<Uint8Array[]> {
-  const layers = await layerContext('test', engine, OWN_LAYERS);
-  const opened = await openModel('test', files, weights ? { weights } : {});
-  const { packing, scratch } = declareModel(opened.blueprint, opened.type);
-  try {
-    for (const each of [packing, scratch]) each.reserve(layers);
-    await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights);
-    const { memory } = layers.context.arena;
-    return [...packing.places, ...scratch.places].map(({ to, bytes }) => new Uint8Array(memory.buffer, to.pointer, bytes).slice());
-  } finally {
-    for (const each of [packing, scratch]) each.dispose();
-    await opened.weights.close();
-  }
-}
+type Memory = Awaited<ReturnType<typeof memoryOf>>;
 
-async function all(pieces: AsyncIterable<string>): Promise<string> {
-  let whole = '';
-  for await (const piece of pieces) whole += piece;
-  return whole;
-}
+/** The first place in which two models differ, of as many; −1: none. */
+const differing = (a: Memory, b: Memory): number =>
+  a.findIndex(([name, bytes], n) => name !== b[n]?.[0] || Buffer.compare(bytes, b[n]?.[1] as Uint8Array) !== 0);
 
 /** A tiny BERT with words, whose pooling is that of sentence-transformers. */
 function sentences(): Files {
@@ -117,7 +98,7 @@ describe('the memory of a model', () => {
     const [read, made] = [await memoryOf(engine, await packed(files, { weights: 'i8' })), await memoryOf(engine, files, 'i8')];
     expect(made.length).toBeGreaterThan(10);
     expect(read.length).toBe(made.length);
-    expect(read.findIndex((bytes, n) => Buffer.compare(bytes, made[n] as Uint8Array) !== 0)).toBe(-1);
+    expect(differing(read, made)).toBe(-1);
     engine.dispose();
   });
 
@@ -126,7 +107,7 @@ describe('the memory of a model', () => {
     const files = filesOf(checkpoint(name).folder);
     for (const weights of WEIGHT_TYPES) {
       const [read, made] = [await memoryOf(engine, await packed(files, { weights, threads: 3 })), await memoryOf(engine, files, weights)];
-      expect(read.findIndex((bytes, n) => Buffer.compare(bytes, made[n] as Uint8Array) !== 0)).toBe(-1);
+      expect(differing(read, made)).toBe(-1);
     }
     engine.dispose();
   });
@@ -143,8 +124,8 @@ describe('the memory of a model', () => {
     };
     const engine = await createEngine({ threads: 1 });
     const [read, made] = [await memoryOf(engine, await packed(big, { weights: 'f32' })), await memoryOf(engine, big, 'f32')];
-    expect(made[0]).toHaveLength(4 * rows * 160);
-    expect(read.findIndex((bytes, n) => Buffer.compare(bytes, made[n] as Uint8Array) !== 0)).toBe(-1);
+    expect(made[0]?.[1]).toHaveLength(4 * rows * 160);
+    expect(differing(read, made)).toBe(-1);
     engine.dispose();
   });
 

@@ -26,6 +26,7 @@ interface LaunchOptions {
   readonly args: readonly string[];
   readonly userDataDir: string;
   readonly headless: boolean;
+  readonly timeout: number;
 }
 
 export const CHROMIUM = '/usr/bin/chromium';
@@ -39,13 +40,16 @@ const FLAGS = [
   '--host-resolver-rules=MAP *.test 127.0.0.1',
 ].flat();
 
+/** Milliseconds that a browser may take to start: on a busy machine half a minute is not enough. */
+const START_MS = 60_000;
+
 /** Starts a browser; `close` also removes its profile. */
 export async function startBrowser(program: string): Promise<Browser> {
   const require = createRequire(new URL('../runtimes/package.json', import.meta.url));
   const { launch } = require('puppeteer-core') as { launch: (options: LaunchOptions) => Promise<Launched> };
   const userDataDir = mkdtempSync(join(tmpdir(), 'relpos-recipes-browser-'));
   const kind = program === FIREFOX ? ({ browser: 'firefox', args: [] } as const) : ({ browser: 'chrome', args: FLAGS } as const);
-  const browser = await launch({ ...kind, executablePath: program, userDataDir, headless: true });
+  const browser = await launch({ ...kind, executablePath: program, userDataDir, headless: true, timeout: START_MS });
   return {
     newPage: () => browser.newPage(),
     close: async () => {

@@ -6,6 +6,7 @@ import { createEngine } from '../../../src/index.ts';
 import { estimate, loadDecoder, loadEncoder, loadSeq2Seq } from '../../../src/models/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/safetensors/index.ts';
 import { checkpoint } from '../checkpoints.ts';
+import { all } from '../loaded.ts';
 import { Server } from './files.ts';
 import { BERT_CONFIG, WORD_PIECES } from './vocabularies.ts';
 
@@ -34,12 +35,6 @@ function bertFiles(): Record<string, Uint8Array> {
     'tokenizer.json': text(WORD_PIECES),
     'tokenizer_config.json': text(BERT_CONFIG),
   };
-}
-
-async function all(pieces: AsyncIterable<string>): Promise<string> {
-  let whole = '';
-  for await (const piece of pieces) whole += piece;
-  return whole;
 }
 
 const servers: Server[] = [];

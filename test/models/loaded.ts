@@ -1,0 +1,34 @@
+/** What a model is in memory once it is loaded, and what it writes, for tests that compare two ways of coming to it. */
+import type { Engine } from '../../src/index.ts';
+import { declareModel } from '../../src/models/declared.ts';
+import { openModel } from '../../src/models/load.ts';
+import { loadPackings } from '../../src/models/packing.ts';
+import { layerContext } from '../../src/nn/context.ts';
+import { OWN_LAYERS } from '../../src/nn/own.ts';
+import type { WeightType } from '../../src/nn/weights.ts';
+
+/** All panels and vectors of a model as they lie in memory, each with the name of the tensor that is the first in it. */
+export async function memoryOf(engine: Engine, given: unknown, weights?: WeightType): Promise<[string, Uint8Array][]> {
+  const layers = await layerContext('test', engine, OWN_LAYERS);
+  const opened = await openModel('test', given, weights ? { weights } : {});
+  const { packing, scratch } = declareModel(opened.blueprint, opened.type);
+  try {
+    for (const each of [packing, scratch]) each.reserve(layers);
+    await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights);
+    const { memory } = layers.context.arena;
+    return [...packing.places, ...scratch.places].map(({ to, bytes, of }) => [
+      (of.parts[0] as { tensor: string }).tensor,
+      new Uint8Array(memory.buffer, to.pointer, bytes).slice(),
+    ]);
+  } finally {
+    for (const each of [packing, scratch]) each.dispose();
+    await opened.weights.close();
+  }
+}
+
+/** All pieces of a text as one. */
+export async function all(pieces: AsyncIterable<string>): Promise<string> {
+  let whole = '';
+  for await (const piece of pieces) whole += piece;
+  return whole;
+}
