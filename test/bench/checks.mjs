@@ -8,6 +8,7 @@ import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { browsers } from '../browsers/index.mjs';
+import { workerd } from '../conformance/hosts/workerd.mjs';
 import { installed } from '../conformance/install.mjs';
 import { makeProject } from '../conformance/project.mjs';
 
@@ -39,6 +40,13 @@ async function developersBench() {
   const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 120_000 });
   const found = ['t5 128', 'alibi 128', 'swin 484'].filter((id) => stdout.includes(`  ${id}`));
   return found.length === 3 ? undefined : stdout;
+}
+
+/** The benchmark of all runtimes, in the one that takes a bundle: its project is not conformance's. */
+async function runtimesBench() {
+  const words = ['bench/runtimes/main.mjs', 'workerd', '--only', '^rotary/512'];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 120_000 });
+  return /^workerd \S+: [0-9a-f]{8}, /m.test(stdout) ? undefined : stdout;
 }
 
 /** A result with a case that ran on one thread alone, made of another. */
@@ -95,6 +103,8 @@ export async function benchChecks(tarball) {
     const compared = await node('bench', '--compare', ...files).catch((error) => error);
     checks.push(check(`bench: the same bits in ${files.length} runtimes`, compared.code ? compared.stderr : !/same in 2 of 2/.test(compared.stdout) && compared.stdout));
     checks.push(check('npm run bench: cases with encodings', await developersBench().catch((error) => String(error.stderr || error))));
+    if (workerd.missing()) checks.push(...missing('workerd', workerd.missing()));
+    else checks.push(check('npm run bench:runtimes: workerd', await runtimesBench().catch((error) => `${error.stdout}${error.stderr || error}`)));
     const absent = browsers[0].missing();
     if (absent.length) return [...checks, ...missing('the report in a browser', `${absent.join(', ')} is not installed`)];
     const page = join(results, 'report.html');

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -35,6 +35,23 @@ function copyModels(folder) {
   }
 }
 
+/** Writes a module that exports, as `name`, the bytes of a folder's files by their paths there, for bundles of hosts that read no files. */
+function writeBytes(module, name, folder, files) {
+  const imports = files.map((file, n) => `import _${n} from ${JSON.stringify(join(folder, file))} with { type: 'bytes' };`);
+  const entries = files.map((file, n) => `${JSON.stringify(file)}: _${n}`);
+  writeFileSync(module, `${imports.join('\n')}\nexport const ${name} = { ${entries.join(', ')} };\n`);
+}
+
+/** The golden files and the checkpoints as modules. */
+function writeData(folder) {
+  const goldens = readdirSync(goldenFolder).filter((name) => name.endsWith('.safetensors'));
+  writeBytes(join(folder, 'goldens.mjs'), 'goldens', goldenFolder, goldens);
+  const models = join(folder, 'models');
+  const files = readdirSync(models, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => relative(models, join(parentPath, name)));
+  writeBytes(join(folder, 'files.mjs'), 'files', models, paths);
+}
+
 /** Makes the project: the library from the tarball, the checkpoints, the bundle of the cases and the entries beside it. */
 export async function makeProject(tarball) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'relpos-conformance-')));
@@ -49,6 +66,7 @@ export async function makeProject(tarball) {
     logLevel: 'error',
   });
   copyModels(folder);
+  writeData(folder);
   for (const name of readdirSync(here('entries'))) copyFileSync(here(`entries/${name}`), join(folder, name));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -33,6 +33,8 @@ export interface Answer {
   out: Float64Array;
   /** [B, H, L] */
   lse: Float64Array;
+  /** The largest value and the largest score met on the way, which `out` and `lse` are made of. */
+  met: { out: number; lse: number };
 }
 
 export type Round = (x: number) => number;
@@ -68,6 +70,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, siz
   const base = scheme.queryOffset ?? S - L;
   const out = new Float64Array(B * H * L * E);
   const lse = new Float64Array(B * H * L);
+  const met = { out: 0, lse: 0 };
   const rowOf = (x: Float32Array, index: number, width: number): number[] => [...x.subarray(index * width, (index + 1) * width)];
   const keys = Array.from({ length: B * G * S }, (_, n) => {
     const row = rowOf(k, n, D);
@@ -99,16 +102,18 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, siz
     const weights = logits.map((s) => r(Math.exp(r(s - m))));
     const sum = weights.reduce((total, w) => r(total + w), 0);
     lse[row] = r(m + r(Math.log(sum)));
+    met.lse = scores.reduce((most, s) => (Number.isFinite(s) ? Math.max(most, Math.abs(s)) : most), met.lse);
     for (let e = 0; e < E; e++) {
       const value = (j: number): number => {
         const own = v[(g * S + j) * E + e] as number;
         return tables ? r(own + (tables.value(h, j - p)[e] as number)) : own;
       };
+      for (let j = 0; j < S; j++) if (scores[j] !== -Infinity) met.out = Math.max(met.out, Math.abs(value(j)));
       const total = scores.reduce((acc, _, j) => r(acc + r((weights[j] as number) * value(j))), 0);
       out[row * E + e] = r(total / sum);
     }
   }
-  return { out, lse };
+  return { out, lse, met };
 }
 
 /** Largest difference; infinities must agree. */
@@ -128,11 +133,12 @@ export function magnitude(truth: Float64Array): number {
 }
 
 /**
- * The error granted to one case: twice the largest of other ways' errors, which count as at least four ulp of 1 (values and scores are of
- * that size) or of the truth: few roundings may cancel by luck.
+ * The error granted to one case: twice the largest of other ways' errors, which count as at least four ulp of the largest number among 1,
+ * the truth and what it was made of (`Answer.met`): few roundings may cancel by luck.
  */
-export function granted(truth: Float64Array, others: readonly ArrayLike<number>[]): number {
-  return 2 * Math.max(...others.map((other) => distance(other, truth)), Math.max(1, magnitude(truth)) * 2 ** -22);
+export function granted({ met, ...truth }: Answer, key: 'out' | 'lse', others: readonly ArrayLike<number>[]): number {
+  const size = Math.max(1, met[key], magnitude(truth[key]));
+  return 2 * Math.max(...others.map((other) => distance(other, truth[key])), size * 2 ** -22);
 }
 
 /** The bits of an array, for exact comparison. */

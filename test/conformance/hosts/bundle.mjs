@@ -1,29 +1,8 @@
 // One file for a host that has no modules of its own to load, as the tools of such hosts make it: esbuild with the host's conditions, every
 // import of WebAssembly left to the host, which gives a compiled module for it.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
-import { goldenFolder } from '../project.mjs';
-
-/** Writes a module that exports, as `name`, the bytes of a folder's files by their names: such hosts read no files. */
-function writeFiles(module, name, folder, files) {
-  const imports = files.map((file, n) => `import _${n} from ${JSON.stringify(join(folder, file))} with { type: 'bytes' };`);
-  const entries = files.map((file, n) => `${JSON.stringify(file)}: _${n}`);
-  writeFileSync(module, `${imports.join('\n')}\nexport const ${name} = { ${entries.join(', ')} };\n`);
-}
-
-function writeData({ folder }) {
-  const goldens = readdirSync(goldenFolder).filter((name) => name.endsWith('.safetensors'));
-  writeFiles(join(folder, 'goldens.mjs'), 'goldens', goldenFolder, goldens);
-  const models = join(folder, 'models');
-  const files = readdirSync(models, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  writeFiles(
-    join(folder, 'files.mjs'),
-    'files',
-    models,
-    files.map(({ parentPath, name }) => relative(models, join(parentPath, name))),
-  );
-}
 
 /**
  * Bundles `entry` of the project.
@@ -34,7 +13,6 @@ function writeData({ folder }) {
  * @returns the text, and the bytes of the modules it needs by name
  */
 export async function bundleFor(project, entry, { conditions, format, moduleOf }) {
-  writeData(project);
   const wasm = new Map();
   const plugin = {
     name: 'wasm',
