@@ -9,6 +9,7 @@ import type { Runner } from './runner.ts';
 import type { Scores } from './sampling.ts';
 import type { Pooling } from './sentence-files.ts';
 import type { Sequences } from './sequences.ts';
+import type { TextReader } from './text-reader.ts';
 
 const asRunnerText = ({ ids, types }: TokenText): RunnerText => ({ ids, segments: types });
 
@@ -40,25 +41,32 @@ export class RunnerDriver implements Driver {
     return this.#layers.context.math;
   }
 
+  /** What reads texts: whoever asks has an encoder. */
+  get #reader(): TextReader {
+    return this.#runner.reader as TextReader;
+  }
+
   hidden(texts: readonly TokenText[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
-    return this.#during(() => this.#runner.encode(texts.map(asRunnerText), signal));
+    const given = texts.map(asRunnerText);
+    const { reader } = this.#runner;
+    return this.#during(() => (reader ? reader.encode(given, signal) : this.#runner.decoded(given, signal)));
   }
 
   vectors(
     texts: readonly TokenText[],
     { pooling, normalize, signal }: RunOptions & { readonly pooling: Pooling; readonly normalize: boolean },
   ): Promise<Float32Array[]> {
-    return this.#during(() => this.#runner.vectors(texts.map(asRunnerText), { pooling, normalize }, signal));
+    return this.#during(() => this.#reader.vectors(texts.map(asRunnerText), { pooling, normalize }, signal));
   }
 
   labels(texts: readonly TokenText[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
-    return this.#during(() => this.#runner.classify(texts.map(asRunnerText), signal));
+    return this.#during(() => this.#reader.classify(texts.map(asRunnerText), signal));
   }
 
   logits(text: TokenText, places: readonly number[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
     const isEncoder = this.blueprint.kind === 'encoder';
     return this.#during(() =>
-      isEncoder ? this.#runner.maskLogits(asRunnerText(text), places, signal) : this.#decodedLogits(text, places, signal),
+      isEncoder ? this.#reader.maskLogits(asRunnerText(text), places, signal) : this.#decodedLogits(text, places, signal),
     );
   }
 

@@ -27,6 +27,7 @@ import { Runner } from './runner.ts';
 import { readSentenceSettings, type SentenceSettings } from './sentence-files.ts';
 import { type Fetch, GGUF, type Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
+import { TextReader } from './text-reader.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
@@ -117,8 +118,23 @@ export interface Opened {
   readonly longest: number;
 }
 
-/** Opens a checkpoint and finds out what it is; its weights are to be closed. */
-export async function openModel(where: string, given: unknown, { weights: type, context, signal, fetch }: OpenOptions): Promise<Opened> {
+/** What belongs to encoders alone: what is bundled of `loadDecoder` is without it. */
+interface Reading {
+  readonly reader: typeof TextReader;
+  readonly settings?: typeof readSentenceSettings;
+}
+
+/**
+ * Opens a checkpoint and finds out what it is; its weights are to be closed.
+ *
+ * @param settings reads what sentence-transformers says of an encoder
+ */
+export async function openModel(
+  where: string,
+  given: unknown,
+  { weights: type, context, signal, fetch }: OpenOptions,
+  settings?: typeof readSentenceSettings,
+): Promise<Opened> {
   const loading: Loading = { where, signal, fetch };
   const checkpoint = await openCheckpoint(loading, 'model', given);
   const weights = await checkpoint.weights();
@@ -126,7 +142,7 @@ export async function openModel(where: string, given: unknown, { weights: type, 
     const isPacked = weights.metadata.format === PACKED;
     const packed = isPacked ? new (await import('./packed-weights.ts')).PackedWeights(where, weights, type) : undefined;
     const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
-    const sentences = model.kind === 'encoder' ? await readSentenceSettings(checkpoint) : undefined;
+    const sentences = model.kind === 'encoder' ? await settings?.(checkpoint) : undefined;
     const { dense } = sentences ?? {};
     const blueprint = dense
       ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model, dense, weights, packed?.index)
@@ -174,7 +190,8 @@ function longestOf({ kind, longest = Infinity }: Blueprint, context: number | un
 /** How much memory a model takes, from its headers: `estimate` of the entries. */
 export async function estimateCheckpoint(given: unknown, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   const where = 'estimate';
-  const { weights, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  const read = readRecord<OpenOptions>(where, options, OPEN);
+  const { weights, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
   try {
     return { ...(await estimateModel(blueprint, type, longest)), stored: storedBytes(weights) };
   } finally {
@@ -197,7 +214,8 @@ export async function inspectCheckpoint(
   readonly memory: Readonly<Partial<Record<WeightType, ModelEstimate>>>;
 }> {
   const where = 'inspect';
-  const { weights, packed, blueprint, type, longest } = await openModel(where, given, readRecord<OpenOptions>(where, options, OPEN));
+  const read = readRecord<OpenOptions>(where, options, OPEN);
+  const { weights, packed, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
   try {
     const types = packed ? [type] : WEIGHT_TYPES;
     const estimates = types.map(async (each) => [each, await estimateModel(blueprint, each, longest)] as const);
@@ -226,13 +244,20 @@ const KINDS = {
   seq2seq: ['an encoder-decoder', 'loadSeq2Seq'],
 } as const;
 
-async function load(where: string, given: unknown, options: LoadOptions, kind: Blueprint['kind'], own: Own): Promise<Loaded> {
+async function load(
+  where: string,
+  given: unknown,
+  options: LoadOptions,
+  kind: Blueprint['kind'],
+  own: Own,
+  { reader, settings }: Partial<Reading> = {},
+): Promise<Loaded> {
   if (options.engine) {
     for (const name of ['threads', 'precision', 'maxMemory'] as const) {
       if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
     }
   }
-  const opened = await openModel(where, given, options);
+  const opened = await openModel(where, given, options, settings);
   const { checkpoint, weights, blueprint, sentences } = opened;
   try {
     if (blueprint.kind !== kind) {
@@ -247,7 +272,7 @@ async function load(where: string, given: unknown, options: LoadOptions, kind: B
     // It may fail while nobody waits for it yet.
     const settled = tokenizer.catch(() => {});
     try {
-      const driver = await run(where, ours ?? shared, opened, options, own);
+      const driver = await run(where, ours ?? shared, opened, options, own, reader);
       return { checkpoint, sentences, driver, tokenizer, ...(ours && { end: ours.dispose }) };
     } catch (error) {
       ours?.dispose();
@@ -266,6 +291,7 @@ async function run(
   opened: Opened,
   { context, signal, onProgress }: LoadOptions,
   own: Own,
+  reader: typeof TextReader | undefined,
 ): Promise<RunnerDriver> {
   const { blueprint, weights, packed, type, longest } = opened;
   const layers = await layerContext(where, engine, own.layers);
@@ -276,6 +302,7 @@ async function run(
     weights: type,
     ...length,
     ...(onProgress && { onProgress }),
+    ...(reader && { reader }),
   });
   return new RunnerDriver(runner, layers, longest);
 }
@@ -302,7 +329,7 @@ async function completed<T>({ driver, end }: Loaded, complete: () => Promise<T>)
 export async function encoderOf(given: unknown, options: LoadOptions, own: Own): Promise<Encoder> {
   const where = 'loadEncoder';
   const read = readRecord<LoadOptions>(where, options, LOAD);
-  const loaded = await load(where, given, read, 'encoder', own);
+  const loaded = await load(where, given, read, 'encoder', own, { reader: TextReader, settings: readSentenceSettings });
   const { checkpoint, sentences, driver, end } = loaded;
   return completed(loaded, async () => {
     const tokenizer = await loaded.tokenizer;
@@ -316,9 +343,10 @@ async function writerParts(
   options: LoadOptions,
   kind: 'decoder' | 'seq2seq',
   own: Own,
+  reading?: Reading,
 ): Promise<DecoderParts> {
   const read = readRecord<LoadOptions>(where, options, LOAD);
-  const loaded = await load(where, given, read, kind, own);
+  const loaded = await load(where, given, read, kind, own, reading);
   const { checkpoint, driver, end } = loaded;
   return completed(loaded, async () => {
     const [tokenizer, generation] = await Promise.all([loaded.tokenizer, checkpoint.object('generation_config.json')]);
@@ -332,5 +360,5 @@ export async function decoderOf(given: unknown, options: LoadOptions, own: Own):
 }
 
 export async function seq2seqOf(given: unknown, options: LoadOptions, own: Own): Promise<Seq2Seq> {
-  return new Seq2Seq(await writerParts('loadSeq2Seq', given, options, 'seq2seq', own));
+  return new Seq2Seq(await writerParts('loadSeq2Seq', given, options, 'seq2seq', own, { reader: TextReader }));
 }

@@ -16,6 +16,7 @@ import { type Opened, type OpenOptions, type Own, openModel, readSignal } from '
 import { type PackTarget, targetOf } from './pack-target.ts';
 import { type PackedTensor, packedTensors, VERSION } from './packed-format.ts';
 import { loadPackings, PACKED } from './packing.ts';
+import { readSentenceSettings } from './sentence-files.ts';
 import { nameParts } from './source.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
@@ -85,7 +86,8 @@ export async function packModel(model: unknown, to: unknown, options: PackOption
   const { weights, signal, fetch, force = false } = read;
   const target = await targetOf(where, to, { force, model });
   try {
-    const opened = await openModel(where, model, { ...(weights && { weights }), ...(signal && { signal }), ...(fetch && { fetch }) });
+    const open = { ...(weights && { weights }), ...(signal && { signal }), ...(fetch && { fetch }) };
+    const opened = await openModel(where, model, open, readSentenceSettings);
     try {
       if (opened.packed) throw wrongValue(where, 'model', 'a checkpoint', `one that is packed as ${opened.type} already`);
       const packed = await write(opened, target, read, own);

@@ -9,6 +9,7 @@ import { createEngine } from '../../src/index.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
 import { Runner } from '../../src/models/runner.ts';
+import { TextReader } from '../../src/models/text-reader.ts';
 import { type LayerContext, layerContext } from '../../src/nn/context.ts';
 import { OWN_LAYERS } from '../../src/nn/own.ts';
 import type { WeightType } from '../../src/nn/weights.ts';
@@ -26,11 +27,13 @@ async function load(name: string, weights: WeightType = 'f32', on: LayerContext 
   const tensors = await opened.weights();
   try {
     const index = new Map(tensors.names.map((each) => [each, tensors.info(each)]));
-    return await Runner.load(on, blueprintOf(opened.config, index), tensors, { where, weights });
+    return await Runner.load(on, blueprintOf(opened.config, index), tensors, { where, weights, reader: TextReader });
   } finally {
     await tensors.close();
   }
 }
+
+const readerOf = ({ reader }: Runner): TextReader => reader as TextReader;
 
 /** No blueprint: test/models/families.test.ts. */
 const REFUSED = ['deberta-v2-conv', 'longt5-global', 'mpt-clip', 'swin'];
@@ -98,15 +101,15 @@ async function errorsOf(runner: Runner, one: ReferenceCase): Promise<Record<stri
     expect(said).toEqual(one.tokens);
     return { logits: distance(runner.blueprint.kind === 'seq2seq' ? last : first, of('logits')) };
   }
-  const [hidden] = (await runner.encode([text])) as [Float32Array];
+  const [hidden] = (await readerOf(runner).encode([text])) as [Float32Array];
   const errors: Record<string, number> = { hidden: distance(hidden, of('hidden')) };
-  if (one.tensors.pooled) errors.pooled = distance(((await runner.pooled([text])) as [Float32Array])[0], of('pooled'));
+  if (one.tensors.pooled) errors.pooled = distance(((await readerOf(runner).pooled([text])) as [Float32Array])[0], of('pooled'));
   if (one.masks)
     errors.logits = distance(
-      (await runner.maskLogits(text, one.masks)).flatMap((row) => [...row]),
+      (await readerOf(runner).maskLogits(text, one.masks)).flatMap((row) => [...row]),
       of('logits'),
     );
-  else if (one.tensors.logits) errors.logits = distance(((await runner.classify([text])) as [Float32Array])[0], of('logits'));
+  else if (one.tensors.logits) errors.logits = distance(((await readerOf(runner).classify([text])) as [Float32Array])[0], of('logits'));
   return errors;
 }
 
@@ -142,13 +145,12 @@ describe('a prompt of several chunks', () => {
     const session = await runner.session({ capacity: 256 });
     await session.append(ids);
     expect(session.length).toBe(ids.length);
-    const [all] = (await runner.encode([{ ids }])) as [Float32Array];
+    const [all] = (await runner.decoded([{ ids }])) as [Float32Array];
     const { width } = runner.blueprint;
     for (const [n, row] of exact.entries()) {
       expect(distance(all.slice(n * width, (n + 1) * width), row), `token ${n}`).toBeLessThanOrEqual(bound);
     }
     expect(all.slice(-width)).toEqual(session.hidden.toArray());
-    expect(await runner.vectors([{ ids }], { pooling: 'last' })).toEqual([session.hidden.toArray()]);
     // Taken back and appended again in other chunks, some of one row: the same bits.
     const logits = session.logits.toArray();
     const kept = Math.floor(ids.length * 0.75);
@@ -243,7 +245,7 @@ test('a run that is aborted, or has no room, leaves the text as it was', async (
   session.truncate(109);
   session.appendSync([ids[9] as number]);
   expect(session.logits.toArray()).toEqual(fresh.logits.toArray());
-  const texts = runner.encode([{ ids }], controller.signal);
+  const texts = runner.decoded([{ ids }], controller.signal);
   await expect(texts).rejects.toThrow('enough');
   for (const one of [session, fresh]) one.dispose();
   runner.dispose();
@@ -253,10 +255,10 @@ describe('texts', () => {
   test.each(['bert', 'mpnet', 'modernbert-mask', 'xlnet', 'deberta-v3'])('%s: together as alone, bit for bit', async (name) => {
     const runner = await load(name);
     const texts = [7, 1, 30, 12, 7].map((count, n) => ({ ids: tokens(count + n, runner.blueprint.vocabulary) }));
-    const together = await runner.encode(texts);
-    for (const [n, text] of texts.entries()) expect(await runner.encode([text])).toEqual([together[n]]);
-    expect(await runner.encode([])).toEqual([]);
-    const [mean] = (await runner.vectors(texts.slice(2, 3), { pooling: 'mean' })) as [Float32Array];
+    const together = await readerOf(runner).encode(texts);
+    for (const [n, text] of texts.entries()) expect(await readerOf(runner).encode([text])).toEqual([together[n]]);
+    expect(await readerOf(runner).encode([])).toEqual([]);
+    const [mean] = (await readerOf(runner).vectors(texts.slice(2, 3), { pooling: 'mean' })) as [Float32Array];
     const rows = together[2] as Float32Array;
     const count = rows.length / mean.length;
     mean.forEach((x, d) => {
@@ -264,7 +266,7 @@ describe('texts', () => {
       for (let t = 0; t < count; t++) sum += rows[t * mean.length + d] as number;
       expect(x).toBeCloseTo(sum / count, 5);
     });
-    const units = await runner.vectors(texts, { pooling: 'cls', normalize: true });
+    const units = await readerOf(runner).vectors(texts, { pooling: 'cls', normalize: true });
     for (const unit of units) expect(Math.hypot(...unit)).toBeCloseTo(1, 6);
     runner.dispose();
   });
@@ -272,14 +274,14 @@ describe('texts', () => {
   test('tokens that are none and texts too long are refused before anything runs', async () => {
     const runner = await load('bert');
     const longest = runner.blueprint.longest as number;
-    await expect(runner.encode([{ ids: [5] }, { ids: [runner.blueprint.vocabulary] }])).rejects.toThrow(
+    await expect(readerOf(runner).encode([{ ids: [5] }, { ids: [runner.blueprint.vocabulary] }])).rejects.toThrow(
       /"texts\[1\]" expected tokens in 0 … /,
     );
-    await expect(runner.encode([{ ids: [-1] }])).rejects.toThrow(RangeError);
-    await expect(runner.encode([{ ids: tokens(longest + 1, 50) }])).rejects.toThrow(`at most ${longest} tokens`);
-    await expect(runner.encode([{ ids: [1, 2], segments: [0] }])).rejects.toThrow(/segments/);
+    await expect(readerOf(runner).encode([{ ids: [-1] }])).rejects.toThrow(RangeError);
+    await expect(readerOf(runner).encode([{ ids: tokens(longest + 1, 50) }])).rejects.toThrow(`at most ${longest} tokens`);
+    await expect(readerOf(runner).encode([{ ids: [1, 2], segments: [0] }])).rejects.toThrow(/segments/);
     await expect(runner.session({ capacity: 8 })).rejects.toThrow(/a decoder/);
-    expect((await runner.encode([{ ids: tokens(longest, 50) }]))[0]?.length).toBe(longest * runner.blueprint.width);
+    expect((await readerOf(runner).encode([{ ids: tokens(longest, 50) }]))[0]?.length).toBe(longest * runner.blueprint.width);
     runner.dispose();
   });
 });
@@ -294,7 +296,7 @@ describe.each(['story-llama', 'fix-t5'])('%s', (name) => {
     const opened = await openCheckpoint({ where }, 'model', folder);
     const tensors = await opened.weights();
     const index = new Map(tensors.names.map((each) => [each, tensors.info(each)]));
-    const runner = await Runner.load(layers, blueprintOf(opened.config, index), tensors, { where, weights });
+    const runner = await Runner.load(layers, blueprintOf(opened.config, index), tensors, { where, weights, reader: TextReader });
     await tensors.close();
     for (const { ids, tokens, top } of cases) {
       const both = runner.blueprint.kind === 'seq2seq';
@@ -327,7 +329,7 @@ describe('weights of every type', () => {
       const runner = await load(name, weights, on);
       const ids = tokens(60, runner.blueprint.vocabulary);
       try {
-        if (runner.blueprint.kind === 'encoder') return (await runner.encode([{ ids }]))[0] as Float32Array;
+        if (runner.blueprint.kind === 'encoder') return (await readerOf(runner).encode([{ ids }]))[0] as Float32Array;
         const session = await runner.session({ capacity: 64 });
         await session.append(ids.slice(0, 50));
         for (const id of ids.slice(50)) session.appendSync([id]);

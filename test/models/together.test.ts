@@ -10,6 +10,7 @@ import type { Sequence } from '../../src/models/driver-types.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
 import { Runner } from '../../src/models/runner.ts';
 import { mostRows, runsOf } from '../../src/models/scoring.ts';
+import { TextReader } from '../../src/models/text-reader.ts';
 import { layerContext } from '../../src/nn/context.ts';
 import { OWN_LAYERS } from '../../src/nn/own.ts';
 import type { WeightType } from '../../src/nn/weights.ts';
@@ -30,7 +31,12 @@ async function using<T>(name: string, weights: WeightType, threads: number, use:
   const tensors = await opened.weights();
   try {
     const index = new Map(tensors.names.map((each) => [each, tensors.info(each)]));
-    const runner = await Runner.load(layers, blueprintOf(opened.config, index), tensors, { where, weights, longest: LONGEST });
+    const runner = await Runner.load(layers, blueprintOf(opened.config, index), tensors, {
+      where,
+      weights,
+      longest: LONGEST,
+      reader: TextReader,
+    });
     const driver = new RunnerDriver(runner, layers, LONGEST);
     try {
       return await use(driver);
