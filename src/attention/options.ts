@@ -5,6 +5,7 @@ import { copyLengths, copyLogits, copyNumbers, type Logits, type Numbers } from 
 import { readList } from '../arguments/numbers.ts';
 import type { PositionList } from '../arguments/positions.ts';
 import { callback, choice, type Named, type Reader, type Readers, readRecord, whole } from '../arguments/record.ts';
+import type { CallCache } from '../kvcache/cached-keys.ts';
 import { isCache } from '../kvcache/known.ts';
 import type { KVCache } from '../kvcache/kvcache.ts';
 import type { Mask } from '../masks/mask.ts';
@@ -125,7 +126,7 @@ export interface CheckedOptions {
   readonly mask?: readonly Named<Mask | Operand>[];
   readonly keyLengths?: Float64Array;
   readonly layout?: Layout;
-  readonly cache?: KVCache;
+  readonly cache?: CallCache;
   readonly positions?: Float64Array;
   readonly queryOffsets?: Float64Array;
   readonly keyOffsets?: Float64Array;
@@ -155,9 +156,9 @@ function readCausal(where: string, name: string, value: unknown): boolean | { re
 
 const WINDOW: Readers<CheckedWindow> = { left: /* @__PURE__ */ whole(0, UNBOUNDED), right: /* @__PURE__ */ whole(0, UNBOUNDED) };
 
-function readCache(where: string, name: string, value: unknown): KVCache {
+function readCache(where: string, name: string, value: unknown): CallCache {
   if (!isCache(value)) throw wrongType(where, name, 'a cache from engine.kvCache', value);
-  return value as KVCache;
+  return value as CallCache;
 }
 
 /** A tensor as an output. That it fits is checked with the shapes. */

@@ -1,10 +1,29 @@
 import type { Mask } from '../masks/mask.ts';
-import type { Operands } from '../memory/operands.ts';
+import type { Layout } from '../memory/layout.ts';
+import type { Operands, Shaped } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
+import type { Context } from '../plan/context.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
 import type { Stage } from '../threads/types.ts';
 import type { CacheCore } from './core.ts';
+
+/** Options of a call that its cache has a say in. */
+export interface CallOptions {
+  /** Default the cache's own. */
+  readonly layout: Layout | undefined;
+  readonly keyLengths: ArrayLike<number> | undefined;
+  readonly queryOffset: number | undefined;
+  readonly positions: Float64Array | undefined;
+}
+
+/** A cache as a call has it. */
+export interface CallCache {
+  /** Default layout of calls. */
+  readonly layout: Layout;
+  /** What `attention` needs for one call. */
+  use(where: string, context: Context, operands: Operands<Shaped>, options: CallOptions): CachedKeys;
+}
 
 /** Keys and values that a call takes from a cache, and what the cache has to say. Nothing changes until `begin`. */
 export interface CachedKeys {

@@ -2,26 +2,28 @@
 
 import { wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import type { Mask } from '../masks/mask.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
-import { roundUp } from '../memory/round.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import { lowerEncoding } from '../plan/handlers.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
 import { byDifference, isOwn } from '../plan/rotary-table.ts';
-import { jobOf, memoryOf } from '../threads/job.ts';
-import type { Job, Stage } from '../threads/types.ts';
-import { appendJobs, type NewRows, shiftJobs, type Writing } from './jobs.ts';
+import { jobOf } from '../threads/job.ts';
+import type { Job } from '../threads/types.ts';
+import { appendJobs, type NewRows, type Writing } from './jobs.ts';
 import { PagePool } from './pages.ts';
-import { type Bounds, type Cut, checkCut, checkGrowth, closeGap, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
-import { type CacheShape, layoutPages, moveDown, type PageLayout } from './store.ts';
+import { type Bounds, checkCut, checkGrowth, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
+import { type CacheShape, layoutPages, type PageLayout } from './store.ts';
 
 /** What a cache was made with. */
 export interface CacheSpec {
   readonly shape: CacheShape;
   readonly dtype: CacheDType;
   readonly bounds: Bounds;
+  /** What hides keys, beside a window without sinks. */
+  readonly masks: readonly Mask[];
   readonly encoding: Encoding | undefined;
   /** Keys are turned when they are stored, not when they are read. */
   readonly rotatesOnAppend: boolean;
@@ -29,7 +31,7 @@ export interface CacheSpec {
 }
 
 /** Bytes that a cache reserves. */
-export function bytesOf({ shape, dtype, bounds }: CacheSpec): number {
+export function bytesOf({ shape, dtype, bounds }: Pick<CacheSpec, 'shape' | 'dtype' | 'bounds'>): number {
   return layoutPages(shape, dtype, bounds.pageSize).bytes * shape.B * pagesOfRow(bounds);
 }
 
@@ -57,8 +59,8 @@ export class CacheCore {
   readonly context: Context;
   readonly spec: CacheSpec;
   readonly layout: PageLayout;
-  readonly #pool: PagePool;
-  readonly #runSync: (job: Job) => void;
+  readonly pool: PagePool;
+  readonly runSync: (job: Job) => void;
   #rows: readonly Row[];
   /** The rotation that the stored keys went through. */
   #rotation: Rotation | undefined;
@@ -72,21 +74,21 @@ export class CacheCore {
   /** @throws RelposError `out-of-memory` */
   constructor(context: Context, runSync: (job: Job) => void, spec: CacheSpec, fork?: { pool: PagePool; core: CacheCore }) {
     this.context = context;
-    this.#runSync = runSync;
+    this.runSync = runSync;
     this.spec = spec;
     this.layout = layoutPages(spec.shape, spec.dtype, spec.bounds.pageSize);
     if (!fork) {
-      this.#pool = new PagePool(context.arena, this.layout.bytes, spec.shape.B * pagesOfRow(spec.bounds));
+      this.pool = new PagePool(context.arena, this.layout.bytes, spec.shape.B * pagesOfRow(spec.bounds));
       this.#rows = Array.from({ length: spec.shape.B }, () => ({ ...EMPTY }));
       return;
     }
-    this.#pool = fork.pool;
+    this.pool = fork.pool;
     // Each of the two has rows of its own from here on, and lists of pages, which are shared: no step goes on from before.
     this.#rows = fork.core.#rows.map((row) => ({ ...row }));
     fork.core.#rows = fork.core.#rows.map((row) => ({ ...row, pages: [...row.pages] }));
     this.#rotation = fork.core.#rotation;
-    this.#pool.join();
-    for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.#pool.hold(page);
+    this.pool.join();
+    for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.pool.hold(page);
   }
 
   /** A list of its own after every change but a step. A row whose pages are others has a list of pages of its own, and so have a fork's. */
@@ -121,7 +123,7 @@ export class CacheCore {
   #there(): void {
     if (this.#disposed) throw new RelposError('disposed', 'the cache was disposed');
     this.context.alive();
-    if (this.#pool.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this cache');
+    if (this.pool.lost) throw new RelposError('lost', 'a worker that could not be ended may still write to this cache');
   }
 
   /** @throws RelposError `busy` if a call is under way that would not survive a change */
@@ -204,7 +206,7 @@ export class CacheCore {
    * source goes to. @throws RelposError `out-of-memory`, having changed nothing
    */
   begin(source: NewRows, order: readonly number[], counts: readonly number[], rotation: Rotation | undefined, scope: Scope): PendingGrowth {
-    const growth = new Growth(this.#pool, this.#rows, counts, this.spec.bounds);
+    const growth = new Growth(this.pool, this.#rows, counts, this.spec.bounds);
     try {
       const { shape } = this.spec;
       const rows = order.map((b) => growth.rows[b] as Row);
@@ -213,7 +215,7 @@ export class CacheCore {
       const writing = appendJobs(
         source,
         rotation,
-        { shape, layout: this.layout, rows, first, output: this.#pool },
+        { shape, layout: this.layout, rows, first, output: this.pool },
         slides,
         this.context,
         scope,
@@ -245,7 +247,7 @@ export class CacheCore {
     try {
       const pending = this.begin(source, order, counts, rotation, scope);
       try {
-        this.#runSync(jobOf(pending.writing.jobs));
+        this.runSync(jobOf(pending.writing.jobs));
         pending.writing.done();
       } catch (error) {
         pending.undo();
@@ -261,7 +263,7 @@ export class CacheCore {
   reset(where: string): void {
     this.#there();
     this.#idle(where);
-    this.#rows = this.#rows.map((row) => cut(this.#pool, row, 0, this.spec.bounds));
+    this.#rows = this.#rows.map((row) => cut(this.pool, row, 0, this.spec.bounds));
     this.#torn = undefined;
   }
 
@@ -270,106 +272,30 @@ export class CacheCore {
     this.#rows.forEach((row, b) => {
       checkCut(where, 'length', row, lengths[b] as number, this.spec.bounds);
     });
-    this.#rows = this.#rows.map((row, b) => cut(this.#pool, row, lengths[b] as number, this.spec.bounds));
+    this.#rows = this.#rows.map((row, b) => cut(this.pool, row, lengths[b] as number, this.spec.bounds));
   }
 
-  /**
-   * Runs a change of the stored keys on pages of their own: `change` says what the rows become, what must be moved, and the jobs that must run
-   * then. What fails before changes nothing; what fails midway tears the keys, unless all pages that are written are copies.
-   */
-  #rewrite(change: (own: (page: number) => number, scope: Scope) => { rows: readonly Row[]; move?(): void; jobs: readonly Stage[] }): void {
-    const scope = new Scope(this.context.arena);
-    const copies: number[] = [];
-    let inPlace = false;
-    let started = false;
-    try {
-      const own = (page: number): number => {
-        if (page === GONE) return page;
-        if (!this.#pool.shared(page)) {
-          inPlace = true;
-          return page;
-        }
-        const fresh = this.#pool.copy(page);
-        copies.push(fresh);
-        return fresh;
-      };
-      const { rows, move, jobs } = change(own, scope);
-      // What the job will ask for is there: no failing allocation comes after the first change.
-      const job = jobOf(jobs);
-      const bytes = memoryOf(job, job.threads);
-      if (bytes > 0) this.context.arena.free(this.context.arena.allocate(bytes));
-      started = true;
-      move?.();
-      this.#runSync(job);
-      this.#rows.forEach(({ pages }, b) => {
-        const kept = new Set(rows[b]?.pages);
-        for (const page of pages) if (page !== GONE && !kept.has(page)) this.#pool.release(page);
-      });
-      this.#rows = rows;
-    } catch (error) {
-      for (const page of copies) this.#pool.release(page);
-      if (started && inPlace) this.#torn = error;
-      throw error;
-    } finally {
-      scope.release();
-    }
+  /** The rotation that the stored keys went through. */
+  get rotation(): Rotation | undefined {
+    return this.#rotation;
   }
 
-  /** Turns all stored keys by `delta` positions, each once; pages that others share are copied first. */
-  shift(delta: number): void {
-    const rotation = this.#rotation;
-    if (!rotation) return;
-    const { sinks, pageSize } = this.spec.bounds;
-    this.#rewrite((own, scope) => {
-      const rows = this.#rows.map((row) => ({ ...row, pages: row.pages.map(own) }));
-      // Between the pages of the sinks and those of the window there may be some that are gone.
-      const window = rows.map(({ pages }) => (pages.lastIndexOf(GONE) + 1) * pageSize);
-      const ofSinks = rows.map((row, b) => ({ ...row, length: Math.min(roundUp(sinks, pageSize), window[b] as number) }));
-      const target = { shape: this.spec.shape, layout: this.layout, output: this.#pool };
-      const jobs = [
-        ...shiftJobs(rotation, delta, { ...target, rows, first: window }, this.context, scope),
-        ...shiftJobs(rotation, delta, { ...target, rows: ofSinks, first: rows.map(() => 0) }, this.context, scope),
-      ];
-      return { rows, jobs };
+  /** Other rows take the place of these, whose pages are given back unless the others have them too. */
+  become(rows: readonly Row[]): void {
+    this.#rows.forEach(({ pages }, b) => {
+      const kept = new Set(rows[b]?.pages);
+      for (const page of pages) if (page !== GONE && !kept.has(page)) this.pool.release(page);
     });
+    this.#rows = rows;
   }
 
-  /**
-   * Takes the keys from … to − 1 out of each row and moves those behind them down; those turn by `turn` positions, if at all. Pages that others
-   * share are copied before they are written.
-   */
-  remove(where: string, cuts: readonly Cut[], turn: ((cut: Cut) => number) | undefined): void {
-    this.#rows.forEach((row, b) => {
-      const { from, to } = cuts[b] as Cut;
-      if (from === to || !row.kept) return;
-      const because = `in batch row ${b} the keys before ${row.kept} have left it, which a query further back would see`;
-      throw wrongValue(where, 'cache', 'a cache whose window has not moved', 'one that has', because);
-    });
-    const rotation = turn && this.#rotation;
-    const { shape } = this.spec;
-    this.#rewrite((own, scope) => {
-      const changes = this.#rows.map((row, b) => closeGap(row, cuts[b] as Cut, this.spec.bounds, rotation !== undefined, own));
-      const rows = changes.map((change) => change.row);
-      const first = cuts.map(({ from, to }, b) => (from < to ? from : (rows[b] as Row).length));
-      const deltas = new Set(rotation ? cuts.flatMap((cut) => (cut.from < cut.to ? [turn(cut)] : [])) : []);
-      const jobs = [...deltas].flatMap((delta) => {
-        const starts = cuts.map((cut, b) => (turn?.(cut) === delta ? first[b] : rows[b]?.length) as number);
-        const target = { shape, layout: this.layout, rows, first: starts, output: this.#pool };
-        return shiftJobs(rotation as Rotation, delta, target, this.context, scope);
-      });
-      const move = (): void => {
-        const memory = this.context.arena.memory.buffer;
-        changes.forEach(({ row, source }, b) => {
-          const { from, to } = cuts[b] as Cut;
-          if (source) moveDown(memory, shape, this.layout, [source, row.pages], { from, gap: to - from, end: row.length });
-        });
-      };
-      return { rows, move, jobs };
-    });
+  /** Some of the stored keys were changed and others not. */
+  tear(cause: unknown): void {
+    this.#torn = cause;
   }
 
   fork(): CacheCore {
-    return new CacheCore(this.context, this.#runSync, this.spec, { pool: this.#pool, core: this });
+    return new CacheCore(this.context, this.runSync, this.spec, { pool: this.pool, core: this });
   }
 
   dispose(): void {
@@ -381,9 +307,9 @@ export class CacheCore {
   /** Gives everything back once the cache is disposed and no call needs it. */
   #leave(): void {
     if (!this.#disposed || this.#growing || this.#readers) return;
-    for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.#pool.release(page);
+    for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.pool.release(page);
     this.#rows = [];
-    this.#pool.leave();
+    this.pool.leave();
   }
 }
 

@@ -5,6 +5,7 @@ import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
+import { defineMask, type Mask } from '../masks/mask.ts';
 import { Disposing } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -14,12 +15,14 @@ import type { Tensor, TensorLike } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { isEncoding } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
+import type { SinkWindow } from '../plan/reach.ts';
 import type { Job } from '../threads/types.ts';
-import type { CachedKeys } from './cached-keys.ts';
+import type { CachedKeys, CallCache, CallOptions } from './cached-keys.ts';
 import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
 import { keepCache } from './known.ts';
+import { removeKeys, shiftKeys } from './rewrite.ts';
 import type { Cut } from './rows.ts';
-import { CacheUse, checkCounts, checkNewRows, positionsFor, type UseOptions } from './use.ts';
+import { CacheUse, checkCounts, checkNewRows, positionsFor } from './use.ts';
 
 /** Options of `engine.kvCache`. */
 export interface KVCacheOptions {
@@ -120,6 +123,7 @@ function checkSpec(where: string, options: unknown): CacheSpec {
     shape: { B, G, D, E },
     dtype,
     bounds: { capacity, pageSize, sinks, ...(left !== undefined && { left }) },
+    masks: left !== undefined && sinks ? [sinkWindow({ left, sinks })] : [],
     encoding,
     rotatesOnAppend: rotate === 'on-append',
     layout: oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']),
@@ -134,6 +138,17 @@ function checkWindow(where: string, given: KVCacheOptions['window'], capacity: n
   const least = left + sinks + 2;
   if (capacity < least) throw wrongValue(where, 'capacity', `at least window.left + window.sinks + 2 = ${least}`, capacity);
   return { left, sinks };
+}
+
+/** The keys that a window with sinks shows, beside what else hides them. */
+function sinkWindow({ left, sinks }: SinkWindow): Mask {
+  return defineMask({
+    name: 'window of the cache',
+    intervals: (query) => [
+      [0, sinks],
+      [query - left, Number.POSITIVE_INFINITY],
+    ],
+  });
 }
 
 /** A number for each batch row, in low[b] … high[b]. */
@@ -166,7 +181,7 @@ export function cacheBytes(where: string, given: unknown): number {
  * engine.dispose();
  * ```
  */
-export class KVCache extends Disposing {
+export class KVCache extends Disposing implements CallCache {
   readonly #core: CacheCore;
 
   /** @internal */
@@ -334,7 +349,7 @@ export class KVCache extends Disposing {
     core.free(where);
     finite(where, 'delta', delta);
     if (!core.spec.rotatesOnAppend) throw wrongValue(where, 'cache', "a cache with rotate: 'on-append'", "one with rotate: 'on-read'");
-    core.shift(delta);
+    shiftKeys(core, delta);
     return this;
   }
 
@@ -382,7 +397,7 @@ export class KVCache extends Disposing {
     const cuts = starts.map((start, b) => ({ from: start, to: ends[b] as number }));
     const turn = (cut: Cut): number => (typeof shift === 'number' ? shift : cut.from - cut.to);
     checked();
-    core.remove(where, cuts, shift === false ? undefined : turn);
+    removeKeys(core, where, cuts, shift === false ? undefined : turn);
     return this;
   }
 
@@ -392,12 +407,7 @@ export class KVCache extends Disposing {
   }
 
   /** @internal What `attention` needs for one call. */
-  use(
-    where: string,
-    context: Context,
-    operands: Operands<Shaped>,
-    options: Omit<UseOptions, 'layout'> & { layout: Layout | undefined },
-  ): CachedKeys {
+  use(where: string, context: Context, operands: Operands<Shaped>, options: CallOptions): CachedKeys {
     if (this.#core.context !== context) throw wrongValue(where, 'cache', 'a cache of this engine', 'one of another engine');
     return new CacheUse(this.#core, where, operands, { ...options, layout: options.layout ?? this.#core.spec.layout });
   }

@@ -2,7 +2,7 @@
 
 import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { part, placed } from '../arguments/positions.ts';
-import { defineMask, type Mask } from '../masks/mask.ts';
+import type { Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Operands, Shaped } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
@@ -10,17 +10,9 @@ import type { Positions, Rotation, Shape } from '../plan/plan.ts';
 import type { SinkWindow } from '../plan/reach.ts';
 import { axesOf } from '../plan/rotary-table.ts';
 import type { Stage } from '../threads/types.ts';
-import type { CachedKeys } from './cached-keys.ts';
+import type { CachedKeys, CallOptions } from './cached-keys.ts';
 import type { CacheCore, PendingGrowth } from './core.ts';
 import { storeFields, uploadTables } from './store.ts';
-
-/** Options of a call that its cache has a say in. */
-export interface UseOptions {
-  readonly layout: Layout;
-  readonly keyLengths: ArrayLike<number> | undefined;
-  readonly queryOffset: number | undefined;
-  readonly positions: Float64Array | undefined;
-}
 
 /** New keys per batch row of k and v. @throws RangeError if they do not fit the cache */
 export function checkNewRows(where: string, { shape }: CacheCore['spec'], k: Shaped, v: Shaped, layout: Layout, B: number): number {
@@ -58,17 +50,6 @@ export function positionsFor(where: string, list: Float64Array, rotation: Rotati
   return placed(where, 'positions', list, { axes: axesOf(rotation), rows, batch, shift: rotation.offset ?? 0 });
 }
 
-/** The keys that a window with sinks shows, beside what else hides them. */
-function sinkWindow({ left, sinks }: SinkWindow): Mask {
-  return defineMask({
-    name: 'window of the cache',
-    intervals: (query) => [
-      [0, sinks],
-      [query - left, Number.POSITIVE_INFINITY],
-    ],
-  });
-}
-
 /** One call with a cache. Nothing changes until `begin`; then `commit` or `undo` must follow, and `end` last. */
 export class CacheUse implements CachedKeys {
   readonly shape: Shape;
@@ -90,7 +71,12 @@ export class CacheUse implements CachedKeys {
   #pending: PendingGrowth | undefined;
   #end: (() => void) | undefined;
 
-  constructor(core: CacheCore, where: string, operands: Operands<Shaped>, { layout, keyLengths, queryOffset, positions }: UseOptions) {
+  constructor(
+    core: CacheCore,
+    where: string,
+    operands: Operands<Shaped>,
+    { layout, keyLengths, queryOffset, positions }: CallOptions & { readonly layout: Layout },
+  ) {
     const { q, k, v } = operands;
     this.#checked = core.checking(where, k !== undefined);
     const { B, G, D, E } = core.spec.shape;
@@ -129,7 +115,7 @@ export class CacheUse implements CachedKeys {
     this.left = sinks ? undefined : left;
     this.slides = left !== undefined;
     this.window = left !== undefined && sinks ? { left, sinks } : undefined;
-    this.masks = this.window ? [sinkWindow(this.window)] : [];
+    this.masks = core.spec.masks;
     this.encodings = core.spec.encoding ? [core.spec.encoding] : [];
     this.storesRotated = core.spec.rotatesOnAppend;
     if (positions && !this.storesRotated) {

@@ -1,52 +1,99 @@
-// What a decoder's text finds before it begins: keys and values of the encoder's rows for cross-attention, and of rows of zeros.
+// What a decoder's text finds before it begins: keys and values of the encoder's rows for cross-attention, and of rows of zeros. Loaded with the first
+// text that finds any.
 
-import type { KVCache } from '../kvcache/kvcache.ts';
+import type { CheckedOptions } from '../attention/options.ts';
+import { prepareOne } from '../attention/prepare.ts';
 import type { Scope } from '../memory/scope.ts';
 import { makeTensor, type Tensor } from '../memory/tensor.ts';
+import type { Call } from '../plan/context.ts';
 import type { Signal } from '../platform/types.ts';
+import { KIT } from '../prepared/kit.ts';
+import type { Program } from '../prepared/program.ts';
+import { Repeat } from '../prepared/repeat.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention } from './blueprint.ts';
 import type { DecoderProgram } from './decoder.ts';
 import type { LayerProgram } from './layer-program.ts';
+import type { TextCache } from './text-cache.ts';
 import { writing } from './workspace.ts';
 
-/** Keys and values of the encoder's rows, of one layer. */
-export interface Memory {
-  readonly keys: Tensor;
-  readonly values: Tensor;
+/** q, k, v and the result of some rows. */
+export type Views = Readonly<Record<'q' | 'k' | 'v' | 'out', Tensor>>;
+
+/** Keys and values of the encoder's rows, of one layer, and the attention over them. */
+export class Memory {
+  readonly #attention: Attention;
+  /** Keys and values side by side. */
   readonly all: Tensor;
+  readonly #keys: Tensor;
+  readonly #values: Tensor;
+
+  constructor(attention: Attention, all: Tensor, scope: Scope) {
+    const { keyHeads: G, headWidth: D, valueWidth: E } = attention;
+    const [S, width] = all.shape as [number, number];
+    this.#attention = attention;
+    this.all = scope.own(all);
+    this.#keys = scope.own(all.restride([1, S, G, D], [S * width, width, D, 1]));
+    this.#values = scope.own(all.restride([1, S, G, E], [S * width, width, E, 1], G * D));
+  }
+
+  /** The same memory, which lives as long as any that has it. */
+  view(scope: Scope): Memory {
+    return new Memory(this.#attention, this.all.restride(this.all.shape, this.all.strides), scope);
+  }
+
+  #options({ schemes, where }: DecoderProgram, out: Tensor): CheckedOptions {
+    const encodings = this.#attention.positions.map((position) => schemes.encoding(position));
+    return schemes.options(where, this.#attention, encodings, { out, layout: 'blhd' });
+  }
+
+  /** A call of these queries, made again and again. */
+  program(decoder: DecoderProgram, { q, out }: Views): Program {
+    const { context } = decoder.layers;
+    const operands = { q, k: this.#keys, v: this.#values };
+    return new Repeat(decoder.where, { kit: KIT, context, operands, given: this.#options(decoder, out) }, false);
+  }
+
+  /** A call of these queries. */
+  call(decoder: DecoderProgram, { q, out }: Views): Call {
+    return prepareOne(decoder.layers.context, decoder.where, q, this.#keys, this.#values, this.#options(decoder, out), false);
+  }
 }
 
-/** Room for k and v of an encoder's rows. */
-export function memoryFor(
-  { layers, where }: DecoderProgram,
-  { keyHeads: G, headWidth: D, valueWidth: E }: Attention,
+/** Keys and values of an encoder's rows, of each layer that has cross-attention. */
+export async function rememberRows(
+  decoder: DecoderProgram,
   rows: Tensor,
   scope: Scope,
-): Memory {
+  signal: Signal | undefined,
+): Promise<(Memory | undefined)[]> {
+  const { layers, where, stack, program } = decoder;
   const S = rows.shape[0] as number;
-  const width = G * (D + E);
-  const all = scope.own(makeTensor(layers.context, where, [S, width]));
-  const keys = scope.own(all.restride([1, S, G, D], [S * width, width, D, 1]));
-  const values = scope.own(all.restride([1, S, G, E], [S * width, width, E, 1], G * D));
-  return { keys, values, all };
-}
-
-/** The stages that fill these from the encoder's rows. */
-export function remembering({ program }: DecoderProgram, memories: readonly (Memory | undefined)[], rows: Tensor): Stage[] {
-  const from = { at: rows.pointer, stride: 4 * (rows.strides[0] as number) };
-  return memories.flatMap((memory, n) => {
-    if (!memory) return [];
-    const { all } = memory;
-    const to = { at: all.pointer, stride: 4 * (all.shape[1] as number) };
-    return program.layers[n]?.cross?.remember(rows.shape[0] as number, from, to) ?? [];
+  const memories = stack.layers.map(({ cross }) => {
+    if (!cross) return undefined;
+    const { keyHeads: G, headWidth: D, valueWidth: E } = cross;
+    return new Memory(cross, makeTensor(layers.context, where, [S, G * (D + E)]), scope);
   });
+  const from = { at: rows.pointer, stride: 4 * (rows.strides[0] as number) };
+  const stages = memories.flatMap((memory, n): Stage[] => {
+    if (!memory) return [];
+    const to = { at: memory.all.pointer, stride: 4 * (memory.all.shape[1] as number) };
+    return program.layers[n]?.cross?.remember(S, from, to) ?? [];
+  });
+  const outputs = memories.flatMap((memory) => (memory ? [memory.all] : []));
+  await layers.pool.run(jobOf(writing(stages, outputs)), { signal });
+  return memories;
 }
 
 /** Keys and values of rows of zeros, which every layer takes for its own input: they are all the same. */
-export async function rememberNothing(decoder: DecoderProgram, caches: readonly KVCache[], count: number, signal?: Signal): Promise<void> {
-  const { program, workspace, layers, stack } = decoder;
+export async function rememberNothing(
+  decoder: DecoderProgram,
+  caches: readonly TextCache[],
+  count: number,
+  signal?: Signal,
+): Promise<void> {
+  const { program, workspace, layers, stack, where } = decoder;
   for (const [n, { attention }] of stack.layers.entries()) {
     const { heads: H, keyHeads: G, headWidth: D, valueWidth: E } = attention;
     (workspace.tensor('x').view() as Float32Array).fill(0);
@@ -56,7 +103,7 @@ export async function rememberNothing(decoder: DecoderProgram, caches: readonly 
     const k = qkv.restride([1, count, G, D], [0, 0, D, 1], H * D);
     const v = qkv.restride([1, count, G, E], [0, 0, E, 1], (H + G) * D);
     try {
-      (caches[n] as KVCache).append(k, v);
+      (caches[n] as TextCache).append(where, k, v);
     } finally {
       k.dispose();
       v.dispose();

@@ -30,10 +30,7 @@ export async function estimateModel(blueprint: Blueprint, type: WeightType, cont
 
 async function cacheOf({ layers }: Stack, capacity: number): Promise<number> {
   const { cacheBytes } = await import('./decoding.ts');
-  return layers.reduce((sum, { attention: { keyHeads, headWidth, valueWidth } }) => {
-    const options = { batch: 1, heads: keyHeads, headDim: headWidth, valueDim: valueWidth, capacity, layout: 'blhd' };
-    return sum + cacheBytes('estimate', options);
-  }, 0);
+  return layers.reduce((sum, { attention }) => sum + cacheBytes('estimate', attention, { capacity, dtype: 'f32' }), 0);
 }
 
 function rowsOf(stack: Stack, width: number, rows: number): number {

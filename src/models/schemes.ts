@@ -13,6 +13,9 @@ export interface Split {
   readonly others: readonly Encoding[];
 }
 
+/** What a call has of its own. */
+type Own = Omit<AttentionOptions, 'cache'> & Pick<CheckedOptions, 'cache'>;
+
 export class Schemes {
   readonly #layers: LayerContext;
   readonly #tables: PositionTables;
@@ -60,7 +63,7 @@ export class Schemes {
   }
 
   /** Options of a call of this layer's attention. */
-  options(where: string, attention: Attention, encodings: readonly Encoding[], more: AttentionOptions): CheckedOptions {
+  options(where: string, attention: Attention, encodings: readonly Encoding[], more: Own): CheckedOptions {
     const { scale, causal, window, softcap } = attention;
     const sinks = this.#sinks.get(attention);
     const { arena } = this.#layers.context;

@@ -2,7 +2,6 @@
 
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
-import { type KVCache, makeCache } from '../kvcache/kvcache.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
 import { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
@@ -10,14 +9,14 @@ import type { Signal } from '../platform/types.ts';
 import { jobOf, memoryOf } from '../threads/job.ts';
 import type { Job, Stage } from '../threads/types.ts';
 import type { DecoderProgram } from './decoder.ts';
-import { type Memory, memoryFor, remembering, rememberNothing } from './decoder-memory.ts';
+import type { Memory } from './decoder-memory.ts';
 import { beginRun, type Run, type RunEnd, type RunText, type Span, type Wanted } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
 import type { Split } from './schemes.ts';
 import { mostRows, runsOf } from './scoring.ts';
 import { TextAttention } from './text-attention.ts';
+import { TextCache } from './text-cache.ts';
 import { checkTokens, chunksOf } from './tokens.ts';
-import { writing } from './workspace.ts';
 
 /** Options of a session. */
 export interface SessionOptions {
@@ -38,7 +37,7 @@ interface Ending {
 /** One text that grows: its keys and values, and the row of its last token. */
 export class Session implements RunText {
   readonly #decoder: DecoderProgram;
-  readonly #caches: readonly KVCache[];
+  readonly #caches: readonly TextCache[];
   readonly #memories: readonly (Memory | undefined)[];
   readonly #scope: Scope;
   readonly #attention: TextAttention;
@@ -48,7 +47,7 @@ export class Session implements RunText {
   #running = false;
   #disposed = false;
 
-  private constructor(decoder: DecoderProgram, scope: Scope, caches: readonly KVCache[], memories: readonly (Memory | undefined)[]) {
+  private constructor(decoder: DecoderProgram, scope: Scope, caches: readonly TextCache[], memories: readonly (Memory | undefined)[]) {
     this.#decoder = decoder;
     this.#scope = scope;
     this.#caches = caches;
@@ -59,29 +58,16 @@ export class Session implements RunText {
   /** @throws RelposError `out-of-memory` */
   static async open(decoder: DecoderProgram, { capacity, cache = 'f32', memory }: SessionOptions, signal?: Signal): Promise<Session> {
     const { layers, where, stack, splits } = decoder;
-    const { context, pool } = layers;
-    const scope = new Scope(context.arena);
+    const scope = new Scope(layers.context.arena);
     try {
-      const caches = stack.layers.map(({ attention }, n) => {
-        const { rotation } = splits[n] as Split;
-        const { keyHeads, headWidth, valueWidth } = attention;
-        const options = {
-          batch: 1,
-          heads: keyHeads,
-          headDim: headWidth,
-          valueDim: valueWidth,
-          // Rows of zeros before the text have a place too.
-          capacity: capacity + (stack.memory ?? 0),
-          dtype: cache,
-          layout: 'blhd' as const,
-        };
-        return scope.own(makeCache(context, (job) => pool.runSync(job), where, { ...options, ...(rotation && { encoding: rotation }) }));
-      });
-      const memories = stack.layers.map(({ cross }) => (cross && memory ? memoryFor(decoder, cross, memory, scope) : undefined));
-      if (memory) {
-        const outputs = memories.flatMap((one) => (one ? [one.all] : []));
-        await pool.run(jobOf(writing(remembering(decoder, memories, memory), outputs)), { signal });
-      }
+      // Rows of zeros before the text have a place too.
+      const options = { capacity: capacity + (stack.memory ?? 0), dtype: cache };
+      const caches = stack.layers.map(({ attention }, n) =>
+        scope.own(TextCache.open(where, layers, attention, { ...options, rotation: (splits[n] as Split).rotation })),
+      );
+      if (!memory && !stack.memory) return new Session(decoder, scope, caches, []);
+      const { rememberNothing, rememberRows } = await import('./decoder-memory.ts');
+      const memories = memory ? await rememberRows(decoder, memory, scope, signal) : [];
       if (stack.memory) await rememberNothing(decoder, caches, stack.memory, signal);
       return new Session(decoder, scope, caches, memories);
     } catch (error) {
@@ -264,12 +250,12 @@ export class Session implements RunText {
     const scope = new Scope(this.#decoder.layers.context.arena);
     try {
       const caches = this.#caches.map((cache) => scope.own(cache.fork()));
-      // Views of the same memory, which lives as long as any of them.
-      const view = (tensor: Tensor): Tensor => scope.own(tensor.restride(tensor.shape, tensor.strides));
-      const memories = this.#memories.map(
-        (memory) => memory && { keys: view(memory.keys), values: view(memory.values), all: view(memory.all) },
+      return new Session(
+        this.#decoder,
+        scope,
+        caches,
+        this.#memories.map((memory) => memory?.view(scope)),
       );
-      return new Session(this.#decoder, scope, caches, memories);
     } catch (error) {
       scope.release();
       throw error;

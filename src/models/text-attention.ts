@@ -1,22 +1,24 @@
 // The attention of one text: over what it has in its caches, and over what it answers.
 
-import { prepareAttention } from '../attention/attention.ts';
-import type { CheckedOptions } from '../attention/options.ts';
-import type { KVCache } from '../kvcache/kvcache.ts';
+import { checkCall } from '../attention/check-call.ts';
+import { type CheckedOptions, UNBOUNDED } from '../attention/options.ts';
+import { prepareChecked, prepareOne } from '../attention/prepare.ts';
+import { readsOf } from '../attention/reads.ts';
 import { Scope } from '../memory/scope.ts';
-import type { Tensor } from '../memory/tensor.ts';
+import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Call } from '../plan/context.ts';
-import { KIT } from '../prepared/kit.ts';
+import type { StepKit } from '../prepared/kit.ts';
 import type { Program } from '../prepared/program.ts';
-import { Repeat } from '../prepared/repeat.ts';
 import { Step } from '../prepared/step.ts';
+import { jobOf, memoryOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Attention } from './blueprint.ts';
 import type { DecoderProgram } from './decoder.ts';
-import type { Memory } from './decoder-memory.ts';
+import type { Memory, Views } from './decoder-memory.ts';
 import type { RunEnd, Span } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
 import type { Split } from './schemes.ts';
+import type { TextCache } from './text-cache.ts';
 
 /** What is prepared for runs of one row: where that lies among those of other texts, and by layer its attention, and cross-attention. */
 interface Place {
@@ -26,27 +28,24 @@ interface Place {
   readonly crossSteps: Program[];
 }
 
-/** q, k, v and the result of some rows. */
-type Views = Readonly<Record<'q' | 'k' | 'v' | 'out', Tensor>>;
+/** Without the code of packed sequences. */
+const KIT: StepKit = { Scope, jobOf, memoryOf, checkCall, readsOf, prepareChecked, makeTensor, UNBOUNDED };
 
 export class TextAttention {
   readonly #decoder: DecoderProgram;
-  readonly #caches: readonly KVCache[];
+  readonly #caches: readonly TextCache[];
   readonly #memories: readonly (Memory | undefined)[];
   #place: Place | undefined;
 
   /** @param caches by layer, and so are the memories */
-  constructor(decoder: DecoderProgram, caches: readonly KVCache[], memories: readonly (Memory | undefined)[]) {
+  constructor(decoder: DecoderProgram, caches: readonly TextCache[], memories: readonly (Memory | undefined)[]) {
     this.#decoder = decoder;
     this.#caches = caches;
     this.#memories = memories;
   }
 
   /** q, k and v of the rows, and where the result goes, as attention takes them. */
-  #views(
-    { heads: H, keyHeads: G, headWidth: D, valueWidth: E }: Attention,
-    { first, rows }: Span,
-  ): Record<'q' | 'k' | 'v' | 'out', Tensor> {
+  #views({ heads: H, keyHeads: G, headWidth: D, valueWidth: E }: Attention, { first, rows }: Span): Views {
     const { workspace } = this.#decoder;
     const [qkv, at] = [workspace.tensor('qkv'), workspace.tensor('at')];
     const [n, m] = [qkv.strides[0] as number, at.strides[0] as number];
@@ -62,7 +61,7 @@ export class TextAttention {
 
   #options(attention: Attention, layer: number, out: Tensor): CheckedOptions {
     const { schemes, splits, where } = this.#decoder;
-    const cache = this.#caches[layer] as KVCache;
+    const cache = this.#caches[layer] as TextCache;
     return schemes.options(where, attention, (splits[layer] as Split).others, { cache, out, layout: 'blhd' });
   }
 
@@ -70,35 +69,24 @@ export class TextAttention {
   attend(layer: number, { packed: { attention } }: AttentionProgram, span: Span, ends: RunEnd[]): readonly Stage[] {
     const { layers, where } = this.#decoder;
     const { context } = layers;
-    const make = ({ q, k, v, out }: Views) => ({ operands: { q, k, v }, given: this.#options(attention, layer, out) });
-    if (span.rows === 1) {
-      const { steps, scope } = this.#placeOf(span);
-      steps[layer] ??= this.#prepare(this.#views(attention, span), scope, (views) => {
-        return new Step(where, { kit: KIT, context, ...make(views) }, false);
-      });
-      return begin(steps[layer] as Program, where, ends);
+    const given = (out: Tensor): CheckedOptions => this.#options(attention, layer, out);
+    if (span.rows > 1) {
+      return this.#once(this.#views(attention, span), ends, ({ q, k, v, out }) => prepareOne(context, where, q, k, v, given(out), false));
     }
-    return this.#once(this.#views(attention, span), ends, (views) => {
-      const { operands, given } = make(views);
-      return prepareAttention(context, where, operands.q, operands.k, operands.v, given, false);
+    const { steps, scope } = this.#placeOf(span);
+    steps[layer] ??= this.#prepare(this.#views(attention, span), scope, ({ q, k, v, out }) => {
+      return new Step(where, { kit: KIT, context, operands: { q, k, v }, given: given(out) }, false);
     });
+    return begin(steps[layer] as Program, where, ends);
   }
 
   /** The same over what is answered. */
   attendCross(layer: number, { packed: { attention } }: AttentionProgram, span: Span, ends: RunEnd[]): readonly Stage[] {
-    const { layers, where, schemes } = this.#decoder;
-    const { context } = layers;
-    const { keys: k, values: v } = this.#memories[layer] as Memory;
-    const encodings = attention.positions.map((position) => schemes.encoding(position));
-    const given = (out: Tensor): CheckedOptions => schemes.options(where, attention, encodings, { out, layout: 'blhd' });
-    if (span.rows === 1) {
-      const { crossSteps, scope } = this.#placeOf(span);
-      crossSteps[layer] ??= this.#prepare(this.#views(attention, span), scope, ({ q, out }) => {
-        return new Repeat(where, { kit: KIT, context, operands: { q, k, v }, given: given(out) }, false);
-      });
-      return begin(crossSteps[layer] as Program, where, ends);
-    }
-    return this.#once(this.#views(attention, span), ends, ({ q, out }) => prepareAttention(context, where, q, k, v, given(out), false));
+    const memory = this.#memories[layer] as Memory;
+    if (span.rows > 1) return this.#once(this.#views(attention, span), ends, (views) => memory.call(this.#decoder, views));
+    const { crossSteps, scope } = this.#placeOf(span);
+    crossSteps[layer] ??= this.#prepare(this.#views(attention, span), scope, (views) => memory.program(this.#decoder, views));
+    return begin(crossSteps[layer] as Program, this.#decoder.where, ends);
   }
 
   /** What is prepared for runs of one row, which is this one. */

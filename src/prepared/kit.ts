@@ -31,6 +31,9 @@ export interface Kit {
   readonly OPTIONS: typeof OPTIONS;
 }
 
+/** What a call with a cache uses of it. */
+export type StepKit = Pick<Kit, 'Scope' | 'jobOf' | 'memoryOf' | 'checkCall' | 'readsOf' | 'prepareChecked' | 'makeTensor' | 'UNBOUNDED'>;
+
 export const KIT: Kit = {
   Scope,
   jobOf,

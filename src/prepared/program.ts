@@ -6,8 +6,8 @@ import type { Job } from '../threads/types.ts';
 import type { Kit } from './kit.ts';
 
 /** A call that is made again and again, as it was given. */
-export interface Prepared {
-  readonly kit: Kit;
+export interface Prepared<K = Kit> {
+  readonly kit: K;
   readonly context: Context;
   readonly operands: Operands;
   /** Options; `out` is among them from when it is known. */

@@ -15,6 +15,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Job } from '../threads/types.ts';
 import * as field from '../wasm/generated/job.ts';
 import { filled, withScratch } from './held.ts';
+import type { StepKit } from './kit.ts';
 import type { Prepared, Program } from './program.ts';
 
 /** A step that was planned, while it runs. */
@@ -88,7 +89,7 @@ function isPlain({ terms, contextTable, valueTable, biases, rowScale }: Plan): b
 export class Step implements Program {
   readonly out: Tensor;
   readonly lse: Tensor | undefined;
-  readonly #prepared: Prepared;
+  readonly #prepared: Prepared<StepKit>;
   readonly reads: readonly Read[];
   readonly #operands: Operands;
   #planned: Planned | undefined;
@@ -99,7 +100,7 @@ export class Step implements Program {
   #length = 0;
 
   /** @throws TypeError, RangeError, RelposError as the call, which changes nothing of the cache */
-  constructor(where: string, prepared: Prepared, withLse: boolean) {
+  constructor(where: string, prepared: Prepared<StepKit>, withLse: boolean) {
     const { kit, context, operands, given } = prepared;
     this.#operands = operands;
     const { outShape, shape, out, placed } = kit.checkCall(context, where, operands, given);

@@ -59,21 +59,21 @@ const rows = [
 const keys = [
   source(
     'sinks turn twice',
-    'kvcache/core.ts',
+    'kvcache/rewrite.ts',
     'length: Math.min(roundUp(sinks, pageSize), window[b] as number)',
     'length: roundUp(sinks, pageSize)',
     removed,
   ),
-  source('a change of one cache changes its forks', 'kvcache/core.ts', 'if (!this.#pool.shared(page)) {', 'if (page > GONE) {', changes),
+  source('a change of one cache changes its forks', 'kvcache/rewrite.ts', 'if (!core.pool.shared(page)) {', 'if (page > GONE) {', changes),
   source('torn keys are as good as others', 'kvcache/core.ts', 'if (this.#torn === undefined) return;', 'if (!0) return;', [
     'kvcache/torn',
   ]),
-  source('keys of a fork are torn too', 'kvcache/core.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
-  source('memory runs out between a move and a turn', 'kvcache/core.ts', 'if (bytes > 0) this', 'if (bytes < 0) this', ['kvcache/torn']),
-  source('a gap turns all rows alike', 'kvcache/core.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
+  source('keys of a fork are torn too', 'kvcache/rewrite.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
+  source('memory runs out between a move and a turn', 'kvcache/rewrite.ts', 'if (bytes > 0) core', 'if (bytes < 0) core', ['kvcache/torn']),
+  source('a gap turns all rows alike', 'kvcache/rewrite.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
   source(
     'a cache whose window has moved loses keys of its middle',
-    'kvcache/core.ts',
+    'kvcache/rewrite.ts',
     'if (from === to || !row.kept) return;',
     'if (from <= to) return;',
     removed,
