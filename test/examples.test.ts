@@ -45,10 +45,11 @@ const inSources = list('src', '.ts').flatMap((path) => blocks(path, read(path)))
 const project = mkdtempSync(join(tmpdir(), 'relpos-examples-'));
 mkdirSync(join(project, 'node_modules'));
 symlinkSync(root, join(project, 'node_modules/relpos'));
-// The models that examples load: the trained ones, and a tiny encoder in the place of one that the reader has.
+// The models that examples load: the trained ones, and tiny ones in the place of those that the reader has.
 symlinkSync(join(root, 'examples'), join(project, 'examples'));
 mkdirSync(join(project, 'models'));
 symlinkSync(join(root, 'test/models/checkpoints/bert'), join(project, 'models/minilm'));
+symlinkSync(join(root, 'test/models/checkpoints/swin'), join(project, 'models/swin'));
 afterAll(() => rmSync(project, { recursive: true }));
 
 /** The public names that the code uses without importing or declaring them. */

@@ -1,4 +1,5 @@
-import type { Blueprint, Stack } from '../models/blueprint.ts';
+import type { Blueprint, Layer, Stack } from '../models/blueprint.ts';
+import type { AnyBlueprint, VisionBlueprint } from '../models/vision.ts';
 import type { ParsedArgs } from './args.ts';
 import type { Command } from './command.ts';
 import { type CliIo, EXIT } from './io.ts';
@@ -31,7 +32,7 @@ async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
   const found = await inspectCheckpoint(model, { signal: io.signal, ...(context !== undefined && { context }) });
   if (args.flags.has('json')) {
     const { blueprint, ...facts } = found;
-    io.stdout(`${JSON.stringify({ ...summaryOf(blueprint), ...facts })}\n`);
+    io.stdout(`${JSON.stringify({ ...(blueprint.kind === 'images' ? imagesSummary(blueprint) : summaryOf(blueprint)), ...facts })}\n`);
     return EXIT.ok;
   }
   const { blueprint, tensors, stored, storedAs, packed, memory } = found;
@@ -40,7 +41,8 @@ async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
     type,
     ...[weights, cache, passed, total].map(showBytes),
   ]);
-  io.stdout(`\nMemory for texts of ${found.context} tokens:\n${columns([['', 'weights', 'keys and values', 'rows', 'in all'], ...table])}`);
+  const inputs = blueprint.kind === 'images' ? 'an image at a time' : `texts of ${found.context} tokens`;
+  io.stdout(`\nMemory for ${inputs}:\n${columns([['', 'weights', 'keys and values', 'rows', 'in all'], ...table])}`);
   return EXIT.ok;
 }
 
@@ -88,8 +90,38 @@ export function summaryOf(blueprint: Blueprint): Summary {
   };
 }
 
-function stackSummary({ layers }: Stack): StackSummary {
-  const [first] = layers as [Stack['layers'][number]];
+/** A model of images in short. */
+export interface ImagesSummary extends Pick<Summary, 'family' | 'modelType' | 'width' | 'labels'> {
+  readonly kind: VisionBlueprint['kind'];
+  readonly channels: number;
+  /** Rows and columns, in pixels. */
+  readonly image: readonly number[];
+  /** Pixels of a side. */
+  readonly patch: number;
+  readonly stages: readonly (StackSummary & { readonly grid: readonly number[]; readonly width: number; readonly window: number })[];
+}
+
+/** What is worth knowing of one. */
+export function imagesSummary(blueprint: VisionBlueprint): ImagesSummary {
+  const { family, modelType, kind, width, channels, image, patch, stages, classifier } = blueprint;
+  return {
+    family,
+    modelType,
+    kind,
+    width,
+    channels,
+    image,
+    patch,
+    stages: stages.map((stage) => {
+      const summary = stackSummary({ layers: stage.layers.map(({ layer }) => layer) });
+      return { grid: stage.grid, width: stage.width, window: stage.layers[0]?.window as number, ...summary };
+    }),
+    ...(classifier && { labels: classifier.labels }),
+  };
+}
+
+function stackSummary({ layers }: Pick<Stack, 'layers'>): StackSummary {
+  const [first] = layers as [Layer];
   const { attention, mlp } = first;
   const norm = attention.before ?? attention.post ?? attention.after;
   const positions = new Set(layers.flatMap((layer) => layer.attention.positions.map(({ name }) => name)));
@@ -106,7 +138,33 @@ function stackSummary({ layers }: Stack): StackSummary {
   };
 }
 
-function factsOf(blueprint: Blueprint, size: string): (readonly [string, string])[] {
+/** Labels that are shown: there may be thousands. */
+const SHOWN = 20;
+
+function labelText(labels: readonly string[]): string {
+  const more = labels.length - SHOWN;
+  return oneLine(labels.slice(0, SHOWN).join(', ')) + (more > 0 ? ` and ${more} more` : '');
+}
+
+function factsOf(blueprint: AnyBlueprint, size: string): (readonly [string, string])[] {
+  return blueprint.kind === 'images' ? imageFacts(imagesSummary(blueprint), size) : textFacts(blueprint, size);
+}
+
+function imageFacts(summary: ImagesSummary, size: string): (readonly [string, string])[] {
+  const { family, modelType, channels, image, patch, stages, labels } = summary;
+  return [
+    ['model', oneLine(`${modelType} (family ${family}), a model of images`)],
+    ['size', size],
+    ['image', `${image.join(' × ')} pixels of ${channels} channels, in patches of ${patch} × ${patch}`],
+    ...stages.map((stage, n) => {
+      const grid = `${stage.grid.join(' × ')} cells of ${stage.width}, windows of ${stage.window} × ${stage.window}; ${stackText(stage)}`;
+      return [`stage ${n + 1}`, grid] as const;
+    }),
+    ...(labels ? [['labels', labelText(labels)] as const] : []),
+  ];
+}
+
+function textFacts(blueprint: Blueprint, size: string): (readonly [string, string])[] {
   const { family, modelType, kind, width, vocabulary, longest, encoder, decoder, heads, labels } = summaryOf(blueprint);
   const stacks = [encoder && (['encoder', encoder] as const), decoder && (['decoder', decoder] as const)].filter(
     (each) => each !== undefined,
@@ -122,7 +180,7 @@ function factsOf(blueprint: Blueprint, size: string): (readonly [string, string]
     ['tokens', longest === null ? 'any number' : `${longest} at most`],
     ...stacks.map(([name, stack]) => [name, stackText(stack)] as const),
     ['heads', heads.join(', ') || 'none'],
-    ...(labels ? [['labels', oneLine(labels.join(', '))] as const] : []),
+    ...(labels ? [['labels', labelText(labels)] as const] : []),
   ];
 }
 

@@ -1,10 +1,10 @@
 // A runner as those who use it with texts see it.
 
-import { RelposError } from '../arguments/errors.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { Arithmetic } from '../plan/plan.ts';
 import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText } from './driver-types.ts';
 import type { TokenText as RunnerText } from './encoder.ts';
+import { Lifetime } from './lifetime.ts';
 import type { Runner } from './runner.ts';
 import type { Scores } from './sampling.ts';
 import type { Pooling } from './sentence-files.ts';
@@ -20,9 +20,11 @@ export class RunnerDriver implements Driver {
   readonly #layers: LayerContext;
   /** Those of a decoder, from the first one on. */
   #sequences: Sequences | undefined;
-  /** Calls that are under way. */
-  #running = 0;
-  #disposed = false;
+  readonly #lifetime = new Lifetime(() => {
+    this.#sequences?.dispose();
+    this.#runner.dispose();
+    this.#then?.();
+  });
   /** What is to be done when the memory was given back. */
   #then: (() => void) | undefined;
 
@@ -49,23 +51,23 @@ export class RunnerDriver implements Driver {
   hidden(texts: readonly TokenText[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
     const given = texts.map(asRunnerText);
     const { reader } = this.#runner;
-    return this.#during(() => (reader ? reader.encode(given, signal) : this.#runner.decoded(given, signal)));
+    return this.#lifetime.during(() => (reader ? reader.encode(given, signal) : this.#runner.decoded(given, signal)));
   }
 
   vectors(
     texts: readonly TokenText[],
     { pooling, normalize, signal }: RunOptions & { readonly pooling: Pooling; readonly normalize: boolean },
   ): Promise<Float32Array[]> {
-    return this.#during(() => this.#reader.vectors(texts.map(asRunnerText), { pooling, normalize }, signal));
+    return this.#lifetime.during(() => this.#reader.vectors(texts.map(asRunnerText), { pooling, normalize }, signal));
   }
 
   labels(texts: readonly TokenText[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
-    return this.#during(() => this.#reader.classify(texts.map(asRunnerText), signal));
+    return this.#lifetime.during(() => this.#reader.classify(texts.map(asRunnerText), signal));
   }
 
   logits(text: TokenText, places: readonly number[], { signal }: RunOptions = {}): Promise<Float32Array[]> {
     const isEncoder = this.blueprint.kind === 'encoder';
-    return this.#during(() =>
+    return this.#lifetime.during(() =>
       isEncoder ? this.#reader.maskLogits(asRunnerText(text), places, signal) : this.#decodedLogits(text, places, signal),
     );
   }
@@ -83,45 +85,20 @@ export class RunnerDriver implements Driver {
   }
 
   sequence({ capacity = this.longest, source, signal }: SequenceOptions = {}): Promise<Sequence> {
-    return this.#during(async () => {
+    return this.#lifetime.during(async () => {
       const { Sequences } = await import('./decoding.ts');
-      this.#sequences ??= new Sequences(this.#layers, this.blueprint.vocabulary, () => this.#alive());
+      this.#sequences ??= new Sequences(this.#layers, this.blueprint.vocabulary, () => this.#lifetime.alive());
       const sequences = this.#sequences;
       return sequences.begin(await this.#runner.session({ capacity, ...(source && { source: asRunnerText(source) }) }, signal));
     });
   }
 
   extend(sequences: readonly Sequence[], tokens: readonly ArrayLike<number>[], { signal }: RunOptions = {}): Promise<Scores[]> {
-    return this.#during(() => (this.#sequences as Sequences).extend(sequences, tokens, signal));
-  }
-
-  /** Does what needs the model's memory, which stays until it is done. */
-  async #during<T>(work: () => Promise<T>): Promise<T> {
-    this.#alive();
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      this.#running--;
-      if (this.#disposed) this.#release();
-    }
-  }
-
-  #alive(): void {
-    if (this.#disposed) throw new RelposError('disposed', 'the model was disposed');
+    return this.#lifetime.during(() => (this.#sequences as Sequences).extend(sequences, tokens, signal));
   }
 
   dispose(then?: () => void): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#then = then;
-    this.#release();
-  }
-
-  #release(): void {
-    if (this.#running > 0) return;
-    this.#sequences?.dispose();
-    this.#runner.dispose();
-    this.#then?.();
+    this.#then ??= then;
+    this.#lifetime.end();
   }
 }

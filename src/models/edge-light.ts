@@ -5,11 +5,13 @@ import baseline from '../wasm/baseline.wasm?module';
 import nn from '../wasm/nn.wasm?module';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
+import type { ImageClassifier } from './image-classifier.ts';
 import {
   type CheckpointEstimate,
   decoderOf,
   encoderOf,
   estimateCheckpoint,
+  type ImageLoadOptions,
   type LoadOptions,
   type OpenOptions,
   type Own,
@@ -37,6 +39,11 @@ export function loadDecoder(model: CheckpointSource, options: LoadOptions = {}):
 /** Loads a model that reads one text and writes another. @throws as `loadEncoder` */
 export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}): Promise<Seq2Seq> {
   return seq2seqOf(model, options, OWN);
+}
+
+/** Loads a model that gives labels to images. @throws as `loadEncoder` */
+export async function loadImageClassifier(model: CheckpointSource, options: ImageLoadOptions = {}): Promise<ImageClassifier> {
+  return (await import('./load-image.ts')).imageClassifierOf(model, options, OWN);
 }
 
 /** How much of an engine's memory a model would take. @throws as `loadEncoder` */

@@ -8,6 +8,7 @@ import type { Signal } from '../platform/types.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { JsonObject } from './checkpoint.ts';
 import type { Driver, TokenText } from './driver-types.ts';
+import { type Label, labelsOf, sigmoid, softmax } from './labels.ts';
 import type { Pooling, SentenceSettings } from './sentence-files.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
@@ -28,13 +29,6 @@ export interface EmbedOptions extends CallOptions {
   readonly normalize?: boolean;
   /** The name of a text to put before each text, such as `'query'`; `''` for none. */
   readonly prompt?: string;
-}
-
-/** A label and how sure the model is. */
-export interface Label {
-  readonly label: string;
-  /** A probability; for regression the number itself. */
-  readonly score: number;
 }
 
 /** A word for a mask. */
@@ -164,10 +158,7 @@ export class Encoder extends Disposing {
     const isOne = typeof given === 'string';
     const tokens = (isOne ? [given] : listOf(where, 'texts', given)).map((text, n) => this.#either(where, `texts[${n}]`, text, call));
     const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
-    const labels = logits.map((row) => {
-      const scores = this.#probabilities(row, classifier.problem);
-      return [...scores].map((score, n) => ({ label: classifier.labels[n] ?? `LABEL_${n}`, score })).sort((a, b) => b.score - a.score);
-    });
+    const labels = logits.map((row) => labelsOf(classifier, row, driver.math));
     return isOne ? (labels[0] as Label[]) : labels;
   }
 
@@ -193,7 +184,7 @@ export class Encoder extends Disposing {
     const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
     const own = (config.sentence_transformers as JsonObject | undefined)?.activation_fn ?? config.sbert_ce_default_activation_function;
     const plain = typeof own === 'string' && own.endsWith('Identity');
-    return logits.map(([logit]) => (plain ? (logit as number) : this.#sigmoid(logit as number)));
+    return logits.map(([logit]) => (plain ? (logit as number) : sigmoid(logit as number, driver.math)));
   }
 
   /**
@@ -300,28 +291,9 @@ export class Encoder extends Disposing {
     return isVectors ? given : this.embed(textsOf('similarity', name, given), options);
   }
 
-  #probabilities(logits: Float32Array, problem: 'one' | 'many' | 'regression'): Float64Array {
-    if (problem === 'regression') return Float64Array.from(logits);
-    if (problem === 'many') return Float64Array.from(logits, (x) => this.#sigmoid(x));
-    return this.#softmax(logits);
-  }
-
-  #softmax(logits: Float32Array): Float64Array {
-    const { exp } = this.#parts.driver.math;
-    const most = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-    const powers = Float64Array.from(logits, (x) => exp(x - most));
-    const sum = powers.reduce((a, b) => a + b, 0);
-    return powers.map((x) => x / sum);
-  }
-
-  #sigmoid(x: number): number {
-    const { exp } = this.#parts.driver.math;
-    return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
-  }
-
   #likeliest(logits: Float32Array, count: number): Filling[] {
-    const { tokenizer } = this.#parts;
-    const scores = this.#softmax(logits);
+    const { tokenizer, driver } = this.#parts;
+    const scores = softmax(logits, driver.math);
     const ranked = [...scores.keys()].sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b).slice(0, count);
     return ranked.map((id) => ({ token: tokenizer.decode([id]).trim() || (tokenizer.tokenOf(id) ?? ''), id, score: scores[id] as number }));
   }

@@ -8,11 +8,13 @@ import { OWN_LAYERS } from '../nn/own.ts';
 import type { Url } from '../platform/types.ts';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
+import type { ImageClassifier } from './image-classifier.ts';
 import {
   type CheckpointEstimate,
   decoderOf,
   encoderOf,
   estimateCheckpoint,
+  type ImageLoadOptions,
   type LoadOptions,
   type OpenOptions,
   type Own,
@@ -76,6 +78,25 @@ export function loadDecoder(model: CheckpointSource, options: LoadOptions = {}):
  */
 export function loadSeq2Seq(model: CheckpointSource, options: LoadOptions = {}): Promise<Seq2Seq> {
   return seq2seqOf(model, options, OWN);
+}
+
+/**
+ * Loads a model that gives labels to images: Swin and Swin v2 with a classifier. Its code is fetched with the first call.
+ *
+ * @param options as for `loadEncoder`, but for those of texts
+ * @throws as `loadEncoder`
+ * @example
+ * ```ts
+ * import { loadImageClassifier } from 'relpos/models';
+ *
+ * const classifier = await loadImageClassifier('models/swin');
+ * const data = new Uint8Array(640 * 480 * 3); // rows of red, green, blue
+ * const [{ label, score }] = await classifier.classify({ data, width: 640, height: 480 }, { topK: 5 });
+ * classifier.dispose();
+ * ```
+ */
+export async function loadImageClassifier(model: CheckpointSource, options: ImageLoadOptions = {}): Promise<ImageClassifier> {
+  return (await import('./load-image.ts')).imageClassifierOf(model, options, OWN);
 }
 
 /**

@@ -29,6 +29,7 @@ import { type Fetch, GGUF, type Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
 import { TextReader } from './text-reader.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+import type { AnyBlueprint } from './vision.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** What is common to loading and to estimating. */
@@ -62,6 +63,9 @@ export interface LoadOptions extends OpenOptions {
   readonly jinja?: Jinja;
 }
 
+/** How a model of images is loaded. */
+export type ImageLoadOptions = Omit<LoadOptions, 'context' | 'jinja'>;
+
 /** What a checkpoint would take. */
 export interface CheckpointEstimate extends ModelEstimate {
   /** Bytes that are fetched. */
@@ -87,7 +91,7 @@ const OPEN: Readers<OpenOptions> = {
   signal: readSignal,
   fetch: checkFunction as never,
 };
-const LOAD: Readers<LoadOptions> = {
+export const LOAD: Readers<LoadOptions> = {
   ...OPEN,
   onProgress: checkFunction as never,
   engine: (where, name, value) => {
@@ -105,16 +109,16 @@ const LOAD: Readers<LoadOptions> = {
 };
 
 /** An opened checkpoint, of which the headers were read. */
-export interface Opened {
+export interface Opened<B extends AnyBlueprint = AnyBlueprint> {
   readonly checkpoint: Checkpoint;
   readonly weights: Weights;
   /** What they are if they were packed. */
   readonly packed: PackedWeights | undefined;
-  readonly blueprint: Blueprint;
+  readonly blueprint: B;
   /** What sentence-transformers says of an encoder. */
   readonly sentences: SentenceSettings | undefined;
   readonly type: WeightType;
-  /** Tokens of a text. */
+  /** Tokens of a text; 0 of images. */
   readonly longest: number;
 }
 
@@ -124,16 +128,20 @@ interface Reading {
   readonly settings?: typeof readSentenceSettings;
 }
 
+type Find = typeof findBlueprint;
+
 /**
  * Opens a checkpoint and finds out what it is; its weights are to be closed.
  *
  * @param settings reads what sentence-transformers says of an encoder
+ * @param find says what the model computes
  */
 export async function openModel(
   where: string,
   given: unknown,
   { weights: type, context, signal, fetch }: OpenOptions,
   settings?: typeof readSentenceSettings,
+  find: Find = findBlueprint,
 ): Promise<Opened> {
   const loading: Loading = { where, signal, fetch };
   const checkpoint = await openCheckpoint(loading, 'model', given);
@@ -141,11 +149,11 @@ export async function openModel(
   try {
     const isPacked = weights.metadata.format === PACKED;
     const packed = isPacked ? new (await import('./packed-weights.ts')).PackedWeights(where, weights, type) : undefined;
-    const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights));
+    const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights), find);
     const sentences = model.kind === 'encoder' ? await settings?.(checkpoint) : undefined;
     const { dense } = sentences ?? {};
     const blueprint = dense
-      ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model, dense, weights, packed?.index)
+      ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model as Blueprint, dense, weights, packed?.index)
       : model;
     packed?.check(blueprint);
     const held = packed?.type ?? type ?? storedType(weights);
@@ -158,9 +166,9 @@ export async function openModel(
 
 const indexOf = (weights: Weights): TensorIndex => new Map(weights.names.map((name) => [name, weights.info(name)]));
 
-async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex): Promise<Blueprint> {
+async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex, find: Find): Promise<AnyBlueprint> {
   try {
-    return await findBlueprint(config, index);
+    return await find(config, index);
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
     throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
@@ -182,9 +190,16 @@ function storedType(weights: Weights): WeightType {
   return FLOAT_DTYPES.reduce((most, type) => (bytes(type) > bytes(most) ? type : most));
 }
 
-function longestOf({ kind, longest = Infinity }: Blueprint, context: number | undefined): number {
+function longestOf(blueprint: AnyBlueprint, context: number | undefined): number {
+  if (blueprint.kind === 'images') return 0;
+  const { kind, longest = Infinity } = blueprint;
   const usual = kind === 'encoder' ? (longest < Infinity ? longest : UNLIMITED) : CONTEXT;
   return Math.min(longest, context ?? usual);
+}
+
+async function estimateAny(blueprint: AnyBlueprint, type: WeightType, longest: number): Promise<ModelEstimate> {
+  if (blueprint.kind !== 'images') return estimateModel(blueprint, type, longest);
+  return (await import('./vision-estimate.ts')).estimateVision(blueprint, type);
 }
 
 /** How much memory a model takes, from its headers: `estimate` of the entries. */
@@ -193,7 +208,7 @@ export async function estimateCheckpoint(given: unknown, options: OpenOptions = 
   const read = readRecord<OpenOptions>(where, options, OPEN);
   const { weights, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
   try {
-    return { ...(await estimateModel(blueprint, type, longest)), stored: storedBytes(weights) };
+    return { ...(await estimateAny(blueprint, type, longest)), stored: storedBytes(weights) };
   } finally {
     await weights.close();
   }
@@ -204,7 +219,7 @@ export async function inspectCheckpoint(
   given: unknown,
   options: OpenOptions = {},
 ): Promise<{
-  readonly blueprint: Blueprint;
+  readonly blueprint: AnyBlueprint;
   readonly stored: number;
   readonly tensors: number;
   readonly storedAs: WeightType;
@@ -218,7 +233,7 @@ export async function inspectCheckpoint(
   const { weights, packed, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
   try {
     const types = packed ? [type] : WEIGHT_TYPES;
-    const estimates = types.map(async (each) => [each, await estimateModel(blueprint, each, longest)] as const);
+    const estimates = types.map(async (each) => [each, await estimateAny(blueprint, each, longest)] as const);
     const memory = Object.fromEntries(await Promise.all(estimates));
     const { length: tensors } = weights.names;
     return { blueprint, stored: storedBytes(weights), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
@@ -242,7 +257,46 @@ const KINDS = {
   encoder: ['an encoder', 'loadEncoder'],
   decoder: ['a decoder', 'loadDecoder'],
   seq2seq: ['an encoder-decoder', 'loadSeq2Seq'],
+  images: ['a model of images', 'loadImageClassifier'],
 } as const;
+
+/** @throws TypeError if something is asked of an engine that is given */
+export function checkEngineOptions(where: string, options: LoadOptions): void {
+  if (!options.engine) return;
+  for (const name of ['threads', 'precision', 'maxMemory'] as const) {
+    if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
+  }
+}
+
+/** @throws RangeError that says what the model is, and what loads it */
+export function expectKind(where: string, { blueprint }: Opened, kind: AnyBlueprint['kind']): void {
+  if (blueprint.kind === kind) return;
+  const [found, call] = KINDS[blueprint.kind];
+  throw wrongValue(where, 'model', KINDS[kind][0], `${blueprint.modelType}, ${found}`, `use ${call}`);
+}
+
+/** @throws RelposError `out-of-memory` if a model takes more than it may */
+export function expectRoom(where: string, asked: number, limit: number, how: string, less: string): void {
+  if (asked <= limit) return;
+  const message = `${where}: the model takes ${asked} bytes in ${how}, and "maxMemory" is ${limit}: ${less}`;
+  throw new RelposError('out-of-memory', message, { asked, limit });
+}
+
+/** Makes something on the engine that is given, or on one of its own, which ends if that fails. @param make is told what ends it */
+export async function onEngine<T>(
+  { engine, threads, precision, maxMemory }: LoadOptions,
+  own: Own,
+  make: (engine: unknown, end: (() => void) | undefined) => Promise<T>,
+): Promise<T> {
+  const made = { ...(threads && { threads }), ...(precision && { precision }), ...(maxMemory && { maxMemory }) };
+  const ours = engine ? undefined : bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
+  try {
+    return await make(ours ?? engine, ours?.dispose);
+  } catch (error) {
+    ours?.dispose();
+    throw error;
+  }
+}
 
 async function load(
   where: string,
@@ -252,43 +306,35 @@ async function load(
   own: Own,
   { reader, settings }: Partial<Reading> = {},
 ): Promise<Loaded> {
-  if (options.engine) {
-    for (const name of ['threads', 'precision', 'maxMemory'] as const) {
-      if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
-    }
-  }
-  const opened = await openModel(where, given, options, settings);
-  const { checkpoint, weights, blueprint, sentences } = opened;
+  checkEngineOptions(where, options);
+  const any = await openModel(where, given, options, settings);
   try {
-    if (blueprint.kind !== kind) {
-      const [found, call] = KINDS[blueprint.kind];
-      throw wrongValue(where, 'model', KINDS[kind][0], `${blueprint.modelType}, ${found}`, `use ${call}`);
-    }
+    expectKind(where, any, kind);
+    const opened = any as Opened<Blueprint>;
+    const { checkpoint, sentences } = opened;
     await checkMemory(where, opened, options.maxMemory);
-    const { engine: shared, threads, precision, maxMemory } = options;
-    const made = { ...(threads && { threads }), ...(precision && { precision }), ...(maxMemory && { maxMemory }) };
-    const ours = shared ? undefined : bareEngine(await assemble(made, own.engine, [layersFrom(own.layers)]));
-    const tokenizer = loadTokenizer(checkpoint);
-    // It may fail while nobody waits for it yet.
-    const settled = tokenizer.catch(() => {});
-    try {
-      const driver = await run(where, ours ?? shared, opened, options, own, reader);
-      return { checkpoint, sentences, driver, tokenizer, ...(ours && { end: ours.dispose }) };
-    } catch (error) {
-      ours?.dispose();
-      // Nothing is asked of the source once the call has failed.
-      await settled;
-      throw error;
-    }
+    return await onEngine(options, own, async (engine, end) => {
+      const tokenizer = loadTokenizer(checkpoint);
+      // It may fail while nobody waits for it yet.
+      const settled = tokenizer.catch(() => {});
+      try {
+        const driver = await run(where, engine, opened, options, own, reader);
+        return { checkpoint, sentences, driver, tokenizer, ...(end && { end }) };
+      } catch (error) {
+        // Nothing is asked of the source once the call has failed.
+        await settled;
+        throw error;
+      }
+    });
   } finally {
-    await weights.close();
+    await any.weights.close();
   }
 }
 
 async function run(
   where: string,
   engine: unknown,
-  opened: Opened,
+  opened: Opened<Blueprint>,
   { context, signal, onProgress }: LoadOptions,
   own: Own,
   reader: typeof TextReader | undefined,
@@ -307,13 +353,10 @@ async function run(
   return new RunnerDriver(runner, layers, longest);
 }
 
-async function checkMemory(where: string, { blueprint, type, longest }: Opened, limit = Infinity): Promise<void> {
+async function checkMemory(where: string, { blueprint, type, longest }: Opened<Blueprint>, limit = Infinity): Promise<void> {
   if (limit === Infinity) return;
   const { total } = await estimateModel(blueprint, type, longest);
-  if (total <= limit) return;
-  const how = 'smaller "weights" or "context" need less';
-  const message = `${where}: the model takes ${total} bytes in ${describe(type)} with ${longest} tokens, and "maxMemory" is ${limit}: ${how}`;
-  throw new RelposError('out-of-memory', message, { asked: total, limit });
+  expectRoom(where, total, limit, `${describe(type)} with ${longest} tokens`, 'smaller "weights" or "context" need less');
 }
 
 /** What follows once a model runs; if that fails, it is ended. */

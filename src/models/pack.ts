@@ -11,13 +11,14 @@ import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
 import type { OwnBytes, Signal } from '../platform/types.ts';
 import { isObject } from '../safetensors/header.ts';
 import { writeHeader } from '../safetensors/write-header.ts';
-import { type Declared, declareModel } from './declared.ts';
+import type { Declared } from './declared.ts';
 import { type Opened, type OpenOptions, type Own, openModel, readSignal } from './load.ts';
 import { type PackTarget, targetOf } from './pack-target.ts';
 import { type PackedTensor, packedTensors, VERSION } from './packed-format.ts';
 import { loadPackings, PACKED } from './packing.ts';
 import { readSentenceSettings } from './sentence-files.ts';
 import { nameParts } from './source.ts';
+import { declareAny } from './vision-declared.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** How a checkpoint is packed. */
@@ -105,7 +106,7 @@ export async function packModel(model: unknown, to: unknown, options: PackOption
 async function write(opened: Opened, target: PackTarget, options: PackOptions, own: Own): Promise<Packed> {
   const { threads, maxMemory, signal, onProgress, shardSize = SHARD } = options;
   const beside = await filesBeside(opened);
-  const declared = declareModel(opened.blueprint, opened.type);
+  const declared = declareAny(opened.blueprint, opened.type);
   const tensors = packedTensors(declared);
   const size = tensors.reduce((sum, { place }) => sum + place.bytes, 0);
   const progress = new Steps([opened.weights.bytesOf(namesOf(declared)), size], onProgress);
@@ -127,7 +128,9 @@ async function write(opened: Opened, target: PackTarget, options: PackOptions, o
   }
 }
 
-const namesOf = ({ packing, scratch }: Declared): readonly string[] => [...new Set([...packing.names, ...scratch.names])];
+const namesOf = ({ packing, scratch }: Pick<Declared, 'packing' | 'scratch'>): readonly string[] => [
+  ...new Set([...packing.names, ...scratch.names]),
+];
 
 /** The checkpoint's own tensors, as JSON. */
 const shapesOf = (weights: Weights): string =>

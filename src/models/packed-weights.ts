@@ -5,12 +5,12 @@ import { quote } from '../cli/text.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
 import { isObject, show } from '../safetensors/header.ts';
-import type { Blueprint } from './blueprint.ts';
-import { declareModel } from './declared.ts';
 import { broken } from './fault.ts';
 import { packedTensors, VERSION } from './packed-format.ts';
 import type { PackedSource, Packing, Place } from './packing.ts';
 import type { TensorIndex } from './tensors.ts';
+import type { AnyBlueprint } from './vision.ts';
+import { declareAny } from './vision-declared.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** Dimensions that a tensor of a checkpoint may have. */
@@ -61,8 +61,8 @@ export class PackedWeights implements PackedSource {
   }
 
   /** @throws RelposError `bad-checkpoint` if the files lack something that the model has, or have it in another form */
-  check(blueprint: Blueprint): void {
-    for (const { name, dtype, shape } of packedTensors(declareModel(blueprint, this.type))) {
+  check(blueprint: AnyBlueprint): void {
+    for (const { name, dtype, shape } of packedTensors(declareAny(blueprint, this.type))) {
       const found = this.#weights.info(name);
       if (found.dtype === dtype && shapeText(found.shape) === shapeText(shape)) continue;
       const [expected, got] = [`${dtype} ${shapeText(shape)}`, `${found.dtype} ${shapeText(found.shape)}`];

@@ -10,45 +10,16 @@ import type { Signal } from '../platform/types.ts';
 import type { Program } from '../prepared/program.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
-import type { Layer } from './blueprint.ts';
 import { StepsProgram } from './head-program.ts';
-import { type PackedDense, type PackedTable, packDense, packNorm, packTables } from './packed-stack.ts';
-import { loadPackings, type PackedLinear, type PackedSource, Packing, type TensorSource, type Vector } from './packing.ts';
+import { loadPackings, type PackedSource, type TensorSource } from './packing.ts';
 import { positionTables } from './position-tables.ts';
 import { makeLinear, makeMap, makeNorm, mapped, normed, type PackedNorm, type Rows, through } from './rows.ts';
 import type { RunnerOptions } from './runner.ts';
 import { Schemes } from './schemes.ts';
-import type { VisionBlueprint, WindowStage } from './vision.ts';
-import { cellsOf, MergeProgram, type PackedStage, packLayer, type Room, roomFor, side, WindowProgram } from './window-program.ts';
+import { cellsOf, type VisionBlueprint, type WindowStage } from './vision.ts';
+import { declareVision, type PackedVision } from './vision-declared.ts';
+import { MergeProgram, type Room, roomFor, side, WindowProgram } from './window-program.ts';
 import { writing } from './workspace.ts';
-
-interface PackedVision {
-  readonly patches: PackedLinear;
-  readonly norm: PackedNorm | undefined;
-  readonly positions: Vector | undefined;
-  readonly stages: readonly PackedStage[];
-  readonly lastNorm: PackedNorm | undefined;
-  readonly classifier: readonly PackedDense[] | undefined;
-}
-
-function packVision(packing: Packing, { patches, norm, positions, stages, lastNorm, width, classifier }: VisionBlueprint): PackedVision {
-  return {
-    patches: packing.linear([patches]),
-    norm: packNorm(packing, norm, stages[0]?.width as number),
-    positions: positions && packing.vector(positions),
-    stages: stages.map((stage) => ({
-      stage,
-      layers: stage.layers.map((layer) => packLayer(packing, layer, stage.width)),
-      merging: stage.merging && {
-        linear: packing.linear([stage.merging.linear]),
-        before: packNorm(packing, stage.merging.before, 4 * stage.width),
-        after: packNorm(packing, stage.merging.after, 2 * stage.width),
-      },
-    })),
-    lastNorm: packNorm(packing, lastNorm, width),
-    classifier: classifier?.steps.map((step) => packDense(packing, step)),
-  };
-}
 
 export class VisionRunner {
   readonly blueprint: VisionBlueprint;
@@ -107,11 +78,9 @@ export class VisionRunner {
     { where, weights, onProgress }: Omit<RunnerOptions, 'longest' | 'logits'>,
   ): Promise<VisionRunner> {
     const scope = new Scope(layers.context.arena);
-    const packing = scope.own(new Packing(weights));
-    const scratch = new Packing('f32');
+    const { packing, scratch, packed, positions } = declareVision(blueprint, weights);
+    scope.own(packing);
     try {
-      const packed = packVision(packing, blueprint);
-      const positions = new Map(blueprint.stages.flatMap((stage) => stage.layers.flatMap(({ layer }) => packSchemes(scratch, layer))));
       packing.reserve(layers);
       scratch.reserve(layers);
       await loadPackings(where, layers, [packing, scratch], source, onProgress);
@@ -226,12 +195,4 @@ export class VisionRunner {
   dispose(): void {
     this.#scope.release();
   }
-}
-
-/** The tables of a layer's schemes. */
-function packSchemes(
-  packing: Packing,
-  { attention }: Layer,
-): (readonly [Layer['attention']['positions'][number], Readonly<Record<string, PackedTable>>])[] {
-  return attention.positions.map((position) => [position, packTables(packing, position)] as const);
 }

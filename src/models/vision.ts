@@ -1,6 +1,6 @@
 // The description of a model of images whose attention is within windows: Swin and Swin v2. As blueprint.ts for texts, and of its parts.
 
-import type { Classifier, Layer, Linear, Norm, Weight } from './blueprint.ts';
+import type { Blueprint, Classifier, Layer, Linear, Norm, Weight } from './blueprint.ts';
 
 /** Rows and columns. */
 export type Grid = readonly [rows: number, columns: number];
@@ -29,6 +29,7 @@ export interface WindowStage {
 
 /** A model. */
 export interface VisionBlueprint {
+  readonly kind: 'images';
   readonly family: string;
   readonly modelType: string;
   /** Rows and columns of the image, in pixels. */
@@ -47,6 +48,30 @@ export interface VisionBlueprint {
   readonly width: number;
   /** On the mean of the last stage's rows. */
   readonly classifier?: Classifier;
+}
+
+/** A model of texts or of images. */
+export type AnyBlueprint = Blueprint | VisionBlueprint;
+
+/** Cells of a grid. */
+export const cellsOf = ([rows, columns]: Grid): number => rows * columns;
+
+/** Numbers that a run keeps of an image: rows of the stream, windows of them, projections, results, inner rows. */
+export function roomOf({ stages, patches }: VisionBlueprint): Readonly<Record<'x' | 'w' | 'qkv' | 'at' | 'f', number>> {
+  const most = (of: (stage: WindowStage) => number): number => Math.max(...stages.map(of));
+  const places = (stage: WindowStage): number =>
+    Math.max(cellsOf(stage.grid), ...stage.layers.map(({ window }) => cellsOf(paddedGrid(stage.grid, window))));
+  const inner = ({ layers }: WindowStage): number => Math.max(0, ...layers.map(({ layer }) => layer.mlp.up.weight.shape[0] as number));
+  const cells = most(({ grid }) => cellsOf(grid));
+  const at = most((stage) => places(stage) * stage.width);
+  return {
+    // And the row of zeros behind them.
+    x: (cells + 1) * most(({ width }) => width),
+    w: Math.max(cells * (patches.weight.shape[1] as number), at),
+    qkv: 3 * at,
+    at,
+    f: most((stage) => cellsOf(stage.grid) * Math.max(inner(stage), 4 * stage.width)),
+  };
 }
 
 /** The grid with whole windows. */

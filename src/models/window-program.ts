@@ -10,42 +10,10 @@ import { KIT } from '../prepared/kit.ts';
 import type { Program } from '../prepared/program.ts';
 import { Repeat } from '../prepared/repeat.ts';
 import type { Stage } from '../threads/types.ts';
-import { packNorm } from './packed-stack.ts';
-import type { PackedLinear, Packing } from './packing.ts';
 import { column, makeLinear, makeMap, makeNorm, mapped, normed, type PackedNorm, type Rows, through } from './rows.ts';
 import type { Schemes } from './schemes.ts';
-import { cornerOrder, paddedGrid, type VisionBlueprint, type WindowLayer, type WindowStage, windowOrder } from './vision.ts';
-
-/** A layer's weights in memory. */
-export interface PackedWindowLayer {
-  readonly given: WindowLayer;
-  readonly input: PackedLinear;
-  readonly output: PackedLinear;
-  readonly up: PackedLinear;
-  readonly down: PackedLinear;
-  readonly norms: Readonly<Record<'before' | 'after' | 'mlpBefore' | 'mlpAfter', PackedNorm | undefined>>;
-}
-
-export interface PackedStage {
-  readonly stage: WindowStage;
-  readonly layers: readonly PackedWindowLayer[];
-  readonly merging:
-    | { readonly linear: PackedLinear; readonly before: PackedNorm | undefined; readonly after: PackedNorm | undefined }
-    | undefined;
-}
-
-export function packLayer(packing: Packing, given: WindowLayer, width: number): PackedWindowLayer {
-  const { attention, mlp } = given.layer;
-  const norm = (one: typeof attention.before): PackedNorm | undefined => packNorm(packing, one, width);
-  return {
-    given,
-    input: packing.linear([attention.query, attention.key, attention.value]),
-    output: packing.linear([attention.output]),
-    up: packing.linear([mlp.up]),
-    down: packing.linear([mlp.down]),
-    norms: { before: norm(attention.before), after: norm(attention.after), mlpBefore: norm(mlp.before), mlpAfter: norm(mlp.after) },
-  };
-}
+import { cellsOf, cornerOrder, roomOf, type VisionBlueprint, type WindowLayer, type WindowStage, windowOrder } from './vision.ts';
+import type { PackedStage, PackedWindowLayer } from './vision-declared.ts';
 
 /** Memory of a run: x and z have rows of one stride, the others are as the stage needs them. */
 export interface Room {
@@ -61,7 +29,6 @@ export interface Room {
 }
 
 export const side = (tensor: Tensor, width: number): Rows => ({ at: tensor.pointer, stride: 4 * width });
-export const cellsOf = ([rows, columns]: readonly [number, number]): number => rows * columns;
 
 export class WindowProgram {
   readonly #layers: LayerContext;
@@ -209,27 +176,11 @@ export class MergeProgram {
 }
 
 /** Memory for the largest stage. */
-export function roomFor({ context }: LayerContext, scope: Scope, where: string, { stages, patches }: VisionBlueprint): Room {
-  const most = (of: (stage: WindowStage) => number): number => Math.max(...stages.map(of));
-  const places = (stage: WindowStage): number =>
-    Math.max(cellsOf(stage.grid), ...stage.layers.map(({ window }) => cellsOf(paddedGrid(stage.grid, window))));
-  const cells = most(({ grid }) => cellsOf(grid));
-  const widest = most(({ width }) => width);
+export function roomFor({ context }: LayerContext, scope: Scope, where: string, blueprint: VisionBlueprint): Room {
+  const { x, w, qkv, at, f } = roomOf(blueprint);
   const tensor = (numbers: number): Tensor => scope.own(makeTensor(context, where, [numbers]));
-  const innerOf = ({ layers }: WindowStage): number => Math.max(0, ...layers.map(({ layer }) => layer.mlp.up.weight.shape[0] as number));
-  const rows = (): Rows => ({ at: tensor((cells + 1) * widest).pointer, stride: 4 * widest });
-  return {
-    x: rows(),
-    z: rows(),
-    w: tensor(
-      Math.max(
-        cells * (patches.weight.shape[1] as number),
-        most((stage) => places(stage) * stage.width),
-      ),
-    ),
-    qkv: tensor(most((stage) => 3 * places(stage) * stage.width)),
-    at: tensor(most((stage) => places(stage) * stage.width)),
-    f: tensor(most((stage) => cellsOf(stage.grid) * Math.max(innerOf(stage), 4 * stage.width))),
-    zero: cells,
-  };
+  const stride = 4 * Math.max(...blueprint.stages.map(({ width }) => width));
+  const rows = (): Rows => ({ at: tensor(x).pointer, stride });
+  const zero = (4 * x) / stride - 1;
+  return { x: rows(), z: rows(), w: tensor(w), qkv: tensor(qkv), at: tensor(at), f: tensor(f), zero };
 }

@@ -1,5 +1,5 @@
 /** The commands that run models: what they print and write, what they refuse. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -184,10 +184,44 @@ describe('inspect', () => {
     expect((await facts('--context', '9999')).context).toBe(256);
   });
 
+  test('of a model of images: what it takes, and its stages', async () => {
+    const { folder: swin } = checkpoint('swin');
+    const { code, out } = await cli(['inspect', swin]);
+    expect(code).toBe(0);
+    expect(out).toContain('model    swin (family swin), a model of images\n');
+    expect(out).toContain('image    32 × 32 pixels of 3 channels, in patches of 2 × 2\n');
+    expect(out).toContain(
+      'stage 2  8 × 8 cells of 24, windows of 4 × 4; 2 layers; 2 heads of 12; MLP 48, gelu; norm: layer, before; positions: swin\n',
+    );
+    expect(out).toContain('labels   cat, dog, fox, owl, toad\n');
+    expect(out).toContain('Memory for an image at a time:\n');
+    const facts = JSON.parse((await cli(['inspect', swin, '--json'])).out);
+    expect(facts).toMatchObject({
+      kind: 'images',
+      modelType: 'swin',
+      image: [32, 32],
+      width: 48,
+      storedAs: 'f16',
+      context: 0,
+      packed: false,
+    });
+    expect(facts.stages.map(({ grid }: { grid: unknown }) => grid)).toEqual([
+      [16, 16],
+      [8, 8],
+      [4, 4],
+    ]);
+    expect(facts.memory.i8.weights).toBeLessThan(facts.memory.f32.weights / 2);
+  });
+
   test('refuses what no family fits, with what is missing', async () => {
-    const { code, err } = await cli(['inspect', checkpoint('swin').folder]);
+    const odd = join(folder, 'odd');
+    mkdirSync(odd);
+    const { folder: from, config } = checkpoint('bert');
+    writeFileSync(join(odd, 'config.json'), JSON.stringify({ ...config, model_type: 'mamba' }));
+    writeFileSync(join(odd, 'model.safetensors'), readFileSync(`${from}model.safetensors`));
+    const { code, err } = await cli(['inspect', odd]);
     expect(code).toBe(2);
-    expect(err).toMatch(/^relpos: inspect: config\.json: "model_type" expected one of .*got "swin"\n$/);
+    expect(err).toMatch(/^relpos: inspect: config\.json: "model_type" expected one of .*got "mamba"\n$/);
   });
 });
 

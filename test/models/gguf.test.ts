@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
+import type { Blueprint } from '../../src/models/blueprint.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { GGUF_TYPES } from '../../src/models/gguf-blocks.ts';
 import { estimate, loadDecoder, pack } from '../../src/models/index.ts';
@@ -261,9 +262,9 @@ describe('a model of a GGUF file', () => {
     const tensors = tensorsOf(folder, name, 'F32');
     const given = { 'a.gguf': gguf(valuesOf(folder, name), tensors) };
     expect(await memoryOf(engine, given, 'f16')).toEqual(await memoryOf(engine, folder, 'f16'));
-    const found = (await inspectCheckpoint(given)).blueprint;
-    const { blueprint } = await inspectCheckpoint(folder);
-    const of = ({ decoder, longest, kind }: typeof found) =>
+    const found = (await inspectCheckpoint(given)).blueprint as Blueprint;
+    const blueprint = (await inspectCheckpoint(folder)).blueprint as Blueprint;
+    const of = ({ decoder, longest, kind }: Blueprint) =>
       [kind, longest, decoder?.layers[0]?.attention, decoder?.norm].map((one) => JSON.stringify(one));
     expect(of(found)).toEqual(of(blueprint));
     engine.dispose();

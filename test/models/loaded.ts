@@ -1,8 +1,8 @@
 /** What a model is in memory once it is loaded, and what it writes, for tests that compare two ways of coming to it. */
 import type { Engine } from '../../src/index.ts';
-import { declareModel } from '../../src/models/declared.ts';
 import { openModel } from '../../src/models/load.ts';
 import { loadPackings } from '../../src/models/packing.ts';
+import { declareAny } from '../../src/models/vision-declared.ts';
 import { layerContext } from '../../src/nn/context.ts';
 import { OWN_LAYERS } from '../../src/nn/own.ts';
 import type { WeightType } from '../../src/nn/weights.ts';
@@ -11,7 +11,7 @@ import type { WeightType } from '../../src/nn/weights.ts';
 export async function memoryOf(engine: Engine, given: unknown, weights?: WeightType): Promise<[string, Uint8Array][]> {
   const layers = await layerContext('test', engine, OWN_LAYERS);
   const opened = await openModel('test', given, weights ? { weights } : {});
-  const { packing, scratch } = declareModel(opened.blueprint, opened.type);
+  const { packing, scratch } = declareAny(opened.blueprint, opened.type);
   try {
     for (const each of [packing, scratch]) each.reserve(layers);
     await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights);

@@ -1,7 +1,7 @@
 // The family of a config, and it alone: a page that runs one model fetches the file of that one.
 
-import type { Blueprint } from '../blueprint.ts';
 import type { TensorIndex } from '../tensors.ts';
+import type { AnyBlueprint } from '../vision.ts';
 import { blueprintBy } from './make.ts';
 import type { Family } from './parts.ts';
 
@@ -55,15 +55,15 @@ const FILES: Readonly<Record<string, readonly File[]>> = {
 export const FOUND: readonly string[] = Object.keys(FILES);
 
 /**
- * The blueprint of a checkpoint: what `blueprintOf` of index.ts makes.
+ * The blueprint of a checkpoint: what `anyBlueprintOf` of index.ts makes.
  *
  * @throws as that does
  */
-export async function findBlueprint(config: unknown, index: TensorIndex): Promise<Blueprint> {
+export async function findBlueprint(config: unknown, index: TensorIndex): Promise<AnyBlueprint> {
   const { model_type: type, text_config: inner } = (config ?? {}) as { readonly model_type?: unknown; readonly text_config?: unknown };
   const files = typeof type === 'string' && Object.hasOwn(FILES, type) && inner === undefined ? (FILES[type] as readonly File[]) : [];
   const families = (await Promise.all(files.map((load) => load()))).flatMap((file) => file.families);
   const made = families.length > 0 ? blueprintBy(families, config as Record<string, unknown>, index) : undefined;
-  // Models within models, and what is refused with the names of all that there are.
-  return made ?? (await import('./index.ts')).blueprintOf(config, index);
+  // Models within models, those of images, and what is refused with the names of all that there are.
+  return made ?? (await import('./index.ts')).anyBlueprintOf(config, index);
 }

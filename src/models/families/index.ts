@@ -4,6 +4,7 @@ import { describe, wrongType, wrongValue } from '../../arguments/check.ts';
 import { textConfig } from '../../huggingface/text-config.ts';
 import type { Blueprint } from '../blueprint.ts';
 import type { TensorIndex } from '../tensors.ts';
+import type { AnyBlueprint } from '../vision.ts';
 import { families as bert } from './bert.ts';
 import { families as bloom } from './bloom.ts';
 import { families as deberta } from './deberta.ts';
@@ -20,6 +21,7 @@ import { families as mpt } from './mpt.ts';
 import { families as nomic } from './nomic-bert.ts';
 import type { Family } from './parts.ts';
 import { families as phi3 } from './phi3.ts';
+import { IMAGE_TYPES, visionOf } from './swin.ts';
 import { families as t5 } from './t5.ts';
 import { families as transformerXl } from './transformer-xl.ts';
 import { families as universalSentence } from './universal-sentence.ts';
@@ -50,7 +52,7 @@ const FAMILIES: readonly Family[] = /* @__PURE__ */ [
 const where = 'config.json';
 
 /**
- * The blueprint of a checkpoint.
+ * The blueprint of a checkpoint of texts.
  *
  * @param config its config.json, parsed
  * @param index names and shapes of its tensors
@@ -62,6 +64,12 @@ export function blueprintOf(config: unknown, index: TensorIndex): Blueprint {
   if (model === '') throw wrongType(where, 'model_type', 'a string', undefined);
   const made = blueprintBy(FAMILIES, { ...own, model_type: model }, index);
   if (made) return made;
-  const known = [...new Set(FAMILIES.flatMap(({ types }) => types))].sort().join(', ');
+  const known = [...new Set([...FAMILIES.flatMap(({ types }) => types), ...IMAGE_TYPES])].sort().join(', ');
   throw wrongValue(where, 'model_type', `one of ${known}`, describe(model));
+}
+
+/** The blueprint of a checkpoint of texts or of images. @throws as `blueprintOf` */
+export function anyBlueprintOf(config: unknown, index: TensorIndex): AnyBlueprint {
+  const { model_type: type } = (config ?? {}) as { readonly model_type?: unknown };
+  return IMAGE_TYPES.includes(type) ? visionOf(config, index) : blueprintOf(config, index);
 }

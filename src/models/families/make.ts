@@ -21,7 +21,7 @@ export function blueprintBy(
 }
 
 /** Freezes plain objects and arrays all the way down; encodings are frozen already. */
-function frozen<T>(value: T): T {
+export function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const part of Object.values(value)) frozen(part);
   return Object.freeze(value);

@@ -8,9 +8,13 @@ import type { Layer, Linear, Position } from '../blueprint.ts';
 import { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { type Grid, type Merging, mergedGrid, paddedGrid, type VisionBlueprint, type WindowLayer } from '../vision.ts';
+import { frozen } from './make.ts';
 import { attention, classifierOf, rowsOf } from './parts.ts';
 
 const where = 'config.json';
+
+/** `model_type` of configs. */
+export const IMAGE_TYPES: readonly unknown[] = ['swin', 'swinv2'];
 
 /** Norms of patches and of merging have the default of their class, whatever the config says. */
 const EPSILON = 1e-5;
@@ -147,6 +151,7 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
   const channels = config.count('num_channels', 3);
   const first = config.count('embed_dim', 96);
   const depths = perStage(config, 'depths', [2, 2, 6, 2]);
+  if (!depths.length || depths.includes(0)) throw wrongValue(where, 'depths', 'a number ≥ 1 for each stage', [...depths]);
   const heads = perStage(config, 'num_heads', [3, 6, 12, 24]);
   const trained = second ? perStage(config, 'pretrained_window_sizes', [0, 0, 0, 0]) : [];
   const epsilon = config.number('layer_norm_eps', 1e-5);
@@ -183,7 +188,8 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
   });
   const width = first * 2 ** (depths.length - 1);
   const labels = rowsOf(head, 'classifier.weight');
-  return {
+  return frozen({
+    kind: 'images',
     family: 'swin',
     modelType: type,
     image,
@@ -196,5 +202,5 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
     lastNorm: weights.layerNorm('layernorm', width, epsilon),
     width,
     ...(labels && { classifier: classifierOf(config, 'mean', [{ linear: head.linear('classifier', width, labels, { bias: true }) }]) }),
-  };
+  });
 }

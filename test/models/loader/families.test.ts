@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { FOUND, findBlueprint } from '../../../src/models/families/find.ts';
 import { blueprintOf } from '../../../src/models/families/index.ts';
+import { visionOf } from '../../../src/models/families/swin.ts';
 import { readSafetensors } from '../../../src/safetensors/index.ts';
 import { checkpoint, checkpointNames } from '../checkpoints.ts';
 
@@ -22,8 +23,9 @@ async function outcome(make: () => unknown): Promise<unknown> {
   }
 }
 
-test.each(opened)('$name', async ({ config, tensors }) => {
-  expect(await outcome(() => findBlueprint(config, tensors))).toEqual(await outcome(() => blueprintOf(config, tensors)));
+test.each(opened)('$name', async ({ name, config, tensors }) => {
+  const all = name.startsWith('swin') ? visionOf : blueprintOf;
+  expect(await outcome(() => findBlueprint(config, tensors))).toEqual(await outcome(() => all(config, tensors)));
 });
 
 describe('what is refused', () => {
@@ -33,7 +35,7 @@ describe('what is refused', () => {
     {},
     { model_type: 3 },
     { model_type: '' },
-    { model_type: 'swin' },
+    { model_type: 'mamba' },
     { model_type: 'bert' },
     { model_type: 'constructor' },
   ])('%j in the same words', async (config) => {
@@ -43,7 +45,7 @@ describe('what is refused', () => {
   });
 
   test('types whose family is found alone are those that there are', async () => {
-    const message = (await outcome(() => blueprintOf({ model_type: 'swin' }, new Map()))) as string;
-    expect(/one of (.*), got/.exec(message)?.[1]?.split(', ')).toEqual([...FOUND].sort());
+    const message = (await outcome(() => blueprintOf({ model_type: 'mamba' }, new Map()))) as string;
+    expect(/one of (.*), got/.exec(message)?.[1]?.split(', ')).toEqual([...FOUND, 'swin', 'swinv2'].sort());
   });
 });
