@@ -5,13 +5,12 @@ import baseline from '../wasm/baseline.wasm?module';
 import nn from '../wasm/nn.wasm?module';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
-import type { ImageClassifier } from './image-classifier.ts';
+import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
 import {
   type CheckpointEstimate,
   decoderOf,
   encoderOf,
   estimateCheckpoint,
-  type ImageLoadOptions,
   type LoadOptions,
   type OpenOptions,
   type Own,

@@ -5,6 +5,7 @@ import type { Blueprint, Stack } from './blueprint.ts';
 import { declareModel } from './declared.ts';
 import { widthsOf } from './packed-stack.ts';
 import { CHUNK } from './tokens.ts';
+import type { AnyBlueprint } from './vision.ts';
 
 /** Bytes of the engine's memory. */
 export interface ModelEstimate {
@@ -26,6 +27,12 @@ export async function estimateModel(blueprint: Blueprint, type: WeightType, cont
   // What is declared is added up; nothing is reserved, so no memory is needed.
   const weights = declareModel(blueprint, type).packing.bytes;
   return { weights, cache, rows, total: weights + cache + rows };
+}
+
+/** The same of a model of either. */
+export async function estimateAny(blueprint: AnyBlueprint, type: WeightType, context: number): Promise<ModelEstimate> {
+  if (blueprint.kind !== 'images') return estimateModel(blueprint, type, context);
+  return (await import('./vision-estimate.ts')).estimateVision(blueprint, type);
 }
 
 async function cacheOf({ layers }: Stack, capacity: number): Promise<number> {

@@ -9,6 +9,7 @@ import type { Classifier } from './blueprint.ts';
 import { type ImageSettings, pixelsOf } from './image-settings.ts';
 import { type Label, labelsOf } from './labels.ts';
 import { Lifetime } from './lifetime.ts';
+import type { LoadOptions } from './load.ts';
 import { cellsOf, type VisionBlueprint } from './vision.ts';
 import type { VisionRunner } from './vision-runner.ts';
 
@@ -24,6 +25,9 @@ export interface ImagePixels {
 
 /** An image as bytes, which preprocessor_config.json says how to read; or f32 [channels, height, width], normalised, of the model's size. */
 export type ImageInput = ImagePixels | Float32Array;
+
+/** How a model of images is loaded. */
+export type ImageLoadOptions = Omit<LoadOptions, 'context' | 'jinja'>;
 
 /** Options of `classify`. */
 export interface ClassifyOptions {

@@ -8,13 +8,12 @@ import { OWN_LAYERS } from '../nn/own.ts';
 import type { Url } from '../platform/types.ts';
 import type { Decoder, Seq2Seq } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
-import type { ImageClassifier } from './image-classifier.ts';
+import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
 import {
   type CheckpointEstimate,
   decoderOf,
   encoderOf,
   estimateCheckpoint,
-  type ImageLoadOptions,
   type LoadOptions,
   type OpenOptions,
   type Own,

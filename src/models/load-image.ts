@@ -6,19 +6,9 @@ import { layerContext } from '../nn/context.ts';
 import type { JsonObject } from './checkpoint.ts';
 import { findBlueprint } from './families/find.ts';
 import { IMAGE_TYPES, visionOf } from './families/swin.ts';
-import { ImageClassifier } from './image-classifier.ts';
+import { ImageClassifier, type ImageLoadOptions } from './image-classifier.ts';
 import { readImageSettings } from './image-settings.ts';
-import {
-  checkEngineOptions,
-  expectKind,
-  expectRoom,
-  type ImageLoadOptions,
-  LOAD,
-  type Opened,
-  type Own,
-  onEngine,
-  openModel,
-} from './load.ts';
+import { checkEngineOptions, expectKind, expectRoom, LOAD, type Opened, type Own, onEngine, openModel } from './load.ts';
 import type { VisionBlueprint } from './vision.ts';
 import { estimateVision } from './vision-estimate.ts';
 import { VisionRunner } from './vision-runner.ts';

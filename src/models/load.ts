@@ -18,7 +18,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { Decoder, type DecoderParts, Seq2Seq } from './decoder-model.ts';
 import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
-import { estimateModel, type ModelEstimate } from './estimate.ts';
+import { estimateAny, estimateModel, type ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
 import { reasonOf } from './fault.ts';
 import type { PackedWeights } from './packed-weights.ts';
@@ -62,9 +62,6 @@ export interface LoadOptions extends OpenOptions {
   /** The package `@huggingface/jinja`, where chat templates are used and it cannot be found by its name, as in a bundle. */
   readonly jinja?: Jinja;
 }
-
-/** How a model of images is loaded. */
-export type ImageLoadOptions = Omit<LoadOptions, 'context' | 'jinja'>;
 
 /** What a checkpoint would take. */
 export interface CheckpointEstimate extends ModelEstimate {
@@ -195,11 +192,6 @@ function longestOf(blueprint: AnyBlueprint, context: number | undefined): number
   const { kind, longest = Infinity } = blueprint;
   const usual = kind === 'encoder' ? (longest < Infinity ? longest : UNLIMITED) : CONTEXT;
   return Math.min(longest, context ?? usual);
-}
-
-async function estimateAny(blueprint: AnyBlueprint, type: WeightType, longest: number): Promise<ModelEstimate> {
-  if (blueprint.kind !== 'images') return estimateModel(blueprint, type, longest);
-  return (await import('./vision-estimate.ts')).estimateVision(blueprint, type);
 }
 
 /** How much memory a model takes, from its headers: `estimate` of the entries. */
