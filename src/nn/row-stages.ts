@@ -18,10 +18,11 @@ const LEAST = 8192;
 /** … and at most, half a millisecond. */
 const MOST = 524_288;
 
-/** How rows are cut into tiles: two for each thread, unless they become too small or too large. */
+/** How rows are cut into tiles: two for each thread, unless they become too small or too large; as many for each if there are some. */
 function cut(rows: number, width: number, threads: number): { tile: number; tiles: number } {
   const numbers = rows * width;
-  const wanted = Math.max(1, Math.ceil(numbers / MOST), threads > 1 ? Math.min(2 * threads, Math.floor(numbers / LEAST)) : 1);
+  const few = Math.max(1, Math.ceil(numbers / MOST), threads > 1 ? Math.min(2 * threads, Math.floor(numbers / LEAST)) : 1);
+  const wanted = few > threads ? Math.ceil(few / threads) * threads : few;
   const tile = Math.max(1, Math.ceil(rows / wanted));
   return { tile, tiles: Math.ceil(rows / tile) };
 }
