@@ -2,7 +2,7 @@
 
 import { quote } from '../cli/text.ts';
 import type { Url } from '../platform/types.ts';
-import { isObject, show } from '../safetensors/header.ts';
+import { isObject, show, structureFault } from '../safetensors/header.ts';
 import { broken, unreadable } from './fault.ts';
 import { type JsonObject, type Loading, nameParts, type Source } from './source.ts';
 
@@ -166,6 +166,8 @@ async function readText(loading: Loading, source: Source, name: string): Promise
 async function readJson(loading: Loading, source: Source, name: string): Promise<unknown> {
   const text = await readText(loading, source, name);
   if (text === undefined) return undefined;
+  const fault = structureFault(text, false);
+  if (fault) throw broken(loading.where, name, `it ${fault}`);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -4,7 +4,7 @@ import { shapeText, wrongValue } from '../arguments/check.ts';
 import { quote } from '../cli/text.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
-import { isObject, show } from '../safetensors/header.ts';
+import { isObject, show, structureFault } from '../safetensors/header.ts';
 import { broken } from './fault.ts';
 import { packedTensors, VERSION } from './packed-format.ts';
 import type { PackedSource, Packing, Place } from './packing.ts';
@@ -88,9 +88,9 @@ export class PackedWeights implements PackedSource {
   }
 }
 
-function parsed(text: string | undefined): unknown {
+function parsed(text = ''): unknown {
   try {
-    return JSON.parse(text ?? '');
+    return structureFault(text, false) ? undefined : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -66,6 +66,13 @@ export const DTYPE_BITS: ReadonlyMap<string, number> = new Map<SafetensorsDtype,
 ]);
 export const DTYPES: readonly string[] = [...DTYPE_BITS.keys()];
 export const METADATA = '__metadata__';
+/** Codes of `{`, `}`, `[`, `]`, `"` and `\`. */
+const OPEN = 123;
+const CLOSE = 125;
+const OPEN_LIST = 91;
+const CLOSE_LIST = 93;
+const QUOTE = 34;
+const BACKSLASH = 92;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** A tensor as the header names it: its elements are the bytes [begin, end) after the header. */
@@ -144,7 +151,8 @@ function parseHeader(bytes: Uint8Array): object {
   } catch {
     throw new SafetensorsError('header is not valid UTF-8');
   }
-  checkStructure(text);
+  const fault = structureFault(text, true);
+  if (fault) throw new SafetensorsError(`header ${fault}`);
   try {
     return JSON.parse(text) as object; // It begins with "{": an object, or an error.
   } catch {
@@ -152,29 +160,37 @@ function parseHeader(bytes: Uint8Array): object {
   }
 }
 
-/** Refuses duplicate keys, which `JSON.parse` hides, and deep nesting. What is not JSON is left for `JSON.parse` to refuse. */
-function checkStructure(text: string): void {
+/**
+ * What is wrong with JSON that `JSON.parse` would let pass: it nests so deep that whoever walks it is at risk, or, with `unique`, an object has
+ * a key twice. What is no JSON is left for `JSON.parse` to refuse.
+ */
+export function structureFault(text: string, unique: boolean): string | undefined {
   const keys: (Set<string> | undefined)[] = [];
+  // Codes, not characters: tokenizers are megabytes of it.
   for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (char === '{' || char === '[') {
-      keys.push(char === '{' ? new Set() : undefined);
-      if (keys.length > DEPTH_LIMIT) throw new SafetensorsError(`header nests deeper than ${DEPTH_LIMIT} levels`);
-    } else if (char === '}' || char === ']') {
+    const code = text.charCodeAt(i);
+    if (code === OPEN || code === OPEN_LIST) {
+      keys.push(unique && code === OPEN ? new Set() : undefined);
+      if (keys.length > DEPTH_LIMIT) return `nests deeper than ${DEPTH_LIMIT} levels`;
+    } else if (code === CLOSE || code === CLOSE_LIST) {
       keys.pop();
-    } else if (char === '"') {
+    } else if (code === QUOTE) {
       const end = stringEnd(text, i);
-      if (isKey(text, end)) addKey(keys.at(-1), text.slice(i, end));
+      const own = keys.at(-1);
+      const twice = own && isKey(text, end) ? addKey(own, text.slice(i, end)) : undefined;
+      if (twice !== undefined) return `has the key ${quote(twice)} twice`;
       i = end - 1;
     }
   }
+  return undefined;
 }
 
 /** The index after the string that begins at `start`. */
 function stringEnd(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === '\\') i++;
-    else if (text[i] === '"') return i + 1;
+    const code = text.charCodeAt(i);
+    if (code === BACKSLASH) i++;
+    else if (code === QUOTE) return i + 1;
   }
   return text.length;
 }
@@ -186,15 +202,17 @@ function isKey(text: string, end: number): boolean {
   return text[i] === ':';
 }
 
-function addKey(keys: Set<string> | undefined, literal: string): void {
+/** Adds a key; the key, if it is there already. */
+function addKey(keys: Set<string>, literal: string): string | undefined {
   let key: string;
   try {
     key = JSON.parse(literal) as string;
   } catch {
-    return; // `JSON.parse` of the whole refuses it.
+    return undefined; // `JSON.parse` of the whole refuses it.
   }
-  if (keys?.has(key)) throw new SafetensorsError(`header has the key ${quote(key)} twice`);
-  keys?.add(key);
+  if (keys.has(key)) return key;
+  keys.add(key);
+  return undefined;
 }
 
 function readMetadata(value: unknown, into: Record<string, string>): void {
@@ -259,9 +277,13 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** A short form of any value, for a message. */
-export function show(value: unknown): string {
+export function show(value: unknown, levels = 3): string {
   if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', …' : ''}]`;
+  if (Array.isArray(value)) {
+    if (levels === 0) return '[…]';
+    const first = value.slice(0, 8).map((one) => show(one, levels - 1));
+    return `[${first.join(', ')}${value.length > 8 ? ', …' : ''}]`;
+  }
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
   return Object.is(value, -0) ? '-0' : String(value);
