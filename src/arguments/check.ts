@@ -210,7 +210,7 @@ export function checkFunction<T>(where: string, name: string, value: T, expected
 }
 
 /** A number that is not 0 and that 32 bits of floating point hold, as its reciprocal: positive unless `signed`. */
-export function scaleFactor(where: string, name: string, value: unknown, signed: boolean): number {
+export function scaleFactor(where: string, name: string, value: unknown, signed = false): number {
   const number = finite(where, name, value, signed ? -Infinity : 0);
   const size = Math.abs(number);
   if (size > LARGEST_FACTOR || (size < 1 / LARGEST_FACTOR && !(signed && size === 0))) {

@@ -176,7 +176,7 @@ export const OPTIONS: Readers<CheckedOptions> = {
   causal: readCausal,
   window: (where, name, value) => readRecord(where, value, WINDOW, name),
   scale: (where, name, value) => scaleFactor(where, name, value, true),
-  softcap: (where, name, value) => scaleFactor(where, name, value, false),
+  softcap: (where, name, value) => scaleFactor(where, name, value),
   sinks: (where, name, value) => (value === 'smooth' ? value : copyLogits(where, name, value)),
   qkNorm: readNorm,
   mask: readMasks,

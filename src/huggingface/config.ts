@@ -16,10 +16,15 @@ export function count(where: string, config: HfConfig, key: string): number | un
   return value === undefined || value === null ? undefined : integer(where, key, value, 1);
 }
 
-/** A finite number, or undefined if the key is missing or null. */
-export function number(where: string, config: HfConfig, key: string): number | undefined {
+/** A number, or undefined if the key is missing or null; finite, or as `check` has it. */
+export function number(
+  where: string,
+  config: HfConfig,
+  key: string,
+  check: (where: string, key: string, value: unknown) => number = finite,
+): number | undefined {
   const value = config[key];
-  return value === undefined || value === null ? undefined : finite(where, key, value);
+  return value === undefined || value === null ? undefined : check(where, key, value);
 }
 
 /** A key's number under any of its names, `a/b:default`. */

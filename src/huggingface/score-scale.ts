@@ -1,6 +1,6 @@
 // How scores and queries are scaled, from a config and the facts of its type.
 
-import { wrongType } from '../arguments/check.ts';
+import { scaleFactor, wrongType } from '../arguments/check.ts';
 import { type HfConfig, headDim, headDimOf, isRecord, number } from './config.ts';
 import type { Facts } from './fact-lines.ts';
 import { type Layer, needed, turns } from './layers.ts';
@@ -18,11 +18,11 @@ export function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): num
     case 'one':
       return 1;
     case 'key': {
-      const value = number(where, config, key);
+      const value = number(where, config, key, scaleFactor);
       return value ?? (fallback ? Number(fallback) : plain());
     }
     case 'scalar': {
-      const value = number(where, config, key) ?? (fallback ? Number(fallback) : undefined);
+      const value = number(where, config, key, scaleFactor) ?? (fallback ? Number(fallback) : undefined);
       return value === undefined ? plain() : 1 / Math.sqrt(value);
     }
     case 'switch':
@@ -32,11 +32,11 @@ export function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): num
       );
     case 'nested': {
       const inner = isRecord(config.attn_config) ? config.attn_config : {};
-      return number(where, inner, key) ?? plain();
+      return number(where, inner, key, scaleFactor) ?? plain();
     }
     case 'product':
       // A key's multiple of 1/√D.
-      return (number(where, config, key) ?? Number(fallback)) * plain();
+      return (number(where, config, key, scaleFactor) ?? Number(fallback)) * plain();
     case 'times':
       // A multiple of 1/√D.
       return Number(key) * plain();

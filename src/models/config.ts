@@ -1,6 +1,6 @@
 // A checkpoint's config.json, read key by key: every number has a kind, every default is that of the model's class.
 
-import { describe, finite, integer, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, finite, integer, scaleFactor, wrongType, wrongValue } from '../arguments/check.ts';
 import type { HfConfig } from '../huggingface/config.ts';
 import { isObject } from '../safetensors/header.ts';
 import type { Activation, Tokens } from './blueprint.ts';
@@ -55,23 +55,28 @@ export class Config {
     return this.find(keys).value !== undefined;
   }
 
-  /** A whole number ≥ 1. */
-  count(keys: string, fallback?: number): number {
-    const { key, value } = this.find(keys);
-    if (value === undefined && fallback !== undefined) return fallback;
-    return integer(where, key, value, 1);
+  /** A whole number, `least` or more. */
+  count(keys: string, fallback?: number, least = 1, most?: number): number {
+    const { key, value = fallback } = this.find(keys);
+    return integer(where, key, value, least, most);
   }
 
-  number(keys: string, fallback?: number): number {
-    const { key, value } = this.find(keys);
-    if (value === undefined && fallback !== undefined) return fallback;
-    return finite(where, key, value);
+  /** What something is multiplied or divided by: above 0, and far from the ends of f32. */
+  factor(keys: string, fallback?: number): number {
+    const { key, value = fallback } = this.find(keys);
+    return scaleFactor(where, key, value);
   }
 
-  /** A number that null turns off; missing, it is the fallback. */
-  limit(key: string, fallback?: number): number | undefined {
+  /** What a norm adds below its root: more than 0, or a row of zeros, which a memory may have, would be NaN. */
+  epsilon(keys: string, fallback?: number): number {
+    const { key, value = fallback } = this.find(keys);
+    return finite(where, key, value, 0);
+  }
+
+  /** A count or a factor that null turns off; missing, it is the fallback. */
+  limit(key: string, kind: 'count' | 'factor', fallback?: number): number | undefined {
     const value = this.raw[key];
-    return value === undefined ? fallback : value === null ? undefined : finite(where, key, value);
+    return value === undefined ? fallback : value === null ? undefined : this[kind](key);
   }
 
   flag(keys: string, fallback: boolean): boolean {
@@ -137,9 +142,9 @@ export class Config {
     };
   }
 
-  /** Width of a head: the key, or the model's width by its heads. */
-  headWidth(width: number, heads: number, keys = 'head_dim', fallback?: number): number {
-    if (fallback !== undefined || this.has(keys)) return this.count(keys, fallback);
+  /** Width of a head: the key, where the model's class has one, or the model's width by its heads. */
+  headWidth(width: number, heads: number, keys?: string, fallback?: number): number {
+    if (keys && (fallback !== undefined || this.has(keys))) return this.count(keys, fallback);
     if (width % heads) throw wrongValue(where, 'hidden_size', `a multiple of the ${heads} heads`, width);
     return width / heads;
   }
@@ -147,7 +152,7 @@ export class Config {
   /** Key heads, of which the query heads are a multiple. */
   keyHeads(heads: number, keys = 'num_key_value_heads', fallback: number = heads): number {
     const count = this.count(keys, fallback);
-    if (heads % count) throw wrongValue(where, keys, `a divisor of the ${heads} heads`, count);
+    if (heads % count) throw wrongValue(where, this.find(keys).key, `a divisor of the ${heads} heads`, count);
     return count;
   }
 

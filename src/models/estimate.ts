@@ -35,9 +35,11 @@ export async function estimateAny(blueprint: AnyBlueprint, type: WeightType, con
   return (await import('./vision-estimate.ts')).estimateVision(blueprint, type);
 }
 
-async function cacheOf({ layers }: Stack, capacity: number): Promise<number> {
+/** Rows of zeros before a text have a place too. */
+async function cacheOf({ layers, memory = 0 }: Stack, context: number): Promise<number> {
   const { cacheBytes } = await import('./decoding.ts');
-  return layers.reduce((sum, { attention }) => sum + cacheBytes('estimate', attention, { capacity, dtype: 'f32' }), 0);
+  const options = { capacity: context + memory, dtype: 'f32' } as const;
+  return layers.reduce((sum, { attention }) => sum + cacheBytes('estimate', attention, options), 0);
 }
 
 function rowsOf(stack: Stack, width: number, rows: number): number {

@@ -62,7 +62,9 @@ export function modelOf(where: string, file: string, { values, tensors }: GgufHe
   const number = (key: string, otherwise?: number): number => {
     const value = own(key) ?? otherwise;
     // What was written as f32 is meant as the decimal number that it is nearest to.
-    return typeof value === 'number' ? Number(value.toPrecision(7)) : fail(`"${name}.${key}" expected a number, got ${show(value)}`);
+    return Number.isFinite(value)
+      ? Number((value as number).toPrecision(7))
+      : fail(`"${name}.${key}" expected a finite number, got ${show(value)}`);
   };
   const there = new Set(tensors.map((tensor) => tensor.name));
   if (number('expert_count', 0) > 0) fail(`"${name}.expert_count": models with experts are not run`);

@@ -39,7 +39,7 @@ export interface OpenOptions {
    * Default as the checkpoint stores them.
    */
   readonly weights?: WeightType;
-  /** Tokens of a text at most, its continuation included. Default what the model takes, of a decoder at most 2048. */
+  /** Tokens of a text at most, its continuation included; no more than the model takes. Default that, of a decoder at most 2048. */
   readonly context?: number;
   /** Ends the loading; its reason is thrown. */
   readonly signal?: Signal;
@@ -168,7 +168,9 @@ async function describeModel(where: string, { config }: Checkpoint, index: Tenso
     return await find(config, index);
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
-    throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
+    // What reads one layer's rotation or scale takes it from the same file.
+    const why = reasonOf(cause).replace(/^(rotaryFromConfig|attentionScale)(?=: )/, 'config.json');
+    throw new RelposError('bad-checkpoint', `${where}: ${why}`, { cause });
   }
 }
 

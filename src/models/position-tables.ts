@@ -12,9 +12,12 @@ import { makeLinear, makeNorm, normed, type Rows, through } from './rows.ts';
 /** The tables of a scheme, as its constructor takes them. */
 export type PositionTables = ReadonlyMap<Position, Readonly<Record<string, Float32Array>>>;
 
+const countOf = ({ span }: Sinusoids, longest: number): number => (span === 'past' ? longest : 2 * longest - 1);
+
 /** Rows of distances T − 1 … 0, or … 1 − T, of sines and cosines. */
-function drawnRows({ math }: LayerContext['context'], { width, base, span, clamp }: Sinusoids, longest: number): Float32Array {
-  const count = span === 'past' ? longest : 2 * longest - 1;
+function drawnRows({ math }: LayerContext['context'], sinusoids: Sinusoids, longest: number): Float32Array {
+  const { width, base, clamp } = sinusoids;
+  const count = countOf(sinusoids, longest);
   const least = longest - count;
   const limit = clamp ?? longest;
   // Rows come in ascending distance; the table wants them in descending order.
@@ -36,10 +39,11 @@ async function numbersOf(layers: LayerContext, packed: PackedTable, longest: num
   try {
     const { by, norm, table } = packed;
     const { inputs, outputs } = by.panels;
-    const drawn = packed.rows ? undefined : drawnRows(context, table.rows as Sinusoids, longest);
-    const count = packed.count ?? (drawn as Float32Array).length / inputs;
-    let from: Rows = { at: drawn ? scope.upload(drawn) : (packed.rows?.pointer as number), stride: 4 * inputs };
+    const count = packed.count ?? countOf(table.rows as Sinusoids, longest);
+    // First: the engine's memory says what is too much.
     const out: Rows = { at: scope.allocate(4 * count * outputs), stride: 4 * outputs };
+    const at = packed.rows?.pointer ?? scope.upload(drawnRows(context, table.rows as Sinusoids, longest));
+    let from: Rows = { at, stride: 4 * inputs };
     const stages: Stage[] = [];
     if (norm) {
       const to = { at: scope.allocate(4 * count * inputs), stride: 4 * inputs };

@@ -23,7 +23,7 @@ export interface SoftmaxRunOptions {
   readonly signal?: Signal;
 }
 
-const READERS: Readers<SoftmaxOptions> = { log: flag, temperature: (where, name, value) => scaleFactor(where, name, value, false) };
+const READERS: Readers<SoftmaxOptions> = { log: flag, temperature: (where, name, value) => scaleFactor(where, name, value) };
 const RUN_READERS: Readers<SoftmaxRunOptions> = { out: anything, signal: signalReader };
 
 /** Probabilities of rows of f32 [..., n]: exp(x/temperature) by their sum. Made by `softmax` of `createLayers`. */

@@ -284,6 +284,15 @@ describe('as transformers does', () => {
     expect(attentionScale({ ...config, encoder_attention_heads: 6 }).scale).toBe(1 / Math.sqrt(128));
   });
 
+  it.each([
+    [{ model_type: 'gemma2', query_pre_attn_scalar: -16 }, 'a finite number > 0, got -16'],
+    [{ model_type: 'gemma3_text', query_pre_attn_scalar: 0 }, 'a finite number > 0, got 0'],
+    [{ model_type: 'granite', attention_multiplier: 1e300 }, 'a number in 2^-100 … 2^100, got 1e+300'],
+    [{ model_type: 'mpt', attn_config: { softmax_scale: -1 } }, 'a finite number > 0, got -1'],
+  ])('%j has no scale', (config, message) => {
+    expect(() => attentionScale(config)).toThrow(message);
+  });
+
   it('nor is the time of Music Flamingo, of hidden states, in attention', () => {
     for (const { given, D, places, at } of beside('musicflamingo')) {
       const { rope_theta: theta = 1200, partial_rotary_factor: part = 0.2 } = (given.rope_parameters ?? {}) as Record<string, number>;

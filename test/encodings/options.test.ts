@@ -194,6 +194,12 @@ test.each<[string, () => { lower: unknown }, number[], RegExp]>([
     /decomposed: "querySize" expected a grid of L=4, got 1 \+ 2×2/,
   ],
   [
+    'one bucket, of which there is no half',
+    () => deberta({ maxRelativePositions: 8, positionBuckets: 1, posAttType: ['c2p'], posKey: new Float32Array(2 * 8) }),
+    [1, 1, 5, 8],
+    /deberta: "positionBuckets" expected -1, or more than 1, got 1/,
+  ],
+  [
     'rows of fewer distances than there are',
     () => deberta({ maxRelativePositions: 8, posAttType: ['c2p'], posKey: new Float32Array(2 * 4 * 8) }),
     [1, 1, 5, 8],

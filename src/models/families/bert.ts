@@ -5,16 +5,16 @@ import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { bertEmbeddings, bertLayer, classifierOf, type Family, maskedHead, type Parts, rowsOf, type Sizes } from './parts.ts';
 
-/** The keys that BERT, RoBERTa, MPNet and DeBERTa share. */
-export function bertSizes(config: Config, epsilon = 1e-12): Sizes {
+/** The keys that BERT, RoBERTa, MPNet and DeBERTa share. @param headKeys the width of a head, where the class has a key for it */
+export function bertSizes(config: Config, epsilon = 1e-12, headKeys = ''): Sizes {
   const width = config.count('hidden_size', 768);
   const heads = config.count('num_attention_heads', 12);
   return {
     width,
     heads,
-    headWidth: config.headWidth(width, heads, 'head_dim|attention_head_size'),
+    headWidth: config.headWidth(width, heads, headKeys),
     inner: config.count('intermediate_size', 3072),
-    epsilon: config.number('layer_norm_eps', epsilon),
+    epsilon: config.epsilon('layer_norm_eps', epsilon),
   };
 }
 
@@ -62,7 +62,7 @@ function encoder(config: Config, weights: Tensors, sizes: Sizes, first: number):
   const embeddings = bertEmbeddings(weights.at('embeddings'), sizes.width, sizes.epsilon, {
     vocabulary: config.count('vocab_size'),
     types: config.count('type_vocab_size', first ? 1 : 2),
-    positions: { rows: config.count('max_position_embeddings', 512), offset: first },
+    positions: { rows: config.count('max_position_embeddings', 512, first + 1), offset: first },
   });
   const layers = Array.from({ length: config.count('num_hidden_layers', 12) }, (_, n) =>
     bertLayer(weights.at(`encoder.layer.${n}`), sizes, activation),

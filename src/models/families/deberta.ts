@@ -1,11 +1,14 @@
 // DeBERTa v2 and v3 (He et al. 2020, 2021): BERT's layers, whose scores also meet embeddings of the distance, projected as keys and as queries.
 
+import { wrongValue } from '../../arguments/check.ts';
 import { deberta as debertaEncoding } from '../../encodings/deberta.ts';
 import type { Attention, Dense, Embeddings, Layer, Linear, LogitsHead, Position, Projected, Table } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { bertSizes, refuseDecoder } from './bert.ts';
 import { bertEmbeddings, bertLayer, classifierOf, type Family, maskedHead, type Parts, rowsOf, type Sizes } from './parts.ts';
+
+const where = 'config.json';
 
 type Term = 'c2p' | 'p2c';
 
@@ -28,9 +31,13 @@ function termsOf(config: Config): readonly Term[] {
 
 function relativeOf(config: Config, encoder: Tensors, { width, epsilon }: Sizes): Relative | undefined {
   if (!config.flag('relative_attention', false)) return undefined;
-  const said = config.number('max_relative_positions', -1);
+  const said = config.count('max_relative_positions', -1, -1);
   const longest = said < 1 ? config.count('max_position_embeddings', 512) : said;
-  const buckets = config.number('position_buckets', -1);
+  const buckets = config.count('position_buckets', -1, -1);
+  const half = Math.floor(buckets / 2);
+  if (buckets === 1) throw wrongValue(where, 'position_buckets', '2 or more, or none', buckets);
+  if (buckets > 0 && longest < half + 2)
+    throw wrongValue(where, 'max_relative_positions', `at least ${half + 2}, half of position_buckets and 2`, longest);
   const span = buckets > 0 ? buckets : longest;
   const norms = config
     .text('norm_rel_ebd', 'none')
@@ -90,7 +97,7 @@ function headOf(config: Config, head: Tensors, embeddings: Embeddings, epsilon: 
 function read(config: Config, index: TensorIndex): Parts {
   refuseDecoder(config);
   config.only('conv_kernel_size', 0);
-  const sizes = bertSizes(config, 1e-7);
+  const sizes = bertSizes(config, 1e-7, 'attention_head_size');
   const { width, headWidth, epsilon } = sizes;
   const head = new Tensors(index);
   const weights = head.under(['', 'deberta.'], 'embeddings.word_embeddings.weight');
@@ -104,7 +111,7 @@ function read(config: Config, index: TensorIndex): Parts {
     epsilon,
     {
       vocabulary,
-      types: config.number('type_vocab_size', 0),
+      types: config.count('type_vocab_size', 0, 0),
       ...(config.flag('position_biased_input', true) && { positions: { rows, offset: 0 } }),
     },
     width,

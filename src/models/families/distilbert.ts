@@ -11,7 +11,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('dim|hidden_size', 768);
   const heads = config.count('n_heads|num_attention_heads', 12);
   const inner = config.count('hidden_dim', 4 * 768);
-  const headWidth = config.headWidth(width, heads, 'head_dim');
+  const headWidth = config.headWidth(width, heads);
   const activation = config.activation('activation', 'gelu');
   const longest = config.count('max_position_embeddings', 512);
   const head = new Tensors(index);

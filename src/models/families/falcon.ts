@@ -34,12 +34,13 @@ function read(config: Config, index: TensorIndex): Parts {
   const own = config.keyHeads(heads, 'num_kv_heads|n_head_kv');
   // One key head for all, or one for each head, is the same order of rows as one for each group.
   const keyHeads = newer ? own : config.flag('multi_query', true) ? 1 : heads;
-  const headWidth = config.headWidth(width, heads, '');
+  const headWidth = config.headWidth(width, heads);
   const inner = config.count('ffn_hidden_size', 4 * width);
   const bias = config.flag('bias', false);
-  const epsilon = config.number('layer_norm_epsilon', 1e-5);
+  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
   const parallel = newer || config.flag('parallel_attn', true);
-  const norms = config.number('num_ln_in_parallel_attn', newer ? 2 : 1);
+  config.only('num_ln_in_parallel_attn', 1, 2);
+  const norms = config.count('num_ln_in_parallel_attn', newer ? 2 : 1);
   const activation = config.activation('activation', 'gelu');
   const head = new Tensors(index);
   const weights = head.under(['transformer.', ''], 'word_embeddings.weight');

@@ -5,7 +5,7 @@ import type { Attention, Layer, Linear, Mlp, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { scoreScale } from './facts.ts';
-import { attention, backward, causalHead, type Family, type Parts } from './parts.ts';
+import { attention, backward, causalHead, type Family, layerType, type Parts } from './parts.ts';
 import { rotations } from './rotations.ts';
 
 /** What tells one of them from LLaMA. */
@@ -45,22 +45,22 @@ interface Traits {
   readonly refuse?: (config: Config) => void;
 }
 
-const kindOf = (config: Config, layer: number, sliding: (layer: number) => boolean): string =>
-  String(config.list('layer_types')?.[layer] ?? (sliding(layer) ? 'sliding_attention' : 'full_attention'));
+/** Keys that a layer with a window sees. */
+const windowOf = (config: Config): number | undefined => config.limit('sliding_window', 'count', 4096);
 
 /** Qwen: the window is off unless `use_sliding_window`; then the layers from `max_window_layers` on have it. */
 function qwenWindow(config: Config, layer: number): number | undefined {
   if (!config.flag('use_sliding_window', false)) return undefined;
-  const kind = kindOf(config, layer, (n) => n >= config.number('max_window_layers', 28));
-  return kind === 'sliding_attention' ? config.limit('sliding_window', 4096) : undefined;
+  const kind = layerType(config, layer, layer >= config.count('max_window_layers', 28, 0));
+  return kind === 'sliding_attention' ? windowOf(config) : undefined;
 }
 
-const listedKind = (config: Config, layer: number, period: number): string => kindOf(config, layer, (n) => (n + 1) % period !== 0);
+const listedKind = (config: Config, layer: number, period: number): string => layerType(config, layer, (layer + 1) % period !== 0);
 
 const ofKind =
   (kind: (config: Config, layer: number) => string) =>
   (config: Config, layer: number): number | undefined =>
-    kind(config, layer) === 'sliding_attention' ? config.limit('sliding_window', 4096) : undefined;
+    kind(config, layer) === 'sliding_attention' ? windowOf(config) : undefined;
 
 const gemma2Kind = (config: Config, layer: number): string => listedKind(config, layer, 2);
 const gemma3Kind = (config: Config, layer: number): string => listedKind(config, layer, config.count('sliding_window_pattern', 6));
@@ -76,7 +76,7 @@ const GEMMA: Traits = {
 
 const TRAITS: Readonly<Record<string, Traits>> = {
   llama: { bias: 'attention_bias', outputBias: 'attention_bias', mlpBias: 'mlp_bias' },
-  mistral: { window: (config) => config.limit('sliding_window', 4096), keyHeads: 8 },
+  mistral: { window: windowOf, keyHeads: 8 },
   qwen2: { bias: true, window: qwenWindow },
   qwen3: { bias: 'attention_bias', outputBias: 'attention_bias', headNorm: 'head', headWidth: 128, window: qwenWindow },
   smollm3: {
@@ -115,9 +115,9 @@ const TRAITS: Readonly<Record<string, Traits>> = {
     bias: 'attention_bias',
     outputBias: 'attention_bias',
     mlpBias: 'mlp_bias',
-    embeddings: (config) => config.number('embedding_multiplier', 1),
-    residual: (config) => config.number('residual_multiplier', 1),
-    logits: (config) => 1 / config.number('logits_scaling', 1),
+    embeddings: (config) => config.factor('embedding_multiplier', 1),
+    residual: (config) => config.factor('residual_multiplier', 1),
+    logits: (config) => 1 / config.factor('logits_scaling', 1),
   },
   olmo2: { bias: 'attention_bias', outputBias: 'attention_bias', place: 'after', headNorm: 'all', epsilon: ['rms_norm_eps', 1e-5] },
   cohere: {
@@ -127,7 +127,7 @@ const TRAITS: Readonly<Record<string, Traits>> = {
     epsilon: ['layer_norm_eps', 1e-5],
     place: 'parallel',
     tied: true,
-    logits: (config) => config.number('logit_scale', 0.0625),
+    logits: (config) => config.factor('logit_scale', 0.0625),
     refuse: (config) => config.only('use_qk_norm', false),
   },
 };
@@ -151,7 +151,7 @@ function sizesOf(config: Config, traits: Traits): Sizes {
     keyHeads: config.keyHeads(heads, 'num_key_value_heads', traits.keyHeads ?? heads),
     headWidth: config.headWidth(width, heads, 'head_dim', traits.headWidth),
     inner: config.count('intermediate_size'),
-    epsilon: config.number(key, fallback),
+    epsilon: config.epsilon(key, fallback),
   };
 }
 
@@ -234,7 +234,7 @@ function read(config: Config, index: TensorIndex): Parts {
   // EmbeddingGemma sees both ways; its window counts half of the keys on each side.
   const both = type === 'gemma3_text' && config.flag('use_bidirectional_attention', false);
   const [softcap, last] = (['attn_logit_softcapping', 'final_logit_softcapping'] as const).map((key, n) =>
-    config.limit(key, traits.softcaps?.[n]),
+    config.limit(key, 'factor', traits.softcaps?.[n]),
   ) as [number | undefined, number | undefined];
   const multiplier = traits.residual?.(config) ?? 1;
   const layers = Array.from({ length: config.count('num_hidden_layers') }, (_, n): Layer => {

@@ -3,7 +3,7 @@
 import type { Layer, Norm } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { attention, classifierOf, type Family, maskedHead, type Parts, rowsOf } from './parts.ts';
+import { attention, classifierOf, type Family, layerType, maskedHead, type Parts, rowsOf } from './parts.ts';
 import { rotations } from './rotations.ts';
 
 function read(config: Config, index: TensorIndex): Parts {
@@ -11,7 +11,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('num_attention_heads', 12);
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('intermediate_size', 1152);
-  const epsilon = config.number('norm_eps', 1e-5);
+  const epsilon = config.epsilon('norm_eps', 1e-5);
   const [attentionBias, mlpBias, normBias] = ['attention_bias', 'mlp_bias', 'norm_bias'].map((key) => config.flag(key, false)) as [
     boolean,
     boolean,
@@ -20,7 +20,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const activation = config.activation('hidden_activation', 'gelu');
   const radius = Math.floor(config.count('local_attention', 128) / 2);
   const period = config.count('global_attn_every_n_layers', 3);
-  const kindOf = (n: number): string => String(config.list('layer_types')?.[n] ?? (n % period ? 'sliding_attention' : 'full_attention'));
+  const kindOf = (n: number): string => layerType(config, n, n % period > 0);
   const head = new Tensors(index);
   const weights = head.under(['model.', ''], 'embeddings.tok_embeddings.weight');
   const norm = (from: Tensors, name: string): Norm => from.layerNorm(name, width, epsilon, normBias);

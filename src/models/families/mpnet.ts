@@ -19,7 +19,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const tokens = config.tokens({ begin: 0, end: 2, pad: 1 });
   // The code has 1 for the padding token, whatever the config says.
   const offset = 2;
-  const rows = config.count('max_position_embeddings', 512);
+  const rows = config.count('max_position_embeddings', 512, offset + 1);
   const embeddings = bertEmbeddings(weights.at('embeddings'), width, epsilon, {
     vocabulary: config.count('vocab_size', 30527),
     types: 0,

@@ -1,6 +1,7 @@
 // Nomic-BERT (Nussbaum et al. 2024): post-norm, rotary positions, gated MLP, no biases but in the norms. Checkpoints have the names of the
 // model's first code (encoder.layers, Wqkv, fc11) or those of transformers.
 
+import { wrongValue } from '../../arguments/check.ts';
 import { rotary } from '../../encodings/rotary.ts';
 import type { Layer, Linear, Position } from '../blueprint.ts';
 import type { Config } from '../config.ts';
@@ -54,17 +55,22 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size|n_embd', 768);
   const heads = config.count('num_attention_heads|n_head', 12);
   const headWidth = config.headWidth(width, heads);
+  config.only('head_dim', headWidth);
   const inner = config.count('intermediate_size|n_inner', 4 * width);
-  const epsilon = config.number('layer_norm_eps|layer_norm_epsilon', 1e-12);
+  const epsilon = config.epsilon('layer_norm_eps|layer_norm_epsilon', 1e-12);
   const head = new Tensors(index);
   const weights = head.under(['', 'nomic_bert.', 'bert.'], 'embeddings.word_embeddings.weight');
   const first = weights.has('emb_ln.weight');
-  const dim = headWidth * config.number('rotary_emb_fraction', 1);
-  const theta = config.number('rotary_emb_base', 1000);
+  const fraction = config.factor('rotary_emb_fraction', 1);
+  const dim = headWidth * fraction;
+  if (dim > headWidth || dim % 2) {
+    throw wrongValue('config.json', 'rotary_emb_fraction', `a part of the ${headWidth} channels of a head that is even`, fraction);
+  }
+  const theta = config.factor('rotary_emb_base', 1000);
   const options = { dim, theta, layout: 'halves' } as const;
   const position = config.has('rotary_emb_base') ? fixed('rotary', options, rotary(options)) : rotations(config)(0);
   const vocabulary = config.count('vocab_size', 30528);
-  const types = config.number('type_vocab_size', 2);
+  const types = config.count('type_vocab_size', 2, 0);
   const embeddings = {
     token: weights.tensor('embeddings.word_embeddings.weight', [vocabulary, width]),
     ...(types > 0 && { type: weights.tensor('embeddings.token_type_embeddings.weight', [types, width]) }),

@@ -1,5 +1,6 @@
 // What families share: attention with its usual defaults, the layers of BERT and of LLaMA and their kin, heads.
 
+import { describe, wrongValue } from '../../arguments/check.ts';
 import { alibi, alibiSlopes } from '../../encodings/alibi.ts';
 import type { Encoding } from '../../plan/plan.ts';
 import type {
@@ -89,7 +90,18 @@ export function interleaved(
 }
 
 /** A window of as many keys to the left, the query's own among them. */
-export const backward = (keys: number): { readonly left: number } => ({ left: keys - 1 });
+export const backward = (keys: number): { readonly left: number } => ({ left: Math.min(keys - 1, FARTHEST) });
+
+/** Keys on one side that attention's windows may have. */
+const FARTHEST = 0x40000000;
+
+/** The type of a layer where some have a window: as `layer_types` lists it, or by the model's rule. */
+export function layerType(config: Config, layer: number, sliding: boolean): string {
+  const types = ['full_attention', 'sliding_attention'];
+  const said = config.list('layer_types')?.[layer] ?? types[Number(sliding)];
+  if (!types.includes(said as string)) throw wrongValue('config.json', `layer_types[${layer}]`, types.join(' or '), describe(said));
+  return said as string;
+}
 
 /** A post-norm layer: each sub-layer's sum is normed. */
 export function postNormLayer(

@@ -11,13 +11,13 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size', 3072);
   const heads = config.count('num_attention_heads', 32);
   const keyHeads = config.keyHeads(heads);
-  const headWidth = config.headWidth(width, heads);
+  const headWidth = config.headWidth(width, heads, 'head_dim');
   const inner = config.count('intermediate_size', 8192);
-  const epsilon = config.number('rms_norm_eps', 1e-5);
+  const epsilon = config.epsilon('rms_norm_eps', 1e-5);
   const head = new Tensors(index);
   const weights = head.under(['model.', ''], 'embed_tokens.weight');
   const turned = rotations(config);
-  const window = config.limit('sliding_window');
+  const window = config.limit('sliding_window', 'count');
   const layers = Array.from({ length: config.count('num_hidden_layers', 32) }, (_, n): Layer => {
     const layer = weights.at(`layers.${n}`);
     const [q, k] = [heads * headWidth, keyHeads * headWidth];

@@ -1,6 +1,6 @@
 // T5 (Raffel et al. 2019), T5 v1.1, mT5, Flan-T5, and LongT5 with local attention: biases by buckets of distance, RMS norms before, no 1/√D.
 
-import { t5 as t5Encoding } from '../../encodings/t5.ts';
+import { copyBuckets, t5 as t5Encoding } from '../../encodings/t5.ts';
 import type { Attention, Embeddings, Layer, Linear, Mlp, Norm, Position, Stack } from '../blueprint.ts';
 import { activationOf, type Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
@@ -16,13 +16,14 @@ interface Sizes {
 
 /** The bias of one stack: a table of its first layer, which all layers share. */
 function biasOf(config: Config, weights: Tensors, heads: number, bidirectional: boolean): Position {
-  const buckets = config.count('relative_attention_num_buckets', 32);
-  const maxDistance = config.count('relative_attention_max_distance', 128);
-  const options = { heads, buckets, maxDistance, bidirectional };
+  const names = { buckets: 'relative_attention_num_buckets', maxDistance: 'relative_attention_max_distance' };
+  const given = { buckets: config.count(names.buckets, 32), maxDistance: config.count(names.maxDistance, 128) };
+  const checked = copyBuckets('config.json', names, given, bidirectional);
+  const options = { heads, ...checked };
   return {
     name: 't5',
     options,
-    tables: { table: weights.tensor('relative_attention_bias.weight', [buckets, heads]) },
+    tables: { table: weights.tensor('relative_attention_bias.weight', [checked.buckets, heads]) },
     make: ({ table }) => t5Encoding({ ...options, table: table as Float32Array }),
   };
 }
@@ -99,7 +100,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('d_model', 512);
   const heads = config.count('num_heads', 8);
   const headWidth = config.count('d_kv', 64);
-  const sizes = { width, heads, headWidth, inner: config.count('d_ff', 2048), epsilon: config.number('layer_norm_epsilon', 1e-6) };
+  const sizes = { width, heads, headWidth, inner: config.count('d_ff', 2048), epsilon: config.epsilon('layer_norm_epsilon', 1e-6) };
   const all = new Tensors(index).under(['', 'transformer.', 'model.'], 'encoder.final_layer_norm.weight');
   const vocabulary = config.count('vocab_size');
   const shared = ['shared.weight', 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'].find((name) => all.has(name));
@@ -108,7 +109,7 @@ function read(config: Config, index: TensorIndex): Parts {
   // Transient global attention has keys of blocks beside those of tokens.
   if (long) config.only('encoder_attention_type', 'local');
   const count = config.count('num_layers', 6);
-  const local = long ? { name: 'LocalSelfAttention', radius: config.count('local_radius', 127) } : undefined;
+  const local = long ? { name: 'LocalSelfAttention', radius: config.count('local_radius', 127, 1, 0x40000000) } : undefined;
   const encoder = stackOf(config, all.at('encoder'), sizes, embeddings, { count, decoder: false, ...(local && { local }) });
   const common = { width, vocabulary, encoder, tokens: config.tokens({ end: 1, pad: 0, start: 0 }) };
   if (!all.has('decoder.final_layer_norm.weight')) return { kind: 'encoder', ...common };

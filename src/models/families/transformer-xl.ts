@@ -8,6 +8,8 @@ import { fused, type TensorIndex, Tensors } from '../tensors.ts';
 import { attention, type Family, type Parts } from './parts.ts';
 
 const where = 'config.json';
+/** Every layer keeps so many rows, and has as many rows of distances more. */
+const MOST_MEMORY = 65536;
 
 /** First and one past the last token of each cluster. */
 function clustersOf(config: Config, vocabulary: number): readonly (readonly [first: number, end: number])[] {
@@ -95,7 +97,7 @@ function headOf(
 }
 
 function positionOf(layer: Tensors, shared: Tensors, config: Config, model: number, heads: number, headWidth: number): Position {
-  const clamp = config.number('clamp_len', 1000);
+  const clamp = config.count('clamp_len', 1000, -1);
   const from = config.flag('untie_r', true) ? layer.at('dec_attn') : shared;
   const bias = (name: string): Weight => from.tensor(name, [heads * headWidth], [heads, headWidth]);
   return {
@@ -124,9 +126,9 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head', 16);
   const headWidth = config.headWidth(model, heads, 'd_head');
   const inner = config.count('d_inner', 4096);
-  const epsilon = config.number('layer_norm_epsilon', 1e-5);
+  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
   const before = config.flag('pre_lnorm', false);
-  const memory = config.number('mem_len', 1600);
+  const memory = config.count('mem_len', 1600, 0, MOST_MEMORY);
   const same = config.flag('same_length', true);
   const head = new Tensors(index);
   const weights = head.under(['transformer.', ''], 'word_emb.emb_layers.0.weight');

@@ -19,7 +19,7 @@ function layerOf(weights: Tensors, { input, width, heads, inner, epsilon }: Size
   const [query, key, value] = weights.split('attention.qkv', input, [input, input, input], { bias: true });
   const attended = attention({
     heads,
-    headWidth: config.headWidth(input, heads, ''),
+    headWidth: config.headWidth(input, heads),
     query,
     key,
     value,
@@ -50,11 +50,11 @@ function universalSentence(config: Config, index: TensorIndex): Parts {
     width,
     heads: config.count('num_attention_heads', 4),
     inner: config.count('intermediate_size', 1536),
-    epsilon: config.number('layer_norm_eps', 1e-6),
+    epsilon: config.epsilon('layer_norm_eps', 1e-6),
   };
   const embeddings: Embeddings = {
     token: weights.tensor('embeddings.token.weight', [vocabulary, narrow]),
-    scale: config.number('embedding_multiplier', 1),
+    scale: config.factor('embedding_multiplier', 1),
     position: { table: weights.tensor('embeddings.position.weight', [longest, narrow]), offset: 0 },
     ...(narrow !== width && { projection: weights.linear('embeddings.projection', narrow, width, { bias: true }) }),
   };

@@ -26,7 +26,7 @@ function positionOf(layer: Tensors, config: Config, { width, heads, headWidth }:
   const all = heads * headWidth;
   const stored = [width, heads, headWidth];
   const vector = (name: string) => layer.tensor(`rel_attn.${name}`, [all], [heads, headWidth]);
-  const clamp = config.number('clamp_len', -1);
+  const clamp = config.count('clamp_len', -1, -1);
   const r: Projected = {
     kind: 'projected',
     rows: { kind: 'sinusoids', width, base: 10000, span: 'both', ...(clamp > 0 && { clamp }) },
@@ -68,7 +68,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head|num_attention_heads', 16);
   const headWidth = config.headWidth(width, heads, 'd_head');
   const inner = config.count('d_inner', 4096);
-  const epsilon = config.number('layer_norm_eps', 1e-12);
+  const epsilon = config.epsilon('layer_norm_eps', 1e-12);
   const activation = config.activation('ff_activation', 'gelu');
   const causal = config.text('attn_type', 'bi') === 'uni';
   const head = new Tensors(index);

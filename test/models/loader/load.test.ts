@@ -158,6 +158,16 @@ describe('estimates', () => {
     engine.dispose();
   });
 
+  test('count rows of zeros before a text as tokens of it', async () => {
+    const { folder, config } = checkpoint('transformer-xl-memory');
+    const cacheOf = async (memory: number, context: number): Promise<number> => {
+      const files = { ...filesOf(folder, ['model.safetensors']), 'config.json': text({ ...config, mem_len: memory }) };
+      return (await estimate(files, { context })).cache;
+    };
+    expect(await cacheOf(1000, 64)).toBe(await cacheOf(0, 1064));
+    expect(await cacheOf(1000, 64)).toBeGreaterThan(await cacheOf(0, 64));
+  });
+
   test('read headers alone', async () => {
     const server = new Server(storyFiles());
     servers.push(server);
