@@ -17,7 +17,7 @@ export interface CallOptions {
   readonly signal?: Signal;
   /** Told after each group of texts. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
-  /** Tokens of a text at most; what is more is cut off. Default as many as the model takes. */
+  /** Tokens of a text at most, with those that frame it, for which there has to be room; what is more is cut off. Default as many as the model takes. */
   readonly maxLength?: number;
 }
 
@@ -117,7 +117,7 @@ export class Encoder extends Disposing {
       ...call
     } = readRecord<EmbedOptions>(where, options, EMBED);
     const before = this.#prompt(where, prompt);
-    const tokens = texts.map((text) => this.#tokens(before + text, call));
+    const tokens = texts.map((text) => this.#tokens(where, before + text, call));
     const vectors = await this.#grouped(tokens, call, (group, run) => driver.vectors(group, { ...run, pooling, normalize }));
     return typeof given === 'string' ? (vectors[0] as Float32Array) : vectors;
   }
@@ -204,7 +204,7 @@ export class Encoder extends Disposing {
       ...CALL,
       count: (_, name, value) => integer(where, name, value, 1),
     });
-    const tokens = this.#tokens(text, call);
+    const tokens = this.#tokens(where, text, call);
     const places = [...(tokens.ids as Int32Array).keys()].filter((n) => tokens.ids[n] === mask.id);
     if (places.length === 0) throw wrongValue(where, 'text', `a text with ${mask.token} in it`, describe(text));
     const rows = await driver.logits(tokens, places, { signal: call.signal });
@@ -217,7 +217,7 @@ export class Encoder extends Disposing {
     const { driver } = this.#alive(where);
     if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
     const call = readRecord<CallOptions>(where, options, CALL);
-    const tokens = this.#tokens(text, call);
+    const tokens = this.#tokens(where, text, call);
     const [all] = (await driver.hidden([tokens], { signal: call.signal })) as [Float32Array];
     const { width } = this.blueprint;
     const rows = Array.from({ length: tokens.ids.length }, (_, n) => all.slice(n * width, (n + 1) * width));
@@ -245,11 +245,11 @@ export class Encoder extends Disposing {
     throw wrongValue(where, 'prompt', `one of ${Object.keys(prompts).map(describe).join(', ') || 'none'}`, describe(name));
   }
 
-  #tokens(text: string, { maxLength = this.maxLength }: CallOptions, pair?: string): TokenText {
+  #tokens(where: string, text: string, { maxLength = this.maxLength }: CallOptions, pair?: string): TokenText {
     const { tokenizer, sentences } = this.#parts;
     const lower = (given: string): string => (sentences?.lowerCase ? given.toLowerCase() : given);
     const options: EncodeOptions = { maxLength: Math.min(maxLength, this.maxLength), pair: pair === undefined ? undefined : lower(pair) };
-    const { ids, types } = tokenizer.encode(lower(text), options);
+    const { ids, types } = tokenizer.encode(lower(text), options, where);
     return this.#hasTypes() ? { ids, types } : { ids };
   }
 
@@ -261,8 +261,8 @@ export class Encoder extends Disposing {
   }
 
   #either(where: string, name: string, given: unknown, call: CallOptions): TokenText {
-    if (typeof given === 'string') return this.#tokens(given, call);
-    if (isPair(given)) return this.#tokens(given[0], call, given[1]);
+    if (typeof given === 'string') return this.#tokens(where, given, call);
+    if (isPair(given)) return this.#tokens(where, given[0], call, given[1]);
     throw wrongType(where, name, 'a string or two of them', given);
   }
 

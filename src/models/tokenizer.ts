@@ -1,5 +1,6 @@
 // Texts as numbers and back: the tokenizer.json of a checkpoint, by way of `@huggingface/tokenizers`, which is loaded here alone.
 
+import { wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
@@ -35,7 +36,10 @@ export interface EncodeOptions {
   readonly pair?: string | undefined;
   /** Whether the tokens that frame a text are added, such as `[CLS]` and `<s>`. Default true. */
   readonly specialTokens?: boolean | undefined;
-  /** Tokens at most, special ones included; what is too much is left out of the longer text first. Default the checkpoint's own. */
+  /**
+   * Tokens at most, special ones included, for which there has to be room; what is too much is left out of the longer text first. Default the
+   * checkpoint's own.
+   */
   readonly maxLength?: number | undefined;
 }
 
@@ -79,9 +83,9 @@ export class Tokenizer {
     this.#single = this.#layout(false);
     this.#pair = this.#layout(true);
     this.#cleans = config.clean_up_tokenization_spaces === true;
-    this.special = Object.freeze(this.#roles({ ...special, ...config }));
+    this.special = Object.freeze(this.#roles(special));
     const { model_max_length: most } = config;
-    this.maxLength = typeof most === 'number' && most > 0 && most < UNKNOWN_LENGTH ? Math.floor(most) : Infinity;
+    this.maxLength = typeof most === 'number' && most >= 1 && most < UNKNOWN_LENGTH ? Math.floor(most) : Infinity;
   }
 
   /** `tokenizer_config.json`. */
@@ -89,13 +93,19 @@ export class Tokenizer {
     return this.#config;
   }
 
-  /** The tokens of a text, or of two. */
-  encode(text: string, { pair, specialTokens = true, maxLength = this.maxLength }: EncodeOptions = {}): Encoded {
+  /**
+   * The tokens of a text, or of two.
+   *
+   * @param where @internal the call that errors name
+   * @throws RangeError if there is no room for the tokens that frame a text
+   */
+  encode(text: string, { pair, specialTokens = true, maxLength = this.maxLength }: EncodeOptions = {}, where = 'encode'): Encoded {
     const texts = pair === undefined ? [this.#plain(text)] : [this.#plain(text), this.#plain(pair)];
     const layout = (pair === undefined ? this.#single : this.#pair).filter((slot) => specialTokens || 'text' in slot);
     const framing = layout.filter((slot) => !('text' in slot)).length;
+    if (!(maxLength >= framing)) throw wrongValue(where, 'maxLength', `at least the ${framing} tokens that frame a text`, maxLength);
     const lengths = texts.map(({ length }) => length);
-    const kept = fitting(lengths, Math.max(0, maxLength - framing));
+    const kept = fitting(lengths, maxLength - framing);
     const parts = texts.map((ids, n) => this.#cut(ids, kept[n] as number));
     const ids: number[] = [];
     const types: number[] = [];
@@ -216,19 +226,32 @@ const OTHERS: readonly string[] = ['vocab.txt', 'vocab.json', 'tokenizer.model',
  */
 export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> {
   const { where } = checkpoint;
-  const [Loaded, file] = await Promise.all([library(where), checkpoint.object('tokenizer.json')]);
+  const [Loaded, file, [config, special]] = await Promise.all([
+    library(where),
+    checkpoint.object('tokenizer.json'),
+    readConfig(checkpoint),
+  ]);
   if (file === undefined) throw await noTokenizer(checkpoint);
-  const [config, map] = await Promise.all(['tokenizer_config.json', 'special_tokens_map.json'].map((name) => checkpoint.object(name)));
   try {
     const { model } = file;
     const type = isObject(model) ? model.type : undefined;
     if (type !== undefined && !KINDS.includes(type as string)) throw new Error(`its model is ${show(type)}; known are ${KINDS.join(', ')}`);
-    const loaded = new Loaded(withDefaults(file), plainTokens(config ?? {}));
+    const loaded = new Loaded(withDefaults(file), plainTokens(config));
     keepMarks(loaded.decoder);
-    return new Tokenizer(loaded, config ?? {}, map ?? {});
+    return new Tokenizer(loaded, config, special);
   } catch (cause) {
     throw broken(where, 'tokenizer.json', `it is of a kind that is not known: ${reasonOf(cause)}`, cause);
   }
+}
+
+/**
+ * The settings, and where the special tokens stand. As transformers has it, special_tokens_map.json counts only where the settings do not list
+ * their tokens, as older ones do not: it goes first then. So newer folders are not asked for it.
+ */
+async function readConfig(checkpoint: Checkpoint): Promise<readonly [config: JsonObject, special: JsonObject]> {
+  const config = (await checkpoint.object('tokenizer_config.json')) ?? {};
+  const map = 'added_tokens_decoder' in config ? {} : await checkpoint.object('special_tokens_map.json');
+  return [config, { ...config, ...map }];
 }
 
 /** Of a decoder of the library: what turns bytes into text, or the decoders that follow one another. */

@@ -102,9 +102,27 @@ describe('vectors', () => {
     ['a', { pooling: 'sum' }, `embed: "pooling" expected 'mean' or 'cls' or 'last' or 'max', got "sum"`],
     ['a', { normalise: true }, 'did you mean "normalize"?'],
     ['a', { maxLength: 0 }, 'embed: "maxLength" expected an integer ≥ 1, got 0'],
+    ['a', { maxLength: 1 }, 'embed: "maxLength" expected at least the 2 tokens that frame a text, got 1'],
   ])('%j with %j is refused', async (texts, options, message) => {
     await expect(encoderOf('bert').embed(texts as never, options as never)).rejects.toThrow(message);
   });
+});
+
+test('no call gives more tokens than it was told to, and none without room for those that frame a text', async () => {
+  const encoder = encoderOf('bert');
+  expect((await encoder.hidden('the cat sat', { maxLength: 2 })).ids).toEqual(Int32Array.of(2, 3));
+  expect((await encoder.hidden('the cat sat', { maxLength: 3 })).ids).toEqual(Int32Array.of(2, 5, 3));
+  expect(await encoder.embed('the cat sat', { maxLength: 2 })).toEqual(await encoder.embed(''));
+  const frame = (count: number): string => `"maxLength" expected at least the ${count} tokens that frame a text, got ${count - 1}`;
+  const one = { maxLength: 1 };
+  await expect(encoder.hidden('a', one)).rejects.toThrow(`hidden: ${frame(2)}`);
+  await expect(encoder.similarity('a', 'b', one)).rejects.toThrow(`embed: ${frame(2)}`);
+  await expect(encoderOf('bert-classify').classify('a', one)).rejects.toThrow(`classify: ${frame(2)}`);
+  await expect(encoderOf('bert-classify').classify([['a', 'b']], { maxLength: 2 })).rejects.toThrow(`classify: ${frame(3)}`);
+  await expect(encoderOf('xlm-roberta-score').scorePairs([['a', 'b']], { maxLength: 2 })).rejects.toThrow(`scorePairs: ${frame(3)}`);
+  await expect(encoderOf('bert-mask').fillMask('[MASK]', one)).rejects.toThrow(`fillMask: ${frame(2)}`);
+  // Of a checkpoint that has no room either.
+  await expect(encoderOf('bert', { maxLength: 1 }).embed('a')).rejects.toThrow(`embed: ${frame(2)}`);
 });
 
 describe('labels', () => {

@@ -140,10 +140,21 @@ describe('encoding', () => {
     [6, 'a b c d', '[CLS] a b c d [SEP]', 0],
     [5, 'a b c d', '[CLS] a b c [SEP]', 1],
     [2, 'a b c d', '[CLS] [SEP]', 4],
-    [1, 'a b c d', '[CLS] [SEP]', 4],
   ])('at most %i tokens of one text', (maxLength, given, expected, cut) => {
     const encoded = words.encode(given, { maxLength });
     expect([named(encoded.ids), encoded.cut]).toEqual([expected, cut]);
+  });
+
+  test.each([
+    [1, undefined, 2],
+    [0, undefined, 2],
+    [-1, undefined, 2],
+    [Number.NaN, undefined, 2],
+    [2, 'b', 3],
+  ])('at most %j tokens, which have no room for those that frame the text', (maxLength, pair, framing) => {
+    const message = `encode: "maxLength" expected at least the ${framing} tokens that frame a text, got ${maxLength}`;
+    expect(() => words.encode('a b c', { maxLength, pair })).toThrow(new RangeError(message));
+    expect(words.encode('a b c', { maxLength: 0, specialTokens: false }).ids.length).toBe(0);
   });
 
   // What Python's "longest_first" keeps of each of the two.
@@ -171,7 +182,7 @@ describe('encoding', () => {
 
   test('the length that the checkpoint names', async () => {
     expect(words.maxLength).toBe(512);
-    expect((await made(WORD_PIECES, { model_max_length: 1e30 })).maxLength).toBe(Infinity);
+    for (const most of [1e30, 0.5, -1, '8', null]) expect((await made(WORD_PIECES, { model_max_length: most })).maxLength).toBe(Infinity);
     expect(words.encode('a '.repeat(600)).ids.length).toBe(512);
   });
 
@@ -185,6 +196,35 @@ describe('encoding', () => {
     });
     const mapped = await made(WORD_PIECES, {}, { 'special_tokens_map.json': text({ mask_token: '[MASK]', eos_token: 'none' }) });
     expect(mapped.special).toEqual({ mask: { token: '[MASK]', id: 4 } });
+  });
+
+  // As transformers' from_pretrained does: what its "legacy" folders have in both files is taken from the map.
+  test('tokens by the map of older folders alone, which is not asked for where the settings list their tokens', async () => {
+    const files = (config: object) => ({
+      'config.json': text({}),
+      'tokenizer.json': text(WORD_PIECES),
+      'tokenizer_config.json': text(config),
+      'special_tokens_map.json': text({ pad_token: '[PAD]', cls_token: '[CLS]' }),
+    });
+    const asked: string[] = [];
+    const load = async (config: object): Promise<Tokenizer> => {
+      asked.length = 0;
+      const all: Record<string, Uint8Array> = files(config);
+      const store = {
+        get(name: string) {
+          asked.push(name);
+          return all[name] && { size: all[name].length, body: all[name] };
+        },
+      };
+      return loadTokenizer(await open(store));
+    };
+    expect((await load({ pad_token: null, cls_token: '[SEP]' })).special).toEqual({
+      pad: { token: '[PAD]', id: 0 },
+      cls: { token: '[CLS]', id: 2 },
+    });
+    expect(asked).toContain('special_tokens_map.json');
+    expect((await load({ cls_token: '[SEP]', added_tokens_decoder: {} })).special).toEqual({ cls: { token: '[SEP]', id: 3 } });
+    expect(asked).toEqual(['config.json', 'tokenizer.json', 'tokenizer_config.json']);
   });
 
   test('spaces before punctuation, where the checkpoint cleans them', async () => {
@@ -247,8 +287,10 @@ describe('chats', () => {
 
   test('one template', async () => {
     const chat = await templates(TEMPLATE);
-    expect(await chat.render(MESSAGES)).toBe('<s>[system] Be brief.</s>\n[user] Hello</s>\n[assistant]');
-    expect(await chat.render(MESSAGES.slice(1), { generationPrompt: false, values: { loud: true } })).toBe('<s>[user] Hello</s>\n!');
+    expect(await chat.render('chat', MESSAGES)).toBe('<s>[system] Be brief.</s>\n[user] Hello</s>\n[assistant]');
+    expect(await chat.render('chat', MESSAGES.slice(1), { generationPrompt: false, values: { loud: true } })).toBe(
+      '<s>[user] Hello</s>\n!',
+    );
   });
 
   test('of several the one that is named, and a file of its own before all', async () => {
@@ -256,16 +298,18 @@ describe('chats', () => {
       { name: 'default', template: 'd' },
       { name: 'tool_use', template: 't{{ messages | length }}' },
     ]);
-    expect([await chat.render(MESSAGES), await chat.render(MESSAGES, { template: 'tool_use' })]).toEqual(['d', 't2']);
-    await expect(chat.render(MESSAGES, { template: 'rag' })).rejects.toThrow('has no chat template "rag"; it has "default", "tool_use"');
+    expect([await chat.render('chat', MESSAGES), await chat.render('chat', MESSAGES, { template: 'tool_use' })]).toEqual(['d', 't2']);
+    await expect(chat.render('chat', MESSAGES, { template: 'rag' })).rejects.toThrow(
+      'has no chat template "rag"; it has "default", "tool_use"',
+    );
     const own = await templates('x', { 'chat_template.jinja': new TextEncoder().encode('y') });
-    expect(await own.render(MESSAGES)).toBe('y');
+    expect(await own.render('chat', MESSAGES)).toBe('y');
   });
 
   test('none, and one that fails', async () => {
-    await expect((await templates(undefined)).render(MESSAGES)).rejects.toMatchObject({ code: 'bad-checkpoint' });
+    await expect((await templates(undefined)).render('chat', MESSAGES)).rejects.toMatchObject({ code: 'bad-checkpoint' });
     const chat = await templates('{{ raise_exception("roles must alternate") }}');
-    await expect(chat.render(MESSAGES)).rejects.toThrow('loadDecoder: "chat_template.jinja": the template fails: roles must alternate');
+    await expect(chat.render('chat', MESSAGES)).rejects.toThrow('chat: "chat_template.jinja": the template fails: roles must alternate');
   });
 
   test('another Jinja, where the package is given', async () => {
@@ -273,6 +317,6 @@ describe('chats', () => {
       render = (values: Record<string, unknown>): string => Object.keys(values).sort().join();
     };
     const chat = await templates(TEMPLATE, {}, { Template } as never);
-    expect(await chat.render(MESSAGES)).toBe('add_generation_prompt,bos_token,eos_token,messages');
+    expect(await chat.render('chat', MESSAGES)).toBe('add_generation_prompt,bos_token,eos_token,messages');
   });
 });
