@@ -29,14 +29,12 @@ export interface ChatOptions {
 
 /** The templates of a checkpoint. */
 export class ChatTemplates {
-  readonly #where: string;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #special: Readonly<Record<string, string>>;
   readonly #jinja: Jinja | undefined;
 
   /** @internal */
-  constructor(where: string, sources: ReadonlyMap<string, string>, special: Readonly<Record<string, string>>, jinja: Jinja | undefined) {
-    this.#where = where;
+  constructor(sources: ReadonlyMap<string, string>, special: Readonly<Record<string, string>>, jinja: Jinja | undefined) {
     this.#sources = sources;
     this.#special = special;
     this.#jinja = jinja;
@@ -50,23 +48,25 @@ export class ChatTemplates {
   /**
    * The text of a chat. It has the special tokens that the model wants: encode it without others.
    *
+   * @param where the call that errors name
    * @throws RelposError `bad-checkpoint` if there is no such template, or it fails; `missing-package` without `@huggingface/jinja`
    */
   async render(
+    where: string,
     messages: readonly ChatMessage[],
     { generationPrompt = true, template = 'default', values }: ChatOptions = {},
   ): Promise<string> {
     const source = this.#sources.get(template);
     if (source === undefined) {
       const known = this.names.length > 0 ? `; it has ${this.names.map(quote).join(', ')}` : '';
-      throw broken(this.#where, 'chat_template.jinja', `the checkpoint has no chat template ${quote(template)}${known}`);
+      throw broken(where, 'chat_template.jinja', `the checkpoint has no chat template ${quote(template)}${known}`);
     }
-    const { Template } = this.#jinja ?? (await loadJinja(this.#where));
+    const { Template } = this.#jinja ?? (await loadJinja(where));
     try {
       const all = { ...this.#special, ...values, messages, add_generation_prompt: generationPrompt };
       return new Template(source).render(all);
     } catch (cause) {
-      throw broken(this.#where, 'chat_template.jinja', `the template fails: ${reasonOf(cause)}`, cause);
+      throw broken(where, 'chat_template.jinja', `the template fails: ${reasonOf(cause)}`, cause);
     }
   }
 }
@@ -88,7 +88,7 @@ export async function loadChatTemplates(checkpoint: Checkpoint, tokenizer: Token
   const own = await checkpoint.text('chat_template.jinja');
   if (own !== undefined) sources.set('default', own);
   const special = Object.entries(tokenizer.special).map(([role, { token }]) => [`${role}_token`, token]);
-  return new ChatTemplates(checkpoint.where, sources, Object.fromEntries(special), jinja);
+  return new ChatTemplates(sources, Object.fromEntries(special), jinja);
 }
 
 /** One template, or a list of some with names. */

@@ -1,7 +1,8 @@
 // Text from text: what a decoder is used for, and a model of an encoder and a decoder.
 
-import { checkSignal, wrongType, wrongValue } from '../arguments/check.ts';
+import { checkSignal, reading, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
+import { readList } from '../arguments/numbers.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
 import { Disposing } from '../memory/dispose.ts';
 import type { Signal } from '../platform/types.ts';
@@ -14,7 +15,7 @@ import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, 
 import type { Tokenizer } from './tokenizer.ts';
 import { alone } from './turns.ts';
 
-/** What is continued: a text, the messages of a chat, or the numbers of tokens. */
+/** What is continued: a text, the messages of a chat, or the numbers of tokens in whatever has a length and elements. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>;
 
 /** What a decoder is made of. */
@@ -166,7 +167,7 @@ export class Decoder extends Writer {
 
   /** The text of a chat, as the checkpoint's template has it. */
   chat(messages: readonly ChatMessage[], options?: ChatOptions): Promise<string> {
-    return this.alive('chat').templates.render(messages, options);
+    return this.alive('chat').templates.render('chat', messages, options);
   }
 
   /**
@@ -205,36 +206,52 @@ export class Decoder extends Writer {
   /** Tokens of a text that is to be seen whole. */
   async #fitting(where: string, ids: unknown): Promise<number[]> {
     const tokens = await this.#tokens(where, 'ids', ids);
-    checkFits(where, 'ids', tokens, { contextShift: false }, this.alive(where).driver);
+    checkFits(where, 'ids', tokens, {}, this.alive(where).driver);
     return tokens;
   }
 
   async #tokens(where: string, name: string, prompt: unknown): Promise<number[]> {
     const { tokenizer, templates, driver } = this.alive(where);
     const { vocabulary } = driver.blueprint;
-    if (typeof prompt === 'string') {
-      return atLeastOne(where, name, known(where, [...tokenizer.encode(prompt, { maxLength: Infinity }).ids], vocabulary), tokenizer);
-    }
-    const list = (ArrayBuffer.isView(prompt) ? Array.from(prompt as Int32Array) : prompt) as readonly unknown[];
-    if (!Array.isArray(list)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
-    if (list.length > 0 && list.every((one) => typeof one === 'object' && one !== null)) {
-      const text = await templates.render(list as readonly ChatMessage[]);
-      return known(where, [...tokenizer.encode(text, { specialTokens: false, maxLength: Infinity }).ids], vocabulary);
-    }
-    for (const [n, id] of list.entries()) {
+    const tokensOf = (text: string, specialTokens = true): readonly number[] =>
+      known(where, [...tokenizer.encode(text, { specialTokens, maxLength: Infinity }).ids], vocabulary);
+    if (typeof prompt === 'string') return atLeastOne(where, name, tokensOf(prompt), tokenizer, vocabulary);
+    if (!isList(where, name, prompt)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
+    if (isChat(prompt)) return [...tokensOf(await templates.render(where, prompt), false)];
+    const ids = readList(where, name, prompt, (id, n) => {
       if (typeof id !== 'number') throw wrongType(where, `${name}[${n}]`, 'the number of a token', id);
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
-        throw wrongValue(where, `${name}[${n}]`, `a token in 0 … ${vocabulary - 1}`, id);
-    }
-    return atLeastOne(where, name, [...(list as number[])], tokenizer);
+      if (!isToken(id, vocabulary)) throw wrongValue(where, `${name}[${n}]`, `a token in 0 … ${vocabulary - 1}`, id);
+      return id;
+    });
+    return atLeastOne(where, name, ids, tokenizer, vocabulary);
   }
 }
 
+/** What has a length and elements. */
+function isList(where: string, name: string, given: unknown): given is readonly unknown[] {
+  if (typeof given !== 'object' || given === null) return false;
+  const length = reading(where, name, () => (given as ArrayLike<unknown>).length);
+  return Number.isInteger(length) && length >= 0;
+}
+
+/** Messages come in an array. */
+const isChat = (list: readonly unknown[]): list is readonly ChatMessage[] =>
+  Array.isArray(list) && list.length > 0 && Array.from(list).every((one) => typeof one === 'object' && one !== null);
+
+const isToken = (id: number, vocabulary: number): boolean => Number.isInteger(id) && id >= 0 && id < vocabulary;
+
 /** A text without tokens begins with the token that texts begin with. */
-function atLeastOne(where: string, name: string, tokens: number[], { special: { bos, eos } }: Tokenizer): number[] {
+function atLeastOne(
+  where: string,
+  name: string,
+  tokens: readonly number[],
+  { special: { bos, eos } }: Tokenizer,
+  vocabulary: number,
+): number[] {
+  if (tokens.length > 0) return [...tokens];
   const begin = bos ?? eos;
-  if (tokens.length === 0 && begin === undefined) throw wrongValue(where, name, 'at least one token', 'none');
-  return tokens.length > 0 ? tokens : [(begin as { id: number }).id];
+  if (begin === undefined) throw wrongValue(where, name, 'at least one token', 'none');
+  return [...known(where, [begin.id], vocabulary)];
 }
 
 /** Tokens that a sequence needs room for. */
@@ -247,10 +264,12 @@ function checkFits(
   where: string,
   name: string,
   { length }: readonly number[],
-  { contextShift }: Pick<Generation, 'contextShift'>,
+  { contextShift }: Partial<Generation>,
   { longest }: Driver,
 ): void {
-  if (length > longest && !contextShift) throw wrongValue(where, name, `at most ${longest} tokens`, `${length}`);
+  if (length <= longest || contextShift) return;
+  const how = contextShift === undefined ? undefined : 'with "contextShift" the older half of them is forgotten';
+  throw wrongValue(where, name, `at most ${longest} tokens`, `${length}`, how);
 }
 
 /** The pieces of one text alone, and `check` after each. Broken off, it ends what they come from. */
@@ -271,9 +290,9 @@ async function* single(
 }
 
 /** @throws RelposError `bad-checkpoint` if the tokenizer has a token that the model has not */
-function known(where: string, tokens: readonly number[], vocabulary: number): number[] {
+function known(where: string, tokens: readonly number[], vocabulary: number): readonly number[] {
   const strange = tokens.find((id) => id >= vocabulary);
-  if (strange === undefined) return [...tokens];
+  if (strange === undefined) return tokens;
   throw new RelposError('bad-checkpoint', `${where}: tokenizer.json has a token ${strange}, and the model has ${vocabulary}`);
 }
 
@@ -312,7 +331,7 @@ export class Session extends Disposing {
     return this.#parts.tokenizer.decode(this.#tokens);
   }
 
-  /** Appends a text, without tokens that frame it. */
+  /** Appends a text, without tokens that frame it. It may become longer than the context: then it is continued with `contextShift` alone. */
   append(text: string): void {
     this.#idle('append');
     if (typeof text !== 'string') throw wrongType('append', 'text', 'a string', text);
@@ -321,7 +340,11 @@ export class Session extends Disposing {
     this.#tokens.push(...known('append', [...ids], driver.blueprint.vocabulary));
   }
 
-  /** Continues it, and keeps what is generated. */
+  /**
+   * Continues it, and keeps what is generated.
+   *
+   * @throws RangeError if it has more tokens than the context, as it has when an earlier generation filled that, unless `contextShift` is given
+   */
   generate(options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
     this.#idle('generate');
     return this.continue(readGeneration('generate', options, this.#parts.generation));
@@ -331,6 +354,7 @@ export class Session extends Disposing {
   async *continue(generation: Generation): AsyncGenerator<string, Finish, void> {
     this.#idle('generate');
     const { driver, tokenizer, ends } = this.#parts;
+    checkFits('generate', 'session', this.#tokens, generation, driver);
     this.#state = 'writing';
     try {
       const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
@@ -405,8 +429,8 @@ export class Seq2Seq extends Writer {
     try {
       const writings: Writing[] = [];
       for (const [index, text] of texts.entries()) {
-        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) });
-        const tokens = [this.#start()];
+        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) }, where);
+        const tokens = [this.#start(where)];
         const capacity = roomFor(tokens, { ...generation, contextShift: false }, driver);
         const sequence = await alone(driver, () => driver.sequence({ source: { ids }, capacity, signal: generation.signal }));
         sequences.push(sequence);
@@ -419,10 +443,12 @@ export class Seq2Seq extends Writer {
   }
 
   /** The token with which the decoder starts. */
-  #start(): number {
+  #start(where: string): number {
     const { generation, tokenizer } = this.parts;
+    const { tokens, vocabulary } = this.blueprint;
     const own = generation?.decoder_start_token_id;
-    if (Number.isInteger(own)) return own as number;
-    return this.blueprint.tokens.start ?? tokenizer.special.pad?.id ?? 0;
+    const start = Number.isInteger(own) ? (own as number) : (tokens.start ?? tokenizer.special.pad?.id ?? 0);
+    if (isToken(start, vocabulary)) return start;
+    throw new RelposError('bad-checkpoint', `${where}: "decoder_start_token_id" expected a token in 0 … ${vocabulary - 1}, got ${start}`);
   }
 }

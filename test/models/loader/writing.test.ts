@@ -122,6 +122,43 @@ describe('a decoder', () => {
     session.dispose();
   });
 
+  test('a session with more tokens than the context is refused where it is continued, or forgets its older half', async () => {
+    const parts = await partsOf('story-llama', 24);
+    const small = new Decoder(parts);
+    const long = Array.from({ length: 30 }, (_, n) => 300 + n);
+    const refused = (length: number): string =>
+      `generate: "session" expected at most 24 tokens, got ${length}: with "contextShift" the older half of them is forgotten`;
+    const session = await small.session(long);
+    await expect(all(session.generate())).rejects.toThrow(new RangeError(refused(30)));
+    expect(session.tokens).toEqual(long);
+    expect(parts.driver.watched.extended).toEqual([]);
+    await all(session.generate({ maxTokens: 1, contextShift: true }));
+    expect(parts.driver.watched.extended).toEqual([[12]]);
+    // One that an earlier generation, or a text, has filled.
+    const full = await small.session(long.slice(0, 20));
+    expect((await all(full.generate({ maxTokens: 60 }))).finish).toEqual({ reason: 'length', tokens: 5 });
+    await expect(all(full.generate())).rejects.toThrow(refused(25));
+    const grown = await small.session(long.slice(0, 23));
+    grown.append(' And it came to pass');
+    await expect(all(grown.generate())).rejects.toThrow(refused(grown.tokens.length));
+    for (const each of [session, full, grown]) each.dispose();
+    expect(parts.driver.watched.sequences).toBe(0);
+  });
+
+  test('numbers of tokens come in whatever has a length and elements', async () => {
+    const { ids } = first;
+    const like: ArrayLike<number> = { ...ids, length: ids.length };
+    const numbers = [ids, Int32Array.from(ids), Uint16Array.from(ids), Float64Array.from(ids), like];
+    const expected = (await all(decoder.generate(first.prompt, { maxTokens: 6 }))).text;
+    for (const prompt of numbers) expect((await all(decoder.generate(prompt, { maxTokens: 6 }))).text).toBe(expected);
+    expect((await allOf(decoder.generateAll(numbers, { maxTokens: 6 }), 5)).texts).toEqual(new Array(5).fill(expected));
+    expect(await decoder.logits(like)).toEqual(await decoder.logits(ids));
+    expect(await decoder.hidden(like)).toEqual(await decoder.hidden(ids));
+    const session = await decoder.session(like);
+    expect(session.tokens).toEqual(ids);
+    session.dispose();
+  });
+
   test('a text that does not fit is refused, or cut if its older half may be forgotten', async () => {
     const parts = await partsOf('story-llama', 24);
     const small = new Decoder(parts);
@@ -181,7 +218,14 @@ describe('a decoder', () => {
     const chat = new Decoder({ ...parts, templates });
     expect(await chat.chat(messages)).toBe(`<s>${first.prompt}`);
     expect((await all(chat.generate(messages, { maxTokens: 8 }))).text).toBe(parts.tokenizer.decode(first.tokens.slice(0, 8)));
-    await expect(all(decoder.generate(messages))).rejects.toThrow('has no chat template');
+    const none = '"chat_template.jinja": the checkpoint has no chat template "default"';
+    await expect(all(decoder.generate(messages))).rejects.toThrow(`generate: ${none}`);
+    await expect(allOf(decoder.generateAll([messages]), 1)).rejects.toThrow(`generateAll: ${none}`);
+    await expect(decoder.session(messages)).rejects.toThrow(`session: ${none}`);
+    await expect(decoder.chat(messages)).rejects.toThrow(`chat: ${none}`);
+    await expect(chat.chat(messages, { template: 'tools' })).rejects.toThrow(
+      'chat: "chat_template.jinja": the checkpoint has no chat template "tools"; it has "default"',
+    );
   });
 
   test('scores and rows of numbers', async () => {
@@ -239,7 +283,14 @@ describe('a decoder', () => {
     [[0, -1], 'generate: "prompt[1]" expected a token in 0 … 1023, got -1'],
     [[1024], 'generate: "prompt[0]" expected a token in 0 … 1023, got 1024'],
     [['a', 'b'], 'generate: "prompt[0]" expected the number of a token, got "a"'],
-  ])('the prompt %j is refused', async (prompt, message) => {
+    [{}, 'generate: "prompt" expected a text, messages or numbers of tokens, got Object'],
+    [{ length: -1 }, 'generate: "prompt" expected a text, messages or numbers of tokens, got Object'],
+    [{ length: 2, 0: 1 }, 'generate: "prompt[1]" expected the number of a token, got undefined'],
+    [{ length: 1, 0: { role: 'user', content: 'a' } }, 'generate: "prompt[0]" expected the number of a token, got Object'],
+    [new DataView(new ArrayBuffer(8)), 'generate: "prompt" expected a text, messages or numbers of tokens, got DataView(8)'],
+    [new Array(2), 'generate: "prompt[0]" expected the number of a token, got undefined'],
+    [BigInt64Array.of(5n), 'generate: "prompt[0]" expected the number of a token, got 5n'],
+  ])('the prompt %o is refused', async (prompt, message) => {
     await expect(all(decoder.generate(prompt as never))).rejects.toThrow(message);
   });
 
@@ -266,6 +317,15 @@ describe('an encoder-decoder', () => {
     expect((await all(model.generate(first.input))).text).toBe(first.text);
     expect(parts.driver.watched.sequences).toBe(0);
     expect(() => model.generate(3 as never)).toThrow('generate: "text" expected a string, got 3');
+    for (const start of [-1, 1e9]) {
+      const other = new Seq2Seq(await partsOf('fix-t5', 256, { decoder_start_token_id: start }));
+      await expect(all(other.generate('a'))).rejects.toThrow(
+        expect.objectContaining({
+          code: 'bad-checkpoint',
+          message: `generate: "decoder_start_token_id" expected a token in 0 … ${model.blueprint.vocabulary - 1}, got ${start}`,
+        }),
+      );
+    }
     expect(() => model.generateAll('a' as never)).toThrow('generateAll: "texts" expected an array, got "a"');
   });
 });
