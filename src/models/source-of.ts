@@ -51,11 +51,11 @@ async function placeSource(loading: Loading, name: string, given: string): Promi
   const { where } = loading;
   if (given === '') throw wrongValue(where, name, 'a folder or a URL', '""');
   const scheme = /^([a-z][a-z\d+.-]+):/i.exec(given)?.[1]?.toLowerCase();
-  if (scheme === 'http' || scheme === 'https') return httpSource(loading, new URL(given));
+  if (scheme === 'http' || scheme === 'https') return httpSource(loading, address(where, name, given));
   if (scheme === undefined || scheme === 'file') {
     if (hasFolders()) return (await import('./source-folder.ts')).folderSource(loading, name, given, scheme === 'file');
     const page = (globalThis as { location?: { href: string } }).location?.href;
-    if (scheme === undefined && page !== undefined) return httpSource(loading, new URL(given, page));
+    if (scheme === undefined && page !== undefined) return httpSource(loading, address(where, name, given, page));
   }
   throw wrongValue(
     where,
@@ -63,4 +63,13 @@ async function placeSource(loading: Loading, name: string, given: string): Promi
     `an http: or https: URL${hasFolders() ? ', or a folder' : ' (this host has no folders)'}`,
     JSON.stringify(given),
   );
+}
+
+/** @throws RangeError if it is none, such as one with a port that there is not */
+function address(where: string, name: string, given: string, base?: string): URL {
+  try {
+    return new URL(given, base);
+  } catch {
+    throw wrongValue(where, name, 'a URL', JSON.stringify(given));
+  }
 }

@@ -281,6 +281,19 @@ describe('a server that answers', () => {
     expect(error.message).toMatch(/^loadEncoder: "config.json" cannot be read: .*ECONNREFUSED.*; 4 tries$/);
     await server.start();
   });
+
+  test('a port that fetch may not ask is an error at once', async () => {
+    const error = await readAll('http://127.0.0.1:1/').catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({
+      code: 'unreadable',
+      message: 'loadEncoder: "config.json" cannot be read: fetch failed (bad port)',
+    });
+  });
+
+  test.each(['http://127.0.0.1:99999/', 'http://', 'https://[::/'])('%s is no address', async (given) => {
+    const error = await readAll(given).catch((thrown: Error) => thrown);
+    expect(error).toEqual(new RangeError(`loadEncoder: "model" expected a URL, got ${JSON.stringify(given)}`));
+  });
 });
 
 describe('an abort', () => {
