@@ -150,10 +150,10 @@ export function parseNaturals(rawName: string, items: readonly string[]): number
   return items.map((item) => parseNumber(rawName, { kind: 'natural', help: '' }, item));
 }
 
-/** A number of bytes: `1048576`, `512M`, `1.5GiB`. K, M, G and T are powers of 1024. */
+/** A number of bytes: `1048576`, `512M`, `1.5GiB`. K, M, G and T are powers of 1024; only before one of them may there be a fraction. */
 export function parseBytes(rawName: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text);
-  const scale = 1024 ** ' KMGT'.indexOf((match?.[2] || ' ').toUpperCase());
+  const match = /^(\d+(?:\.\d+(?=\s*[KMGT]))?)\s*(?:([KMGT])i?)?B?$/i.exec(text);
+  const scale = 1024 ** ' KMGT'.indexOf((match?.[2] ?? ' ').toUpperCase());
   const bytes = match === null ? Number.NaN : Math.floor(Number(match[1]) * scale);
   if (!Number.isSafeInteger(bytes) || bytes < 1) throw new InputError(`${rawName} expected bytes such as 512M or 2G, got ${quote(text)}`);
   return bytes;

@@ -4,7 +4,7 @@ import type { OptionSpecs, ParsedArgs } from './args.ts';
 import type { Command } from './command.ts';
 import { outputTarget, readWhole, writeWhole } from './files.ts';
 import { type CliIo, EXIT, InputError, progressLine } from './io.ts';
-import { loadOptions, loadSpecs, modelAndRest, readInput } from './models.ts';
+import { loadOptions, loadSpecs, modelAndRest, readInput, warnOfLess } from './models.ts';
 import { columns } from './report.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
@@ -50,6 +50,7 @@ async function runEmbed(args: ParsedArgs, io: CliIo): Promise<number> {
   const texts = await textsOf(rest, args.texts.get('input'), io);
   const { loadEncoder } = await import('../models/index.ts');
   const encoder = await loadEncoder(model, loadOptions(args, io, model));
+  for (const option of ['context', 'max-length']) warnOfLess(io, `--${option}`, args.numbers.get(option), encoder.maxLength);
   try {
     const bytes = await result(encoder, texts, format, embedOptions(args, io), io);
     if (target === undefined) io.stdout(new TextDecoder().decode(bytes));

@@ -3,7 +3,7 @@ import type { AnyBlueprint, VisionBlueprint } from '../models/vision.ts';
 import type { ParsedArgs } from './args.ts';
 import type { Command } from './command.ts';
 import { type CliIo, EXIT } from './io.ts';
-import { onlyModel } from './models.ts';
+import { onlyModel, warnOfLess } from './models.ts';
 import { columns, rows, showBytes } from './report.ts';
 import { oneLine } from './text.ts';
 
@@ -30,6 +30,7 @@ async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
   const { inspectCheckpoint } = await import('../models/load.ts');
   const context = args.numbers.get('context');
   const found = await inspectCheckpoint(model, { signal: io.signal, ...(context !== undefined && { context }) });
+  warnOfLess(io, '--context', context, found.context);
   if (args.flags.has('json')) {
     const { blueprint, ...facts } = found;
     io.stdout(`${JSON.stringify({ ...(blueprint.kind === 'images' ? imagesSummary(blueprint) : summaryOf(blueprint)), ...facts })}\n`);

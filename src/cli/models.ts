@@ -38,6 +38,12 @@ export function loadOptions({ texts, numbers }: ParsedArgs, io: CliIo, model: st
   };
 }
 
+/** Says that texts are shorter than what an option asked for: the model takes no more. */
+export function warnOfLess(io: CliIo, option: string, asked: number | undefined, most: number): void {
+  if (asked !== undefined && asked > most)
+    io.stderr(`relpos: ${option} ${asked} is more than the ${most} tokens of a text that the model takes\n`);
+}
+
 /** The folder or address of the model, and what follows it. */
 export function modelAndRest(command: string, { positionals }: ParsedArgs): { readonly model: string; readonly rest: readonly string[] } {
   const [model, ...rest] = positionals;

@@ -220,13 +220,20 @@ describe('small parts', () => {
     ['1.5GiB', 1.5 * 2 ** 30],
     ['4g', 2 ** 32],
     ['10KB', 10240],
+    ['512 Mi', 512 * 2 ** 20],
+    ['20b', 20],
+    // No more than was said.
+    ['1.0001K', 1024],
   ])('parseBytes %s', (text, bytes) => {
     expect(parseBytes('--max-memory', text)).toBe(bytes);
   });
 
-  it.each(['', '0', '-1', '1e9', 'G', '1X', '9999999999T', '0.1'])('parseBytes refuses "%s"', (text) => {
-    expect(() => parseBytes('--max-memory', text)).toThrow(`--max-memory expected bytes such as 512M or 2G, got "${text}"`);
-  });
+  it.each(['', '0', '-1', '1e9', 'G', '1X', '9999999999T', '0.1', '1.5', '1.5B', '2.0', '1iB', '0.0001K', '.5M', '5.M', '0x10'])(
+    'parseBytes refuses "%s"',
+    (text) => {
+      expect(() => parseBytes('--max-memory', text)).toThrow(`--max-memory expected bytes such as 512M or 2G, got "${text}"`);
+    },
+  );
 
   it('oneLine leaves nothing that moves a cursor', () => {
     expect(oneLine('a\n  b\r\n\tc\x1b[31m\u2028d\u202e')).toBe('a b c\\u001b[31m d\\u202e');

@@ -86,7 +86,7 @@ describe('generate', () => {
     [[STORY, '-p', 'y', '--top-p', '2'], 'relpos: generate: "topP" expected a number in 0 … 1, not 0, got 2\n'],
     [[STORY, '-p', 'y', '--weights', 'i7'], 'relpos: --weights expected one of f32, f16, bf16, i8, i4, got "i7"\n'],
     [[STORY, '-p', 'y', '--max-memory', '1M'], 'relpos: loadDecoder: the model takes'],
-    [[STORY, '-p', 'y', '--chat'], 'has no chat template "default"\n'],
+    [[STORY, '-p', 'y', '--chat'], 'relpos: generate: "chat_template.jinja": the checkpoint has no chat template "default"\n'],
     [[FIX, '-p', 'y', '--chat'], 'relpos: --chat expected a decoder, got t5, an encoder-decoder\n'],
     [['/nowhere', '-p', 'y'], 'relpos: inspect: "model" expected a folder, got "/nowhere": there is no such folder\n'],
   ])('%j is refused with exit code 2', async (argv, message) => {
@@ -151,11 +151,27 @@ describe('embed', () => {
     [[bert, 'a', '--prompt', 'query'], 'relpos: embed: "prompt" expected one of none, got "query"\n'],
     [[bert, '-i', join(folder, 'none.txt')], 'no such file'],
     [[STORY, 'a'], 'expected an encoder, got llama, a decoder: use loadDecoder\n'],
+    [[bert, 'a', '--max-length', '1'], 'relpos: embed: "maxLength" expected at least the 2 tokens that frame a text, got 1\n'],
+    [['http://127.0.0.1:99999/', 'a'], 'relpos: loadEncoder: "model" expected a URL, got "http://127.0.0.1:99999/"\n'],
   ])('%j is refused with exit code 2', async (argv, message) => {
     const { code, out, err } = await cli(['embed', ...argv]);
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain(message);
   });
+});
+
+test('more tokens than a model takes are no error, and are told', async () => {
+  const less = (option: string, asked: number, most: number): string =>
+    `relpos: ${option} ${asked} is more than the ${most} tokens of a text that the model takes\n`;
+  const plain = await cli(['embed', bert, 'the cat sat']);
+  const { longest } = JSON.parse((await cli(['inspect', bert, '--json'])).out) as { longest: number };
+  for (const option of ['--context', '--max-length']) {
+    expect(await cli(['embed', bert, 'the cat sat', option, `${longest}`])).toEqual(plain);
+    expect(await cli(['embed', bert, 'the cat sat', option, '9999'])).toEqual({ ...plain, err: less(option, 9999, longest) });
+  }
+  const said = await cli(['generate', STORY, '-p', first.prompt, '--max-tokens', '4', '--context', '257']);
+  expect([said.code, said.err]).toEqual([0, less('--context', 257, 256)]);
+  expect((await cli(['inspect', STORY, '--context', '300'])).err).toBe(less('--context', 300, 256));
 });
 
 describe('inspect', () => {
@@ -261,6 +277,7 @@ describe('pack', () => {
       [['pack', to, '-o', join(folder, 'again')], 'expected a checkpoint, got one that is packed as i8 already'],
       [['pack', STORY, '-o', to, '--weights', 'i5'], '--weights expected one of f32, f16, bf16, i8, i4'],
       [['pack', STORY, '-o', to, '--shard-size', 'x'], '--shard-size expected bytes such as 512M or 2G'],
+      [['pack', STORY, '-o', to, '--shard-size', '1.5'], '--shard-size expected bytes such as 512M or 2G, got "1.5"'],
       [['generate', to, '-p', 'x', '--weights', 'i4'], 'leave "weights" out'],
     ] as const) {
       const { code, out, err } = await cli(argv);
