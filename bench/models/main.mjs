@@ -89,7 +89,8 @@ async function main() {
   const rows = rowsOf(positionals);
   if (rows.length === 0) throw new UsageError(`no row fits ${positionals.join(' ')}; --list prints them`);
   if (!existsSync(here('../../dist/models/index.js'))) throw new UsageError('relpos is not built; run: npm run build');
-  for (const folder of ['../peers/', './']) installFolder('peers', here(folder));
+  const [failed] = ['../peers/', './'].flatMap((folder) => installFolder('peers', here(folder)).filter(({ error }) => error));
+  if (failed) throw new UsageError(`${failed.name}: ${failed.error}`);
   // Read when the peers are there.
   const { environment } = await import('../peers/lib/environment.mjs');
   const { tableLines, limitLines } = await import('./lib/report.mjs');

@@ -89,7 +89,8 @@ Runs relpos bench --quick from one tarball in every runtime, one after the other
     precision: { type: 'string', default: 'reproducible' },
   },
 });
-installRuntimes();
+const missing = installRuntimes().flatMap(({ name, error }) => (error ? [`${name}: ${error}`] : []));
+for (const one of missing) console.error(`FAILED ${one}`);
 const about = {
   format: 'relpos-bench-runtimes',
   date: new Date().toISOString(),
@@ -102,12 +103,13 @@ const about = {
 // What built and packed the library counts in the load too.
 if (about.load > about.cpus) console.log(`load ${about.load.toFixed(1)}: the machine is busy, and the times mean little`);
 const chosen = positionals.length ? hosts.filter(({ name }) => positionals.includes(name)) : hosts;
-const { results, wrong } = await runAll(chosen, {
+const { results, wrong: found } = await runAll(chosen, {
   threads: [1, cpus().length],
   precision: values.precision,
   quick: !values.full,
   ...(values.only && { only: values.only }),
 });
+const wrong = [...missing, ...found];
 const whole = chosen.length === hosts.length && !values.only;
 const out =
   values.out ??

@@ -34,7 +34,14 @@ const server = createServer(async ({ url }, response) => {
 });
 
 const check = process.argv[2] === '--check';
-server.listen(check ? 0 : Number(process.argv[2] ?? 8080), '127.0.0.1', async () => {
+const port = check ? 0 : Number(process.argv[2] ?? 8080);
+const stop = (why) => {
+  console.error(`cannot serve on port ${process.argv[2] ?? port}: ${why}`);
+  process.exit(1);
+};
+if (!(Number.isInteger(port) && port >= 0 && port < 65536)) stop('expected a whole number from 0 to 65535');
+server.on('error', ({ message }) => stop(message));
+server.listen(port, '127.0.0.1', async () => {
   const address = `http://127.0.0.1:${server.address().port}/`;
   if (!check) return console.log(`open ${address}`);
   for (const path of ['', 'page.js', 'dist/index.js']) {

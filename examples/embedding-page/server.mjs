@@ -71,7 +71,16 @@ async function send(response, headers, file, range) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [, , model, port = 8080] = process.argv;
-  if (model) createServer(site(model)).listen(Number(port), '127.0.0.1', () => console.log(`open http://127.0.0.1:${port}/`));
-  else console.log('node examples/embedding-page/server.mjs <folder of a model> [port]');
+  const [, , model, said = '8080'] = process.argv;
+  const port = Number(said);
+  const stop = (why) => {
+    console.error(why);
+    process.exitCode = 1;
+  };
+  if (!model) stop('node examples/embedding-page/server.mjs <folder of a model> [port]');
+  else if (!(Number.isInteger(port) && port >= 0 && port < 65536)) stop(`port expected a whole number from 0 to 65535, got ${said}`);
+  else {
+    const server = createServer(site(model)).on('error', ({ message }) => stop(message));
+    server.listen(port, '127.0.0.1', () => console.log(`open http://127.0.0.1:${server.address().port}/`));
+  }
 }
