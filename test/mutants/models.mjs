@@ -8,6 +8,8 @@ const hostile = ['models/loader/hostile'];
 const tokens = ['models/loader/tokenizer'];
 const sampling = ['models/loader/sampling'];
 const writing = ['models/loader/writing'];
+const configs = ['models/loader/configs'];
+const encoding = ['models/loader/encoding'];
 const ending = ['models/ending'];
 const together = ['models/together'];
 
@@ -55,6 +57,8 @@ const files = [
   source('pieces come in the order of the names', 'weights.ts', 'rank(a) - rank(b) || a.begin - b.begin', '0', sources),
   source('both buffers are one', 'weights.ts', 'const data = (buffers[n & 1]', 'const data = (buffers[0]', sources),
   source('files stay open after an error', 'weights.ts', 'await file.close();\n    if (error', 'if (error', hostile),
+  source('files nest as they like', 'checkpoint.ts', 'if (fault) throw', 'if (false) throw', configs),
+  source('a port that fetch may not ask is asked again', 'source-resume.ts', '\\bbad port\\b', '\\bno port\\b', downloads),
   source('an index may lack tensors', 'checkpoint.ts', 'file === name && !own.has(tensor)', 'file !== name && !own.has(tensor)', hostile),
 ];
 
@@ -96,7 +100,7 @@ const gguf = [
   source('upper bits of Q6_K are all the first', 'gguf-blocks.ts', '>> (2 * quarter)', '>> 0', ggufs),
   source('rows of heads stay pairs', 'gguf-weights.ts', 'tensor.paired ?', 'tensor.name === tensor.shape.join() ?', ggufs),
   source('a cut file is taken', 'gguf-weights.ts', 'size !== undefined &&', 'size === undefined &&', ggufs),
-  source('numbers of f32 are taken as they are', 'gguf-model.ts', 'Number(value.toPrecision(7))', 'value', ggufs),
+  source('numbers of f32 are taken as they are', 'gguf-model.ts', 'Number((value as number).toPrecision(7))', 'Number(value)', ggufs),
   source('the shortest pieces are joined first', 'gguf-tokenizer.ts', 'b.score - a.score ||', 'a.score - b.score ||', ggufs),
   source('user tokens are special', 'gguf-tokenizer.ts', 'type !== CONTROL &&', 'type === CONTROL &&', ggufs),
 ];
@@ -184,9 +188,50 @@ const texts = [
   source(
     'more tokens than positions',
     'decoder-model.ts',
-    "checkFits(where, 'ids', tokens, { contextShift: false },",
-    "checkFits(where, 'ids', [], { contextShift: false },",
+    "checkFits(where, 'ids', tokens, {},",
+    "checkFits(where, 'ids', [], {},",
     ending,
+  ),
+  source(
+    'a full session ends in silence',
+    'decoder-model.ts',
+    "checkFits('generate', 'session', this.#tokens,",
+    "checkFits('generate', 'session', [],",
+    writing,
+  ),
+  source('an object without elements is a prompt', 'decoder-model.ts', 'Number.isInteger(length) && length >= 0', 'true', writing),
+  source(
+    'a chat names the wrong call',
+    'decoder-model.ts',
+    'templates.render(where, prompt)',
+    "templates.render('loadDecoder', prompt)",
+    writing,
+  ),
+  source('any number starts a text', 'decoder-model.ts', 'if (isToken(start, vocabulary)) return start;', 'return start;', writing),
+  source('a text is longer than it may be', 'tokenizer.ts', 'if (!(maxLength >= framing)) throw', 'if (false) throw', tokens),
+  source(
+    'room for a pair is that for one text',
+    'encoder-model.ts',
+    'tokenizer.encode(lower(text), options, where)',
+    'tokenizer.encode(lower(text), options)',
+    encoding,
+  ),
+  source('the map of newer folders counts', 'tokenizer.ts', "'added_tokens_decoder' in config ? {} :", 'false ? {} :', tokens),
+  source('a norm may divide by nothing', 'config.ts', 'return finite(where, key, value, 0);', 'return finite(where, key, value);', configs),
+  source(
+    'a window may have no keys',
+    'config.ts',
+    'integer(where, key, value, least, most)',
+    'integer(where, key, value, least - 1, most)',
+    configs,
+  ),
+  source('any layer type is taken', 'families/parts.ts', 'if (!types.includes(said as string)) throw', 'if (false) throw', configs),
+  source(
+    'widths of heads come from a key that the class has not',
+    'config.ts',
+    'if (keys && (fallback',
+    "if ((keys ??= 'head_dim') && (fallback",
+    configs,
   ),
   source('a session keeps no memory', 'decoder-model.ts', 'this.#sequence.dispose();', '', writing),
 ];
@@ -211,7 +256,7 @@ const whole = [
     'tokens.pad as number',
     families,
   ),
-  source('a window has a key too many', 'families/parts.ts', 'left: keys - 1', 'left: keys', families),
+  source('a window has a key too many', 'families/parts.ts', 'Math.min(keys - 1, FARTHEST)', 'Math.min(keys, FARTHEST)', families),
   source('positions of packed texts go on', 'encoder.ts', 'lists.positions[next] = n;', 'lists.positions[next] = next;', runner),
   source(
     'a sub-layer is not added to the stream',

@@ -356,7 +356,7 @@ const stored = [
     'const padded = json.length;',
     files,
   ),
-  source('a key may be there twice', 'safetensors/header.ts', 'if (keys?.has(key)) throw', 'if (keys?.has(key) === null) throw', files),
+  source('a key may be there twice', 'safetensors/header.ts', 'if (keys.has(key)) return key;', '', files),
   source('narrow tensors come first', 'safetensors/index.ts', 'rank(b) - rank(a)', 'rank(a) - rank(b)', files),
 ];
 

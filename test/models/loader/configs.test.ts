@@ -84,7 +84,7 @@ describe('every key of a config', () => {
           continue;
         }
         expectSane(made, what);
-        if (JSON.stringify(made) !== plain) expect(() => run(made, tensors), what).not.toThrow();
+        if (JSON.stringify(made) !== plain) expect(() => run(made as Blueprint, tensors), what).not.toThrow();
       }
     }
   });
@@ -147,7 +147,7 @@ describe('numbers that would fail only when the model runs', () => {
 
   test('a window of more keys than any text has is taken', async () => {
     const { config } = checkpoint('mistral');
-    const { decoder } = await findBlueprint({ ...config, sliding_window: 2 ** 31 - 1 }, tensorsOf('mistral'));
+    const { decoder } = (await findBlueprint({ ...config, sliding_window: 2 ** 31 - 1 }, tensorsOf('mistral'))) as Blueprint;
     expect(decoder?.layers[0]?.attention.window).toEqual({ left: 2 ** 30 });
   });
 });
