@@ -28,7 +28,7 @@ export * from './names.ts';
 const OWN: Own = { engine: OWN_KERNELS, layers: OWN_LAYERS };
 
 /**
- * Loads a model that reads a text as a whole: BERT and its like. Its weights go from the source straight into the engine's memory.
+ * Loads a model that reads a text as a whole: BERT and its like, or a decoder whose folder has sentence-transformers' files. Its weights go from the source straight into the engine's memory.
  *
  * @throws TypeError, RangeError if an argument is wrong
  * @throws RelposError `bad-checkpoint`, `unreadable`, `missing-package`, `out-of-memory`, `unsupported-runtime`; the signal's reason

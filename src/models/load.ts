@@ -130,7 +130,7 @@ type Find = typeof findBlueprint;
 /**
  * Opens a checkpoint and finds out what it is; its weights are to be closed.
  *
- * @param settings reads what sentence-transformers says of an encoder
+ * @param settings reads what sentence-transformers says of a model: one that has such files is an encoder, whatever else it may be
  * @param find says what the model computes
  */
 export async function openModel(
@@ -146,8 +146,9 @@ export async function openModel(
   try {
     const isPacked = weights.metadata.format === PACKED;
     const packed = isPacked ? new (await import('./packed-weights.ts')).PackedWeights(where, weights, type) : undefined;
-    const model = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights), find);
-    const sentences = model.kind === 'encoder' ? await settings?.(checkpoint) : undefined;
+    const found = await describeModel(where, checkpoint, packed?.index ?? indexOf(weights), find);
+    const sentences = found.kind === 'encoder' || found.kind === 'decoder' ? await settings?.(checkpoint) : undefined;
+    const model = sentences && found.kind === 'decoder' ? (await import('./embedder.ts')).embedderOf(found) : found;
     const { dense } = sentences ?? {};
     const blueprint = dense
       ? await (await import('./sentence-dense.ts')).withDense(checkpoint, model as Blueprint, dense, weights, packed?.index)

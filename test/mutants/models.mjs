@@ -150,7 +150,7 @@ const texts = [
   ),
   source('a full context loses its first token', 'generation.ts', 'tokens.splice(1,', 'tokens.splice(0,', writing),
   source('what is broken off goes on', 'decoder-model.ts', 'await pieces.return([]);', '', ending),
-  source('a model goes while it works', 'driver.ts', 'if (this.#running > 0) return;', '', ending),
+  source('a model goes while it works', 'lifetime.ts', 'if (this.#running === 0) this', 'this', ending),
   source('a text that is left in the middle stays', 'sequences.ts', 'for (const sequence of this.#all) sequence.dispose();', '', ending),
   source(
     'texts of one run are at the positions of the first',
@@ -256,6 +256,12 @@ const whole = [
     'tokens.pad as number',
     families,
   ),
+  source('rows of an embedder are continued', 'embedder.ts', "kind: 'encoder', encoder:", "kind: 'decoder', encoder:", [
+    'models/loader/embedders',
+  ]),
+  source('what sees both ways sees what came before', 'families/llama.ts', ": !config.flag('is_causal', true)", ': false', [
+    'models/loader/embedders',
+  ]),
   source('a window has a key too many', 'families/parts.ts', 'Math.min(keys - 1, FARTHEST)', 'Math.min(keys, FARTHEST)', families),
   source('positions of packed texts go on', 'encoder.ts', 'lists.positions[next] = n;', 'lists.positions[next] = next;', runner),
   source(

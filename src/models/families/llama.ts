@@ -231,8 +231,9 @@ function read(config: Config, index: TensorIndex): Parts {
   const norm = (from: Tensors, name: string): Norm =>
     traits.norm === 'layer' ? from.layerNorm(name, width, epsilon, false) : from.rmsNorm(name, width, epsilon, traits.offset);
   const turned = rotations(config);
-  // EmbeddingGemma sees both ways; its window counts half of the keys on each side.
-  const both = type === 'gemma3_text' && config.flag('use_bidirectional_attention', false);
+  // EmbeddingGemma sees both ways; its window counts half of the keys on each side. So do embedding models made of decoders (gte-Qwen2), without windows.
+  const gemma = type === 'gemma3_text';
+  const both = gemma ? config.flag('use_bidirectional_attention', false) : !config.flag('is_causal', true);
   const [softcap, last] = (['attn_logit_softcapping', 'final_logit_softcapping'] as const).map((key, n) =>
     config.limit(key, 'factor', traits.softcaps?.[n]),
   ) as [number | undefined, number | undefined];
@@ -241,6 +242,7 @@ function read(config: Config, index: TensorIndex): Parts {
     const from = weights.at(`layers.${n}`);
     const { attended, mlp } = coreOf(config, from, traits, sizes);
     const keys = traits.window?.(config, n);
+    if (keys !== undefined && !gemma) config.only('is_causal', true);
     const half = keys === undefined ? 0 : Math.floor(keys / 2);
     return placed(
       from,

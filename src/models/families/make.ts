@@ -16,7 +16,10 @@ export function blueprintBy(
   const { model_type: type } = config;
   const family = families.find(({ types, fits }) => types.includes(type as string) && (fits?.(read) ?? true));
   if (!family) return undefined;
-  const parts = Object.fromEntries(Object.entries(family.read(read, index)).filter(([, part]) => part !== undefined));
+  const made = family.read(read, index);
+  // What a decoder's rows see is what its cache holds.
+  if (made.kind === 'decoder') read.only('is_causal', true);
+  const parts = Object.fromEntries(Object.entries(made).filter(([, part]) => part !== undefined));
   return frozen({ family: family.name, modelType: type, ...parts } as unknown as Blueprint);
 }
 
