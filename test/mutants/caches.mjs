@@ -106,7 +106,7 @@ const keys = [
     'rotation, inverse: false',
     changes,
   ),
-  source('a window shows one sink less', 'kvcache/use.ts', '[0, sinks],', '[0, sinks - 1],', changes),
+  source('a window shows one sink less', 'kvcache/kvcache.ts', '[0, sinks],', '[0, sinks - 1],', changes),
   source(
     'queries take the first of the given positions',
     'kvcache/use.ts',
