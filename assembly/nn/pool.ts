@@ -1,7 +1,7 @@
-// One row for each text: its first, its last, the mean or the largest of its rows.
+// One row for each text: its first, its last, the sum, the mean or the largest of its rows.
 
 import {
-  POOL_FIRST, POOL_KIND, POOL_LAST, POOL_MAX, POOL_MEAN_ROOT, POOL_OUT, POOL_OUT_ROW, POOL_STARTS, POOL_TEXTS, POOL_TILE, POOL_WEIGHTED,
+  POOL_FIRST, POOL_KIND, POOL_LAST, POOL_MAX, POOL_MEAN_ROOT, POOL_OUT, POOL_OUT_ROW, POOL_STARTS, POOL_SUM, POOL_TEXTS, POOL_TILE, POOL_WEIGHTED,
   POOL_WIDTH, POOL_X, POOL_X_ROW,
 } from './job';
 import { put } from './lanes';
@@ -35,7 +35,7 @@ function channels(to: usize, x: usize, row: i32, count: i32, left: i32, kind: i3
 
 /** What the sum of n rows is divided by. */
 function divisorOf(kind: i32, n: i32): f32 {
-  if (kind == POOL_MAX) return 1;
+  if (kind == POOL_MAX || kind == POOL_SUM) return 1;
   if (kind == POOL_WEIGHTED) return <f32>((<f64>n * (<f64>n + 1)) / 2);
   return kind == POOL_MEAN_ROOT ? sqrt(<f32>n) : <f32>n;
 }

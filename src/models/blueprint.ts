@@ -32,6 +32,8 @@ export interface Part {
   readonly transposed?: boolean;
   /** Default all. */
   readonly rows?: Rows;
+  /** Columns `first`, `first + step` … of the matrix: one tap of a convolution, which is stored [out, in, taps]. Default all. */
+  readonly columns?: { readonly first: number; readonly step: number };
 }
 
 /** A part that no tensor has: so many rows of zeros, such as the missing bias of a key beside those of query and value. */
@@ -154,9 +156,22 @@ export interface Attention extends Residual {
   readonly causal: boolean;
   /** Keys that a query sees on each side beside its own; a missing side is unbounded. */
   readonly window?: { readonly left?: number; readonly right?: number };
+  /** q, k and v are held within ± this, before all else. Of self-attention. */
+  readonly clip?: number;
+  readonly blocks?: BlockKeys;
   readonly softcap?: number;
   /** [H]: one more logit in the denominator. */
   readonly sinks?: Weight;
+}
+
+/**
+ * Keys of blocks behind those of tokens (LongT5): of the sum of the rows of each `size` tokens, after `norm`; the last block has what tokens are left
+ * over, and a text that is shorter than a block has none. Every query sees all of them, whatever the window. Of an encoder, in layers with a norm
+ * before.
+ */
+export interface BlockKeys {
+  readonly size: number;
+  readonly norm: Norm;
 }
 
 export interface HeadNorm extends Norm {
@@ -171,6 +186,17 @@ export interface Mlp extends Residual {
   readonly down: Linear;
 }
 
+/**
+ * A convolution along a text beside a layer: x_t ← post( layer(x)_t + act( Σ_n W_n·x_{t+n−m} + b ) ), where m is the middle of the taps W, of which the
+ * number is odd. Rows beyond the ends of the text are 0. Of an encoder.
+ */
+export interface Convolution {
+  readonly taps: readonly Weight[];
+  readonly bias?: Weight;
+  readonly activation: Activation;
+  readonly post: Norm;
+}
+
 export interface Layer {
   readonly attention: Attention;
   /** Attention over the encoder's rows, between the two. */
@@ -178,6 +204,7 @@ export interface Layer {
   readonly mlp: Mlp;
   /** True: attention and MLP read the same x. If they have the same `before` (the same object), it is computed once. */
   readonly parallel: boolean;
+  readonly beside?: Convolution;
 }
 
 /** Rare tokens with narrower rows of their own, from number `first` on: Transformer-XL's clusters. */

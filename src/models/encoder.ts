@@ -8,8 +8,9 @@ import type { Call } from '../plan/context.ts';
 import type { Signal } from '../platform/types.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Stage } from '../threads/types.ts';
+import type { BesideProgram } from './beside.ts';
 import type { Attention, PositionCall, Stack } from './blueprint.ts';
-import type { PackedStack, Widths } from './packed-stack.ts';
+import { blockKeys, type PackedStack, type Widths } from './packed-stack.ts';
 import type { Rows } from './rows.ts';
 import type { Schemes } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
@@ -38,23 +39,34 @@ export class EncoderProgram {
   readonly #program: StackProgram;
   readonly #schemes: Schemes;
   readonly #width: number;
+  readonly #beside: BesideProgram | undefined;
   readonly workspace: Workspace;
 
-  constructor(layers: LayerContext, scope: Scope, where: string, packed: PackedStack, widths: Widths, schemes: Schemes) {
+  /** @param beside what its layers have beside attention and MLP, if any has something */
+  constructor(
+    layers: LayerContext,
+    scope: Scope,
+    where: string,
+    packed: PackedStack,
+    widths: Widths,
+    schemes: Schemes,
+    beside: BesideProgram | undefined,
+  ) {
     this.#layers = layers;
     this.#where = where;
     this.#stack = packed.stack;
     this.#program = new StackProgram(layers, scope, packed, widths);
     this.#schemes = schemes;
     this.#width = widths.stream;
+    this.#beside = beside;
     this.workspace = new Workspace(layers.context, where, widths);
     scope.defer(() => this.workspace.dispose());
   }
 
-  /** True if these texts have to be run one by one: a scheme that knows segments is made anew for each. */
+  /** True if these texts have to be run one by one: keys of blocks are those of one text, a scheme that knows segments is made anew for each. */
   apart(texts: readonly TokenText[]): boolean {
     const knows = this.#stack.layers.some(({ attention }) => attention.positions.some(({ segments }) => segments));
-    return knows && texts.length > 1 && texts.some(({ segments }) => segments !== undefined);
+    return this.#beside?.apart || (knows && texts.length > 1 && texts.some(({ segments }) => segments !== undefined));
   }
 
   /**
@@ -67,14 +79,15 @@ export class EncoderProgram {
     const offsets = [0];
     for (const { ids } of texts) offsets.push((offsets.at(-1) as number) + ids.length);
     const rows = offsets.at(-1) as number;
-    workspace.reserve(Math.max(1, rows));
+    workspace.reserve(Math.max(1, rows + blockKeys(this.#stack, rows)));
     const calls = new Map<string, Call>();
     try {
       const tokens = joined(texts, rows);
+      const beside = this.#beside?.run(offsets, workspace.buffers);
       const { out, stages } = this.#program.finish(rows, workspace.rows('x'), workspace.rows('z'));
       const all = [
         ...this.#program.embed(rows, tokens, workspace),
-        ...this.#program.run(rows, workspace, (layer) => () => this.#attend(layer, calls, offsets, texts)),
+        ...this.#program.run(rows, workspace, (layer) => () => this.#attend(layer, calls, offsets, texts), undefined, beside),
         ...stages,
         ...(tail && rows ? tail(out, offsets) : []),
       ];
@@ -109,8 +122,10 @@ export class EncoderProgram {
     const rows = offsets.at(-1) as number;
     const [qkv, at] = [this.workspace.tensor('qkv'), this.workspace.tensor('at')];
     const [n, m] = [qkv.strides[0] as number, at.strides[0] as number];
-    const view = (heads: number, width: number, from: number): Tensor => qkv.restride([rows, heads, width], [n, width, 1], from);
-    const [q, k, v] = [view(H, D, 0), view(G, D, H * D), view(G, E, (H + G) * D)];
+    const { keys = 0, ...more } = this.#beside?.attend(attention, rows) ?? { queryOffsets: [...offsets] };
+    const view = (heads: number, width: number, from: number, count = rows + keys): Tensor =>
+      qkv.restride([count, heads, width], [n, width, 1], from);
+    const [q, k, v] = [view(H, D, 0, rows), view(G, D, H * D), view(G, E, (H + G) * D)];
     const out = at.restride([rows, H, E], [m, E, 1]);
     const segments = texts.length === 1 ? texts[0]?.segments : undefined;
     const call: PositionCall | undefined = segments && { length: rows, segments: Array.from(segments) };
@@ -122,7 +137,7 @@ export class EncoderProgram {
         q,
         k,
         v,
-        this.#schemes.options(this.#where, attention, encodings, { queryOffsets: [...offsets], out }),
+        this.#schemes.options(this.#where, attention, encodings, { ...more, out }),
         false,
       );
     } finally {

@@ -3,7 +3,7 @@
 import type { WeightType } from '../nn/weights.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
 import { declareModel } from './declared.ts';
-import { widthsOf } from './packed-stack.ts';
+import { blockKeys, widthsOf } from './packed-stack.ts';
 import { CHUNK } from './tokens.ts';
 import type { AnyBlueprint } from './vision.ts';
 
@@ -43,6 +43,6 @@ async function cacheOf({ layers, memory = 0 }: Stack, context: number): Promise<
 }
 
 function rowsOf(stack: Stack, width: number, rows: number): number {
-  const { stream, projected, attended, inner, embedded } = widthsOf(stack, width);
-  return 4 * rows * (3 * stream + projected + attended + inner + embedded);
+  const { stream, projected, attended, inner, kept } = widthsOf(stack, width);
+  return 4 * (rows + blockKeys(stack, rows)) * (3 * stream + projected + attended + inner + kept);
 }

@@ -1,6 +1,6 @@
 // The stages of a layer around its attention. Buffers are shared by all layers of a stack; x is the stream of the text's rows:
 //
-//   enter    z ← before(x); qkv ← z·W; norms of q and k       (attention: qkv → at)
+//   enter    z ← before(x); qkv ← z·W; clip and norms of q and k       (attention: qkv → at)
 //   leave    x ← post(x + multiplier·after(at·W))
 //   feed     z ← before(x); f ← act(z·W) …; x ← post(x + multiplier·after(f·W))
 
@@ -24,8 +24,19 @@ export interface Buffers {
   readonly qkv: Rows;
   readonly at: Rows;
   readonly f: Rows;
-  /** The rows of the embeddings before their projection, if there is one. */
+  /** The rows of the embeddings before their projection, if there is one; or of what a layer has beside it. */
   readonly e: Rows;
+}
+
+/** What a layer of a run has beside attention and MLP (beside.ts). */
+export interface Beside {
+  /** Of x, before the layer changes it … */
+  readonly before: readonly Stage[];
+  /** … and behind it. */
+  readonly after: readonly Stage[];
+  /** Keys behind those of the rows, and what makes their rows in z. */
+  readonly keys: number;
+  readonly makeKeys: readonly Stage[];
 }
 
 /** What brings a sub-layer's rows into the stream. */
@@ -68,6 +79,7 @@ export class AttentionProgram {
   readonly packed: PackedAttention;
   readonly #before: NormStage | undefined;
   readonly #input: LinearStage;
+  readonly #clip: MapStage | undefined;
   readonly #queryNorm: NormStage | undefined;
   readonly #keyNorm: NormStage | undefined;
   readonly #memory: LinearStage | undefined;
@@ -78,19 +90,23 @@ export class AttentionProgram {
     this.packed = packed;
     this.#before = before && makeNorm(layers, scope, before);
     this.#input = makeLinear(layers, scope, input);
+    const { clip: limit } = attention;
+    if (limit !== undefined) this.#clip = makeMap(layers, scope, input.panels.outputs, { limit });
     this.#memory = memory && makeLinear(layers, scope, memory);
     this.#queryNorm = queryNorm && makeNorm(layers, scope, queryNorm);
     this.#keyNorm = keyNorm && makeNorm(layers, scope, keyNorm);
     this.#joining = new Joining(layers, scope, output, { after, post, multiplier: attention.multiplier });
   }
 
-  enter(rows: number, { x, z, e, qkv }: Buffers): Stage[] {
+  enter(rows: number, { x, z, e, qkv }: Buffers, beside?: Beside): Stage[] {
     const { heads, headWidth, unprojected } = this.packed.attention;
     const from = unprojected ? e : x;
     const keys = column(qkv, heads * headWidth);
     return [
       ...(this.#before ? [normed(this.#before, rows, from, z)] : []),
-      through(this.#input, rows, this.#before ? z : from, qkv),
+      ...(beside?.makeKeys ?? []),
+      through(this.#input, rows + (beside?.keys ?? 0), this.#before ? z : from, qkv),
+      ...(this.#clip ? [mapped(this.#clip, rows, qkv, qkv)] : []),
       ...(this.#queryNorm ? [normed(this.#queryNorm, rows, qkv, qkv)] : []),
       ...(this.#keyNorm && !this.#memory ? [normed(this.#keyNorm, rows, keys, keys)] : []),
     ];
@@ -147,17 +163,19 @@ export class LayerProgram {
     this.#shared = layer.parallel && layer.attention.before === layer.mlp.before;
   }
 
-  stages(rows: number, buffers: Buffers, attend: Attending, attendCross?: Attending): Stage[] {
+  stages(rows: number, buffers: Buffers, attend: Attending, attendCross?: Attending, beside?: Beside): Stage[] {
     const { attention, cross } = this;
     const feed = (): Stage[] => this.#mlp.enter(rows, buffers, this.#shared);
     return [
-      ...attention.enter(rows, buffers),
+      ...(beside?.before ?? []),
+      ...attention.enter(rows, buffers, beside),
       ...attend(attention),
       ...(this.#parallel ? feed() : []),
       ...attention.leave(rows, buffers),
       ...(cross && attendCross ? [...cross.enter(rows, buffers), ...attendCross(cross), ...cross.leave(rows, buffers)] : []),
       ...(this.#parallel ? [] : feed()),
       ...this.#mlp.leave(rows, buffers),
+      ...(beside?.after ?? []),
     ];
   }
 }

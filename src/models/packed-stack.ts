@@ -1,6 +1,20 @@
 // A stack of layers in memory: which panels and vectors its blueprint needs, declared to a packing before they are loaded.
 
-import type { Attention, Dense, Embeddings, HeadNorm, Layer, Linear, Mlp, Norm, Position, Stack, Table, Weight } from './blueprint.ts';
+import type {
+  Attention,
+  Convolution,
+  Dense,
+  Embeddings,
+  HeadNorm,
+  Layer,
+  Linear,
+  Mlp,
+  Norm,
+  Position,
+  Stack,
+  Table,
+  Weight,
+} from './blueprint.ts';
 import type { PackedLinear, Packing, Vector } from './packing.ts';
 import type { PackedNorm, Source } from './rows.ts';
 import { inputs, outputs } from './tensors.ts';
@@ -24,6 +38,8 @@ export interface PackedAttention {
   readonly memory: PackedLinear | undefined;
   readonly queryNorm: PackedNorm | undefined;
   readonly keyNorm: PackedNorm | undefined;
+  /** Of the keys of blocks. */
+  readonly blockNorm: PackedNorm | undefined;
   readonly output: PackedLinear;
 }
 
@@ -36,11 +52,19 @@ export interface PackedMlp {
   readonly down: PackedLinear;
 }
 
+export interface PackedConvolution {
+  readonly convolution: Convolution;
+  /** The middle one has the bias. */
+  readonly taps: readonly PackedLinear[];
+  readonly post: PackedNorm;
+}
+
 export interface PackedLayer {
   readonly layer: Layer;
   readonly attention: PackedAttention;
   readonly cross: PackedAttention | undefined;
   readonly mlp: PackedMlp;
+  readonly beside: PackedConvolution | undefined;
 }
 
 export interface PackedEmbeddings {
@@ -98,6 +122,7 @@ function packAttention(packing: Packing, attention: Attention, width: number, cr
     memory: cross ? packing.linear([key, value]) : undefined,
     queryNorm: packHeadNorm(packing, attention.queryNorm, heads, headWidth),
     keyNorm: packHeadNorm(packing, attention.keyNorm, keyHeads, headWidth),
+    blockNorm: packNorm(packing, attention.blocks?.norm, width),
     output: packing.linear([output]),
   };
 }
@@ -115,6 +140,17 @@ function packMlp(packing: Packing, mlp: Mlp, width: number): PackedMlp {
     ...residualOf(packing, mlp, width),
     up: packing.linear([mlp.up], { gate: mlp.gate }),
     down: packing.linear([mlp.down]),
+  };
+}
+
+function packConvolution(packing: Packing, convolution: Convolution | undefined, width: number): PackedConvolution | undefined {
+  if (!convolution) return undefined;
+  const { taps, bias, post } = convolution;
+  const own = (n: number) => (bias && 2 * n + 1 === taps.length ? { bias } : {});
+  return {
+    convolution,
+    taps: taps.map((weight, n) => packing.linear([{ weight, ...own(n) }])),
+    post: packNorm(packing, post, width) as PackedNorm,
   };
 }
 
@@ -145,6 +181,7 @@ export function packStack(packing: Packing, stack: Stack, width: number): Packed
       attention: packAttention(packing, layer.attention, width, false),
       cross: layer.cross && packAttention(packing, layer.cross, width, true),
       mlp: packMlp(packing, layer.mlp, width),
+      beside: packConvolution(packing, layer.beside, width),
     })),
     norm: packNorm(packing, stack.norm, width),
   };
@@ -188,16 +225,24 @@ export interface Widths {
   readonly attended: number;
   readonly inner: number;
   readonly embedded: number;
+  /** The same rows, or what a layer has beside it while it is computed. */
+  readonly kept: number;
 }
+
+/** Keys of blocks behind those of a text's tokens. */
+export const blockKeys = ({ layers }: Stack, tokens: number): number =>
+  Math.max(0, ...layers.map(({ attention: { blocks } }) => (blocks ? Math.floor(tokens / blocks.size) : 0)));
 
 export function widthsOf({ layers, embeddings }: Stack, stream: number): Widths {
   const most = (of: (layer: Layer) => number): number => Math.max(0, ...layers.map(of));
   const sum = (...linears: readonly Linear[]): number => linears.reduce((total, linear) => total + outputs(linear), 0);
+  const embedded = embeddings.token.shape[1] as number;
   return {
     stream,
     projected: most(({ attention: { query, key, value }, cross }) => Math.max(sum(query, key, value), cross ? sum(cross.query) : 0)),
     attended: most(({ attention, cross }) => Math.max(inputs(attention.output), cross ? inputs(cross.output) : 0)),
     inner: most(({ mlp }) => outputs(mlp.up)),
-    embedded: embeddings.token.shape[1] as number,
+    embedded,
+    kept: layers.some(({ beside }) => beside) ? Math.max(embedded, stream) : embedded,
   };
 }

@@ -271,7 +271,8 @@ export class Packing {
     const { bytes } = DTYPES[piece.dtype];
     return (this.#matrices.get(tensor.name) ?? []).flatMap(({ part, panels, first, up }) => {
       const stored = part.shape.slice(1).reduce((a, b) => a * b, 1);
-      const [row, column] = part.transposed ? [bytes, stored * bytes] : [stored * bytes, bytes];
+      const { first: left, step } = part.columns ?? { first: 0, step: 1 };
+      const [row, column] = part.transposed ? [bytes, stored * bytes] : [stored * bytes, step * bytes];
       // Rows of the matrix that are here.
       const [low, high] = part.transposed ? [0, stored] : [piece.start / stored, (piece.start + piece.count) / stored];
       let next = first;
@@ -280,7 +281,7 @@ export class Packing {
         next += run.count;
         const [from, end] = [Math.max(run.first, low), Math.min(run.first + run.count, high)];
         if (from >= end) return [];
-        const pointer = piece.pointer + (from - low) * row;
+        const pointer = piece.pointer + (from - low) * row + left * bytes;
         const rows = { pointer, dtype: piece.dtype, row, column, first: to + from - run.first, count: end - from, up };
         return [packStage(scope, panels, rows, threads)];
       });

@@ -3,7 +3,7 @@
 import type { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { LinearStage } from '../nn/linear-stage.ts';
-import { EmbedStage, MapStage, NormStage } from '../nn/row-stages.ts';
+import { EmbedStage, type MapParts, MapStage, NormStage } from '../nn/row-stages.ts';
 import type { Panels } from '../nn/weights.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Activation, Norm } from './blueprint.ts';
@@ -64,12 +64,8 @@ export const normed = (norm: NormStage, rows: number, x: Rows, out: Rows): Stage
 export const mapped = (map: MapStage, rows: number, a: Rows, out: Rows, b?: Rows): Stage =>
   map.stage({ rows, a: a.at, aRow: a.stride, out: out.at, outRow: out.stride, ...(b && { b: b.at, bRow: b.stride }) });
 
-export const makeMap = (
-  { context }: LayerContext,
-  scope: Scope,
-  width: number,
-  parts: { readonly activation?: Activation; readonly factor?: number; readonly divisor?: number; readonly with?: 'add' },
-): MapStage => new MapStage(context, scope, { width, ...parts });
+export const makeMap = ({ context }: LayerContext, scope: Scope, width: number, parts: Omit<MapParts, 'width'>): MapStage =>
+  new MapStage(context, scope, { width, ...parts });
 
 /** The sum of rows of several tables, those of the first multiplied. */
 export const makeEmbed = ({ context }: LayerContext, scope: Scope, width: number, scale: number, sources: readonly Source[]): EmbedStage =>

@@ -5,12 +5,13 @@ import { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
+import type { BesideProgram } from './beside.ts';
 import type { Blueprint } from './blueprint.ts';
 import { type Declared, declareModel } from './declared.ts';
 import type { DecoderProgram } from './decoder.ts';
 import type { TokenText } from './encoder.ts';
 import { LogitsProgram } from './head-program.ts';
-import { widthsOf } from './packed-stack.ts';
+import { type PackedStack, widthsOf } from './packed-stack.ts';
 import { loadPackings, type PackedSource, type TensorSource } from './packing.ts';
 import type { PositionTables } from './position-tables.ts';
 import { Schemes } from './schemes.ts';
@@ -81,11 +82,12 @@ export class Runner {
       const logits = heads.head && new LogitsProgram(layers, scope, where, heads.head);
       const parts = { blueprint, layers, scope, where, heads, schemes, logits, longest: drawn(blueprint) ? longest : blueprint.longest };
       const Reader = options.reader as typeof TextReader;
+      const beside = packed.encoder && (await besideOf(layers, scope, packed.encoder));
       return new Runner({
         blueprint,
         scope,
         where,
-        reader: packed.encoder && new Reader({ ...parts, packed: packed.encoder }),
+        reader: packed.encoder && new Reader({ ...parts, packed: packed.encoder, beside }),
         decoder:
           decoding &&
           packed.decoder &&
@@ -151,6 +153,12 @@ const drawn = ({ encoder, decoder }: Blueprint): boolean =>
       attention.positions.some(({ tables }) => Object.values(tables).some((table) => 'kind' in table && 'kind' in table.rows)),
     ),
   );
+
+/** What an encoder's layers have beside attention and MLP, if any has something. */
+async function besideOf(layers: LayerContext, scope: Scope, packed: PackedStack): Promise<BesideProgram | undefined> {
+  if (!packed.stack.layers.some(({ beside, attention }) => beside ?? attention.blocks)) return undefined;
+  return new (await import('./beside.ts')).BesideProgram(layers, scope, packed);
+}
 
 /** The tables of position schemes, if there are any. */
 async function tablesOf(layers: LayerContext, positions: Declared['positions'], reach: number): Promise<PositionTables> {

@@ -5,7 +5,7 @@ import type { LayerContext } from '../nn/context.ts';
 import type { LinearStage } from '../nn/linear-stage.ts';
 import { EmbedStage, type NormStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
-import { type Attending, LayerProgram } from './layer-program.ts';
+import { type Attending, type Beside, LayerProgram } from './layer-program.ts';
 import type { PackedEmbeddings, PackedStack, Widths } from './packed-stack.ts';
 import type { PackedLinear } from './packing.ts';
 import { makeEmbed, makeLinear, makeNorm, normed, type Rows, type Source, through } from './rows.ts';
@@ -124,10 +124,16 @@ export class StackProgram {
     ];
   }
 
-  /** All layers; `attend` and `attendCross` give the stages of a layer's attention by its number. */
-  run(rows: number, workspace: Workspace, attend: (layer: number) => Attending, attendCross?: (layer: number) => Attending): Stage[] {
+  /** All layers; `attend` and `attendCross` give the stages of a layer's attention by its number, `beside` what it has beside that. */
+  run(
+    rows: number,
+    workspace: Workspace,
+    attend: (layer: number) => Attending,
+    attendCross?: (layer: number) => Attending,
+    beside?: (layer: number) => Beside,
+  ): Stage[] {
     const { buffers } = workspace;
-    return this.layers.flatMap((layer, n) => layer.stages(rows, buffers, attend(n), attendCross?.(n)));
+    return this.layers.flatMap((layer, n) => layer.stages(rows, buffers, attend(n), attendCross?.(n), beside?.(n)));
   }
 
   /** The last norm, if there is one: where the rows are then, and the stages that bring them there. */

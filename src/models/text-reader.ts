@@ -7,6 +7,7 @@ import type { LayerContext } from '../nn/context.ts';
 import { NormStage, type Pooling, PoolStage } from '../nn/row-stages.ts';
 import type { Signal } from '../platform/types.ts';
 import type { Stage } from '../threads/types.ts';
+import type { BesideProgram } from './beside.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { PackedHeads } from './declared.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
@@ -44,6 +45,7 @@ export interface ReaderParts {
   readonly heads: PackedHeads;
   readonly schemes: Schemes;
   readonly logits: LogitsProgram | undefined;
+  readonly beside: BesideProgram | undefined;
 }
 
 export class TextReader {
@@ -59,7 +61,7 @@ export class TextReader {
   /** Runs come one after another: they share a workspace. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ blueprint, layers, scope, where, longest, packed, heads, schemes, logits }: ReaderParts) {
+  constructor({ blueprint, layers, scope, where, longest, packed, heads, schemes, logits, beside }: ReaderParts) {
     const { pooler, afterPooling, classifier } = heads;
     const steps = (given: readonly PackedDense[] | undefined): StepsProgram | undefined =>
       given && new StepsProgram(layers, scope, where, given);
@@ -67,7 +69,7 @@ export class TextReader {
     this.#layers = layers;
     this.#where = where;
     this.#longest = longest;
-    this.#encoder = new EncoderProgram(layers, scope, where, packed, widthsOf(packed.stack, blueprint.width), schemes);
+    this.#encoder = new EncoderProgram(layers, scope, where, packed, widthsOf(packed.stack, blueprint.width), schemes, beside);
     this.#logits = logits;
     this.#pooler = steps(pooler && [pooler]);
     this.#afterPooling = steps(afterPooling);

@@ -27,10 +27,10 @@ export class Workspace {
   #ids: Tensor | undefined;
   #rows = 0;
 
-  constructor(context: Context, where: string, { stream, projected, attended, inner, embedded }: Widths) {
+  constructor(context: Context, where: string, { stream, projected, attended, inner, kept }: Widths) {
     this.#context = context;
     this.#where = where;
-    this.#widths = { x: stream, z: stream, y: stream, qkv: projected, at: attended, f: inner, e: embedded };
+    this.#widths = { x: stream, z: stream, y: stream, qkv: projected, at: attended, f: inner, e: kept };
   }
 
   /** Bytes for so many rows. */

@@ -205,14 +205,15 @@ export class EmbedStage extends RowStage {
 }
 
 /**
- * `'cls'`: the first row of a text; `'last'`; `'mean'`; `'max'`: of each channel; `'mean_sqrt_len'`: the sum by √n; `'weightedmean'`: row i counts
+ * `'cls'`: the first row of a text; `'last'`; `'sum'`; `'mean'`; `'max'`: of each channel; `'mean_sqrt_len'`: the sum by √n; `'weightedmean'`: row i counts
  * i + 1 times. As sentence-transformers calls them, but for `'last'`, its `lasttoken`.
  */
-export type Pooling = 'cls' | 'last' | 'mean' | 'max' | 'mean_sqrt_len' | 'weightedmean';
+export type Pooling = 'cls' | 'last' | 'sum' | 'mean' | 'max' | 'mean_sqrt_len' | 'weightedmean';
 
 const POOLINGS: Readonly<Record<Pooling, number>> = {
   cls: field.POOL_FIRST,
   last: field.POOL_LAST,
+  sum: field.POOL_SUM,
   mean: field.POOL_MEAN,
   max: field.POOL_MAX,
   mean_sqrt_len: field.POOL_MEAN_ROOT,
@@ -363,6 +364,8 @@ export interface MapParts {
   /** Both default to 1. */
   readonly factor?: number;
   readonly divisor?: number;
+  /** What comes of that is at most so large, with either sign; default of any size. */
+  readonly limit?: number;
   /** What b does, if there is one: default `'add'`. */
   readonly with?: 'add' | 'multiply';
 }
@@ -378,11 +381,11 @@ export interface MapRows extends Writes {
   readonly outRow: number;
 }
 
-/** out = factor·act(a/divisor), and that + b or ·b. The soft cap c of logits is activation `'tanh'` with divisor and factor c. */
+/** out = factor·act(a/divisor), held within ± limit, and that + b or ·b. The soft cap c of logits is activation `'tanh'` with divisor and factor c. */
 export class MapStage extends RowStage {
   readonly #width: number;
 
-  constructor(context: Context, scope: Scope, { width, activation, factor = 1, divisor = 1, with: what = 'add' }: MapParts) {
+  constructor(context: Context, scope: Scope, { width, activation, factor = 1, divisor = 1, limit = 0, with: what = 'add' }: MapParts) {
     super(context, scope, field.MAP_SIZE);
     this.#width = width;
     this.writer
@@ -390,6 +393,7 @@ export class MapStage extends RowStage {
       .int(field.MAP_ACTIVATION, activationCode(activation))
       .f32(field.MAP_FACTOR, factor)
       .f32(field.MAP_DIVISOR, divisor)
+      .f32(field.MAP_LIMIT, limit)
       .int(field.MAP_ADD, what === 'add' ? 1 : 0);
   }
 

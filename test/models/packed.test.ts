@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
-import { blueprintOf } from '../../src/models/families/index.ts';
 import { estimate, loadDecoder, loadEncoder, loadSeq2Seq, type PackOptions, pack } from '../../src/models/index.ts';
 import { inspectCheckpoint } from '../../src/models/load.ts';
 import { WEIGHT_TYPES } from '../../src/nn/weights.ts';
@@ -80,19 +79,7 @@ function sentences(): Files {
 }
 
 describe('the memory of a model', () => {
-  const isComputed = (name: string): boolean => {
-    const { folder, config } = checkpoint(name);
-    try {
-      return blueprintOf(config, readSafetensors(readFileSync(`${folder}${MODEL}`)).tensors) !== undefined;
-    } catch {
-      return false;
-    }
-  };
-  const models = checkpointNames.filter(isComputed);
-
-  test('of nearly all checkpoints', () => expect(models.length).toBeGreaterThanOrEqual(52));
-
-  test.each(models)('%s: read from packed i8 is what packing makes', async (name) => {
+  test.each(checkpointNames)('%s: read from packed i8 is what packing makes', async (name) => {
     const engine = await createEngine({ threads: 1 });
     const files = filesOf(checkpoint(name).folder);
     const [read, made] = [await memoryOf(engine, await packed(files, { weights: 'i8' })), await memoryOf(engine, files, 'i8')];
@@ -102,15 +89,18 @@ describe('the memory of a model', () => {
     engine.dispose();
   });
 
-  test.each(['bert-classify', 'deberta-v3', 'gpt2', 'phi3', 't5', 'transformer-xl'])('%s: the same in every type', async (name) => {
-    const engine = await createEngine({ threads: 2 });
-    const files = filesOf(checkpoint(name).folder);
-    for (const weights of WEIGHT_TYPES) {
-      const [read, made] = [await memoryOf(engine, await packed(files, { weights, threads: 3 })), await memoryOf(engine, files, weights)];
-      expect(differing(read, made)).toBe(-1);
-    }
-    engine.dispose();
-  });
+  test.each(['bert-classify', 'deberta-v2-conv', 'deberta-v3', 'gpt2', 'longt5-global', 'phi3', 't5', 'transformer-xl'])(
+    '%s: the same in every type',
+    async (name) => {
+      const engine = await createEngine({ threads: 2 });
+      const files = filesOf(checkpoint(name).folder);
+      for (const weights of WEIGHT_TYPES) {
+        const [read, made] = [await memoryOf(engine, await packed(files, { weights, threads: 3 })), await memoryOf(engine, files, weights)];
+        expect(differing(read, made)).toBe(-1);
+      }
+      engine.dispose();
+    },
+  );
 
   test('of tensors that come in several pieces', async () => {
     const files = filesOf(STORY);

@@ -8,6 +8,7 @@ import type {
   Attention,
   Blueprint,
   Classifier,
+  Convolution,
   Dense,
   Embeddings,
   HeadNorm,
@@ -25,7 +26,7 @@ import type {
   Weight,
 } from '../../src/models/blueprint.ts';
 import { isZeros, runsOf } from '../../src/models/tensors.ts';
-import type { Arithmetic, Plan, Rotation, RowMap, Shape, Term } from '../../src/plan/plan.ts';
+import type { Arithmetic, Plan, Rotation, RowMap, Shape, SumIndex, Term } from '../../src/plan/plan.ts';
 import { mergePlans } from '../../src/plan/plan.ts';
 import type { SafeTensor } from '../../src/safetensors/index.ts';
 
@@ -263,6 +264,32 @@ export class Reference {
     return norm ? this.norm(norm, row) : row;
   }
 
+  /** Sums of the rows of blocks, normed: rows of keys behind those of tokens. What fills no block counts to the last. */
+  private blockRows({ blocks }: Attention, rows: readonly Row[]): Row[] {
+    if (!blocks) return [];
+    const count = Math.floor(rows.length / blocks.size);
+    return Array.from({ length: count }, (_, n) => {
+      const own = rows.slice(n * blocks.size, n + 1 < count ? (n + 1) * blocks.size : rows.length);
+      return this.norm(
+        blocks.norm,
+        own.reduce((sum, row) => this.add(sum, row)),
+      );
+    });
+  }
+
+  /** What a convolution makes of the rows of a text. */
+  private convolved({ taps, bias, activation }: Convolution, rows: readonly Row[]): Row[] {
+    const middle = (taps.length - 1) / 2;
+    return rows.map((row, t) => {
+      let sum = this.linear({ weight: taps[middle] as Weight, ...(bias && { bias }) }, row);
+      taps.forEach((weight, n) => {
+        const neighbour = rows[t + n - middle];
+        if (n !== middle && neighbour) sum = this.add(sum, this.linear({ weight }, neighbour));
+      });
+      return sum.map((x) => this.round(ACTIVATIONS[activation](x)));
+    });
+  }
+
   private layer(
     layer: Layer,
     rows: Row[],
@@ -279,7 +306,10 @@ export class Reference {
     }
     let out = this.inStream(attention, rows, attend, attention.unprojected ? unprojected : rows);
     if (cross) out = this.inStream(cross, out, (given) => this.attend(cross, given, memory ?? [], { keys: [], values: [] }, options));
-    return this.inStream(mlp, out, (given) => given.map((row) => this.feed(mlp, row)));
+    out = this.inStream(mlp, out, (given) => given.map((row) => this.feed(mlp, row)));
+    const { beside } = layer;
+    if (!beside) return out;
+    return this.convolved(beside, rows).map((row, n) => this.norm(beside.post, this.add(row, out[n] as Row)));
   }
 
   /** multiplier · after( f( before(x) ) ). */
@@ -313,17 +343,21 @@ export class Reference {
 
   private attend(attention: Attention, rows: Row[], source: readonly Row[], seen: Seen['layers'][number], options: TextOptions): Row[] {
     const { heads, keyHeads, headWidth: D, valueWidth: E, queryNorm, keyNorm } = attention;
-    const queries = rows.map((row) => this.headNorm(queryNorm, this.linear(attention.query, row), D));
-    seen.keys.push(...source.map((row) => this.headNorm(keyNorm, this.linear(attention.key, row), D)));
-    seen.values.push(...source.map((row) => this.linear(attention.value, row)));
+    const project = (linear: Linear, row: Row): Row => this.clipped(attention, this.linear(linear, row));
+    const queries = rows.map((row) => this.headNorm(queryNorm, project(attention.query, row), D));
+    const blocks = this.blockRows(attention, source);
+    const read = [...source, ...blocks];
+    seen.keys.push(...read.map((row) => this.headNorm(keyNorm, project(attention.key, row), D)));
+    seen.values.push(...read.map((row) => project(attention.value, row)));
     const [L, S] = [rows.length, seen.keys.length];
     const shape: Shape = { B: 1, H: heads, G: keyHeads, L, S, D, E };
-    const place = { queryOffset: S - L, keyOffset: 0, totalKeys: S };
+    const queryOffset = S - blocks.length - L;
+    const place = { queryOffset, keyOffset: 0, totalKeys: S };
     const call: PositionCall = { length: S, ...(options.segments && { segments: options.segments }) };
     const plans = attention.positions.map((position) => position.make(this.tablesOf(position), call).lower({ shape, place, math }));
     const plan = plans.length ? mergePlans('reference', plans) : {};
     const sinks = attention.sinks && this.numbersOf(attention.sinks);
-    const scores = new Scores(attention, plan, shape, this.round);
+    const scores = new Scores(attention, plan, shape, queryOffset, this.round);
     return queries.map((query, i) => {
       const out = new Float64Array(heads * E);
       for (let h = 0; h < heads; h++) {
@@ -338,6 +372,10 @@ export class Reference {
       }
       return this.linear(attention.output, out);
     });
+  }
+
+  private clipped({ clip = Infinity }: Attention, row: Row): Row {
+    return row.map((x) => Math.max(-clip, Math.min(clip, x)));
   }
 
   private softmax(logits: readonly number[], sink?: number): number[] {
@@ -416,7 +454,9 @@ export class Reference {
       const stored = part.shape.slice(1).reduce((a, b) => a * b, 1);
       for (const { first, count } of runsOf(part, vector)) {
         for (let row = first; row < first + count; row++, next++) {
-          for (let k = 0; k < columns; k++) out[next * columns + k] = at(all, part.transposed ? k * stored + row : row * columns + k);
+          const [line, left, step] = part.columns ? [stored, part.columns.first, part.columns.step] : [columns, 0, 1];
+          for (let k = 0; k < columns; k++)
+            out[next * columns + k] = at(all, part.transposed ? k * stored + row : row * line + left + k * step);
         }
       }
     }
@@ -474,34 +514,42 @@ class Scores {
   private readonly plan: Plan;
   private readonly shape: Shape;
   private readonly round: Round;
-  private readonly biases: { readonly heads: number; readonly values: Float32Array }[];
+  private readonly biases: (({ h, i, j }: Pair, offset: number) => number)[];
+  /** Where query 0 stands. */
+  private readonly queryOffset: number;
   private readonly first: number;
   private readonly count: number;
 
-  constructor(attention: Attention, plan: Plan, shape: Shape, round: Round) {
+  constructor(attention: Attention, plan: Plan, shape: Shape, queryOffset: number, round: Round) {
     const { normalization, contextTable, factors, valueTable } = plan;
     if (normalization || contextTable || factors?.length || valueTable) throw new Error('a part of a plan that no model here has');
     this.attention = attention;
     this.plan = plan;
     this.shape = shape;
+    this.queryOffset = queryOffset;
     this.round = round;
     // All offsets j − i of standard positions.
     this.first = -(shape.S - 1);
     this.count = 2 * shape.S - 1;
     this.biases = (plan.biases ?? []).map((bias) => {
+      if (bias.kind === 'index') {
+        const size = bias.table.length / bias.heads;
+        return ({ h, i, j }) => at(bias.table, (bias.heads === 1 ? 0 : h) * size + indexOf(bias.index, i, j, shape.S));
+      }
       if (bias.kind !== 'offset' || bias.gate || bias.queries) throw new Error('a bias that no model here has');
       const values = new Float32Array(bias.heads * this.count);
       bias.fill(values, this.first, this.count);
-      return { heads: bias.heads, values: values.map((x) => x * (bias.coefficient ?? 1)) };
+      const scaled = values.map((x) => x * (bias.coefficient ?? 1));
+      return ({ h }, offset) => at(scaled, (bias.heads === 1 ? 0 : h) * this.count + offset - this.first);
     });
   }
 
   of(query: Row, key: Row, pair: Pair): number {
     const { round, plan, shape, attention } = this;
     const { h, i, j } = pair;
-    const position = i + shape.S - shape.L;
+    const position = i + this.queryOffset;
     const offset = j - position;
-    if (!this.sees(offset)) return -Infinity;
+    if (!this.sees(offset, j)) return -Infinity;
     const q = turned(query, position, plan.rotation, round);
     const k = turned(key, j, plan.rotation, round);
     const scaled = plan.rowScale ? q.map((x) => round(x * at(plan.rowScale as Float32Array, i))) : q;
@@ -511,14 +559,13 @@ class Scores {
     if (attention.softcap !== undefined) {
       score = round(attention.softcap * round(Math.tanh(round(score / attention.softcap))));
     }
-    for (const { heads, values } of this.biases) {
-      score = round(score + at(values, (heads === 1 ? 0 : h) * this.count + offset - this.first));
-    }
+    for (const bias of this.biases) score = round(score + bias(pair, offset));
     return score;
   }
 
-  private sees(offset: number): boolean {
-    const { causal, window } = this.attention;
+  private sees(offset: number, j: number): boolean {
+    const { causal, window, blocks } = this.attention;
+    if (blocks && j >= this.shape.L) return true;
     return !(causal && offset > 0) && -offset <= (window?.left ?? Infinity) && offset <= (window?.right ?? Infinity);
   }
 
@@ -539,7 +586,10 @@ class Scores {
 
 function rowIn(rows: RowMap, i: number, j: number, offset: number, { S }: Shape): number {
   if (rows.kind === 'offset') return rows.row(offset);
-  const { index } = rows;
+  return indexOf(rows.index, i, j, S);
+}
+
+function indexOf(index: Int32Array | SumIndex, i: number, j: number, S: number): number {
   if (index instanceof Int32Array) return at(index, i * S + j);
   const sum = at(index.rows, i) + at(index.columns, j);
   return index.map ? at(index.map, sum) : sum;

@@ -4,6 +4,8 @@ import { mutationsOf } from './make.mjs';
 
 const source = mutationsOf('src/models');
 const goldens = ['models/families'];
+const running = ['models/runner'];
+const images = ['models/images'];
 
 export const families = [
   source(
@@ -53,5 +55,49 @@ export const families = [
     'shareKeys ? own : shared',
     goldens,
   ),
+  source(
+    'tokens that fill no block begin one of their own',
+    'families/block-bias.ts',
+    'Math.min(Math.floor(n / block), count - 1)',
+    'Math.floor(n / block)',
+    running,
+  ),
+  source('a distance of blocks is that of tokens', 'families/block-bias.ts', 'last - at(i)', 'last - i', goldens),
+  source('tokens that fill no block are in none', 'beside.ts', 'n * this.#size : tokens', 'n * this.#size : n * this.#size', running),
+  source(
+    'blocks are seen within the window',
+    'beside.ts',
+    'tokens, end] : [from, to]',
+    'tokens, Math.min(end, tokens + left)] : [from, to]',
+    running,
+  ),
+  source('a convolution reads the text that follows', 'beside.ts', 'end - start - Math.abs(away)', 'end - start', running),
+  source('a convolution is turned round', 'beside.ts', 'const away = tap - middle;', 'const away = middle - tap;', running),
+  source('every tap has the bias', 'packed-stack.ts', 'bias && 2 * n + 1 === taps.length', 'bias', running),
+  source(
+    'queries are clipped, keys and values are not',
+    'layer-program.ts',
+    'makeMap(layers, scope, input.panels.outputs, { limit })',
+    'makeMap(layers, scope, input.panels.outputs / 3, { limit })',
+    running,
+  ),
+  source('a filter begins half a cell late', 'resample.ts', 'Math.trunc(centre - reach + 0.5)', 'Math.trunc(centre - reach + 1)', images),
+  source('weights of a filter are cut off, not rounded', 'resample.ts', 'w < 0 ? -0.5 : 0.5', '0', images),
+  source(
+    'columns are sampled before rows',
+    'resample.ts',
+    'if (newColumns !== columns) {',
+    'if (newColumns !== columns && newRows === rows) {',
+    images,
+  ),
+  source(
+    'a deviation is not rounded to f32',
+    'image-settings.ts',
+    '/ fround(deviation[c] as number)',
+    '/ (deviation[c] as number)',
+    images,
+  ),
+  source('a picture of a disposed classifier is computed', 'lifetime.ts', 'if (this.#over) throw', 'if (false) throw', images),
+  source('memory goes while an image is under way', 'lifetime.ts', 'if (this.#running === 0) this.#release();', 'this.#release();', images),
   source('U+FEFF among bytes is taken for a mark', 'tokenizer.ts', '{ ignoreBOM: true }', '{}', ['models/tokens']),
 ];

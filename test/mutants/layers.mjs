@@ -61,6 +61,7 @@ const others = [
   kernel('the last row of a text is that of the next', 'pool.ts', 'from += count - 1', 'from += count', rows),
   kernel('weighted rows count from 0', 'pool.ts', '<f32>(i + 1) : 1', '<f32>i : 1', rows),
   kernel('the largest is at least 0', 'pool.ts', 'kind == POOL_MAX ? -Infinity : 0', '0', rows),
+  kernel('a sum is a mean', 'pool.ts', 'kind == POOL_MAX || kind == POOL_SUM', 'kind == POOL_MAX', rows),
   kernel('a text without rows keeps what was there', 'pool.ts', 'memory.fill(to, 0, <usize>n << 2);', '', rows),
   kernel('a last column is computed of what follows', 'dots.ts', 'b + min(j + 3, end) * row', 'b + min(j + 2, end) * row', rows),
   kernel('probabilities are summed in f32 to the end', 'softmax.ts', 'const BLOCK: i32 = 512;', 'const BLOCK: i32 = 0x40000000;', rows),
@@ -81,6 +82,7 @@ const others = [
     'const n = min(MAP_PIECE, width - done - 1);',
     acts,
   ),
+  kernel('a limit holds what is large alone', 'elementwise.ts', 'f32x4.min(f32x4.max(x, least), most)', 'f32x4.min(x, most)', acts),
 ];
 
 const layers = [

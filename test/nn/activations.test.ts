@@ -11,6 +11,7 @@ import {
   MAP_B_ROW,
   MAP_DIVISOR,
   MAP_FACTOR,
+  MAP_LIMIT,
   MAP_OUT,
   MAP_OUT_ROW,
   MAP_ROWS,
@@ -30,9 +31,14 @@ interface Sum {
   readonly adds: boolean;
 }
 
-/** factor · act(x/divisor), and that · b or + b. */
-function map(x: Float32Array, activation: number, width = x.length, more: { set?: string; sum?: Sum; row?: number; tile?: number } = {}) {
-  const { set = 'nn', sum, row = width, tile = 1 } = more;
+/** factor · act(x/divisor), held within ± limit, and that · b or + b. */
+function map(
+  x: Float32Array,
+  activation: number,
+  width = x.length,
+  more: { set?: string; sum?: Sum; row?: number; tile?: number; limit?: number } = {},
+) {
+  const { set = 'nn', sum, row = width, tile = 1, limit = 0 } = more;
   const lab = new Lab(set);
   const rows = x.length / width;
   const out = lab.output(spread(new Float32Array(x.length), width, row));
@@ -44,6 +50,7 @@ function map(x: Float32Array, activation: number, width = x.length, more: { set?
     [MAP_A_ROW, 4 * row],
     [MAP_DIVISOR, 1, 'f32'],
     [MAP_FACTOR, 1, 'f32'],
+    [MAP_LIMIT, limit, 'f32'],
     [MAP_ACTIVATION, activation],
     [MAP_OUT, out],
     [MAP_OUT_ROW, 4 * row],
@@ -84,6 +91,25 @@ const results = kinds.map((_, kind) => map(everywhere, kind));
 const resultOf = (name: string): Float32Array => results[kinds.indexOf(name)] as Float32Array;
 /** Above the subnormals, with what x multiplies. */
 const normal = (_: number, truth: number): boolean => Math.abs(truth) > 2 ** -119;
+
+describe('a limit', () => {
+  test('holds what has one within it, before b is added or multiplied; NaN stays', () => {
+    const x = Float32Array.of(-Infinity, -3, -1.5, -1, -0, 0, 1, 1.5, 3, Infinity, Number.NaN);
+    const b = numbers(x.length, 5);
+    for (const limit of [1.5, 0.1, 1e30]) {
+      const [most, held] = [Math.fround(limit), (value: number) => Math.max(-Math.fround(limit), Math.min(Math.fround(limit), value))];
+      expect(most).toBeGreaterThan(0);
+      for (const set of SETS) {
+        for (const width of [11, 1]) expect(map(x, 0, width, { set, limit, row: width + 2 })).toEqual(x.map(held));
+        for (const adds of [true, false]) {
+          const expected = x.map((value, n) => (adds ? held(value) + (b[n] as number) : held(value) * (b[n] as number)));
+          expect(map(x, 0, x.length, { set, limit, sum: { b, adds } })).toEqual(expected);
+        }
+      }
+    }
+    expect(map(x, 0)).toEqual(x);
+  });
+});
 
 describe('activations', () => {
   test.each([

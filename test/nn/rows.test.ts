@@ -9,10 +9,11 @@ const exact = (x: number): number => x;
 type Round = (x: number) => number;
 
 describe('pooling', () => {
-  const { POOL_FIRST, POOL_LAST, POOL_MAX, POOL_MEAN, POOL_MEAN_ROOT, POOL_WEIGHTED } = field;
+  const { POOL_FIRST, POOL_LAST, POOL_MAX, POOL_MEAN, POOL_MEAN_ROOT, POOL_SUM, POOL_WEIGHTED } = field;
   const KINDS = {
     cls: POOL_FIRST,
     last: POOL_LAST,
+    sum: POOL_SUM,
     mean: POOL_MEAN,
     mean_sqrt_len: POOL_MEAN_ROOT,
     weighted: POOL_WEIGHTED,
@@ -27,6 +28,7 @@ describe('pooling', () => {
     if (kind === POOL_LAST) return list.at(-1) as number;
     if (kind === POOL_MAX) return Math.max(...list);
     const sum = list.reduce((total, x, i) => round(total + round(x * (kind === POOL_WEIGHTED ? i + 1 : 1))), 0);
+    if (kind === POOL_SUM) return sum;
     return round(sum / (kind === POOL_WEIGHTED ? (n * (n + 1)) / 2 : kind === POOL_MEAN_ROOT ? round(Math.sqrt(n)) : n));
   }
 

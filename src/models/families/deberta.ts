@@ -2,7 +2,7 @@
 
 import { wrongValue } from '../../arguments/check.ts';
 import { deberta as debertaEncoding } from '../../encodings/deberta.ts';
-import type { Attention, Dense, Embeddings, Layer, Linear, LogitsHead, Position, Projected, Table } from '../blueprint.ts';
+import type { Attention, Convolution, Dense, Embeddings, Layer, Linear, LogitsHead, Position, Projected, Table } from '../blueprint.ts';
 import type { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { bertSizes, refuseDecoder } from './bert.ts';
@@ -94,9 +94,23 @@ function headOf(config: Config, head: Tensors, embeddings: Embeddings, epsilon: 
   return maskedHead(head, config.flag('legacy', true) ? legacy : own, embeddings, activation, epsilon);
 }
 
+/** The convolution beside the first layer. */
+function convolutionOf(config: Config, conv: Tensors, { width, epsilon }: Sizes): Convolution | undefined {
+  const size = config.count('conv_kernel_size', 0, 0);
+  if (size === 0) return undefined;
+  if (size % 2 === 0) throw wrongValue('config.json', 'conv_kernel_size', '0 or an odd number of taps', size);
+  config.only('conv_groups', 1);
+  const part = conv.part('conv.weight', [width, width, size]);
+  return {
+    taps: Array.from({ length: size }, (_, first) => ({ shape: [width, width], parts: [{ ...part, columns: { first, step: size } }] })),
+    bias: conv.tensor('conv.bias', [width]),
+    activation: config.activation('conv_act', 'tanh'),
+    post: conv.layerNorm('LayerNorm', width, epsilon),
+  };
+}
+
 function read(config: Config, index: TensorIndex): Parts {
   refuseDecoder(config);
-  config.only('conv_kernel_size', 0);
   const sizes = bertSizes(config, 1e-7, 'attention_head_size');
   const { width, headWidth, epsilon } = sizes;
   const head = new Tensors(index);
@@ -119,11 +133,13 @@ function read(config: Config, index: TensorIndex): Parts {
   const embeddings = columns === width ? plain : { ...plain, projection: from.linear('embed_proj', columns, width) };
   const activation = config.activation('hidden_act', 'gelu');
   const relative = relativeOf(config, weights.at('encoder'), sizes);
+  const convolution = convolutionOf(config, weights.at('encoder.conv'), sizes);
   const scale = 1 / Math.sqrt(headWidth * (1 + termsOf(config).length));
   const layers = Array.from({ length: config.count('num_hidden_layers', 24) }, (_, n): Layer => {
     const layer = weights.at(`encoder.layer.${n}`);
     const more: Partial<Attention> = { scale, ...(relative && { positions: [positionOf(layer, sizes, relative)] }) };
-    return bertLayer(layer, sizes, activation, more, ['query_proj', 'key_proj', 'value_proj']);
+    const made = bertLayer(layer, sizes, activation, more, ['query_proj', 'key_proj', 'value_proj']);
+    return n === 0 && convolution ? { ...made, beside: convolution } : made;
   });
   const pooler = poolerOf(config, head, width);
   const labels = rowsOf(head, 'classifier.weight');

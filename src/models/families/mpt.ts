@@ -15,7 +15,8 @@ function read(config: Config, index: TensorIndex): Parts {
   const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
   const inside = config.inner('attn_config');
   inside.only('attn_type', 'multihead_attention');
-  inside.only('clip_qkv');
+  // 0 is none, as is null.
+  const clip = inside.raw.clip_qkv ? inside.factor('clip_qkv') : undefined;
   inside.only('prefix_lm', false);
   inside.only('qk_ln', false);
   config.only('no_bias', true);
@@ -43,6 +44,7 @@ function read(config: Config, index: TensorIndex): Parts {
         scale: scoreScale(config),
         causal: true,
         positions: [position],
+        ...(clip && { clip }),
       },
       mlp: {
         before: norm('norm_2'),

@@ -1,9 +1,11 @@
-// T5 (Raffel et al. 2019), T5 v1.1, mT5, Flan-T5, and LongT5 with local attention: biases by buckets of distance, RMS norms before, no 1/√D.
+// T5 (Raffel et al. 2019), T5 v1.1, mT5, Flan-T5, and LongT5 (Guo et al. 2021), whose encoder sees a window, and blocks if its attention is called transient
+// global: biases by buckets of distance, RMS norms before, no 1/√D.
 
 import { copyBuckets, t5 as t5Encoding } from '../../encodings/t5.ts';
-import type { Attention, Embeddings, Layer, Linear, Mlp, Norm, Position, Stack } from '../blueprint.ts';
+import type { Attention, Embeddings, Layer, Linear, Mlp, Norm, Position, Stack, Weight } from '../blueprint.ts';
 import { activationOf, type Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
+import { blockBias } from './block-bias.ts';
 import { attention, type Family, type Parts } from './parts.ts';
 
 interface Sizes {
@@ -14,18 +16,39 @@ interface Sizes {
   readonly epsilon: number;
 }
 
-/** The bias of one stack: a table of its first layer, which all layers share. */
-function biasOf(config: Config, weights: Tensors, heads: number, bidirectional: boolean): Position {
+/** LongT5's encoder: what its attention is called, its radius, and tokens of a block if there are blocks. */
+interface Local {
+  readonly name: string;
+  readonly radius: number;
+  readonly block?: number;
+}
+
+/** The bias of one stack: a table of its first layer, which all layers share; with blocks one more, of distances between those. */
+function biasOf(config: Config, weights: Tensors, heads: number, bidirectional: boolean, block?: number): Position {
   const names = { buckets: 'relative_attention_num_buckets', maxDistance: 'relative_attention_max_distance' };
   const given = { buckets: config.count(names.buckets, 32), maxDistance: config.count(names.maxDistance, 128) };
   const checked = copyBuckets('config.json', names, given, bidirectional);
   const options = { heads, ...checked };
+  const tableOf = (name: string): Weight => weights.tensor(`${name}.weight`, [checked.buckets, heads]);
+  const table = tableOf('relative_attention_bias');
+  if (block === undefined) {
+    return { name: 't5', options, tables: { table }, make: (own) => t5Encoding({ ...options, table: own.table as Float32Array }) };
+  }
   return {
     name: 't5',
-    options,
-    tables: { table: weights.tensor('relative_attention_bias.weight', [checked.buckets, heads]) },
-    make: ({ table }) => t5Encoding({ ...options, table: table as Float32Array }),
+    options: { ...options, block },
+    tables: { table, blocks: tableOf('global_relative_attention_bias') },
+    make: (own) => blockBias({ ...options, block, table: own.table as Float32Array, blocks: own.blocks as Float32Array }),
   };
+}
+
+/** @throws RangeError if the attention is of another kind */
+function localOf(config: Config): Local {
+  const kind = config.text('encoder_attention_type', 'local');
+  config.only('encoder_attention_type', 'local', 'transient-global');
+  const radius = config.count('local_radius', 127, 1, 0x40000000);
+  if (kind === 'local') return { name: 'LocalSelfAttention', radius };
+  return { name: 'TransientGlobalSelfAttention', radius, block: config.count('global_block_size', 16) };
 }
 
 function attended(weights: Tensors, { width, heads, headWidth }: Sizes, more: Partial<Attention>): Attention {
@@ -59,17 +82,17 @@ function dense(config: Config, weights: Tensors, { width, inner }: Sizes): Omit<
   };
 }
 
-/** One stack; `local` is the name of the attention in LongT5's encoder, with its radius. */
+/** One stack. */
 function stackOf(
   config: Config,
   weights: Tensors,
   sizes: Sizes,
   embeddings: Embeddings,
-  { count, decoder, local }: { count: number; decoder: boolean; local?: { readonly name: string; readonly radius: number } },
+  { count, decoder, local }: { count: number; decoder: boolean; local?: Local },
 ): Stack {
   const self = local?.name ?? 'SelfAttention';
   const norm = (from: Tensors, name: string): Norm => from.rmsNorm(name, sizes.width, sizes.epsilon);
-  const position = biasOf(config, weights.at(`block.0.layer.0.${self}`), sizes.heads, !decoder);
+  const position = biasOf(config, weights.at(`block.0.layer.0.${self}`), sizes.heads, !decoder, local?.block);
   const layers = Array.from({ length: count }, (_, n): Layer => {
     const block = weights.at(`block.${n}`);
     const last = block.at(`layer.${decoder ? 2 : 1}`);
@@ -79,6 +102,7 @@ function stackOf(
         positions: [position],
         causal: decoder,
         ...(local && { window: { left: local.radius, right: local.radius } }),
+        ...(local?.block && { blocks: { size: local.block, norm: norm(block, `layer.0.${self}.global_input_layer_norm`) } }),
       }),
       ...(decoder && {
         cross: attended(block.at('layer.1.EncDecAttention'), sizes, { before: norm(block, 'layer.1.layer_norm') }),
@@ -106,10 +130,8 @@ function read(config: Config, index: TensorIndex): Parts {
   const shared = ['shared.weight', 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'].find((name) => all.has(name));
   const embeddings = { token: all.tensor(shared ?? 'shared.weight', [vocabulary, width]) };
   const long = config.text('model_type') === 'longt5';
-  // Transient global attention has keys of blocks beside those of tokens.
-  if (long) config.only('encoder_attention_type', 'local');
   const count = config.count('num_layers', 6);
-  const local = long ? { name: 'LocalSelfAttention', radius: config.count('local_radius', 127, 1, 0x40000000) } : undefined;
+  const local = long ? localOf(config) : undefined;
   const encoder = stackOf(config, all.at('encoder'), sizes, embeddings, { count, decoder: false, ...(local && { local }) });
   const common = { width, vocabulary, encoder, tokens: config.tokens({ end: 1, pad: 0, start: 0 }) };
   if (!all.has('decoder.final_layer_norm.weight')) return { kind: 'encoder', ...common };
