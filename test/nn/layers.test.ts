@@ -219,7 +219,7 @@ describe('wrong input', () => {
       /"offsets" expected numbers from 0 to 3, none falling, got \[0, 2, 1, 3\]/,
     ],
     ['offsets that end too early', () => nn.pool().runSync(x(), { offsets: [0, 2] }), /"offsets" expected numbers from 0 to 3/],
-    ['a kind of none', () => nn.pool({ kind: 'sum' as never }), /pool: "kind" expected 'cls' or/],
+    ['a kind of none', () => nn.pool({ kind: 'total' as never }), /pool: "kind" expected 'cls' or/],
     ['k of 0', () => nn.topK({ k: 0 }), /topK: "k" expected an integer ≥ 1, got 0/],
     ['no k', () => nn.topK({} as never), /topK: "k" expected an integer, got undefined/],
     ['k of more than there are', () => nn.topK({ k: 5 }).runSync(x()), /"x" expected rows of at least k = 5, got 4/],
