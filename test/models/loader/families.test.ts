@@ -44,6 +44,17 @@ describe('what is refused', () => {
     expect(await outcome(() => findBlueprint(config, new Map()))).toBe(expected);
   });
 
+  test('docs/models.md lists all types', () => {
+    const text = readFileSync(new URL('../../../docs/models.md', import.meta.url), 'utf8');
+    const rows =
+      /## Models that run\n([\s\S]*?)\n## /
+        .exec(text)?.[1]
+        ?.split('\n')
+        .filter((row) => row.startsWith('| `')) ?? [];
+    const types = rows.slice(1).flatMap((row) => [...(row.split('|')[1] as string).matchAll(/`([^`]+)`/g)].map(([, type]) => type));
+    expect(types.sort()).toEqual([...FOUND, 'swin', 'swinv2'].sort());
+  });
+
   test('types whose family is found alone are those that there are', async () => {
     const message = (await outcome(() => blueprintOf({ model_type: 'mamba' }, new Map()))) as string;
     expect(/one of (.*), got/.exec(message)?.[1]?.split(', ')).toEqual([...FOUND, 'swin', 'swinv2'].sort());
