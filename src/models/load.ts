@@ -125,8 +125,6 @@ interface Reading {
   readonly settings?: typeof readSentenceSettings;
 }
 
-type Find = typeof findBlueprint;
-
 /**
  * Opens a checkpoint and finds out what it is; its weights are to be closed.
  *
@@ -138,7 +136,7 @@ export async function openModel(
   given: unknown,
   { weights: type, context, signal, fetch }: OpenOptions,
   settings?: typeof readSentenceSettings,
-  find: Find = findBlueprint,
+  find: typeof findBlueprint = findBlueprint,
 ): Promise<Opened> {
   const loading: Loading = { where, signal, fetch };
   const checkpoint = await openCheckpoint(loading, 'model', given);
@@ -164,7 +162,7 @@ export async function openModel(
 
 const indexOf = (weights: Weights): TensorIndex => new Map(weights.names.map((name) => [name, weights.info(name)]));
 
-async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex, find: Find): Promise<AnyBlueprint> {
+async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex, find: typeof findBlueprint): Promise<AnyBlueprint> {
   try {
     return await find(config, index);
   } catch (cause) {
@@ -257,8 +255,7 @@ const KINDS = {
 
 /** @throws TypeError if something is asked of an engine that is given */
 export function checkEngineOptions(where: string, options: LoadOptions): void {
-  if (!options.engine) return;
-  for (const name of ['threads', 'precision', 'maxMemory'] as const) {
+  for (const name of options.engine ? (['threads', 'precision', 'maxMemory'] as const) : []) {
     if (options[name] !== undefined) throw new TypeError(`${where}: "${name}" is the engine's own, and "engine" is given`);
   }
 }
