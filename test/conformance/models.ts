@@ -1,13 +1,13 @@
 /**
- * The models whose vectors and texts every runtime must give: an encoder, one with a table of biases, a decoder, and an encoder with a decoder;
- * every type of weights.
+ * The models whose vectors, texts and labels every runtime must give: an encoder, ones with a table of biases and a convolution, a decoder, encoders
+ * with a decoder, of which one has keys of blocks, and a model of images; every type of weights.
  */
 import type * as Models from '../../src/models/index.ts';
 import type { Engine } from './call.ts';
 import { hashBits } from './numbers.ts';
 
 /** What loads them, from relpos/models. */
-export type Loaders = Pick<typeof Models, 'loadEncoder' | 'loadDecoder' | 'loadSeq2Seq'>;
+export type Loaders = Pick<typeof Models, 'loadEncoder' | 'loadDecoder' | 'loadSeq2Seq' | 'loadImageClassifier'>;
 
 /** What is hashed of a model. */
 type Outputs = Promise<readonly (Float32Array | Float64Array)[]>;
@@ -66,15 +66,28 @@ const answers: ModelCase['run'] = async ({ loadSeq2Seq }, source, options) => {
   return [greedy, await written(model.generate(text, EVEN))];
 };
 
+/** An image that is made smaller and wider, and a grey one that is made larger. */
+const labels: ModelCase['run'] = async ({ loadImageClassifier }, source, options) => {
+  using classifier = await loadImageClassifier(source, options);
+  const image = (width: number, height: number, channels: number) => {
+    return { data: Uint8Array.from({ length: width * height * channels }, (_, n) => (n * 2654435761) >>> 24), width, height };
+  };
+  const both = await classifier.classify([image(21, 77, 4), image(9, 11, 1)]);
+  return both.map((each) => Float64Array.from(each.flatMap(({ label, score }) => [classifier.labels.indexOf(label), score])));
+};
+
 const of = (folder: string, types: readonly ModelCase['weights'][], run: ModelCase['run']): [string, ModelCase][] =>
   types.map((weights) => [`${folder} of ${weights}`, { folder, weights, run }]);
 
 export const modelCases: Readonly<Record<string, ModelCase>> = Object.fromEntries([
   ...of('bert', ['f32', 'f16', 'bf16', 'i8', 'i4'], embeds),
   ...of('deberta-v3', ['f32', 'i8'], embeds),
+  ...of('deberta-v2-conv', ['f32', 'i8'], embeds),
   ...of('story-llama', ['f32', 'i8', 'i4'], generates),
   ...of('llama', ['f16', 'bf16'], generates),
   ...of('fix-t5', ['f32', 'i8', 'i4'], answers),
+  ...of('longt5-global', ['f32', 'i8'], answers),
+  ...of('swin', ['f32', 'i8'], labels),
 ]);
 
 /** Where a host has the checkpoint of a folder. */

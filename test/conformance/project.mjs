@@ -11,11 +11,18 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export const goldenFolder = fileURLToPath(new URL('../golden/', import.meta.url));
 /** The checkpoints of models.ts. */
 export const MODELS = [
-  ...['bert', 'deberta-v3', 'llama'].map((name) => `test/models/checkpoints/${name}`),
+  ...['bert', 'deberta-v2-conv', 'deberta-v3', 'llama', 'longt5-global', 'swin'].map((name) => `test/models/checkpoints/${name}`),
   ...['story-llama', 'fix-t5'].map((name) => `examples/models/${name}`),
 ];
 /** Of their files, those that a checkpoint is made of. */
-const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];
+const FILES = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'preprocessor_config.json',
+  'model.safetensors',
+];
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Packs the built library into `folder`; returns the tarball's path. */
