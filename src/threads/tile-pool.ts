@@ -38,6 +38,8 @@ export class TilePool implements Pool {
   #reason: string | undefined;
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
+  /** When the event loop is to have its next turn. */
+  #sliceEnd = 0;
   #disposed = false;
 
   constructor(modules: readonly KernelModule[], reserve: Reserve, { plan, reason, logger }: TilePoolOptions) {
@@ -192,15 +194,21 @@ export class TilePool implements Pool {
     if (at && job.at === undefined) this.#reserve.free(at);
   }
 
-  /** The caller's share, with a turn of the event loop between slices. */
+  /**
+   * The caller's share, with a turn of the event loop between slices. A slice goes on from job to job: calls that are shorter, each made when the
+   * last one has resolved, would keep the loop from its turn for as long as there are any.
+   */
   async #slices(task: Task, course: Course): Promise<Trap | undefined> {
     for (;;) {
-      const end = now() + SLICE_MS;
+      if (now() >= this.#sliceEnd) {
+        await nextTask();
+        this.#sliceEnd = now() + SLICE_MS;
+        task.progress();
+      }
+      const end = this.#sliceEnd;
       const done = course.advance(() => now() >= end);
       if (typeof done === 'object') return done;
       if (done) return undefined;
-      await nextTask();
-      task.progress();
     }
   }
 

@@ -182,6 +182,30 @@ async function patience({ module, interrupts }: Lab): Promise<void> {
   rig.pool.dispose();
 }
 
+/**
+ * Calls that are shorter than a slice, each made when the last one has resolved, let the event loop have its turn. A clock of the test's own goes
+ * on by a millisecond at each look, so that no call is longer by chance.
+ */
+async function shortCalls({ module }: Lab): Promise<void> {
+  const rig = await createRig(module, 1);
+  await good(rig);
+  let time = performance.now();
+  const own = Object.getOwnPropertyDescriptor(performance, 'now');
+  Object.defineProperty(performance, 'now', { value: () => ++time, configurable: true });
+  let turned = false;
+  setTimeout(() => {
+    turned = true;
+  }, 0);
+  try {
+    for (let n = 0; n < 5000 && !turned; n++) await rig.pool.run(rig.job({ kernel: 'count', tiles: 2, loops: 1000 }));
+  } finally {
+    if (own) Object.defineProperty(performance, 'now', own);
+    else Reflect.deleteProperty(performance, 'now');
+  }
+  assert(turned, 'no timer had its turn');
+  rig.pool.dispose();
+}
+
 /** A worker that ends in the middle of a stage, while the others wait for it: the call is lost, and they are not. */
 async function lost({ module, spawn, interrupts, confirms }: Lab): Promise<void> {
   const { workers, worker } = factory(spawn);
@@ -409,6 +433,7 @@ export const stageCases: Readonly<Record<string, (lab: Lab) => Promise<void>>> =
   'a trap in the middle of the stages': traps,
   'an abort in the middle of the stages': abort,
   'a stage that takes long': patience,
+  'short calls, one after another': shortCalls,
   'a worker lost in the middle of the stages': lost,
   'a worker lost in a stage that a blocked caller waits for': lostWhileBlocked,
   'dispose in the middle of the stages': disposed,
