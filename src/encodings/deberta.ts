@@ -64,7 +64,7 @@ export function deberta(given: DebertaOptions): Encoding {
   given = options(where, given, ['maxRelativePositions', 'positionBuckets', 'posAttType', 'posKey', 'posQuery']);
   const limit = integer(where, 'maxRelativePositions', given.maxRelativePositions, 1);
   const buckets = integer(where, 'positionBuckets', given.positionBuckets ?? -1, -1);
-  if (buckets === 1) throw wrongValue(where, 'positionBuckets', '-1, or more than 1', buckets);
+  if (buckets === 1) throw wrongValue(where, 'positionBuckets', 'more than 1', buckets);
   if (buckets > 0 && limit - 1 <= buckets / 2) throw wrongValue(where, 'maxRelativePositions', `more than ${buckets / 2 + 1}`, limit);
   if (!Array.isArray(given.posAttType)) throw wrongType(where, 'posAttType', "a list of 'c2p' and 'p2c'", given.posAttType);
   const types = readList(where, 'posAttType', given.posAttType, (type, n) => oneOf(where, `posAttType[${n}]`, type, TYPES));

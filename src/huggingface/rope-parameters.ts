@@ -110,7 +110,8 @@ function complete(
   // Phi-3 once said "yarn" for what is LongRoPE.
   const type = older === 'yarn' && facts.su !== undefined ? 'longrope' : older;
   const theta = thetaOf(where, config, facts, given, label, layer);
-  if (theta <= 0) throw wrongValue(where, 'rope_theta', 'a number > 0', theta);
+  // Below 1 frequencies rise without end.
+  if (theta < 1) throw wrongValue(where, 'rope_theta', 'a number ≥ 1', theta);
   const part = partOf(where, config, facts, given, label, layer);
   const longest = count(where, given, 'max_position_embeddings') ?? count(where, config, 'max_position_embeddings') ?? optional(facts.max);
   const own = 'original_max_position_embeddings';

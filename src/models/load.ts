@@ -167,9 +167,7 @@ async function describeModel(where: string, { config }: Checkpoint, index: Tenso
     return await find(config, index);
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
-    // What reads one layer's rotation or scale takes it from the same file.
-    const why = reasonOf(cause).replace(/^(rotaryFromConfig|attentionScale)(?=: )/, 'config.json');
-    throw new RelposError('bad-checkpoint', `${where}: ${why}`, { cause });
+    throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
   }
 }
 

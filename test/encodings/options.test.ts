@@ -197,7 +197,7 @@ test.each<[string, () => { lower: unknown }, number[], RegExp]>([
     'one bucket, of which there is no half',
     () => deberta({ maxRelativePositions: 8, positionBuckets: 1, posAttType: ['c2p'], posKey: new Float32Array(2 * 8) }),
     [1, 1, 5, 8],
-    /deberta: "positionBuckets" expected -1, or more than 1, got 1/,
+    /deberta: "positionBuckets" expected more than 1, got 1/,
   ],
   [
     'rows of fewer distances than there are',

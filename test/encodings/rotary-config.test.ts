@@ -225,7 +225,7 @@ describe('what is refused', () => {
     ],
     [{ ...llama, rope_scaling: 'linear' }, {}, '"rope_scaling" expected an object or null'],
     [{ ...llama, head_dim: 2048 }, {}, '"head_dim" expected at most 1024 channels that turn, got 2048'],
-    [{ ...llama, rope_theta: 0 }, {}, '"rope_theta" expected a number > 0, got 0'],
+    [{ ...llama, rope_theta: 0 }, {}, '"rope_theta" expected a number ≥ 1, got 0'],
     [{ model_type: 'falcon', ...SMALL, alibi: true }, {}, '"alibi" expected a model with rotary embedding, got true: use alibi({ heads })'],
     [llama, { grid: [2, 2] }, '"grid" expected a vision model in config.model_type, got "llama"'],
     [llama, { layertype: 'x' } as RotaryFromConfigOptions, '"options" has no "layertype"'],

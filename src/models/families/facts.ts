@@ -32,14 +32,24 @@ function factsOf({ raw: { model_type: type } }: Config): { readonly type: string
   return { type: type as string, facts: factsIn(LINES, type as string) as Facts };
 }
 
-/** The rotation of a layer: what `rotaryFromConfig` gives. @throws TypeError, RangeError as that does */
+/** The rotation of a layer: what `rotaryFromConfig` gives. @throws TypeError, RangeError as that does, of config.json */
 export function rotationOf(config: Config, layer: number): Encoding {
   const { type, facts } = factsOf(config);
-  return textRotation(config.raw, type, facts, { layer });
+  return ofConfig(() => textRotation(config.raw, type, facts, { layer }));
 }
 
-/** The scale of a layer's scores: what `attentionScale` gives. @throws TypeError, RangeError as that does */
+/** The scale of a layer's scores: what `attentionScale` gives. @throws TypeError, RangeError as that does, of config.json */
 export function scoreScale(config: Config, layer?: number): number {
   const { facts } = factsOf(config);
-  return scaleOf(config.raw, facts, () => layerOf('attentionScale', config.raw, facts, { layer }));
+  return ofConfig(() => scaleOf(config.raw, facts, () => layerOf('attentionScale', config.raw, facts, { layer })));
+}
+
+/** What those calls would say of their argument is said of the file that it comes from. */
+function ofConfig<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace(/^(rotaryFromConfig|attentionScale)(?=: )/, 'config.json');
+    throw error;
+  }
 }

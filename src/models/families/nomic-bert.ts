@@ -4,7 +4,7 @@
 import { wrongValue } from '../../arguments/check.ts';
 import { rotary } from '../../encodings/rotary.ts';
 import type { Layer, Linear, Position } from '../blueprint.ts';
-import type { Config } from '../config.ts';
+import { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
 import { tanhPooler } from './bert.ts';
 import { attention, classifierOf, type Family, fixed, maskedHead, type Parts, postNormLayer, rowsOf } from './parts.ts';
@@ -67,8 +67,11 @@ function read(config: Config, index: TensorIndex): Parts {
     throw wrongValue('config.json', 'rotary_emb_fraction', `a part of the ${headWidth} channels of a head that is even`, fraction);
   }
   const theta = config.factor('rotary_emb_base', 1000);
+  if (theta < 1) throw wrongValue('config.json', 'rotary_emb_base', 'a number ≥ 1', theta);
   const options = { dim, theta, layout: 'halves' } as const;
-  const position = config.has('rotary_emb_base') ? fixed('rotary', options, rotary(options)) : rotations(config)(0);
+  const position = config.has('rotary_emb_base')
+    ? fixed('rotary', options, rotary(options))
+    : rotations(new Config({ ...config.raw, head_dim: headWidth }))(0);
   const vocabulary = config.count('vocab_size', 30528);
   const types = config.count('type_vocab_size', 2, 0);
   const embeddings = {

@@ -131,6 +131,8 @@ describe('numbers that would fail only when the model runs', () => {
     ['deberta-v3', { type_vocab_size: -1 }, '"type_vocab_size" expected an integer ≥ 0, got -1'],
     ['nomic-bert', { rotary_emb_base: 1000, rotary_emb_fraction: 0.3 }, '"rotary_emb_fraction" expected a part of the'],
     ['nomic-bert', { rotary_emb_base: 0 }, '"rotary_emb_base" expected a finite number > 0, got 0'],
+    ['nomic-bert', { rotary_emb_base: 1e-29 }, '"rotary_emb_base" expected a number ≥ 1, got 1e-29'],
+    ['llama', { rope_parameters: undefined, rope_theta: 1e-29 }, '"rope_theta" expected a number ≥ 1, got 1e-29'],
     ['falcon-7b', { num_ln_in_parallel_attn: 3 }, '"num_ln_in_parallel_attn" expected 1 or 2, got 3'],
     ['t5', { relative_attention_num_buckets: 3 }, '"relative_attention_num_buckets" expected an integer in 4 … 65536, got 3'],
     ['t5', { relative_attention_max_distance: 2 }, '"relative_attention_max_distance" expected an integer ≥ '],
@@ -142,7 +144,13 @@ describe('numbers that would fail only when the model runs', () => {
       () => new Error('it was taken'),
       (thrown: Error) => thrown,
     );
-    expect(error.message).toContain(message);
+    expect(error.message).toContain(`config.json: ${message}`);
+  });
+
+  test('a rotation of Nomic BERT that is the default turns heads of the width that the config has', async () => {
+    const { config } = checkpoint('nomic-bert');
+    const tensors = tensorsOf('nomic-bert');
+    run((await findBlueprint({ ...config, rotary_emb_base: null }, tensors)) as Blueprint, tensors);
   });
 
   test('a window of more keys than any text has is taken', async () => {
