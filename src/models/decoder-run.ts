@@ -2,6 +2,7 @@
 // each text's rows through an attention of their own; what a row comes to does not depend on the others.
 
 import type { Tensor } from '../memory/tensor.ts';
+import type { Program } from '../prepared/program.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Job, Stage } from '../threads/types.ts';
 import type { DecoderProgram } from './decoder.ts';
@@ -13,6 +14,12 @@ import { writing } from './workspace.ts';
 export interface RunEnd {
   commit(): void;
   fail(): void;
+}
+
+/** An attention that the run of a next token begins again. */
+export interface Again extends RunEnd {
+  readonly program: Program;
+  readonly stages: readonly Stage[];
 }
 
 /** Rows of a run that belong to one text. */
@@ -41,6 +48,8 @@ export interface Part {
 /** A run that is about to begin, which leaves … */
 export interface Run extends RunEnd {
   readonly job: Job;
+  /** Of one row, what the next one begins again, in the order of the layers. */
+  readonly ends: readonly RunEnd[];
   /** … rows after the last norm, from row `first` on: of all tokens, or of the last one of each text; */
   readonly hidden: Tensor;
   readonly first: number;
@@ -54,6 +63,7 @@ export type Wanted = 'keys' | 'rows' | 'logits';
 /** Prepares a run of CHUNK rows at most. @throws as attention, having changed nothing but what the texts kept of the last run */
 export function beginRun(decoder: DecoderProgram, parts: readonly Part[], wanted: Wanted): Run {
   const { program, workspace } = decoder;
+  decoder.latest = undefined;
   for (const { text } of parts) text.forget();
   const ids = parts.flatMap((part) => part.ids);
   const positions = parts.flatMap(({ text: { length }, ids: own }) => own.map((_, n) => length + n));
@@ -81,7 +91,7 @@ export function beginRun(decoder: DecoderProgram, parts: readonly Part[], wanted
     const commit = (): void => {
       for (const each of ends) each.commit();
     };
-    return { ...end, job: jobOf(writing(stages, workspace.outputs)), commit, fail };
+    return { ...end, ends, job: jobOf(writing(stages, workspace.outputs)), commit, fail };
   } catch (error) {
     fail();
     throw error;

@@ -27,6 +27,8 @@ export class DecoderProgram {
   readonly positions: number;
   /** By layer, what its cache rotates with and what is told to each call. */
   readonly splits: readonly Split[];
+  /** The run whose parameter blocks hold for another one like it. */
+  latest: object | undefined;
   /** Brings rows of x together in y; the numbers of those lie at `rows`. */
   readonly #gather: { readonly rows: number; readonly stage: EmbedStage };
 

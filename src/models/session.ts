@@ -16,6 +16,7 @@ import type { Split } from './schemes.ts';
 import { mostRows, runsOf } from './scoring.ts';
 import { TextAttention } from './text-attention.ts';
 import { TextCache } from './text-cache.ts';
+import { TokenRun } from './token-run.ts';
 import { checkTokens, chunksOf } from './tokens.ts';
 
 /** Options of a session. */
@@ -28,12 +29,6 @@ export interface SessionOptions {
   readonly memory?: Tensor;
 }
 
-/** What a run leaves. */
-interface Ending {
-  readonly hidden: Tensor;
-  readonly logits: Tensor | undefined;
-}
-
 /** One text that grows: its keys and values, and the row of its last token. */
 export class Session implements RunText {
   readonly #decoder: DecoderProgram;
@@ -43,7 +38,11 @@ export class Session implements RunText {
   readonly #attention: TextAttention;
   /** Memory that runs of one row hold. */
   #held: { readonly at: number; readonly bytes: number } | undefined;
-  #out: Ending | undefined;
+  /** The last run, and a view of its last row once that is asked for. */
+  #out: Pick<Run, 'hidden' | 'first' | 'logits'> | undefined;
+  #hidden: Tensor | undefined;
+  /** That of one row. */
+  #token: TokenRun | undefined;
   #running = false;
   #disposed = false;
 
@@ -88,7 +87,10 @@ export class Session implements RunText {
 
   /** The last token's row after the last norm, [1, width]; it holds until the next run of any session. */
   get hidden(): Tensor {
-    return this.#ending.hidden;
+    const { hidden, first } = this.#ending;
+    const { stream } = this.#decoder.widths;
+    this.#hidden ??= hidden.restride([1, stream], [stream, 1], first * stream);
+    return this.#hidden;
   }
 
   /** Logits of the token that comes next, [1, vocabulary]; they hold until the next run of any session. */
@@ -98,7 +100,7 @@ export class Session implements RunText {
     return logits;
   }
 
-  get #ending(): Ending {
+  get #ending(): Pick<Run, 'hidden' | 'first' | 'logits'> {
     if (!this.#out) throw wrongType(this.#decoder.where, 'tokens', 'some that were appended', undefined);
     return this.#out;
   }
@@ -111,7 +113,7 @@ export class Session implements RunText {
         this.#alive();
         const run = this.#begin(own, last ? 'logits' : 'keys');
         await ended(run, pool.run(run.job, { signal }));
-        if (last) this.#keep(run);
+        if (last) this.#out = run;
       }
     });
   }
@@ -182,7 +184,7 @@ export class Session implements RunText {
         throw error;
       }
       run.commit();
-      if (last) this.#keep(run);
+      if (last) this.#out = run;
     }
   }
 
@@ -212,19 +214,25 @@ export class Session implements RunText {
   }
 
   #begin(ids: readonly number[], wanted: Wanted): Run {
-    const run = beginRun(this.#decoder, [{ text: this, ids }], wanted);
+    const decoder = this.#decoder;
+    const token = this.#token;
+    if (wanted === 'logits' && ids.length === 1 && token?.holds) {
+      this.forget();
+      token.begin(ids[0] as number, this.length);
+      return token;
+    }
+    const run = beginRun(decoder, [{ text: this, ids }], wanted);
     if (ids.length > 1) return run;
     try {
-      return { ...run, job: this.#hold(run.job) };
+      const held = { ...run, job: this.#hold(run.job) };
+      if (wanted !== 'logits' || !decoder.program.steady) return held;
+      this.#token = new TokenRun(decoder, held, (stages) => this.#hold(jobOf(stages)));
+      decoder.latest = this.#token;
+      return this.#token;
     } catch (error) {
       run.fail();
       throw error;
     }
-  }
-
-  #keep({ hidden, first, logits }: Run): void {
-    const { stream } = this.#decoder.widths;
-    this.#out = { hidden: hidden.restride([1, stream], [stream, 1], first * stream), logits };
   }
 
   /** The job with memory that the session keeps, so that a step takes none. */
@@ -270,7 +278,8 @@ export class Session implements RunText {
 
   /** @internal */
   forget(): void {
-    this.#out?.hidden.dispose();
+    this.#hidden?.dispose();
+    this.#hidden = undefined;
     this.#out = undefined;
   }
 

@@ -96,6 +96,17 @@ export class StackProgram {
     this.#norm = norm && makeNorm(layers, scope, norm);
   }
 
+  /** Whether the stages of a row are the same whatever its token is. */
+  get steady(): boolean {
+    return this.#packed.embeddings.rare.length === 0;
+  }
+
+  /** The token and position of a run of one row whose stages are there. */
+  place(id: number, position: number, workspace: Workspace): void {
+    workspace.putId(0, id);
+    workspace.putId(1, position + (this.#packed.embeddings.embeddings.position?.offset ?? 0));
+  }
+
   /** x ← the embeddings of the rows. */
   embed(rows: number, { ids, positions, segments }: TokenRows, workspace: Workspace): Stage[] {
     const { position, type, rare } = this.#packed.embeddings;

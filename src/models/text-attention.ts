@@ -15,7 +15,7 @@ import type { Stage } from '../threads/types.ts';
 import type { Attention } from './blueprint.ts';
 import type { DecoderProgram } from './decoder.ts';
 import type { Memory, Views } from './decoder-memory.ts';
-import type { RunEnd, Span } from './decoder-run.ts';
+import type { Again, RunEnd, Span } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
 import type { Split } from './schemes.ts';
 import type { TextCache } from './text-cache.ts';
@@ -124,7 +124,8 @@ export class TextAttention {
 /** The stages of a prepared call's next run. */
 function begin(program: Program, where: string, ends: RunEnd[]): readonly Stage[] {
   const { stages } = program.begin(where);
-  ends.push(program);
+  const again: Again = { program, stages, commit: () => program.commit(), fail: () => program.fail() };
+  ends.push(again);
   return stages;
 }
 

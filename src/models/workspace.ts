@@ -78,6 +78,11 @@ export class Workspace {
     return ids.pointer + 4 * list * this.#rows;
   }
 
+  /** Writes the number of a single row. */
+  putId(list: 0 | 1 | 2, number: number): void {
+    this.#context.arena.words[(this.#ids as Tensor).pointer / 4 + list * this.#rows] = number;
+  }
+
   dispose(): void {
     for (const name of NAMES) this.#tensors?.[name].dispose();
     this.#ids?.dispose();

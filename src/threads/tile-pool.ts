@@ -36,6 +36,8 @@ export class TilePool implements Pool {
   /** A group that was dismissed and is not over: no other one may start. */
   #ending: WorkerGroup | undefined;
   #reason: string | undefined;
+  /** Lists of stages with their kernels. A list of one is looked up as fast. */
+  readonly #known: WeakMap<Job['stages'], readonly NamedStage[]> = new WeakMap();
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
   /** When the event loop is to have its next turn. */
@@ -172,8 +174,16 @@ export class TilePool implements Pool {
     return Math.min(job.threads, this.threads);
   }
 
-  /** The stages with their kernels. @throws Error if there is none of such a name */
-  #stages({ stages }: Job): NamedStage[] {
+  /** The stages with their kernels, which are kept for a list that comes again. @throws Error if there is none of such a name */
+  #stages({ stages }: Job): readonly NamedStage[] {
+    const known = this.#known.get(stages);
+    if (known) return known;
+    const named = this.#named(stages);
+    if (stages.length > 1) this.#known.set(stages, named);
+    return named;
+  }
+
+  #named(stages: Job['stages']): NamedStage[] {
     return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
       const found = this.#kernels.get(name);
       if (!found) throw new Error(`relpos: no kernel is called "${name}"`);

@@ -256,6 +256,8 @@ const whole = [
     'tokens.pad as number',
     families,
   ),
+  source('a token runs on the blocks of another run', 'token-run.ts', 'latest === this &&', '', ['models/token-run']),
+  source('attention that was planned anew is not run', 'token-run.ts', 'changed = true;', '', ['models/token-run']),
   source('rows of an embedder are continued', 'embedder.ts', "kind: 'encoder', encoder:", "kind: 'decoder', encoder:", [
     'models/loader/embedders',
   ]),
