@@ -108,3 +108,14 @@ show(
   10,
   new Map([[0, -1]]),
 );
+
+show(
+  '(1 − Φ(t))^(−1/16), of t·(1 − Φ(t)), t at least 0.3',
+  'H',
+  0,
+  tails.map((t) => {
+    const f = tail(t) ** (-1 / 16);
+    return { x: t, f, weight: (16 * Math.max(t, 0.3) * tail(t)) / f };
+  }),
+  5,
+);

@@ -1,10 +1,10 @@
 // What follows the sums of a linear layer: bias, activation, gate, residual.
 
 import { canonical } from '../simd';
-import { activate } from './activations';
+import { activate, GELU_NEAR } from './activations';
 import {
   ACT_GELU, ACT_GELU_NEW, ACT_NONE, ACT_QUICK_GELU, ACT_RELU, ACT_RELU2, ACT_SIGMOID, ACT_SILU, ACT_TANH, LINEAR_ACTIVATION, LINEAR_BIAS, LINEAR_GATED, LINEAR_N,
-  LINEAR_OUT, LINEAR_OUT_ROW, LINEAR_RESIDUAL, LINEAR_RESIDUAL_ROW, PANEL,
+  LINEAR_OUT, LINEAR_OUT_ROW, LINEAR_RESIDUAL, LINEAR_RESIDUAL_ROW, LINEAR_TYPE, PANEL, WEIGHTS_I8,
 } from './job';
 
 /** Whether a lane is NaN, or two of them infinite with unlike signs, which is as rare. */
@@ -37,6 +37,7 @@ import {
 /** s ← act(s) for n numbers, a multiple of 8, 8 at least. */
 export function activateAll(s: usize, n: i32, kind: i32): void {
   if (kind == ACT_GELU) map(s, n, ACT_GELU);
+  else if (kind == GELU_NEAR) map(s, n, GELU_NEAR);
   else if (kind == ACT_GELU_NEW) map(s, n, ACT_GELU_NEW);
   else if (kind == ACT_QUICK_GELU) map(s, n, ACT_QUICK_GELU);
   else if (kind == ACT_SILU) map(s, n, ACT_SILU);
@@ -54,7 +55,7 @@ export function finishPanel(job: usize, s: usize, up: usize, rows: i32, m: i32, 
     addBias(s, rows, bias + (<usize>n << 2 + gated));
     if (gated) addBias(up, rows, bias + (<usize>n << 3) + 32);
   }
-  if (activation != ACT_NONE) activateAll(s, rows << 3, activation);
+  if (activation != ACT_NONE) activateAll(s, rows << 3, activation == ACT_GELU && load<i32>(job, LINEAR_TYPE) >= WEIGHTS_I8 ? GELU_NEAR : activation);
   if (gated) {
     for (let at: usize = 0; at < <usize>rows << 5; at += 16) v128.store(s + at, f32x4.mul(v128.load(s + at), v128.load(up + at)));
   }

@@ -3,8 +3,8 @@
 // sums on the way there may wrap around and come back.
 //
 // Two forms with the same bits. The relaxed dot adds four products of a signed byte and one of seven bits to a sum: exact on every host, since a
-// pair of such products fits 16 bits. x̂ has 64 added for it, which Σ 64·ŵ takes back. Without it bytes are widened and multiplied by pairs; for
-// more rows than one the panel is widened once, as [K'/2][8][2].
+// pair of such products fits 16 bits, and six by the scales of the weights (pack.ts). x̂ has 64 added for it, which Σ 64·ŵ takes back. Without it
+// bytes are widened and multiplied by pairs; for more rows than one the panel is widened once, as [K'/2][8][2].
 
 import { PANEL_HEADER } from './job';
 
@@ -23,21 +23,21 @@ import { PANEL_HEADER } from './job';
   return i32x4.extract_lane(dot(i8x16.splat(-128), i8x16.splat(-1), i32x4.splat(0)), 0) == -65536;
 }
 
-/**
- * The dot, or with `byPairs`, a literal, the same by pairs; `ones` are shorts.
- *
- * Four rows × eight channels at M = 64, K = 384: 85 GFLOP/s with V8's five instructions, 109 with three; this loop alone reaches 113. Attempts that lost:
- * two dots of two added in 16 bits, so that one product with ones serves eight numbers (106, unrolled twice 99), eight rows × four channels of these
- * (99), a panel's header read again for each group (no change).
- */
+/** The dot, or with `byPairs`, a literal, the same by pairs; `ones` are shorts. */
 @inline function dotOf(bytes: v128, sevens: v128, sum: v128, ones: v128, byPairs: bool): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && byPairs) return pairs(v128.relaxed_dot<i16>(bytes, sevens), ones, sum);
+  if (ASC_FEATURE_RELAXED_SIMD && byPairs) return pairs(byTwos(bytes, sevens), ones, sum);
   return dot(bytes, sevens, sum);
 }
 
 /** Shorts of 1, made of a number that is never negative: a constant would be loaded anew at each use, this one is held in a register. */
 @inline function onesOf(quads: i32): v128 {
   return i32x4.splat(0x00010001 + (quads >> 31));
+}
+
+/** Two products of bytes each, in 16 bits: an instruction on x86. */
+@inline function byTwos(bytes: v128, sevens: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_dot<i16>(bytes, sevens);
+  return bytes;
 }
 
 /** sum + two products of shorts each. */
@@ -50,10 +50,82 @@ import { PANEL_HEADER } from './job';
   return f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sum), channel), row);
 }
 
-@inline function tile4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize, byPairs: bool): void {
+/**
+ * The products of a row and four channels over twelve k, by six in 16 bits, which they fit (pack.ts): w are the channels' quads, those of the row
+ * lie 16 bytes apart.
+ */
+@inline function sixes(w0: v128, w1: v128, w2: v128, q: usize): v128 {
+  const sum = i16x8.add(byTwos(w0, v128.load32_splat(q)), byTwos(w1, v128.load32_splat(q + 16)));
+  return i16x8.add(sum, byTwos(w2, v128.load32_splat(q + 32)));
+}
+
+/**
+ * Four rows or, with `both`, a literal, eight × four channels. x: one or two of [quads][4][4], w: the channels' part of the first quad of the panel,
+ * s: where their first sum goes, start: what sums begin with, channel: scales.
+ *
+ * Where the dot is two multiplications and two fill the ports (Zen 4), 118 GFLOP/s is the most; with six products added before they are widened
+ * there are four for three. At M = 48, K = 384 from L1, Node 24: dots one by one 113, by four 126, by six 132, by eight 135; a weight's step would
+ * be 1.02, 1.12 and 1.29 times as long for it (normally distributed rows; with heavier tails next to nothing). The same loop in C comes to 153.
+ * Attempts that lost, by eight: 4×4 126, 4×8 with sums in memory 111 (they do not fit the registers), by sixteen 130; rows whose quads lie in
+ * memory four times, so that V8 needs no instruction for a splat's address (141 from L1, less where rows come from L2; shorts4x8 no gain).
+ */
+@inline function halfTile(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128, both: bool): void {
   const ones = onesOf(quads);
+  // repeat $r 4
+  let s$ra = start, s$rb = start;
+  // end
+  let q = x, p = x + (<usize>quads << 4), left = quads;
+  for (; left > 2; left -= 3, q += 48, p += 48, w += 96) {
+    const w0 = v128.load(w), w1 = v128.load(w, 32), w2 = v128.load(w, 64);
+    // repeat $r 4
+    s$ra = pairs(sixes(w0, w1, w2, q + 4 * $r), ones, s$ra);
+    // end
+    // repeat $r 4
+    if (both) s$rb = pairs(sixes(w0, w1, w2, p + 4 * $r), ones, s$rb);
+    // end
+  }
+  for (; left > 0; left--, q += 16, p += 16, w += 32) {
+    const w0 = v128.load(w);
+    // repeat $r 4
+    s$ra = dotOf(w0, v128.load32_splat(q + 4 * $r), s$ra, ones, true);
+    if (both) s$rb = dotOf(w0, v128.load32_splat(p + 4 * $r), s$rb, ones, true);
+    // end
+  }
+  // repeat $r 4
+  v128.store(s, scaled(s$ra, channel, v128.load32_splat(scales + 4 * $r)), 32 * $r);
+  if (both) v128.store(s, scaled(s$rb, channel, v128.load32_splat(scales + (16 + 4 * $r))), 128 + 32 * $r);
+  // end
+}
+
+function half8x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128): void {
+  halfTile(x, w, s, quads, scales, start, channel, true);
+}
+
+function half4x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128): void {
+  halfTile(x, w, s, quads, scales, start, channel, false);
+}
+
+/** What the sums of four channels begin with: −Σ 64·ŵ. */
+@inline function startOf(sums: usize): v128 {
+  return i32x4.neg(i32x4.shl(v128.load(sums), 6));
+}
+
+function pairs4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
+  const a = startOf(panel + 32), b = startOf(panel + 48), w = panel + PANEL_HEADER;
+  const ca = v128.load(panel), cb = v128.load(panel, 16);
+  for (; groups > 1; groups -= 2, x += <usize>quads << 5, s += 256, scales += 32) {
+    half8x4(x, w, s, quads, scales, a, ca);
+    half8x4(x, w + 16, s + 16, quads, scales, b, cb);
+  }
+  if (groups > 0) {
+    half4x4(x, w, s, quads, scales, a, ca);
+    half4x4(x, w + 16, s + 16, quads, scales, b, cb);
+  }
+}
+
+function dots4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
   const ba = v128.load(panel), bb = v128.load(panel, 16);
-  const za = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), zb = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
+  const za = startOf(panel + 32), zb = startOf(panel + 48);
   panel += PANEL_HEADER;
   for (; groups > 0; groups--, x += <usize>quads << 4, s += 128, scales += 16) {
     // repeat $r 4
@@ -65,7 +137,7 @@ import { PANEL_HEADER } from './job';
       a = v128.load(w, 32 * $n), b = v128.load(w, 32 * $n + 16);
       // repeat $r 4
       c = v128.load32_splat(q + (16 * $n + 4 * $r));
-      s$ra = dotOf(a, c, s$ra, ones, byPairs), s$rb = dotOf(b, c, s$rb, ones, byPairs);
+      s$ra = dot(a, c, s$ra), s$rb = dot(b, c, s$rb);
       // end
       if (left == $n + 1) break;
       // end
@@ -75,15 +147,6 @@ import { PANEL_HEADER } from './job';
     v128.store(s, scaled(s$ra, ba, c), 32 * $r), v128.store(s, scaled(s$rb, bb, c), 32 * $r + 16);
     // end
   }
-}
-
-// Functions of their own: with both in one, registers do not suffice (0.94 of the time instead of 0.80).
-function pairs4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
-  tile4x8(x, panel, s, quads, groups, scales, true);
-}
-
-function dots4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
-  tile4x8(x, panel, s, quads, groups, scales, false);
 }
 
 /** Four rows × eight channels. x: [groups][quads][4][4], panel as it is stored, s: [groups][4][8], scales: [groups][4]; quads: K'/4. */
@@ -137,7 +200,7 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
 /** One row × 8 channels. x: [K'] bytes. */
 @inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128, byPairs: bool): void {
   const ones = onesOf(quads);
-  let a = i32x4.neg(i32x4.shl(v128.load(panel, 32), 6)), b = i32x4.neg(i32x4.shl(v128.load(panel, 48), 6));
+  let a = startOf(panel + 32), b = startOf(panel + 48);
   let w = panel + PANEL_HEADER;
   for (; quads > 0; quads--, w += 32, x += 4) {
     const c = v128.load32_splat(x);

@@ -3,8 +3,12 @@
 //
 // With m the largest size in a row (i8) or in a block of 32 of it (i4), and every step rounded to f32:
 //
-//   i8   scale m/127, integers round(w · (127/m)), ties to even
+//   i8   scale m/127, integers round(w · (127/m)), ties to even; or scale t/255 and round(w · (255/t)), if that is the larger scale
 //   i4   scale v/−8 with v the number of size m, the first of them; integers round(w · (−8/v)), 7 at most: v itself is −8, without an error
+//
+// t is the largest sum of numbers of one sign that are among six: of twelve in turn those whose place is 0 or 1 in its four, and the others. Their
+// integers then come to 255 and six times a half at most, 258, and with x̂ of up to 127 to 32766: the products fit 16 bits, on the way there
+// as well, which linear8.ts makes use of. It is m/127 but for rows whose numbers are all alike in size.
 //
 // Where m is below 2^−100, where the quotient nears the end of f32, integers are 0 and the scale is 0; where it is not finite, the scale is NaN.
 
@@ -14,6 +18,7 @@ import {
   BLOCK, BLOCK_BYTES, PACK_COLUMN, PACK_END, PACK_FIRST, PACK_FROM, PACK_FROM_TYPE, PACK_K, PACK_ROW, PACK_STEP, PACK_TO, PACK_TYPE, PANEL_HEADER,
   WEIGHTS_I4, WEIGHTS_I8,
 } from './job';
+import { loadRest } from './lanes';
 import { INFINITE, LEAST, MAGIC, sizeOfRow } from './quantise';
 
 /** round(x·c) for |x·c| < 2^21, ties to even. */
@@ -33,10 +38,34 @@ import { INFINITE, LEAST, MAGIC, sizeOfRow } from './quantise';
   return size >= INFINITE || size < LEAST ? 0 : top / most;
 }
 
+/** 255/8. */
+const MOST_OF_SIX: f32 = 31.875;
+
+/** The sums of the first and the last two lanes. */
+@inline function ofTwos(x: v128): v128 {
+  return f32x4.add(x, v128.shuffle<f32>(x, x, 1, 0, 3, 2));
+}
+
+/** t/8 of a row: it is finite where the numbers are. */
+function sixesOf(row: usize, K: i32): f32 {
+  const eighth = f32x4.splat(0.125), none = f32x4.splat(0);
+  let most = none;
+  for (; K > 0; K -= 12) {
+    let above = none, below = none;
+    for (let n = min(K, 12); n > 0; n -= 4, row += 16) {
+      const x = f32x4.mul(n >= 4 ? v128.load(row) : loadRest(row, n, none), eighth);
+      above = f32x4.add(above, f32x4.pmax(x, none)), below = f32x4.sub(below, f32x4.pmin(x, none));
+    }
+    most = f32x4.pmax(most, f32x4.pmax(ofTwos(above), ofTwos(below)));
+  }
+  return max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 2));
+}
+
 /** Row `lane` of a panel of i8: its scale, its integers and their sum. */
 function packBytes(row: usize, K: i32, panel: usize, lane: i32): void {
-  const m = reinterpret<f32>(sizeOfRow(row, K));
-  const c = factorOf(m, 127);
+  const m = reinterpret<f32>(sizeOfRow(row, K)), t = sixesOf(row, K);
+  let c = factorOf(m, 127), scale = scaleOf(m, 127);
+  if (c != 0 && t / MOST_OF_SIX > scale) c = MOST_OF_SIX / t, scale = t / MOST_OF_SIX;
   const at = panel + (<usize>lane << 2);
   let to = at + PANEL_HEADER;
   let sum = 0;
@@ -60,7 +89,7 @@ function packBytes(row: usize, K: i32, panel: usize, lane: i32): void {
   } else {
     for (let k = 0; k < K; k += 4, to += 32) store<i32>(to, 0);
   }
-  store<f32>(at, scaleOf(m, 127));
+  store<f32>(at, scale);
   store<i32>(at, sum, 32);
 }
 

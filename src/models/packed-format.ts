@@ -20,7 +20,7 @@ import type { Declared } from './declared.ts';
 import type { Place } from './packing.ts';
 import { isZeros } from './tensors.ts';
 
-export const VERSION = '1';
+export const VERSION = '2';
 
 /** A tensor of a packed file. */
 export interface PackedTensor {

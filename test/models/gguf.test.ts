@@ -297,22 +297,20 @@ describe('a model of a GGUF file', () => {
   });
 
   test.each([
-    ['F16', 'f16', 7],
-    ['Q8_0', 'i8', 24],
-    ['Q4_0', 'i4', 0],
-  ] as const)('of %s is loaded in %s', async (kind, weights, same) => {
+    ['F16', 'f16'],
+    ['Q8_0', 'i8'],
+    ['Q4_0', 'i4'],
+  ] as const)('of %s is loaded in %s', async (kind, weights) => {
     const given = { 'story.gguf': story(kind) };
     expect((await estimate(given)).weights).toBe((await estimate(STORY, { weights })).weights);
     const bytes = tensorsOf(STORY, 'llama', kind).reduce((sum, one) => sum + one.bytes.length, 0);
     expect((await estimate(given)).stored).toBe(bytes);
     using decoder = await loadDecoder(given, { threads: 2 });
     using own = await loadDecoder(STORY, { threads: 1, weights });
-    const [a, b] = [
-      await all(decoder.generate('In the beginning', { maxTokens: 24 })),
-      await all(own.generate('In the beginning', { maxTokens: 24 })),
-    ];
-    expect(a.slice(0, same)).toBe(b.slice(0, same));
-    expect(a.length).toBeGreaterThan(20);
+    // Words of which the model is sure: some of its own are nearly as likely as others, and the file's integers are rounded again.
+    const [a, b] = [await all(decoder.generate('And', { maxTokens: 16 })), await all(own.generate('And', { maxTokens: 16 }))];
+    expect(a).toBe(b);
+    expect(a.length).toBeGreaterThan(40);
   });
 
   test('may be packed', async () => {
@@ -337,7 +335,7 @@ describe('a model of a GGUF file', () => {
     const blob = Object.assign(new Blob([STORY_FILE.slice()]), { name: 'story.gguf' });
     for (const given of [folder, path, pathToFileURL(path), [blob], new Map([['x.gguf', STORY_FILE]]), `${address}/story.gguf`]) {
       using decoder = await loadDecoder(given as string, { threads: 1, weights: 'i8' });
-      expect(await all(decoder.generate('In the beginning', { maxTokens: 8 }))).toBe(' of the church, when');
+      expect(await all(decoder.generate('In the beginning', { maxTokens: 8 }))).toBe(' of the church, in');
     }
     // Its header, and a pass over its tensors.
     expect(server.asked.filter(({ name }) => name === 'story.gguf').length).toBeLessThanOrEqual(6);

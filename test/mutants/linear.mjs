@@ -25,6 +25,17 @@ export const linear = [
     whole,
   ),
   kernel(
+    'what is left of three quads is left out',
+    'linear8.ts',
+    'for (; left > 0; left--, q += 16, p += 16, w += 32)',
+    'for (; left > 3; left--, q += 16, p += 16, w += 32)',
+    whole,
+  ),
+  kernel('the second four of eight rows are the first', 'linear8.ts', 'p = x + (<usize>quads << 4), left', 'p = x, left', whole),
+  kernel('six products pass 16 bits', 'pack.ts', 't / MOST_OF_SIX > scale)', 't / MOST_OF_SIX > 1.1 * scale)', whole),
+  kernel('twelve numbers begin late', 'pack.ts', 'for (let n = min(K, 12); n > 0;', 'for (let n = min(K, 12); n > 4;', alone),
+  kernel('gelu of integers is that of half the number', 'activations.ts', 'f32x4.div(t, f32x4.mul(p, p)))', 'f32x4.div(t, p))', whole),
+  kernel(
     'half bytes of one row meet the numbers of another place',
     'linear4.ts',
     '0, 2, 4, 6, 1, 3, 5, 7',

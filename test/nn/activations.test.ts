@@ -20,6 +20,7 @@ import {
   MAP_WIDTH,
 } from '../../src/wasm/generated/layers.ts';
 import { numbers } from '../conformance/numbers.ts';
+import { compileKernels } from '../numerics/compile.ts';
 import { ACTIVATIONS } from './formulas.ts';
 import { type Field, gathered, Lab, SETS, spread } from './lab.ts';
 
@@ -132,6 +133,32 @@ describe('activations', () => {
     expect(worst(name, got, false, (x, truth) => x > 0 && normal(x, truth))).toBeLessThanOrEqual(above);
     expect(worst(name, got, false, (x, truth) => x > -1 && normal(x, truth))).toBeLessThanOrEqual(near);
     expect(worst(name, got, true, (x) => x < 0)).toBeLessThanOrEqual(below);
+  });
+
+  test('gelu of what comes of products of integers: 2.3e-6 at most', async () => {
+    const kernels = await compileKernels<{ memory: WebAssembly.Memory; near(at: number, n: number): void }>(
+      "import { geluNear } from './nn/activations';\nexport function near(at: usize, n: i32): void {\n" +
+        '  for (; n > 0; n -= 4, at += 16) v128.store(at, geluNear(v128.load(at), n >> 31));\n}\nmemory.grow(16);',
+      ['nn/activations', 'nn/job', 'simd', 'job', 'target'],
+    );
+    const odd = [0, -0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3.4e38, -3.4e38, 1e-45];
+    const x = Float32Array.from([...odd, ...everywhere.subarray(0, everywhere.length & ~7)]);
+    const numbersAt = (): Float32Array => new Float32Array(kernels.memory.buffer, 65536, x.length);
+    numbersAt().set(x);
+    kernels.near(65536, x.length);
+    const got = numbersAt();
+    expect([...got.subarray(0, 4)]).toEqual([0, -0, Number.NaN, Number.POSITIVE_INFINITY]);
+    expect(got[4]).toBeCloseTo(0, 20);
+    const exact = ACTIVATIONS.gelu as (x: number) => number;
+    let most = 0;
+    for (let n = 5; n < x.length; n++) {
+      const truth = exact(x[n] as number);
+      // Above 12 it is x itself.
+      if ((x[n] as number) > 12) expect(got[n]).toBe(x[n]);
+      else most = Math.max(most, Math.abs((got[n] as number) - truth));
+    }
+    expect(most).toBeLessThanOrEqual(2.3e-6);
+    expect(most).toBeGreaterThan(1e-6);
   });
 
   test('what is small for negative x has the right sign and its first four digits, as long as it counts', () => {

@@ -27,9 +27,33 @@ const sizeOf = (row: Float32Array): number => row.reduce((most, x) => (Number.is
 export const quantised = (row: Float32Array, type: 'i8' | 'i4'): { scale: number; integers: number[] } =>
   integers(row, sizeOf(row), type === 'i8' ? 63 : 127);
 
+/** The largest sum of numbers of one sign among six that a lane has of twelve, over 8. */
+function sixesOf(row: Float32Array): number {
+  let most = 0;
+  for (let k = 0; k < row.length; k += 12) {
+    for (const sign of [1, -1]) {
+      const lanes = [0, 1, 2, 3].map((lane) => {
+        return [0, 4, 8].reduce((sum, at) => f32(sum + Math.max(0, f32(sign * (row[k + at + lane] ?? 0) * 0.125))), 0);
+      }) as [number, number, number, number];
+      most = Math.max(most, f32(lanes[0] + lanes[1]), f32(lanes[2] + lanes[3]));
+    }
+  }
+  return most;
+}
+
+/** A row of i8: those of its largest number or, where their products would not fit 16 bits by sixes, of its largest sum. */
+function bytes(row: Float32Array): { scale: number; integers: number[] } {
+  const plain = integers(row, sizeOf(row), 127);
+  const sum = sixesOf(row);
+  const scale = f32(sum / 31.875);
+  if (!(plain.scale > 0 && scale > plain.scale)) return plain;
+  const factor = f32(31.875 / sum);
+  return { scale, integers: [...row].map((x) => round(f32(x * factor))) };
+}
+
 /** A row of weights in blocks of one scale. */
 export function weightBlocks(row: Float32Array, type: 'i8' | 'i4'): { scale: number; integers: number[] }[] {
-  if (type === 'i8') return [integers(row, sizeOf(row), 127)];
+  if (type === 'i8') return [bytes(row)];
   const blocks = [];
   for (let k = 0; k < row.length; k += 32) {
     const block = row.subarray(k, k + 32);
