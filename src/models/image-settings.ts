@@ -128,12 +128,17 @@ class SettingsFile {
       readonly number[],
       readonly number[],
     ];
-    if (deviation.includes(0)) throw this.#wrong('image_std', 'no zero', deviation);
-    return mean.map((m, c) =>
+    const tables = mean.map((m, c) =>
       Float32Array.from({ length: 256 }, (_, byte) => {
         const x = fround(byte * factor);
         return normalizes ? fround(fround(x - fround(m)) / fround(deviation[c] as number)) : x;
       }),
     );
+    // Also what is 0, or without end, in f32 alone.
+    if (!tables.every((table) => table.every(Number.isFinite))) {
+      const { rescale_factor, image_mean, image_std } = this.#config;
+      throw this.#wrong('image_std', 'numbers by which bytes stay finite', { rescale_factor, image_mean, image_std });
+    }
+    return tables;
   }
 }

@@ -348,7 +348,9 @@ describe('files and options that are wrong', () => {
     [{ size: { shortest_edge: 32 } }, '"size" expected 32 by 32'],
     [{ image_mean: [0, 1] }, '"image_mean" expected 3 numbers, got'],
     [{ image_mean: 'x' }, '"image_mean" expected 3 numbers, got "x"'],
-    [{ image_std: [0.1, 0, 1] }, '"image_std" expected no zero'],
+    [{ image_std: [0.1, 0, 1] }, '"image_std" expected numbers by which bytes stay finite'],
+    [{ image_std: 1e-300 }, '"image_std" expected numbers by which bytes stay finite'],
+    [{ rescale_factor: 1e300 }, '"image_std" expected numbers by which bytes stay finite'],
     [{ rescale_factor: 'x' }, '"rescale_factor" expected a number, got "x"'],
   ])('preprocessor_config.json with %j', async (settings, wanted) => {
     const before = used();
