@@ -291,7 +291,7 @@ describe('a decoder', () => {
     [new Array(2), 'generate: "prompt[0]" expected the number of a token, got undefined'],
     [BigInt64Array.of(5n), 'generate: "prompt[0]" expected the number of a token, got 5n'],
   ])('the prompt %o is refused', async (prompt, message) => {
-    await expect(all(decoder.generate(prompt as never))).rejects.toThrow(message);
+    await expect(all(decoder.generate(prompt as never, { maxTokens: 1 }))).rejects.toThrow(message);
   });
 
   test('what was disposed says so, once', async () => {
