@@ -32,6 +32,7 @@ export const linear = [
     whole,
   ),
   kernel('the second four of eight rows are the first', 'linear8.ts', 'p = x + (<usize>quads << 4), left', 'p = x, left', whole),
+  kernel('the second of two rows has the scale of the first', 'linear.ts', 'LINEAR_S_SCALES) + (m << 2);', 'LINEAR_S_SCALES);', whole),
   kernel('six products pass 16 bits', 'pack.ts', 't / MOST_OF_SIX > scale)', 't / MOST_OF_SIX > 1.1 * scale)', whole),
   kernel('twelve numbers begin late', 'pack.ts', 'for (let n = min(K, 12); n > 0;', 'for (let n = min(K, 12); n > 4;', alone),
   kernel('gelu of integers is that of half the number', 'activations.ts', 'f32x4.div(t, f32x4.mul(p, p)))', 'f32x4.div(t, p))', whole),
