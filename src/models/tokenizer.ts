@@ -254,9 +254,9 @@ async function readConfig(checkpoint: Checkpoint): Promise<readonly [config: Jso
   return [config, { ...config, ...map }];
 }
 
-/** Of a decoder of the library: what turns bytes into text, or the decoders that follow one another. */
+/** Of a decoder of the library: what turns bytes into text, a TextDecoder, which not all users' types know; or the decoders that follow one another. */
 interface Decoder {
-  text_decoder?: TextDecoder;
+  text_decoder?: unknown;
   readonly decoders?: readonly Decoder[];
 }
 

@@ -14,6 +14,17 @@ import {
   rotary,
   type Tensor,
 } from 'relpos';
+import {
+  type CheckpointSource,
+  type Decoder,
+  type Encoder,
+  estimate,
+  loadDecoder,
+  loadEncoder,
+  loadSeq2Seq,
+  type Seq2Seq,
+} from 'relpos/models';
+import { createLayers, type Linear } from 'relpos/nn';
 import { onnxAttention } from 'relpos/onnx';
 import { relaxedKernels } from 'relpos/relaxed';
 import { readSafetensors, writeSafetensors } from 'relpos/safetensors';
@@ -58,6 +69,15 @@ export async function attend(engine: Engine): Promise<Float32Array> {
   const file: Uint8Array = writeSafetensors({ tokens: { dtype: 'U8', shape: [2], data: new Uint8Array(2) } });
   engine.tensor([2], readSafetensors(file).tensors.get('tokens')?.data ?? []);
   return Y && (await engine.attention(x, x, x, call)).toArray();
+}
+
+export async function models(from: CheckpointSource): Promise<[number, Encoder, Decoder, Seq2Seq]> {
+  const { total } = await estimate(from, { weights: 'i8' });
+  return [total, await loadEncoder(from, { maxMemory: 2 ** 28 }), await loadDecoder(from, { threads: 1 }), await loadSeq2Seq(from)];
+}
+
+export async function layer(engine: Engine): Promise<Linear> {
+  return (await createLayers(engine)).linear({ weight: engine.tensor([2, 3]), type: 'i8' });
 }
 
 export const isLost = (error: unknown): boolean => error instanceof RelposError && error.code === 'lost';
