@@ -1,5 +1,5 @@
 // The generated parts of the documentation: docs/encodings.md and docs/pictures from the registry and the engine, and every number in
-// README.md and docs/benchmarks.md from the newest committed file of its topic in bench/results, and the code of docs/recipes from
+// README.md, docs/benchmarks.md and docs/models.md from the newest committed file of its topic in bench/results, and the code of docs/recipes from
 // examples/recipes, which the tests run. Needs `npm run build`.
 //   node scripts/docs.mjs            writes them
 //   node scripts/docs.mjs --check    writes nothing; exit code 1 if one is out of date
@@ -298,6 +298,30 @@ function bundlersTable({ rows, ...about }) {
   return `${table(head, lines)}\n\nNext without the framework's own scripts. ${source(about)}`;
 }
 
+/** What models take of a worker's 128 MB: measured, then estimated. */
+const edgeTable = () =>
+  from('edge', ({ rows, estimates, workerd, ...about }) => {
+    const shapes = {
+      minilm: "MiniLM's shape (6 × 384)",
+      'bge-small': "BGE-small's shape (12 × 384)",
+      'bge-base': "BGE-base's shape (12 × 768)",
+    };
+    const megabytes = (bytes) => `${three(bytes / 1e6)} MB`;
+    const measured = rows.map(({ model, weights, engine, heap }) => {
+      const script = heap.totalSize + heap.backingStorageSize;
+      return [shapes[model], weights, ...[engine.reserved, script, engine.reserved + script].map(megabytes)];
+    });
+    const wasMeasured = (one) => rows.some(({ model, weights }) => model === one.model && weights === one.weights);
+    const estimated = estimates
+      .filter((one) => !wasMeasured(one))
+      .map(({ model, weights, total }) => [shapes[model], weights, `${megabytes(total)}, by \`estimate\``, '', '']);
+    const head = ['model', 'weights', 'engine', "script's heap and buffers", 'together'];
+    return `${table(head, [...measured, ...estimated])}\n\nIn ${workerd}. ${source(about)}`;
+  });
+
+const edgeScript = () =>
+  from('edge', ({ script: { bytes, gzip } }) => `Minified, the script and its kernels are ${kilobytes(bytes)}, ${kilobytes(gzip)} gzip.`);
+
 /** What stands between `<!-- docs:name -->` and `<!-- /docs -->`; what follows the name in the first goes to the function. */
 const BLOCKS = {
   code,
@@ -309,6 +333,8 @@ const BLOCKS = {
   peers: () => from('peers', peerTable),
   'peers-two': () => under('Two threads:', 'peers-two-threads', () => from('peers-two-threads', peerTable)),
   cold: coldTable,
+  edge: edgeTable,
+  'edge-script': edgeScript,
   kernels: () =>
     under('## One tile\n\nSynchronous, one thread: the kernel with as little around it as a call has.', 'kernels', opsTable('kernels')),
   ops: () => under('## Operations, one thread', 'ops', opsTable('ops')),
@@ -451,7 +477,7 @@ ${rows.join('\n')}
 const drawn = await pictures();
 const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
 const recipes = readdirSync('docs/recipes').map((name) => `docs/recipes/${name}`);
-for (const path of ['README.md', 'docs/benchmarks.md', 'docs/bundlers.md', ...recipes])
+for (const path of ['README.md', 'docs/benchmarks.md', 'docs/bundlers.md', 'docs/models.md', ...recipes])
   if (existsSync(path)) wanted.set(path, filled(path));
 
 mkdirSync('docs/pictures', { recursive: true });
