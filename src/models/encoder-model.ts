@@ -15,7 +15,7 @@ import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 /** Options of every call. */
 export interface CallOptions {
   readonly signal?: Signal;
-  /** Told after each group of texts. */
+  /** Told after each group of texts, of some 2048 tokens together; `done` and `total` are numbers of texts. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
   /** Tokens of a text at most, with those that frame it, for which there has to be room; what is more is cut off. Default as many as the model takes. */
   readonly maxLength?: number;
@@ -123,10 +123,11 @@ export class Encoder extends Disposing {
   }
 
   /**
-   * The cosine of each text, or vector, of the first list with each of the second: `[first][second]`.
+   * The cosine of each text, or vector, of the first list with each of the second: `[first][second]`. Without a second list, of the first with
+   * itself.
    *
    * @example
-   * const [[near, far]] = await encoder.similarity('How old are you?', ['What is your age?', 'It rains.']);
+   * const [cosines] = await encoder.similarity('How old are you?', ['What is your age?', 'It rains.']);
    */
   async similarity(
     first: string | readonly string[] | readonly Float32Array[],
@@ -198,7 +199,8 @@ export class Encoder extends Disposing {
     const where = 'fillMask';
     const { driver, tokenizer } = this.#alive(where);
     const { mask } = tokenizer.special;
-    if (!this.blueprint.logits || !mask) throw new TypeError(`${where}: the model fills no masks (it is a ${this.blueprint.modelType})`);
+    if (!this.blueprint.logits) throw new TypeError(`${where}: the model fills no masks (it is a ${this.blueprint.modelType})`);
+    if (!mask) throw new TypeError(`${where}: the checkpoint names no mask token: "mask_token" in tokenizer_config.json does`);
     if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
     const { count = 5, ...call } = readRecord<CallOptions & { readonly count?: number }>(where, options, {
       ...CALL,

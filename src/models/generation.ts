@@ -26,7 +26,10 @@ export interface GenerateOptions {
   readonly minP?: number;
   /** Above 1, tokens that are there already are less likely. Default 1. */
   readonly repetitionPenalty?: number;
-  /** Another seed draws other tokens; the same one the same, on every host. A whole number below 2^53. Default 0. */
+  /**
+   * Another seed draws other tokens; the same one the same, on every host. A whole number below 2^53. Default 0: a call that is repeated draws
+   * the same text.
+   */
   readonly seed?: number;
   /** Texts that end the generation; they are not given. */
   readonly stop?: string | readonly string[];
@@ -36,7 +39,10 @@ export interface GenerateOptions {
   readonly signal?: Signal;
 }
 
-/** Why a generation ended: the model ended its text, a stop string came, or there were enough tokens. */
+/**
+ * Why a generation ended: the model ended its text, a stop string came, or there were enough tokens or no room for more. It is what the generator
+ * returns, which `for await` does not show: `const { done, value } = await pieces.next()`.
+ */
 export interface Finish {
   readonly reason: 'end' | 'stop' | 'length';
   /** Tokens that were chosen. */

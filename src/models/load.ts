@@ -39,7 +39,10 @@ export interface OpenOptions {
    * Default as the checkpoint stores them.
    */
   readonly weights?: WeightType;
-  /** Tokens of a text at most, its continuation included; no more than the model takes. Default that, of a decoder at most 2048. */
+  /**
+   * Tokens of a text at most, its continuation included; no more than the model takes. Default that (512 if an encoder takes any number), of what writes
+   * text at most 2048.
+   */
   readonly context?: number;
   /** Ends the loading; its reason is thrown. */
   readonly signal?: Signal;
@@ -57,7 +60,7 @@ export interface LoadOptions extends OpenOptions {
   readonly threads?: number | 'auto';
   /** As for `createEngine`. */
   readonly precision?: 'reproducible' | 'int16' | 'relaxed';
-  /** Most bytes of the engine's memory. A model that needs more is refused before its weights are fetched. */
+  /** Most bytes of the engine's memory. A model whose `estimate` is more is refused before its weights are fetched; a run needs a little beside that. */
   readonly maxMemory?: number;
   /** The package `@huggingface/jinja`, where chat templates are used and it cannot be found by its name, as in a bundle. */
   readonly jinja?: Jinja;
