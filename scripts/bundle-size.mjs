@@ -1,5 +1,6 @@
 // What a page loads of an import: the built package through esbuild, minified; what is loaded only when it is asked for does not count.
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
@@ -16,12 +17,31 @@ function firstLoad({ outputs }) {
   return [...found].map((path) => basename(path));
 }
 
-/** Bundles `code`, which lies in `folder`. @returns bytes as they are, after gzip and after brotli, each file by itself */
-export async function bundleSize(folder, code) {
+/** Packages that the package loads, for a folder that has none. */
+const PACKAGES = fileURLToPath(new URL('../node_modules', import.meta.url));
+
+/** What is loaded on demand goes into the bundle if its file's name begins with one of these names, and stays outside otherwise. */
+const loading = (names) => ({
+  name: 'loading',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ kind, path }) => {
+      const wanted = names.some((name) => basename(path) === name || basename(path).startsWith(`${name}-`));
+      return kind === 'dynamic-import' && !wanted ? { path, external: true } : undefined;
+    });
+  },
+});
+
+/**
+ * Bundles `code`, which lies in `folder`.
+ *
+ * @param loads files that a program loads on demand, by the beginnings of their names: all that it runs is then one file
+ * @returns bytes as they are, after gzip and after brotli, each file by itself
+ */
+export async function bundleSize(folder, code, loads) {
   const { outputFiles, metafile } = await build({
     stdin: { contents: code, resolveDir: folder, sourcefile: PAGE },
     bundle: true,
-    splitting: true,
+    splitting: !loads,
     write: false,
     metafile: true,
     outdir: folder,
@@ -29,7 +49,8 @@ export async function bundleSize(folder, code) {
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
-    external: ['*.wasm', '*.wasm?module', '@huggingface/*'],
+    external: ['*.wasm', '*.wasm?module', ...(loads ? [] : ['@huggingface/*'])],
+    ...(loads && { plugins: [loading(loads)], nodePaths: [PACKAGES] }),
     logLevel: 'error',
   });
   const names = firstLoad(metafile);

@@ -72,8 +72,9 @@ export class Runner {
     try {
       const { decoder } = blueprint;
       const decoding = decoder && (await import('./decoding.ts'));
-      packing.reserve(layers);
-      scratch.reserve(layers);
+      const whole = 'fill' in source;
+      packing.reserve(layers, whole);
+      scratch.reserve(layers, whole);
       await loadPackings(where, layers, [packing, scratch], source, onProgress);
       const longest = options.longest ?? Math.min(512, blueprint.longest ?? 512);
       // Tables of distances reach over a memory too.

@@ -203,6 +203,22 @@ describe('a packed model', () => {
     expect((await inspectCheckpoint(STORY)).packed).toBe(false);
   });
 
+  test.each(['f32', 'i8', 'i4'] as const)('in %s lies where others lay before as in fresh memory', async (weights) => {
+    const engine = await createEngine({ threads: 1 });
+    const garbage = engine.tensor([4_000_000]);
+    garbage.set(new Float32Array(4_000_000).fill(Number.NaN));
+    garbage.dispose();
+    for (const name of ['bert-classify', 'gpt2', 'xlnet-classify', 'bloom']) {
+      const { folder, config } = checkpoint(name);
+      const load = 'n_embd' in config || name === 'bloom' ? loadDecoder : loadEncoder;
+      const files = await packed(folder, { weights });
+      using one = await load(files, { engine });
+      using other = await load(files, { threads: 1 });
+      expect(await one.hidden('The cat sat on the mat.')).toEqual(await other.hidden('The cat sat on the mat.'));
+    }
+    engine.dispose();
+  });
+
   test('comes from a server in one pass', async () => {
     const server = new Server(await packed(STORY, { weights: 'i8' }));
     const progress: number[] = [];
