@@ -119,6 +119,8 @@ export interface Position {
   readonly tables: Readonly<Record<string, Table>>;
   /** True if texts with segments need an encoding of their own, made by `call`. Default false. */
   readonly segments?: boolean;
+  /** A text of more tokens has other rotations, from its first token on: rows that were computed while it was shorter do not hold for it. */
+  readonly until?: number;
   make(tables: Readonly<Record<string, Float32Array>>, call: PositionCall): Encoding;
 }
 

@@ -26,6 +26,8 @@ export interface Again extends RunEnd {
 export interface Span {
   readonly first: number;
   readonly rows: number;
+  /** Tokens of the text when those that follow in the same call have come too, if any follow. */
+  readonly whole?: number | undefined;
 }
 
 /** A text, as a run needs it. */
@@ -43,6 +45,8 @@ export interface RunText {
 export interface Part {
   readonly text: RunText;
   readonly ids: readonly number[];
+  /** How many follow in the same call; default none. */
+  readonly rest?: number;
 }
 
 /** A run that is about to begin, which leaves … */
@@ -68,9 +72,10 @@ export function beginRun(decoder: DecoderProgram, parts: readonly Part[], wanted
   const ids = parts.flatMap((part) => part.ids);
   const positions = parts.flatMap(({ text: { length }, ids: own }) => own.map((_, n) => length + n));
   const spans: (Span & { readonly text: RunText })[] = [];
-  for (const { text, ids: own } of parts) {
+  for (const { text, ids: own, rest } of parts) {
     const before = spans.at(-1);
-    spans.push({ text, first: before ? before.first + before.rows : 0, rows: own.length });
+    const whole = rest && text.length + own.length + rest;
+    spans.push({ text, first: before ? before.first + before.rows : 0, rows: own.length, ...(whole && { whole }) });
   }
   const ends: RunEnd[] = [];
   const fail = (): void => {

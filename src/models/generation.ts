@@ -4,6 +4,7 @@ import { boolean, checkSignal, finite, integer, wrongType, wrongValue } from '..
 import { RelposError } from '../arguments/errors.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Signal } from '../platform/types.ts';
+import type { Blueprint } from './blueprint.ts';
 import type { JsonObject } from './checkpoint.ts';
 import type { Driver, Sequence } from './driver-types.ts';
 import { Sampler, type Sampling, type Scores } from './sampling.ts';
@@ -197,6 +198,7 @@ export async function* write(
   ends: ReadonlySet<number>,
 ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
   const { signal } = generation;
+  const changes = changesOf(driver.blueprint);
   for (;;) {
     const active: Writing[] = [];
     for (const writing of writings) {
@@ -212,7 +214,7 @@ export async function* write(
     const pieces = await alone(driver, async () => {
       const scores = await driver.extend(
         active.map(({ sequence }) => sequence),
-        active.map(unseen),
+        active.map((writing) => unseen(writing, changes)),
         { signal },
       );
       return active.map((writing, n) => ({ index: writing.index, text: writing.choose(scores[n] as Scores, generation, ends) }));
@@ -221,9 +223,15 @@ export async function* write(
   }
 }
 
-/** The tokens that the sequence has not seen: at least the last one, whose scores are wanted. */
-function unseen({ sequence, tokens }: Writing): readonly number[] {
-  if (sequence.length >= tokens.length) sequence.truncate(tokens.length - 1);
+/** Lengths of a text beyond which its rotations are others. */
+const changesOf = ({ decoder }: Blueprint): ReadonlySet<number> =>
+  new Set(decoder?.layers.flatMap(({ attention }) => attention.positions.flatMap(({ until }) => until ?? [])));
+
+/** The tokens that the sequence has not seen: at least the last one, whose scores are wanted; all of them when what it has does not hold any more. */
+function unseen({ sequence, tokens }: Writing, changes: ReadonlySet<number>): readonly number[] {
+  const [before, after] = [sequence.length, tokens.length];
+  for (const length of changes) if (before > length !== after > length) sequence.truncate(0);
+  if (before >= after) sequence.truncate(after - 1);
   return tokens.slice(sequence.length);
 }
 

@@ -2,6 +2,7 @@
 
 import { type AttentionOptions, type CheckedOptions, checkOptions } from '../attention/options.ts';
 import type { LayerContext } from '../nn/context.ts';
+import { handlersOf, withHandlers } from '../plan/handlers.ts';
 import type { Encoding, Plan } from '../plan/plan.ts';
 import type { Attention, Position, PositionCall } from './blueprint.ts';
 import type { Vector } from './packing.ts';
@@ -12,6 +13,13 @@ export interface Split {
   readonly rotation: Encoding | undefined;
   readonly others: readonly Encoding[];
 }
+
+/** Encodings as they are in a text of so many tokens, of which a call has but the first: rotations may depend on its length. */
+export const asIn = (encodings: readonly Encoding[], length: number): readonly Encoding[] =>
+  encodings.map((encoding) => {
+    if (encoding.steady) return encoding;
+    return withHandlers({ ...encoding, lower: (context) => encoding.lower({ ...context, length }) }, handlersOf(encoding));
+  });
 
 /** What a call has of its own. */
 type Own = Omit<AttentionOptions, 'cache'> & Pick<CheckedOptions, 'cache'>;

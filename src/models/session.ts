@@ -109,11 +109,11 @@ export class Session implements RunText {
   async append(ids: ArrayLike<number>, signal?: Signal): Promise<void> {
     const { pool } = this.#decoder.layers;
     await this.during(ids, async () => {
-      for (const { own, last } of chunksOf(ids)) {
+      for (const { own, rest } of chunksOf(ids)) {
         this.#alive();
-        const run = this.#begin(own, last ? 'logits' : 'keys');
+        const run = this.#begin(own, rest ? 'keys' : 'logits', rest);
         await ended(run, pool.run(run.job, { signal }));
-        if (last) this.#out = run;
+        if (!rest) this.#out = run;
       }
     });
   }
@@ -125,9 +125,9 @@ export class Session implements RunText {
   async appendEach(ids: ArrayLike<number>, each: (rows: Tensor, first: number) => Promise<void>, signal?: Signal): Promise<void> {
     const { widths, layers } = this.#decoder;
     await this.during(ids, async () => {
-      for (const { own, first } of chunksOf(ids)) {
+      for (const { own, first, rest } of chunksOf(ids)) {
         this.#alive();
-        const run = this.#begin(own, 'rows');
+        const run = this.#begin(own, 'rows', rest);
         await ended(run, layers.pool.run(run.job, { signal }));
         const rows = run.hidden.restride([own.length, widths.stream], [widths.stream, 1]);
         try {
@@ -175,8 +175,8 @@ export class Session implements RunText {
   appendSync(ids: ArrayLike<number>): void {
     this.#check(ids);
     this.#alive();
-    for (const { own, last } of chunksOf(ids)) {
-      const run = this.#begin(own, last ? 'logits' : 'keys');
+    for (const { own, rest } of chunksOf(ids)) {
+      const run = this.#begin(own, rest ? 'keys' : 'logits', rest);
       try {
         this.#decoder.layers.pool.runSync(run.job);
       } catch (error) {
@@ -184,7 +184,7 @@ export class Session implements RunText {
         throw error;
       }
       run.commit();
-      if (last) this.#out = run;
+      if (!rest) this.#out = run;
     }
   }
 
@@ -213,7 +213,8 @@ export class Session implements RunText {
     if (this.#disposed) throw new RelposError('disposed', 'the text that is being written was disposed');
   }
 
-  #begin(ids: readonly number[], wanted: Wanted): Run {
+  /** @param rest tokens that are appended behind these */
+  #begin(ids: readonly number[], wanted: Wanted, rest: number): Run {
     const decoder = this.#decoder;
     const token = this.#token;
     if (wanted === 'logits' && ids.length === 1 && token?.holds) {
@@ -221,7 +222,7 @@ export class Session implements RunText {
       token.begin(ids[0] as number, this.length);
       return token;
     }
-    const run = beginRun(decoder, [{ text: this, ids }], wanted);
+    const run = beginRun(decoder, [{ text: this, ids, rest }], wanted);
     if (ids.length > 1) return run;
     try {
       const held = { ...run, job: this.#hold(run.job) };

@@ -17,7 +17,7 @@ import type { DecoderProgram } from './decoder.ts';
 import type { Memory, Views } from './decoder-memory.ts';
 import type { Again, RunEnd, Span } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
-import type { Split } from './schemes.ts';
+import { asIn, type Split } from './schemes.ts';
 import type { TextCache } from './text-cache.ts';
 
 /** What is prepared for runs of one row: where that lies among those of other texts, and by layer its attention, and cross-attention. */
@@ -59,17 +59,18 @@ export class TextAttention {
     };
   }
 
-  #options(attention: Attention, layer: number, out: Tensor): CheckedOptions {
+  #options(attention: Attention, layer: number, out: Tensor, whole?: number): CheckedOptions {
     const { schemes, splits, where } = this.#decoder;
     const cache = this.#caches[layer] as TextCache;
-    return schemes.options(where, attention, (splits[layer] as Split).others, { cache, out, layout: 'blhd' });
+    const { others } = splits[layer] as Split;
+    return schemes.options(where, attention, whole ? asIn(others, whole) : others, { cache, out, layout: 'blhd' });
   }
 
   /** The stages from qkv to at, for these rows of a run. */
   attend(layer: number, { packed: { attention } }: AttentionProgram, span: Span, ends: RunEnd[]): readonly Stage[] {
     const { layers, where } = this.#decoder;
     const { context } = layers;
-    const given = (out: Tensor): CheckedOptions => this.#options(attention, layer, out);
+    const given = (out: Tensor): CheckedOptions => this.#options(attention, layer, out, span.whole);
     if (span.rows > 1) {
       return this.#once(this.#views(attention, span), ends, ({ q, k, v, out }) => prepareOne(context, where, q, k, v, given(out), false));
     }

@@ -13,10 +13,11 @@ export function checkTokens(where: string, name: string, ids: ArrayLike<number>,
   }
 }
 
-/** Tokens as runs take them, with the number of the first; `last`: none follow. */
-export function* chunksOf(ids: ArrayLike<number>): Generator<{ readonly own: number[]; readonly first: number; readonly last: boolean }> {
+/** Tokens as runs take them, with the number of the first, and how many follow. */
+export function* chunksOf(ids: ArrayLike<number>): Generator<{ readonly own: number[]; readonly first: number; readonly rest: number }> {
   const all = Array.from(ids);
   for (let first = 0; first < all.length; first += CHUNK) {
-    yield { own: all.slice(first, first + CHUNK), first, last: first + CHUNK >= all.length };
+    const own = all.slice(first, first + CHUNK);
+    yield { own, first, rest: all.length - first - own.length };
   }
 }

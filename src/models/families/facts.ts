@@ -3,6 +3,7 @@
 
 import { type Facts, factsIn } from '../../huggingface/fact-lines.ts';
 import { layerOf } from '../../huggingface/layers.ts';
+import { ropeParameters } from '../../huggingface/rope-parameters.ts';
 import { scaleOf } from '../../huggingface/score-scale.ts';
 import { textRotation } from '../../huggingface/text-rotation.ts';
 import type { Encoding } from '../../plan/plan.ts';
@@ -36,6 +37,14 @@ function factsOf({ raw: { model_type: type } }: Config): { readonly type: string
 export function rotationOf(config: Config, layer: number): Encoding {
   const { type, facts } = factsOf(config);
   return ofConfig(() => textRotation(config.raw, type, facts, { layer }));
+}
+
+/** Tokens of a text beyond which a layer's rotation is another for all of them, if there are so many. */
+export function rotationChange(config: Config, layer: number): number | undefined {
+  const { facts } = factsOf(config);
+  const where = 'rotaryFromConfig';
+  const parameters = ofConfig(() => ropeParameters(where, config.raw, facts, layerOf(where, config.raw, facts, { layer })));
+  return parameters?.rope_type === 'longrope' ? (parameters.original_max_position_embeddings as number) : undefined;
 }
 
 /** The scale of a layer's scores: what `attentionScale` gives. @throws TypeError, RangeError as that does, of config.json */

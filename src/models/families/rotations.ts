@@ -2,14 +2,18 @@
 
 import type { Position } from '../blueprint.ts';
 import type { Config } from '../config.ts';
-import { rotationOf } from './facts.ts';
+import { rotationChange, rotationOf } from './facts.ts';
 import { fixed } from './parts.ts';
 
 /** The rotation of a layer as its config says; layers of one `kind` share it. */
 export function rotations(config: Config): (layer: number, kind?: string) => Position {
   const made = new Map<string, Position>();
   return (layer, kind = '') => {
-    const found = made.get(kind) ?? fixed('rotaryFromConfig', { layer }, rotationOf(config, layer));
+    const known = made.get(kind);
+    if (known) return known;
+    const rotation = fixed('rotaryFromConfig', { layer }, rotationOf(config, layer));
+    const until = rotationChange(config, layer);
+    const found = until === undefined ? rotation : { ...rotation, until };
     made.set(kind, found);
     return found;
   };
