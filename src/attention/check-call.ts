@@ -55,7 +55,7 @@ function lowerAt(
   const { first, last } = visibleRange(window === undefined ? given : { ...given, window }, place);
   const { encoding = [], mask = [] } = given;
   const encodings = cached ? withCached(cached, encoding) : encoding;
-  const masks = cached?.masks.length ? [...cached.masks.map((value) => ({ name: 'cache.window', value })), ...mask] : mask;
+  const masks = cached?.window ? [{ name: 'cache.window', value: cached.window.mask }, ...mask] : mask;
   const lowered = lower(where, encodings, shape, place, context);
   const normalized = withNormalization(where, lowered.plan, given.qkNorm, shape);
   cached?.checkRotation(where, normalized.rotation, normalized.normalization !== undefined);

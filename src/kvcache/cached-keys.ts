@@ -1,12 +1,10 @@
-import type { Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Operands, Shaped } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import type { Encoding, Rotation, Shape } from '../plan/plan.ts';
-import type { SinkWindow } from '../plan/reach.ts';
 import type { Stage } from '../threads/types.ts';
-import type { CacheCore } from './core.ts';
+import type { CacheCore, MaskedWindow } from './core.ts';
 
 /** Options of a call that its cache has a say in. */
 export interface CallOptions {
@@ -35,10 +33,9 @@ export interface CachedKeys {
   /** Keys before a query that it sees; undefined: no bound, or one in the masks. */
   readonly left: number | undefined;
   /** A window with sinks, which the masks say too. */
-  readonly window: SinkWindow | undefined;
+  readonly window: MaskedWindow | undefined;
   /** Later calls see nothing of what no query of this one sees before its first. */
   readonly slides: boolean;
-  readonly masks: readonly Mask[];
   readonly encodings: readonly Encoding[];
   /** That of the queries where the call gives positions: it takes the place of the encoding's. */
   readonly rotation: Rotation | undefined;

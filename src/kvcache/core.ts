@@ -9,6 +9,7 @@ import { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
 import { lowerEncoding } from '../plan/handlers.ts';
 import type { Encoding, Plan, Rotation } from '../plan/plan.ts';
+import type { SinkWindow } from '../plan/reach.ts';
 import { byDifference, isOwn } from '../plan/rotary-table.ts';
 import { jobOf } from '../threads/job.ts';
 import type { Job } from '../threads/types.ts';
@@ -17,13 +18,18 @@ import { PagePool } from './pages.ts';
 import { type Bounds, checkCut, checkGrowth, cut, EMPTY, GONE, Growth, pagesOfRow, type Row } from './rows.ts';
 import { type CacheShape, layoutPages, type PageLayout } from './store.ts';
 
+/** A window with sinks, and the mask that shows what is in it. */
+export interface MaskedWindow extends SinkWindow {
+  readonly mask: Mask;
+}
+
 /** What a cache was made with. */
 export interface CacheSpec {
   readonly shape: CacheShape;
   readonly dtype: CacheDType;
   readonly bounds: Bounds;
-  /** What hides keys, beside a window without sinks. */
-  readonly masks: readonly Mask[];
+  /** A window with sinks. */
+  readonly window?: MaskedWindow | undefined;
   readonly encoding: Encoding | undefined;
   /** Keys are turned when they are stored, not when they are read. */
   readonly rotatesOnAppend: boolean;
@@ -63,13 +69,13 @@ export class CacheCore {
   readonly runSync: (job: Job) => void;
   #rows: readonly Row[];
   /** The rotation that the stored keys went through. */
-  #rotation: Rotation | undefined;
+  rotation: Rotation | undefined;
   /** Calls that read the cache and are not done. */
   #readers = 0;
   #growing = false;
   #disposed = false;
   /** What went wrong in the middle of a change of stored keys: some may be changed, and which nobody knows. */
-  #torn: unknown;
+  torn: unknown;
 
   /** @throws RelposError `out-of-memory` */
   constructor(context: Context, runSync: (job: Job) => void, spec: CacheSpec, fork?: { pool: PagePool; core: CacheCore }) {
@@ -86,7 +92,7 @@ export class CacheCore {
     // Each of the two has rows of its own from here on, and lists of pages, which are shared: no step goes on from before.
     this.#rows = fork.core.#rows.map((row) => ({ ...row }));
     fork.core.#rows = fork.core.#rows.map((row) => ({ ...row, pages: [...row.pages] }));
-    this.#rotation = fork.core.#rotation;
+    this.rotation = fork.core.rotation;
     this.pool.join();
     for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.pool.hold(page);
   }
@@ -115,9 +121,9 @@ export class CacheCore {
   /** @throws RelposError `disposed`; `lost`; `kernel-trap` if its keys are not to be trusted */
   alive(): void {
     this.#there();
-    if (this.#torn === undefined) return;
+    if (this.torn === undefined) return;
     const message = 'a change of the keys of this cache failed midway, so that some may have turned or moved and others not: reset() it';
-    throw new RelposError('kernel-trap', message, { cause: this.#torn });
+    throw new RelposError('kernel-trap', message, { cause: this.torn });
   }
 
   #there(): void {
@@ -191,7 +197,7 @@ export class CacheCore {
 
   /** @throws RangeError if the stored keys went through another rotation */
   checkRotation(where: string, rotation: Rotation): void {
-    if (!this.#rotation || this.#rows.every(({ length }) => length === 0) || sameRotation(this.#rotation, rotation)) return;
+    if (!this.rotation || this.#rows.every(({ length }) => length === 0) || sameRotation(this.rotation, rotation)) return;
     const because = "the stored keys went through another; rotate: 'on-read' stores them as they come";
     throw wrongValue(where, 'encoding', 'the rotation of the stored keys', 'one that changed', because);
   }
@@ -226,7 +232,7 @@ export class CacheCore {
         commit: () => {
           this.#growing = false;
           this.#rows = growth.commit();
-          if (rotation) this.#rotation = rotation;
+          if (rotation) this.rotation = rotation;
           this.#leave();
         },
         undo: () => {
@@ -264,7 +270,7 @@ export class CacheCore {
     this.#there();
     this.#idle(where);
     this.#rows = this.#rows.map((row) => cut(this.pool, row, 0, this.spec.bounds));
-    this.#torn = undefined;
+    this.torn = undefined;
   }
 
   /** Cuts row b to its first lengths[b] keys. */
@@ -275,11 +281,6 @@ export class CacheCore {
     this.#rows = this.#rows.map((row, b) => cut(this.pool, row, lengths[b] as number, this.spec.bounds));
   }
 
-  /** The rotation that the stored keys went through. */
-  get rotation(): Rotation | undefined {
-    return this.#rotation;
-  }
-
   /** Other rows take the place of these, whose pages are given back unless the others have them too. */
   become(rows: readonly Row[]): void {
     this.#rows.forEach(({ pages }, b) => {
@@ -287,11 +288,6 @@ export class CacheCore {
       for (const page of pages) if (page !== GONE && !kept.has(page)) this.pool.release(page);
     });
     this.#rows = rows;
-  }
-
-  /** Some of the stored keys were changed and others not. */
-  tear(cause: unknown): void {
-    this.#torn = cause;
   }
 
   fork(): CacheCore {

@@ -5,7 +5,7 @@ import { WIDEST_HEAD } from '../arguments/limits.ts';
 import { copyLengths, holdsNumbers } from '../arguments/lists.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
-import { defineMask, type Mask } from '../masks/mask.ts';
+import { defineMask } from '../masks/mask.ts';
 import { Disposing } from '../memory/dispose.ts';
 import { CACHE_DTYPES, type CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -15,10 +15,9 @@ import type { Tensor, TensorLike } from '../memory/tensor.ts';
 import type { Context } from '../plan/context.ts';
 import { isEncoding } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
-import type { SinkWindow } from '../plan/reach.ts';
 import type { Job } from '../threads/types.ts';
 import type { CachedKeys, CallCache, CallOptions } from './cached-keys.ts';
-import { bytesOf, CacheCore, type CacheSpec } from './core.ts';
+import { bytesOf, CacheCore, type CacheSpec, type MaskedWindow } from './core.ts';
 import { keepCache } from './known.ts';
 import { removeKeys, shiftKeys } from './rewrite.ts';
 import type { Cut } from './rows.ts';
@@ -123,7 +122,7 @@ function checkSpec(where: string, options: unknown): CacheSpec {
     shape: { B, G, D, E },
     dtype,
     bounds: { capacity, pageSize, sinks, ...(left !== undefined && { left }) },
-    masks: left !== undefined && sinks ? [sinkWindow({ left, sinks })] : [],
+    window: left !== undefined && sinks ? maskedWindow(left, sinks) : undefined,
     encoding,
     rotatesOnAppend: rotate === 'on-append',
     layout: oneOf(where, 'layout', given.layout ?? 'bhld', ['bhld', 'blhd']),
@@ -140,15 +139,14 @@ function checkWindow(where: string, given: KVCacheOptions['window'], capacity: n
   return { left, sinks };
 }
 
-/** The keys that a window with sinks shows, beside what else hides them. */
-function sinkWindow({ left, sinks }: SinkWindow): Mask {
-  return defineMask({
-    name: 'window of the cache',
-    intervals: (query) => [
-      [0, sinks],
-      [query - left, Number.POSITIVE_INFINITY],
-    ],
-  });
+/** A window with sinks: the keys that it shows, beside what else hides them. */
+function maskedWindow(left: number, sinks: number): MaskedWindow {
+  const name = 'window of the cache';
+  const shown = (query: number): [number, number][] => [
+    [0, sinks],
+    [query - left, Number.POSITIVE_INFINITY],
+  ];
+  return { left, sinks, mask: defineMask({ name, intervals: shown }) };
 }
 
 /** A number for each batch row, in low[b] … high[b]. */

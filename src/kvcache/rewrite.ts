@@ -50,7 +50,7 @@ function rewrite(core: CacheCore, change: (own: (page: number) => number, scope:
     core.become(rows);
   } catch (error) {
     for (const page of copies) core.pool.release(page);
-    if (started && inPlace) core.tear(error);
+    if (started && inPlace) core.torn = error;
     throw error;
   } finally {
     scope.release();

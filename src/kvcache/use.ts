@@ -2,16 +2,14 @@
 
 import { integer, shapeText, wrongValue } from '../arguments/check.ts';
 import { part, placed } from '../arguments/positions.ts';
-import type { Mask } from '../masks/mask.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Operands, Shaped } from '../memory/operands.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Positions, Rotation, Shape } from '../plan/plan.ts';
-import type { SinkWindow } from '../plan/reach.ts';
 import { axesOf } from '../plan/rotary-table.ts';
 import type { Stage } from '../threads/types.ts';
 import type { CachedKeys, CallOptions } from './cached-keys.ts';
-import type { CacheCore, PendingGrowth } from './core.ts';
+import type { CacheCore, MaskedWindow, PendingGrowth } from './core.ts';
 import { storeFields, uploadTables } from './store.ts';
 
 /** New keys per batch row of k and v. @throws RangeError if they do not fit the cache */
@@ -55,9 +53,8 @@ export class CacheUse implements CachedKeys {
   readonly shape: Shape;
   readonly queryOffsets: readonly number[];
   readonly lengths: Int32Array;
-  readonly masks: readonly Mask[];
   readonly left: number | undefined;
-  readonly window: SinkWindow | undefined;
+  readonly window: MaskedWindow | undefined;
   readonly slides: boolean;
   readonly storesRotated: boolean;
   readonly encodings: CachedKeys['encodings'];
@@ -114,8 +111,7 @@ export class CacheUse implements CachedKeys {
     });
     this.left = sinks ? undefined : left;
     this.slides = left !== undefined;
-    this.window = left !== undefined && sinks ? { left, sinks } : undefined;
-    this.masks = core.spec.masks;
+    this.window = core.spec.window;
     this.encodings = core.spec.encoding ? [core.spec.encoding] : [];
     this.storesRotated = core.spec.rotatesOnAppend;
     if (positions && !this.storesRotated) {

@@ -36,7 +36,6 @@ function specOf(
     shape: { B: 1, G, D, E },
     dtype,
     bounds: { capacity, pageSize: PAGE, sinks: 0 },
-    masks: [],
     encoding: rotation,
     rotatesOnAppend: rotation !== undefined,
     layout: 'blhd',

@@ -178,18 +178,14 @@ export class TilePool implements Pool {
   #stages({ stages }: Job): readonly NamedStage[] {
     const known = this.#known.get(stages);
     if (known) return known;
-    const named = this.#named(stages);
-    if (stages.length > 1) this.#known.set(stages, named);
-    return named;
-  }
-
-  #named(stages: Job['stages']): NamedStage[] {
-    return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
+    const named = stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
       const found = this.#kernels.get(name);
       if (!found) throw new Error(`relpos: no kernel is called "${name}"`);
       const { kernel, number } = found; // no spread: on Node 20 one takes longer than all else here
       return { name, kernel, number, job, tiles, steps };
     });
+    if (named.length > 1) this.#known.set(stages, named);
+    return named;
   }
 
   /** @throws RelposError `out-of-memory` */

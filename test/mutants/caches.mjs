@@ -65,9 +65,7 @@ const keys = [
     removed,
   ),
   source('a change of one cache changes its forks', 'kvcache/rewrite.ts', 'if (!core.pool.shared(page)) {', 'if (page > GONE) {', changes),
-  source('torn keys are as good as others', 'kvcache/core.ts', 'if (this.#torn === undefined) return;', 'if (!0) return;', [
-    'kvcache/torn',
-  ]),
+  source('torn keys are as good as others', 'kvcache/core.ts', 'if (this.torn === undefined) return;', 'if (!0) return;', ['kvcache/torn']),
   source('keys of a fork are torn too', 'kvcache/rewrite.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
   source('memory runs out between a move and a turn', 'kvcache/rewrite.ts', 'if (bytes > 0) core', 'if (bytes < 0) core', ['kvcache/torn']),
   source('a gap turns all rows alike', 'kvcache/rewrite.ts', '(turn?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
@@ -81,8 +79,8 @@ const keys = [
   source(
     'an empty cache keeps its rotation',
     'kvcache/core.ts',
-    'if (!this.#rotation || this.#rows.every(({ length }) => length === 0) || sameRotation',
-    'if (!this.#rotation || sameRotation',
+    'if (!this.rotation || this.#rows.every(({ length }) => length === 0) || sameRotation',
+    'if (!this.rotation || sameRotation',
     changes,
   ),
   source(
