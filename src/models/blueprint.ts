@@ -26,7 +26,7 @@ export interface Rows {
 export interface Part {
   /** Its name in the checkpoint. */
   readonly tensor: string;
-  /** Its shape there, checked. */
+  /** Its shape there, checked; without axes of one place that no table of rows has. */
   readonly shape: readonly number[];
   /** True if it is stored [in, out], as GPT-2's Conv1D is. `rows` are those of the matrix [out, in]. */
   readonly transposed?: boolean;

@@ -71,9 +71,10 @@ export class Tensors {
     return { tensor, shape, ...(form.transposed && { transposed: true }), ...(form.rows && { rows: form.rows }) };
   }
 
-  /** A whole tensor in order: of this shape, or of `stored` in the checkpoint. */
+  /** A whole tensor in order: of this shape, or of `stored` in the checkpoint, which has more axes of one place. */
   tensor(name: string, shape: readonly number[], stored: readonly number[] = shape): Weight {
-    return { shape, parts: [this.part(name, stored)] };
+    // Its rows are those of the shape that it is read in.
+    return { shape, parts: [{ ...this.part(name, stored), shape }] };
   }
 
   linear(name: string, input: number, output: number, form: LinearForm = {}): Linear {

@@ -49,7 +49,7 @@ describe.each(cases)('$name', ({ of, each }: { of: Checkpoint; each: ReferenceCa
 
   test('has rows for its tokens, and tokens of the vocabulary', () => {
     const { ids, tensors } = each;
-    if (!ids) return expect(tensors.pixels?.shape).toEqual([3, of.config.image_size, of.config.image_size]);
+    if (!ids) return expect(tensors.pixels?.shape).toEqual([3, ...[of.config.image_size, of.config.image_size].flat().slice(-2)]);
     for (const id of [...ids, ...(each.tokens ?? [])]) expect(id >= 0 && id < vocabulary(of)).toBe(true);
     const side = each.start === undefined ? '' : 'encoder.';
     expect(tensors[`${side}embeddings`]?.shape).toEqual([ids.length, 8]);

@@ -166,35 +166,38 @@ describe('a classifier', () => {
   const [one] = checkpoint('swin').cases as [ReferenceCase];
   const pixels = (one.tensors.pixels as ReferenceTensor).data;
 
-  test.each(['swin', 'swin-padded', 'swinv2', 'swinv2-fine'])('%s: the same bits on 1, 2 and 3 threads, packed or not', async (name) => {
-    const [{ tensors, errors }] = checkpoint(name).cases as [ReferenceCase];
-    const { data } = tensors.pixels as ReferenceTensor;
-    for (const weights of ['f32', 'i8'] as const) {
-      const files = filesOf(name);
-      const packed: Files = {};
-      const write = async (file: string, size: number, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
-        packed[file] = new Uint8Array(size);
-        let at = 0;
-        for await (const piece of pieces) {
-          (packed[file] as Uint8Array).set(piece, at);
-          at += piece.length;
+  test.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven'])(
+    '%s: the same bits on 1, 2 and 3 threads, packed or not',
+    async (name) => {
+      const [{ tensors, errors }] = checkpoint(name).cases as [ReferenceCase];
+      const { data } = tensors.pixels as ReferenceTensor;
+      for (const weights of ['f32', 'i8'] as const) {
+        const files = filesOf(name);
+        const packed: Files = {};
+        const write = async (file: string, size: number, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
+          packed[file] = new Uint8Array(size);
+          let at = 0;
+          for await (const piece of pieces) {
+            (packed[file] as Uint8Array).set(piece, at);
+            at += piece.length;
+          }
+        };
+        await pack(files, { write }, { threads: 1, weights });
+        expect(Object.keys(packed)).toContain(SETTINGS);
+        const given = { width: 40, height: 33, data: Uint8Array.from({ length: 40 * 33 * 3 }, (_, n) => (n * 2654435761) >>> 24) };
+        const said = [];
+        for (const threads of [1, 2, 3]) {
+          using classifier = await loadImageClassifier(files, { threads, weights });
+          said.push(await classifier.classify([data, given]));
         }
-      };
-      await pack(files, { write }, { threads: 1, weights });
-      expect(Object.keys(packed)).toContain(SETTINGS);
-      const given = { width: 40, height: 33, data: Uint8Array.from({ length: 40 * 33 * 3 }, (_, n) => (n * 2654435761) >>> 24) };
-      const said = [];
-      for (const threads of [1, 2, 3]) {
-        using classifier = await loadImageClassifier(files, { threads, weights });
+        using classifier = await load(packed);
         said.push(await classifier.classify([data, given]));
+        for (const labels of said.slice(1)) expect(labels).toEqual(said[0]);
+        if (weights === 'f32')
+          await expectLabels(classifier, data, (tensors.logits as ReferenceTensor).data, 2 * Math.max(...Object.values(errors)));
       }
-      using classifier = await load(packed);
-      said.push(await classifier.classify([data, given]));
-      for (const labels of said.slice(1)) expect(labels).toEqual(said[0]);
-      if (weights === 'f32')
-        await expectLabels(classifier, data, (tensors.logits as ReferenceTensor).data, 2 * Math.max(...Object.values(errors)));
-    }
-  });
+    },
+  );
 
   test('several images, some labels, progress', async () => {
     using classifier = await load(filesOf('swin'));

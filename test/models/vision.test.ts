@@ -33,7 +33,7 @@ function distance(a: Float32Array, { data }: ReferenceTensor): number {
   return a.reduce((worst, x, n) => Math.max(worst, Math.abs(x - (data[n] as number))), 0);
 }
 
-describe.each(['swin', 'swin-padded', 'swinv2', 'swinv2-fine'])('%s', (name) => {
+describe.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven'])('%s', (name) => {
   const [one] = checkpoint(name).cases as [ReferenceCase];
   const pixels = (one.tensors.pixels as ReferenceTensor).data;
   const within = 2 * Math.max(...Object.values(one.errors));
@@ -82,6 +82,12 @@ test('wrong images and configs are refused', async () => {
   expect(made({ model_type: 'vit' })).toThrow(/"model_type" expected "swin" or "swinv2", got "vit"/);
   expect(made({ patch_size: 5 })).toThrow(/"image_size" expected multiples of the patch of 5/);
   expect(made({ num_heads: [5, 2, 4] })).toThrow(/"num_heads\[0\]" expected a divisor of 12, got 5/);
+  // Of 1 row before and 1 behind a merging v2's original counts 0 behind it.
+  const { config: second, folder: at } = checkpoint('swinv2-uneven');
+  const { tensors: its } = readSafetensors(readFileSync(`${at}model.safetensors`));
+  expect(() => visionOf({ ...second, image_size: [2, 14] }, its)).toThrow(
+    /"image_size" expected rows for a window of stage 1, got 1 patches in a column/,
+  );
   expect(made({ depths: [2, 3, 2] })).toThrow(/no tensor "swin\.encoder\.layers\.1\.blocks\.2\./);
 });
 

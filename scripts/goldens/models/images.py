@@ -22,11 +22,12 @@ def image(name, cls, config, stack, gains, seed=1, note=""):
     c = Checkpoint(name, cls, config | LABELS, gains=gains).seeded(seed)
     c.read_back()
     size = config["image_size"]
+    height, width = size if isinstance(size, list) else (size, size)
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     settings = {"do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": mean, "image_processor_type": "ViTImageProcessor", "image_std": std,
-                "resample": 3, "rescale_factor": 1 / 255, "size": {"height": size, "width": size}}
+                "resample": 3, "rescale_factor": 1 / 255, "size": {"height": height, "width": width}}
     (c.folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    pixels = torch.round(noise(seed + 100, 1, 3, size, size) * 16) / 16
+    pixels = torch.round(noise(seed + 100, 1, 3, height, width) * 16) / 16
     results = []
     for model in (c.model, c.double):
         seen, out = forward(model, [("", *stack)], {"pixel_values": pixels})
@@ -53,6 +54,9 @@ def swin():
     image("swin", hf.SwinForImageClassification, config, stack, gains, note="layers are stages, each with the merging of patches at its end")
     image("swin-padded", hf.SwinForImageClassification, config | {"image_size": 28, "depths": [2, 2], "num_heads": [3, 2], "hidden_size": 24, "num_layers": 2},
           stack, gains, seed=2, note="14 x 14 patches, then 7 x 7, in windows of 4")
+    image("swin-positions", hf.SwinForImageClassification,
+          config | {"image_size": [14, 10], "depths": [2], "num_heads": [3], "hidden_size": 12, "num_layers": 1, "use_absolute_embeddings": True},
+          stack, gains | {"position_embeddings": 2.0}, seed=3, note="7 x 5 patches, each with a row of its own added")
 
 
 @family
@@ -69,3 +73,6 @@ def swinv2():
     image("swinv2", hf.Swinv2ForImageClassification, config, stack, gains, note="layers are stages, each with the merging of patches at its end")
     image("swinv2-fine", hf.Swinv2ForImageClassification, config | {"image_size": 28, "pretrained_window_sizes": [3, 6]}, stack, gains, seed=2,
           note="trained on windows of 3 and 6; 14 x 14 patches, then 7 x 7, in windows of 4")
+    image("swinv2-uneven", hf.Swinv2ForImageClassification,
+          config | {"image_size": [26, 14], "window_size": 7, "depths": [2, 1]}, stack, gains, seed=3,
+          note="13 x 7 patches in windows of 7, shifted; then 7 x 4 in windows of 6: rows alone decide, and a half is dropped")

@@ -7,7 +7,7 @@ import { swinV2 as swinV2Encoding } from '../../encodings/swinv2.ts';
 import type { Layer, Linear, Position } from '../blueprint.ts';
 import { Config } from '../config.ts';
 import { type TensorIndex, Tensors } from '../tensors.ts';
-import { type Grid, type Merging, mergedGrid, paddedGrid, type VisionBlueprint, type WindowLayer } from '../vision.ts';
+import { cellsOf, type Grid, type Merging, mergedGrid, paddedGrid, type VisionBlueprint, type WindowLayer } from '../vision.ts';
 import { frozen } from './make.ts';
 import { attention, classifierOf, rowsOf } from './parts.ts';
 
@@ -125,10 +125,20 @@ function mergingOf(stage: Tensors, width: number, second: boolean): Merging {
   return second ? { linear, after: norm } : { before: norm, linear };
 }
 
-/** Window and shift of layers on a grid: one window that covers a side is not shifted. */
-function windowOf([rows, columns]: Grid, size: number): { readonly window: number; readonly shift: number } {
-  const least = Math.min(rows, columns);
-  return least <= size ? { window: least, shift: 0 } : { window: size, shift: Math.floor(size / 2) };
+/** Window and shift of layers where the side that counts has so many cells: one window that covers it is not shifted. */
+function windowOf(cells: number, size: number): { readonly window: number; readonly shift: number } {
+  return cells <= size ? { window: cells, shift: 0 } : { window: size, shift: Math.floor(size / 2) };
+}
+
+/**
+ * Cells of the side by which a stage's windows are chosen. v1 takes the shorter one of the grid that there is; v2's original the rows alone, and of
+ * those of the first grid what is left when each merging halves them and drops a half, although the grid keeps it.
+ */
+function decidingSide([rows, columns]: Grid, first: Grid, stage: number, second: boolean): number {
+  if (!second) return Math.min(rows, columns);
+  const left = Math.floor(first[0] / 2 ** stage);
+  if (left === 0) throw wrongValue(where, 'image_size', `rows for a window of stage ${stage}`, `${first[0]} patches in a column`);
+  return left;
 }
 
 /**
@@ -160,13 +170,13 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
   const size = config.count('window_size', 7);
   const head = new Tensors(index);
   const weights = head.under(['', `${type}.`], 'embeddings.patch_embeddings.projection.weight');
-  let grid: Grid = [image[0] / patch, image[1] / patch];
+  const whole: Grid = [image[0] / patch, image[1] / patch];
+  let grid = whole;
   const positions = config.flag('use_absolute_embeddings', false);
-  const cells = grid[0] * grid[1];
   const projection = 'embeddings.patch_embeddings.projection';
   const stages = depths.map((depth, s) => {
     const width = first * 2 ** s;
-    const { window, shift } = windowOf(grid, size);
+    const { window, shift } = windowOf(decidingSide(grid, whole, s, second), size);
     const stage = weights.at(`encoder.layers.${s}`);
     const sizes = { width, heads: heads[s] as number, inner: Math.floor(ratio * width), epsilon, bias };
     if (!(sizes.heads > 0) || width % sizes.heads)
@@ -197,7 +207,7 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
     patch,
     patches: weights.linear(projection, channels * patch * patch, first, { bias: true, stored: [first, channels, patch, patch] }),
     norm: weights.layerNorm('embeddings.norm', first, EPSILON),
-    ...(positions && { positions: weights.tensor('embeddings.position_embeddings', [cells, first], [1, cells, first]) }),
+    ...(positions && { positions: weights.tensor('embeddings.position_embeddings', [cellsOf(whole), first], [1, cellsOf(whole), first]) }),
     stages,
     lastNorm: weights.layerNorm('layernorm', width, epsilon),
     width,
