@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { Blueprint } from '../../../src/models/blueprint.ts';
 import { findBlueprint } from '../../../src/models/families/find.ts';
 import { loadDecoder, loadEncoder } from '../../../src/models/index.ts';
+import { VERSION } from '../../../src/models/packed-format.ts';
 import { PACKED } from '../../../src/models/packing.ts';
 import type { TensorIndex } from '../../../src/models/tensors.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../../src/safetensors/index.ts';
@@ -211,7 +212,7 @@ describe('a hundred thousand brackets', () => {
       '"model.safetensors.index.json": it nests deeper than 16 levels',
     );
     const { tensors } = readSafetensors(single as Uint8Array);
-    const metadata = { format: PACKED, version: '1', weights: 'f32', tensors: `{"a":${DEEP}}` };
+    const metadata = { format: PACKED, version: VERSION, weights: 'f32', tensors: `{"a":${DEEP}}` };
     const packed = writeSafetensors(tensors, metadata);
     expect((await error({ 'model.safetensors': packed })).message).toContain('"tensors" of its metadata expected');
   });
