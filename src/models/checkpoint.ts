@@ -4,7 +4,7 @@ import { quote } from '../cli/text.ts';
 import type { Url } from '../platform/types.ts';
 import { isObject, show, structureFault } from '../safetensors/header.ts';
 import { broken, unreadable } from './fault.ts';
-import { type JsonObject, type Loading, nameParts, type Source } from './source.ts';
+import { type JsonObject, type Loading, type Missing, nameParts, type Source } from './source.ts';
 
 export type { JsonObject } from './source.ts';
 
@@ -14,8 +14,10 @@ import { openWeightsFile, Weights, type WeightsFile } from './weights.ts';
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 
-/** Bytes of a text file at most; the largest vocabularies have 40 million. */
-const LARGEST_TEXT = 1 << 28;
+/** Bytes of other files at most, of texts (the largest vocabularies have 40 million), and of settings. */
+const LARGEST = 1 << 28;
+const LARGEST_TEXT = 1 << 26;
+const LARGEST_CONFIG = 1 << 24;
 /** Files of an index at most. */
 const MOST_FILES = 2000;
 /** What holds weights in ways that are not read, for the message. */
@@ -68,7 +70,7 @@ export class Checkpoint {
 
   /** A file as it is; undefined if there is none of this name. */
   async bytes(name: string): Promise<Uint8Array | undefined> {
-    const bytes = await this.#source.whole(checkedName(this.where, name, name), LARGEST_TEXT);
+    const bytes = await this.#source.whole(checkedName(this.where, name, name), LARGEST);
     return 'missing' in bytes ? undefined : bytes;
   }
 
@@ -102,7 +104,7 @@ export class Checkpoint {
       if (!(await this.has(name))) continue;
       return broken(this.where, SINGLE, `${missing}; there is ${name} (${what}): save the model as safetensors`);
     }
-    return broken(this.where, SINGLE, `${missing}, and no ${INDEX}`);
+    return (/^HTTP 403/.test(missing) ? unreadable : broken)(this.where, SINGLE, `${missing}, and no ${INDEX}`);
   }
 
   async #indexed(index: JsonObject): Promise<Weights> {
@@ -154,7 +156,8 @@ function checkedName(where: string, said: string, name: unknown): string {
 }
 
 async function readText(loading: Loading, source: Source, name: string): Promise<string | undefined> {
-  const bytes = await source.whole(checkedName(loading.where, name, name), LARGEST_TEXT);
+  const most = name.endsWith('config.json') ? LARGEST_CONFIG : LARGEST_TEXT;
+  const bytes = await source.whole(checkedName(loading.where, name, name), most);
   if ('missing' in bytes) return undefined;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -197,8 +200,15 @@ export async function openCheckpoint(loading: Loading, name: string, given: unkn
     source = await (await import('./gguf-source.ts')).ggufSource(loading, source, gguf);
     config = await readJson(loading, source, 'config.json');
   }
-  if (config === undefined) throw unreadable(loading.where, 'config.json', `there is none at ${quote(source.name)}${hint(source.name)}`);
+  if (config === undefined) throw await noConfig(loading.where, source);
   return new Checkpoint(loading, source, expectObject(loading.where, 'config.json', config));
+}
+
+/** Asked for again to hear why: a page in its place is something else than nothing. */
+async function noConfig(where: string, source: Source): Promise<Error> {
+  const { missing = '' } = (await source.whole('config.json', LARGEST_CONFIG)) as Partial<Missing>;
+  const why = /page|403/.test(missing) ? ` (${missing})` : '';
+  return unreadable(where, 'config.json', `there is none at ${quote(source.name)}${why}${hint(source.name)}`);
 }
 
 const addressOf = (given: unknown): string => (typeof given === 'string' ? given : String((given as Partial<Url> | null)?.href ?? ''));

@@ -1,6 +1,6 @@
 // Text from text: what a decoder is used for, and a model of an encoder and a decoder.
 
-import { checkSignal, reading, wrongType, wrongValue } from '../arguments/check.ts';
+import { checkSignal, describe, reading, wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
@@ -11,7 +11,16 @@ import type { ChatMessage, ChatOptions, ChatTemplates } from './chat.ts';
 import type { JsonObject } from './checkpoint.ts';
 import type { Driver, Sequence } from './driver-types.ts';
 import { disposed, textsOf } from './encoder-model.ts';
-import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
+import {
+  type Finish,
+  type GenerateOptions,
+  type Generation,
+  type IndexedPiece,
+  ofFile,
+  readGeneration,
+  Writing,
+  write,
+} from './generation.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { alone } from './turns.ts';
 
@@ -74,13 +83,18 @@ abstract class Writer extends Disposing {
     return this.parts;
   }
 
-  /** The tokens that end a text. */
-  protected ends(): ReadonlySet<number> {
+  /** The tokens that end a text. @throws RelposError `bad-checkpoint` if generation_config.json names what is none */
+  protected ends(where: string): ReadonlySet<number> {
     const { generation, tokenizer } = this.parts;
-    const own = generation?.eos_token_id;
-    const listed = (Array.isArray(own) ? own : [own]).filter((id): id is number => Number.isInteger(id));
-    if (listed.length > 0) return new Set(listed);
-    const { ends } = this.blueprint.tokens;
+    const own = generation?.eos_token_id ?? [];
+    const listed: readonly unknown[] = Array.isArray(own) ? own : [own];
+    const { tokens, vocabulary } = this.blueprint;
+    for (const id of listed) {
+      if (!isToken(id as number, vocabulary))
+        throw ofFile(wrongValue(where, 'eos_token_id', `tokens in 0 … ${vocabulary - 1}`, describe(id)));
+    }
+    if (listed.length > 0) return new Set(listed as readonly number[]);
+    const { ends } = tokens;
     const { eos } = tokenizer.special;
     return new Set(ends.length > 0 || !eos ? ends : [eos.id]);
   }
@@ -147,7 +161,7 @@ export class Decoder extends Writer {
         sequences.push(sequence);
         writings.push(new Writing(index, sequence, tokens, tokenizer, generation));
       }
-      return yield* write(driver, writings, generation, this.ends());
+      return yield* write(driver, writings, generation, this.ends(where));
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }
@@ -200,7 +214,7 @@ export class Decoder extends Writer {
     const { driver, tokenizer, generation } = this.alive(where);
     if (only) checkFits(where, name, tokens, only, driver);
     const sequence = await driver.sequence({ capacity: only && roomFor(tokens, only, driver), signal: only?.signal });
-    return new Session({ driver, tokenizer, generation, ends: this.ends() }, sequence, tokens, 0);
+    return new Session({ driver, tokenizer, generation, ends: this.ends(where) }, sequence, tokens, 0);
   }
 
   /** Tokens of a text that is to be seen whole. */
@@ -436,7 +450,7 @@ export class Seq2Seq extends Writer {
         sequences.push(sequence);
         writings.push(new Writing(index, sequence, tokens, tokenizer, { ...generation, contextShift: false }));
       }
-      return yield* write(driver, writings, { ...generation, contextShift: false }, this.ends());
+      return yield* write(driver, writings, { ...generation, contextShift: false }, this.ends(where));
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }

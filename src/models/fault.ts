@@ -7,6 +7,14 @@ export function broken(where: string, file: string, what: string, cause?: unknow
   return new RelposError('bad-checkpoint', `${where}: "${file}": ${what}`, cause === undefined ? {} : { cause });
 }
 
+/** Weights of what is loaded to continue texts, and cannot. */
+export const headless = (where: string): RelposError =>
+  broken(
+    where,
+    'model.safetensors',
+    'it has no head that gives logits ("lm_head.weight"), and config.json does not tie it to the embeddings',
+  );
+
 /** A file that is there, as far as is known, and cannot be read. */
 export function unreadable(where: string, file: string, why: string, cause?: unknown): RelposError {
   return new RelposError('unreadable', `${where}: "${file}" cannot be read: ${why}`, cause === undefined ? {} : { cause });

@@ -109,19 +109,25 @@ const CONFIG_KEYS = {
   repetitionPenalty: 'repetition_penalty',
 } as const;
 
+/** The error of what generation_config.json says. */
+export const ofFile = (cause: Error): RelposError =>
+  new RelposError('bad-checkpoint', `generation_config.json: ${cause.message}`, { cause });
+
 /** @throws RelposError `bad-checkpoint` if generation_config.json has no such number */
 function readOwn(where: string, name: keyof typeof CONFIG_KEYS, value: unknown): number {
   try {
     return (READERS[name] as Reader<number>)(where, CONFIG_KEYS[name], value);
   } catch (cause) {
-    throw new RelposError('bad-checkpoint', `generation_config.json: ${(cause as Error).message}`, { cause });
+    throw ofFile(cause as Error);
   }
 }
 
 /** The options, over what the checkpoint says. @throws TypeError, RangeError that names the option */
 export function readGeneration(where: string, options: unknown, config: JsonObject | undefined): Generation {
   const given = readRecord<GenerateOptions>(where, options ?? {}, READERS);
-  const draws = config?.do_sample === true || given.temperature !== undefined;
+  const sample = config?.do_sample ?? false;
+  if (typeof sample !== 'boolean') throw ofFile(wrongType(where, 'do_sample', 'true or false', sample));
+  const draws = sample || given.temperature !== undefined;
   const own = (name: keyof typeof CONFIG_KEYS, otherwise: number, counts = draws): number => {
     if (given[name] !== undefined) return given[name];
     const value = counts ? config?.[CONFIG_KEYS[name]] : undefined;

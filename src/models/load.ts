@@ -20,7 +20,7 @@ import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
 import { estimateAny, estimateModel, type ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
-import { reasonOf } from './fault.ts';
+import { headless, reasonOf } from './fault.ts';
 import type { PackedWeights } from './packed-weights.ts';
 import { PACKED } from './packing.ts';
 import { Runner } from './runner.ts';
@@ -304,6 +304,7 @@ async function load(
   try {
     expectKind(where, any, kind);
     const opened = any as Opened<Blueprint>;
+    if (kind !== 'encoder' && !opened.blueprint.logits) throw headless(where);
     const { checkpoint, sentences } = opened;
     await checkMemory(where, opened, options.maxMemory);
     return await onEngine(options, own, async (engine, end) => {

@@ -171,9 +171,51 @@ describe('a server that answers', () => {
     expect(ranges()).toHaveLength(1);
   });
 
+  test('403 to the weights is an error of reading', async () => {
+    server.trick = (request, response) => /safetensors/.test(request.url ?? '') && Boolean(response.writeHead(403).end());
+    const error = await failure();
+    expect(error).toMatchObject({ code: 'unreadable' });
+    expect(error.message).toContain('"model.safetensors" cannot be read: HTTP 403 from');
+  });
+
+  test('416 to the beginning of a file with bytes is an error that says so', async () => {
+    server.trick = tricked(1, (_, response) => response.writeHead(416, { 'content-range': `bytes */${FILE.length}` }).end(), 0);
+    const error = await failure();
+    expect(error).toMatchObject({ code: 'unreadable' });
+    expect(error.message).toContain('"model.safetensors" cannot be read: HTTP 416');
+  });
+
+  test('redirects that go round are followed once', async () => {
+    let asked = 0;
+    server.trick = (request, response) => {
+      asked++;
+      return Boolean(response.writeHead(302, { location: request.url }).end());
+    };
+    const error = await failure();
+    expect(error).toMatchObject({ code: 'unreadable' });
+    expect(error.message).toContain('"config.json" cannot be read: fetch failed (redirect count exceeded)');
+    expect(asked).toBeLessThan(25);
+  });
+
+  test('settings without an end are given up at 16 MiB', async () => {
+    server.trick = (_, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(1 << 20, 32)));
+      };
+      response.writeHead(200).on('drain', more);
+      more();
+      return true;
+    };
+    const error = await failure();
+    expect(error).toMatchObject({ code: 'bad-checkpoint' });
+    expect(error.message).toBe('loadEncoder: "config.json": expected at most 16777216 bytes, got more');
+  });
+
   test('with a page for every address has no such file, and says so', async () => {
     server.trick = (_, response) => Boolean(response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html>'));
-    expect((await failure()).message).toContain('loadEncoder: "config.json" cannot be read: there is none at');
+    const { message } = await failure();
+    expect(message).toContain('loadEncoder: "config.json" cannot be read: there is none at');
+    expect(message).toContain('answers a page (text/html) in its place)');
   });
 
   test('with a redirect is followed, for every part', async () => {

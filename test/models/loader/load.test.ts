@@ -221,6 +221,14 @@ describe('what is wrong', () => {
   const spoilt: readonly (readonly [string, Record<string, Uint8Array>, string])[] = [
     ['a family that there is not', { 'config.json': text({ ...config, model_type: 'rwkv' }) }, 'rwkv'],
     ['a tensor that is missing', { 'model.safetensors': writeSafetensors(lacking) }, 'model.norm.weight'],
+    [
+      'a head that is missing',
+      {
+        'config.json': text({ ...config, tie_word_embeddings: false }),
+        'model.safetensors': writeSafetensors(new Map([...tensors].filter(([name]) => name !== 'lm_head.weight'))),
+      },
+      '"model.safetensors": it has no head that gives logits ("lm_head.weight")',
+    ],
     ['a tensor of another shape', { 'config.json': text({ ...config, hidden_size: 128, head_dim: 16 }) }, 'expected'],
     ['a file that is cut short', { 'model.safetensors': whole.subarray(0, 2_000_000) }, '"model.safetensors": safetensors:'],
     ['no tokenizer', { 'tokenizer.json': text([]) }, '"tokenizer.json": expected an object, got []'],

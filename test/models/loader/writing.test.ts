@@ -329,3 +329,19 @@ describe('an encoder-decoder', () => {
     expect(() => model.generateAll('a' as never)).toThrow('generateAll: "texts" expected an array, got "a"');
   });
 });
+
+describe('what generation_config.json says wrongly', () => {
+  test.each([
+    [{ eos_token_id: 'x' }, /"eos_token_id" expected tokens in 0 … \d+, got "x"$/],
+    [{ eos_token_id: 1e9 }, /"eos_token_id" expected tokens in 0 … \d+, got 1000000000$/],
+    [{ eos_token_id: [1, 1.5] }, /"eos_token_id" expected tokens in 0 … \d+, got 1.5$/],
+    [{ do_sample: 'yes' }, /"do_sample" expected true or false, got /],
+  ])('%j', async (config, message) => {
+    const decoder = new Decoder(await partsOf('story-llama', undefined, config));
+    const written = (async () => all(decoder.generate('In the beginning', { maxTokens: 1 })))();
+    const error = await written.catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'bad-checkpoint' });
+    expect((error as Error).message).toMatch(/^generation_config\.json: generate: /);
+    expect((error as Error).message).toMatch(message);
+  });
+});
