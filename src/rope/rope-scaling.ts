@@ -131,6 +131,10 @@ function checkTogether(where: string, scaling: RopeScaling, width: number, calle
   if ((scaling.type === 'yarn' || scaling.type === 'longrope') && !scaling.factor && !scaling.maxPositionEmbeddings) {
     throw wrongType(where, called('factor'), `a number, or ${called('maxPositionEmbeddings')} instead`, scaling.factor);
   }
+  // The attention factor divides by ln M0.
+  if (scaling.type === 'longrope' && scaling.originalMaxPositionEmbeddings < 2 && !scaling.attentionFactor) {
+    throw wrongValue(where, called('originalMaxPositionEmbeddings'), `at least 2 without ${called('attentionFactor')}`, 1);
+  }
   if (scaling.type === 'llama3' && scaling.highFreqFactor < scaling.lowFreqFactor) {
     throw wrongValue(
       where,

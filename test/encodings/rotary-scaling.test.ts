@@ -151,6 +151,10 @@ describe('what is refused', () => {
       'rotary: "scaling.longFactor" expected 4 numbers, one for each pair, got 1',
     ],
     [
+      { type: 'longrope', factor: 2, originalMaxPositionEmbeddings: 1, shortFactor: [1, 1, 1, 1], longFactor: [1, 1, 1, 1] },
+      'rotary: "scaling.originalMaxPositionEmbeddings" expected at least 2 without scaling.attentionFactor, got 1',
+    ],
+    [
       { type: 'llama3', factor: 2, lowFreqFactor: 4, highFreqFactor: 3, originalMaxPositionEmbeddings: 64 },
       'rotary: "scaling.highFreqFactor" expected at least scaling.lowFreqFactor 4, got 3',
     ],
