@@ -4,12 +4,14 @@ import { checkFunction, checkSignal, describe, integer, reading, wrongType, wron
 import { type Readers, readRecord } from '../arguments/record.ts';
 import { Disposing } from '../memory/dispose.ts';
 import type { Arithmetic } from '../plan/plan.ts';
+import { nextTask, now } from '../platform/time.ts';
 import type { Signal } from '../platform/types.ts';
 import type { Classifier } from './blueprint.ts';
 import { type ImageSettings, pixelsOf } from './image-settings.ts';
 import { type Label, labelsOf } from './labels.ts';
 import { Lifetime } from './lifetime.ts';
 import type { LoadOptions } from './load.ts';
+import type { Pause } from './resample.ts';
 import { cellsOf, type VisionBlueprint } from './vision.ts';
 import type { VisionRunner } from './vision-runner.ts';
 
@@ -58,8 +60,32 @@ const OPTIONS: Readers<ClassifyOptions> = {
 /** Sides of an image in cells at most. */
 const LONGEST_SIDE = 65535;
 
-/** An image that was checked. */
-type Checked = Float32Array | Required<ImagePixels>;
+/** Milliseconds after which timers, input and aborts have their turn while images are resized, as the pool gives it to them. */
+const SLICE_MS = 8;
+
+/** An image that was checked, and by which name it is called. */
+interface Checked {
+  readonly name: string;
+  readonly image: Float32Array | Required<ImagePixels>;
+}
+
+/** Gives a turn after every slice, in which the signal may end the work. */
+function pausing(signal: Signal | undefined): Pause {
+  let end = now() + SLICE_MS;
+  return () => {
+    if (now() < end) return undefined;
+    return nextTask().then(() => {
+      end = now() + SLICE_MS;
+      if (signal?.aborted) throw signal.reason;
+    });
+  };
+}
+
+/** @throws RangeError if bytes or numbers that were checked are no longer there */
+function expectStill(where: string, { name, image }: Checked, size: number): void {
+  const [key, { length }] = image instanceof Float32Array ? [name, image] : [`${name}.data`, image.data];
+  if (length !== size) throw wrongValue(where, key, `${size} numbers`, `${length}`, 'they were taken away while the image waited');
+}
 
 /** A model that gives labels to images. Made by `loadImageClassifier`; ended by `dispose()` or `using`. */
 export class ImageClassifier extends Disposing {
@@ -88,7 +114,7 @@ export class ImageClassifier extends Disposing {
 
   /**
    * The labels of an image, the surest first; of a list of images, a list for each. An image of bytes is brought to the model's size by the
-   * filter that preprocessor_config.json names, bit for bit as PIL does it, and normalised. Images are read when their turn comes.
+   * filter that preprocessor_config.json names, bit for bit as PIL does it, and normalised. Images are read when their turn comes, and have to be there then.
    *
    * @throws TypeError, RangeError if an argument is wrong; nothing has run then
    * @throws RelposError `disposed`; the signal's reason if it is aborted
@@ -102,16 +128,16 @@ export class ImageClassifier extends Disposing {
     this.#lifetime.alive(`${where}: the classifier`);
     const { topK, signal, onProgress } = readRecord<ClassifyOptions>(where, options, OPTIONS);
     const isList = Array.isArray(given);
+    // Not by map: it leaves holes out.
     const images = isList
-      ? (given as readonly unknown[]).map((image, n) => this.#checked(where, `images[${n}]`, image))
+      ? Array.from(given as readonly unknown[], (image, n) => this.#checked(where, `images[${n}]`, image))
       : [this.#checked(where, 'image', given)];
-    const { runner, settings, math } = this.#parts;
-    const { image: size } = this.blueprint;
+    const { runner, math } = this.#parts;
+    const pause = pausing(signal);
     const results: Label[][] = [];
     for (const image of images) {
       if (signal?.aborted) throw signal.reason;
-      const numbers = (): Float32Array => (image instanceof Float32Array ? image : pixelsOf(image, size, settings as ImageSettings));
-      const logits = await this.#lifetime.during(async () => runner.classify(numbers(), signal));
+      const logits = await this.#lifetime.during(async () => runner.classify(await this.#numbersOf(where, image, pause), signal));
       results.push(labelsOf(this.blueprint.classifier as Classifier, logits, math).slice(0, topK));
       onProgress?.({ done: results.length, total: images.length });
     }
@@ -123,7 +149,24 @@ export class ImageClassifier extends Disposing {
     this.#lifetime.end();
   }
 
+  /** What the model reads of an image: numbers of nobody else, which stay while others run. */
+  async #numbersOf(where: string, checked: Checked, pause: Pause): Promise<Float32Array> {
+    const { image } = checked;
+    const { image: size, channels } = this.blueprint;
+    if (!(image instanceof Float32Array)) {
+      const present = (): void => expectStill(where, checked, image.width * image.height * image.channels);
+      return pixelsOf(image, size, this.#parts.settings as ImageSettings, pause, present);
+    }
+    await pause();
+    expectStill(where, checked, channels * cellsOf(size));
+    return image.slice();
+  }
+
   #checked(where: string, name: string, given: unknown): Checked {
+    return { name, image: this.#checkedImage(where, name, given) };
+  }
+
+  #checkedImage(where: string, name: string, given: unknown): Checked['image'] {
     const { image, channels } = this.blueprint;
     const shape = `[${channels}, ${image.join(', ')}]`;
     if (given instanceof Float32Array) {
@@ -154,10 +197,15 @@ function checkBytes(where: string, name: string, given: ImagePixels, wanted: num
   }
   const side = (key: 'width' | 'height'): number => integer(where, `${name}.${key}`, read[key], 1, LONGEST_SIDE);
   const [width, height] = [side('width'), side('height')];
-  const channels = read.channels ?? data.length / (width * height);
+  const cells = width * height;
   const fits = wanted === 3 ? [1, 3, 4] : [wanted];
-  if (!fits.includes(channels)) throw wrongValue(where, `${name}.channels`, fits.join(' or '), `${channels}`);
-  const size = width * height * channels;
-  if (data.length !== size) throw wrongValue(where, `${name}.data`, `${size} bytes, [${height}, ${width}, ${channels}]`, `${data.length}`);
-  return { data, width, height, channels };
+  const either = fits.join(' or ');
+  const said = read.channels;
+  if (said !== undefined && typeof said !== 'number') throw wrongType(where, `${name}.channels`, either, said);
+  if (said !== undefined && !fits.includes(said)) throw wrongValue(where, `${name}.channels`, either, said);
+  const channels = said ?? data.length / cells;
+  if (fits.includes(channels) && data.length === cells * channels) return { data, width, height, channels };
+  const shape = `[${height}, ${width}, ${said ?? either}]`;
+  const sizes = (said === undefined ? fits : [said]).map((each) => cells * each).join(' or ');
+  throw wrongValue(where, `${name}.data`, `${sizes} bytes, ${shape}`, `${data.length}`);
 }

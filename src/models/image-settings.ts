@@ -3,7 +3,7 @@
 import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
 import { broken } from './fault.ts';
-import { type FilterName, resample } from './resample.ts';
+import { type FilterName, type Pause, resample } from './resample.ts';
 import { cellsOf, type Grid, type VisionBlueprint } from './vision.ts';
 
 /** How an image is read. */
@@ -39,26 +39,39 @@ export async function readImageSettings(checkpoint: Checkpoint, { image, channel
   return { filter, numbers: file.numbers(channels) };
 }
 
-/** An image of bytes as the model wants it, [channels, rows, columns]. @param image [height, width, channels], of `size` if there is no filter */
-export function pixelsOf(
-  {
-    data,
-    width,
-    height,
-    channels,
-  }: { readonly data: ArrayLike<number>; readonly width: number; readonly height: number; readonly channels: number },
+/** Bytes [height, width, channels]. */
+export interface Bytes {
+  readonly data: ArrayLike<number>;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}
+
+/**
+ * An image of bytes as the model wants it, [channels, rows, columns]. A channel is read at a stretch, between which and while it is resized
+ * others have their turn.
+ *
+ * @param image of `size` if there is no filter
+ * @param present called before bytes are read; throws if they are gone
+ */
+export async function pixelsOf(
+  { data, width, height, channels }: Bytes,
   size: Grid,
   { filter, numbers }: ImageSettings,
-): Float32Array {
+  pause: Pause,
+  present: () => void,
+): Promise<Float32Array> {
   const cells = cellsOf(size);
   const out = new Float32Array(numbers.length * cells);
   let plane: Uint8Array = new Uint8Array(0);
   for (const [c, table] of numbers.entries()) {
     // Grey is red, green and blue.
     if (c === 0 || channels > 1) {
+      await pause();
+      present();
       const own = new Uint8Array(width * height);
       for (let n = 0, from = c; n < own.length; n++, from += channels) own[n] = data[from] as number;
-      plane = filter ? resample(own, [height, width], size, filter) : own;
+      plane = filter ? await resample(own, [height, width], size, filter, pause) : own;
     }
     for (let n = 0; n < cells; n++) out[c * cells + n] = table[plane[n] as number] as number;
   }
@@ -75,7 +88,9 @@ class SettingsFile {
   }
 
   #wrong(key: string, expected: string, got: unknown): Error {
-    return broken(this.#where, FILE, `"${key}" expected ${expected}, got ${show(got)}`);
+    // Not only that it is an object: what is wrong is inside.
+    const shown = isObject(got) ? JSON.stringify(got).slice(0, 200) : show(got);
+    return broken(this.#where, FILE, `"${key}" expected ${expected}, got ${shown}`);
   }
 
   /** @throws RelposError unless the key is missing, null or one of the values */

@@ -66,10 +66,22 @@ interface Lines {
   readonly cell: number;
 }
 
+/** Lets others have their turn if it is time: what to wait for then. @throws what is to end the work */
+export type Pause = () => Promise<void> | undefined;
+
 /** Every line at its new size. */
-function pass(x: Uint8Array, { count, line, cell }: Lines, taps: Taps, out: Uint8ClampedArray, to: Omit<Lines, 'count'>): void {
+async function pass(
+  x: Uint8Array,
+  { count, line, cell }: Lines,
+  taps: Taps,
+  out: Uint8ClampedArray,
+  to: Omit<Lines, 'count'>,
+  pause: Pause,
+): Promise<void> {
   const { first, count: counts, at, weights } = taps;
   for (let i = 0; i < first.length; i++) {
+    const wait = pause();
+    if (wait) await wait;
     const [start, end, base] = [at[i] as number, (at[i] as number) + (counts[i] as number), (first[i] as number) * cell];
     for (let n = 0; n < count; n++) {
       let sum = HALF;
@@ -81,22 +93,24 @@ function pass(x: Uint8Array, { count, line, cell }: Lines, taps: Taps, out: Uint
 }
 
 /** A plane [rows, columns] at another size. @returns `plane` itself if it has that size */
-export function resample(
+export async function resample(
   plane: Uint8Array,
   [rows, columns]: readonly [number, number],
   [newRows, newColumns]: readonly [number, number],
   name: FilterName,
-): Uint8Array {
+  pause: Pause,
+): Promise<Uint8Array> {
   const filter = FILTERS[name];
   let x = plane;
   if (newColumns !== columns) {
     const out = new Uint8ClampedArray(rows * newColumns);
-    pass(x, { count: rows, line: columns, cell: 1 }, tapsOf(columns, newColumns, filter), out, { line: newColumns, cell: 1 });
+    await pass(x, { count: rows, line: columns, cell: 1 }, tapsOf(columns, newColumns, filter), out, { line: newColumns, cell: 1 }, pause);
     x = new Uint8Array(out.buffer);
   }
   if (newRows !== rows) {
     const out = new Uint8ClampedArray(newRows * newColumns);
-    pass(x, { count: newColumns, line: 1, cell: newColumns }, tapsOf(rows, newRows, filter), out, { line: 1, cell: newColumns });
+    const lines = { line: 1, cell: newColumns };
+    await pass(x, { count: newColumns, ...lines }, tapsOf(rows, newRows, filter), out, lines, pause);
     x = new Uint8Array(out.buffer);
   }
   return x;

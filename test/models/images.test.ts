@@ -73,6 +73,9 @@ function used(): number {
   return engine.memoryUsage().used;
 }
 
+/** No turn for others. */
+const never = (): undefined => undefined;
+
 const softmax = (logits: Float32Array): number[] => {
   const powers = Array.from(logits, (x) => Math.exp(x));
   return powers.map((x) => x / powers.reduce((a, b) => a + b, 0));
@@ -102,7 +105,7 @@ describe.each(
     expect(given).toEqual(image.data);
     const opened = await openCheckpoint({ where: 'test' }, 'model', filesOf(model, settings));
     const read = (await readImageSettings(opened, classifier.blueprint)) as ImageSettings;
-    expect(pixelsOf(image, classifier.blueprint.image, read)).toEqual(pixels);
+    expect(await pixelsOf(image, classifier.blueprint.image, read, never, () => undefined)).toEqual(pixels);
     expect(await classifier.classify(image)).toEqual(await classifier.classify(pixels));
     const { channels: _, ...plain } = image;
     expect(await classifier.classify({ ...plain, data: Uint8ClampedArray.from(image.data) })).toEqual(await classifier.classify(pixels));
@@ -136,7 +139,7 @@ describe('a filter', () => {
         return d < 1 ? 1.5 * d ** 3 - 2.5 * d ** 2 + 1 : d < 2 ? -0.5 * d ** 3 + 2.5 * d ** 2 - 4 * d + 2 : 0;
       },
     ],
-  ] as const)('%s is the mean that its formula says, rounded to a byte', (name, radius, weight) => {
+  ] as const)('%s is the mean that its formula says, rounded to a byte', async (name, radius, weight) => {
     for (const [from, to] of [
       [7, 3],
       [40, 9],
@@ -147,18 +150,18 @@ describe('a filter', () => {
     ] as const) {
       const x = plane(1, from);
       const expected = formula([...x], to, weight, radius).map((value) => Math.min(255, Math.max(0, value)));
-      const [along, down] = [resample(x, [1, from], [1, to], name), resample(x, [from, 1], [to, 1], name)];
+      const [along, down] = [await resample(x, [1, from], [1, to], name, never), await resample(x, [from, 1], [to, 1], name, never)];
       expect(down).toEqual(along);
       // Half a unit, and what the weights' own rounding adds.
       for (const [i, value] of along.entries()) expect(Math.abs(value - (expected[i] as number))).toBeLessThanOrEqual(0.501);
     }
   });
 
-  test('leaves a plane of the size as it is, and constants constant', () => {
+  test('leaves a plane of the size as it is, and constants constant', async () => {
     const x = plane(5, 4);
-    expect(resample(x, [5, 4], [5, 4], 'bicubic')).toBe(x);
+    expect(await resample(x, [5, 4], [5, 4], 'bicubic', never)).toBe(x);
     for (const value of [0, 1, 127, 255])
-      expect(new Set(resample(new Uint8Array(35).fill(value), [5, 7], [9, 3], 'bicubic'))).toEqual(new Set([value]));
+      expect(new Set(await resample(new Uint8Array(35).fill(value), [5, 7], [9, 3], 'bicubic', never))).toEqual(new Set([value]));
   });
 });
 
@@ -198,6 +201,34 @@ describe('a classifier', () => {
       }
     },
   );
+
+  test('timers and aborts have their turn while images are resized', async () => {
+    using classifier = await load(filesOf('swin'));
+    const large = { data: new Uint8Array(900 * 900 * 3), width: 900, height: 900 };
+    const controller = new AbortController();
+    let done = 0;
+    // A turn that comes after the first image would find it done.
+    setTimeout(() => controller.abort(new Error('enough')), 0);
+    const call = classifier.classify(new Array(4).fill(large), { signal: controller.signal, onProgress: (each) => (done = each.done) });
+    await expect(call).rejects.toThrow('enough');
+    expect(done).toBe(0);
+    expect(await classifier.classify(pixels)).toHaveLength(5);
+  });
+
+  test('images that are gone when their turn comes are refused by name', async () => {
+    using classifier = await load(filesOf('swin'));
+    const first = { data: new Uint8Array(12), width: 2, height: 2 };
+    const bytes = { data: new Uint8Array(12), width: 2, height: 2 };
+    const gone = classifier.classify([first, bytes]);
+    structuredClone(bytes.data.buffer, { transfer: [bytes.data.buffer] });
+    await expect(gone).rejects.toThrow(/^classify: "images\[1\]\.data" expected 12 numbers, got 0: they were taken away while/);
+    const numbers = pixels.slice();
+    const also = classifier.classify([first, numbers]);
+    structuredClone(numbers.buffer, { transfer: [numbers.buffer] });
+    await expect(also).rejects.toThrow(/^classify: "images\[1\]" expected 3072 numbers, got 0: they were taken away while/);
+    // biome-ignore lint/suspicious/noSparseArray: what a caller may give
+    await expect(classifier.classify([,] as unknown as Float32Array[])).rejects.toThrow(/^classify: "images\[0\]" expected \{ data, width/);
+  });
 
   test('several images, some labels, progress', async () => {
     using classifier = await load(filesOf('swin'));
@@ -306,7 +337,8 @@ describe('a classifier', () => {
       [{ ...good, width: 0 }, /"image\.width" expected an integer in 1 … 65535, got 0/],
       [{ ...good, height: 2.5 }, /"image\.height" expected an integer in 1 … 65535, got 2\.5/],
       [{ ...good, height: 1e6 }, /"image\.height" expected an integer in 1 … 65535, got 1000000/],
-      [{ ...good, width: 9 }, /"image\.channels" expected 1 or 3 or 4, got 1\.3/],
+      [{ ...good, width: 9 }, /"image\.data" expected 27 or 81 or 108 bytes, \[3, 9, 1 or 3 or 4\], got 36/],
+      [{ ...good, channels: '3' }, /"image\.channels" expected 1 or 3 or 4, got "3"/],
       [{ ...good, channels: 2 }, /"image\.channels" expected 1 or 3 or 4, got 2/],
       [{ ...good, channels: 4 }, /"image\.data" expected 48 bytes, \[3, 4, 4\], got 36/],
       [
@@ -355,6 +387,11 @@ describe('files and options that are wrong', () => {
     [{ image_std: 1e-300 }, '"image_std" expected numbers by which bytes stay finite'],
     [{ rescale_factor: 1e300 }, '"image_std" expected numbers by which bytes stay finite'],
     [{ rescale_factor: 'x' }, '"rescale_factor" expected a number, got "x"'],
+    [{ size: { height: 32, width: 9 } }, '"size" expected 32 by 32, as config.json has it, got {"height":32,"width":9}'],
+    [
+      { rescale_factor: 1e308, image_mean: 0, image_std: 1 },
+      '"image_std" expected numbers by which bytes stay finite, got {"rescale_factor":1e+308,"image_mean":0,"image_std":1}',
+    ],
   ])('preprocessor_config.json with %j', async (settings, wanted) => {
     const before = used();
     expect(await message(load(filesOf('swin', settings)))).toContain(
@@ -368,6 +405,16 @@ describe('files and options that are wrong', () => {
       expect(await message(load({ ...filesOf('swin'), [SETTINGS]: text(broken) }))).toMatch(
         /^bad-checkpoint: .*"preprocessor_config\.json"/,
       );
+  });
+
+  test.each([
+    [[], 'as many numbers as "depths" has, got []'],
+    [[0], 'as many numbers as "depths" has, got [0]'],
+    [[1e9, 1e9], 'sides of windows up to 65536, got [1000000000, 1000000000]'],
+  ])('pretrained_window_sizes of %j for two stages', async (pretrained_window_sizes, wanted) => {
+    expect(await message(load(filesOf('swinv2', {}, { pretrained_window_sizes })))).toContain(
+      `"pretrained_window_sizes" expected ${wanted}`,
+    );
   });
 
   test.each<[object, RegExp]>([

@@ -1,7 +1,7 @@
 // Swin (Liu et al. 2021) and Swin v2 (2021): attention within windows that every other layer shifts; v1 norms before, v2 what is added, and its
 // scores are cosines.
 
-import { describe, wrongType, wrongValue } from '../../arguments/check.ts';
+import { describe, shapeText, wrongType, wrongValue } from '../../arguments/check.ts';
 import { swin as swinEncoding } from '../../encodings/swin.ts';
 import { swinV2 as swinV2Encoding } from '../../encodings/swinv2.ts';
 import type { Layer, Linear, Position } from '../blueprint.ts';
@@ -20,6 +20,8 @@ export const IMAGE_TYPES: readonly unknown[] = ['swin', 'swinv2'];
 const EPSILON = 1e-5;
 /** Units of the MLP that makes v2's biases. */
 const UNITS = 512;
+/** Cells of a side of a window at most. */
+const LARGEST_WINDOW = 65536;
 
 /** One number for both sides, or one for each. */
 function sideOf(config: Config, key: string, fallback: number): Grid {
@@ -36,6 +38,16 @@ function perStage(config: Config, key: string, fallback: readonly number[]): rea
   const list = config.list(key) ?? fallback;
   if (!list.every((n) => Number.isInteger(n) && (n as number) >= 0)) throw wrongType(where, key, 'a list of integers', list);
   return list as readonly number[];
+}
+
+/** The windows that v2's stages were trained with; 0 for those that they have. */
+function trainedWindows(config: Config, stages: number): readonly number[] {
+  const key = 'pretrained_window_sizes';
+  const sizes = perStage(config, key, new Array(stages).fill(0));
+  const shown = shapeText(sizes);
+  if (sizes.length < stages) throw wrongValue(where, key, 'as many numbers as "depths" has', shown);
+  if (sizes.some((n) => n > LARGEST_WINDOW)) throw wrongValue(where, key, `sides of windows up to ${LARGEST_WINDOW}`, shown);
+  return sizes;
 }
 
 interface LayerSizes {
@@ -163,7 +175,7 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
   const depths = perStage(config, 'depths', [2, 2, 6, 2]);
   if (!depths.length || depths.includes(0)) throw wrongValue(where, 'depths', 'a number ≥ 1 for each stage', [...depths]);
   const heads = perStage(config, 'num_heads', [3, 6, 12, 24]);
-  const trained = second ? perStage(config, 'pretrained_window_sizes', [0, 0, 0, 0]) : [];
+  const trained = second ? trainedWindows(config, depths.length) : [];
   const epsilon = config.epsilon('layer_norm_eps', 1e-5);
   const ratio = config.factor('mlp_ratio', 4);
   const bias = config.flag('qkv_bias', true);
