@@ -116,8 +116,10 @@ export function checkScaling(where: string, given: unknown, width: number, calle
     if (key === 'truncate') boolean(where, called(key), value);
     else if (key === 'shortFactor' || key === 'longFactor') values[key] = factors(where, called(key), value, Math.ceil(width / 2));
     else if (key === 'partialRotaryFactor') within(where, called(key), value, 1);
-    else if (key.endsWith('MaxPositionEmbeddings') || key === 'maxPositionEmbeddings') integer(where, called(key), value, 1);
-    else if (key.startsWith('mscale') || key.startsWith('beta')) within(where, called(key), value, Infinity);
+    else if (key.endsWith('MaxPositionEmbeddings') || key === 'maxPositionEmbeddings') {
+      // LongRoPE's attention factor divides by ln M0.
+      integer(where, called(key), value, type === 'longrope' ? 2 : 1);
+    } else if (key.startsWith('mscale') || key.startsWith('beta')) within(where, called(key), value, Infinity);
     else finite(where, called(key), value, 0);
   }
   const scaling = values as unknown as RopeScaling;
@@ -130,10 +132,6 @@ function checkTogether(where: string, scaling: RopeScaling, width: number, calle
   if (scaling.type === 'dynamic' && width < 3) throw wrongValue(where, 'dim', 'at least 4 with dynamic scaling', width);
   if ((scaling.type === 'yarn' || scaling.type === 'longrope') && !scaling.factor && !scaling.maxPositionEmbeddings) {
     throw wrongType(where, called('factor'), `a number, or ${called('maxPositionEmbeddings')} instead`, scaling.factor);
-  }
-  // The attention factor divides by ln M0.
-  if (scaling.type === 'longrope' && scaling.originalMaxPositionEmbeddings < 2 && !scaling.attentionFactor) {
-    throw wrongValue(where, called('originalMaxPositionEmbeddings'), `at least 2 without ${called('attentionFactor')}`, 1);
   }
   if (scaling.type === 'llama3' && scaling.highFreqFactor < scaling.lowFreqFactor) {
     throw wrongValue(

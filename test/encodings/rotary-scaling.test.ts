@@ -152,7 +152,7 @@ describe('what is refused', () => {
     ],
     [
       { type: 'longrope', factor: 2, originalMaxPositionEmbeddings: 1, shortFactor: [1, 1, 1, 1], longFactor: [1, 1, 1, 1] },
-      'rotary: "scaling.originalMaxPositionEmbeddings" expected at least 2 without scaling.attentionFactor, got 1',
+      'rotary: "scaling.originalMaxPositionEmbeddings" expected an integer ≥ 2, got 1',
     ],
     [
       { type: 'llama3', factor: 2, lowFreqFactor: 4, highFreqFactor: 3, originalMaxPositionEmbeddings: 64 },
