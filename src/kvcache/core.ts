@@ -122,7 +122,7 @@ export class CacheCore {
   alive(): void {
     this.#there();
     if (this.torn === undefined) return;
-    const message = 'a change of the keys of this cache failed midway, so that some may have turned or moved and others not: reset() it';
+    const message = 'a change of the keys of this cache failed midway, and only some have turned or moved: reset() it';
     throw new RelposError('kernel-trap', message, { cause: this.torn });
   }
 
@@ -303,8 +303,7 @@ export class CacheCore {
   /** Gives everything back once the cache is disposed and no call needs it. */
   #leave(): void {
     if (!this.#disposed || this.#growing || this.#readers) return;
-    for (const { pages } of this.#rows) for (const page of pages) if (page !== GONE) this.pool.release(page);
-    this.#rows = [];
+    this.become([]);
     this.pool.leave();
   }
 }

@@ -141,12 +141,11 @@ function checkWindow(where: string, given: KVCacheOptions['window'], capacity: n
 
 /** A window with sinks: the keys that it shows, beside what else hides them. */
 function maskedWindow(left: number, sinks: number): MaskedWindow {
-  const name = 'window of the cache';
   const shown = (query: number): [number, number][] => [
     [0, sinks],
     [query - left, Number.POSITIVE_INFINITY],
   ];
-  return { left, sinks, mask: defineMask({ name, intervals: shown }) };
+  return { left, sinks, mask: defineMask({ name: 'cache.window', intervals: shown }) };
 }
 
 /** A number for each batch row, in low[b] … high[b]. */
