@@ -14,15 +14,16 @@ export function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): num
   const [rule = 'head', key = '', fallback = '', standard = ''] = facts.scale?.split(':') ?? [];
   const plain = (): number =>
     1 / Math.sqrt(facts.wide === undefined ? headDim(where, config, facts) : headDimOf(where, config, facts, layer().type));
+  /** What a rule's key says, or else its own number. */
+  const given = (holder = config): number | undefined =>
+    number(where, holder, key, scaleFactor) ?? (fallback ? Number(fallback) : undefined);
   switch (rule) {
     case 'one':
       return 1;
-    case 'key': {
-      const value = number(where, config, key, scaleFactor);
-      return value ?? (fallback ? Number(fallback) : plain());
-    }
+    case 'key':
+      return given() ?? plain();
     case 'scalar': {
-      const value = number(where, config, key, scaleFactor) ?? (fallback ? Number(fallback) : undefined);
+      const value = given();
       return value === undefined ? plain() : 1 / Math.sqrt(value);
     }
     case 'switch':
@@ -30,13 +31,11 @@ export function scaleOf(config: HfConfig, facts: Facts, layer: () => Layer): num
       return (
         (config[key] === false ? 1 : plain()) / (config.scale_attn_by_inverse_layer_idx === true && fallback ? layerNumber(layer()) + 1 : 1)
       );
-    case 'nested': {
-      const inner = isRecord(config.attn_config) ? config.attn_config : {};
-      return number(where, inner, key, scaleFactor) ?? plain();
-    }
+    case 'nested':
+      return given(isRecord(config.attn_config) ? config.attn_config : {}) ?? plain();
     case 'product':
       // A key's multiple of 1/√D.
-      return (number(where, config, key, scaleFactor) ?? Number(fallback)) * plain();
+      return (given() as number) * plain();
     case 'times':
       // A multiple of 1/√D.
       return Number(key) * plain();

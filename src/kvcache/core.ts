@@ -122,7 +122,7 @@ export class CacheCore {
   alive(): void {
     this.#there();
     if (this.torn === undefined) return;
-    const message = 'a change of the keys of this cache failed midway, and only some have turned or moved: reset() it';
+    const message = 'a change of its keys failed midway: reset() it';
     throw new RelposError('kernel-trap', message, { cause: this.torn });
   }
 

@@ -280,9 +280,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 export function show(value: unknown, levels = 3): string {
   if (typeof value === 'string') return quote(value);
   if (Array.isArray(value)) {
-    if (levels === 0) return '[…]';
-    const first = value.slice(0, 8).map((one) => show(one, levels - 1));
-    return `[${first.join(', ')}${value.length > 8 ? ', …' : ''}]`;
+    const first = value.slice(0, levels && 8).map((one) => show(one, levels - 1));
+    if (value.length > first.length) first.push('…');
+    return `[${first.join(', ')}]`;
   }
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;

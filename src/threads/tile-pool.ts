@@ -36,8 +36,6 @@ export class TilePool implements Pool {
   /** A group that was dismissed and is not over: no other one may start. */
   #ending: WorkerGroup | undefined;
   #reason: string | undefined;
-  /** Lists of stages with their kernels. A list of one is looked up as fast. */
-  readonly #known: WeakMap<Job['stages'], readonly NamedStage[]> = new WeakMap();
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
   /** When the event loop is to have its next turn. */
@@ -174,18 +172,14 @@ export class TilePool implements Pool {
     return Math.min(job.threads, this.threads);
   }
 
-  /** The stages with their kernels, which are kept for a list that comes again. @throws Error if there is none of such a name */
-  #stages({ stages }: Job): readonly NamedStage[] {
-    const known = this.#known.get(stages);
-    if (known) return known;
-    const named = stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
+  /** The stages with their kernels. @throws Error if there is none of such a name */
+  #stages({ stages }: Job): NamedStage[] {
+    return stages.map(({ kernel: name, job, tiles, steps = 1 }) => {
       const found = this.#kernels.get(name);
       if (!found) throw new Error(`relpos: no kernel is called "${name}"`);
       const { kernel, number } = found; // no spread: on Node 20 one takes longer than all else here
       return { name, kernel, number, job, tiles, steps };
     });
-    if (named.length > 1) this.#known.set(stages, named);
-    return named;
   }
 
   /** @throws RelposError `out-of-memory` */
@@ -211,8 +205,7 @@ export class TilePool implements Pool {
         this.#sliceEnd = now() + SLICE_MS;
         task.progress();
       }
-      const end = this.#sliceEnd;
-      const done = course.advance(() => now() >= end);
+      const done = course.advance(() => now() >= this.#sliceEnd);
       if (typeof done === 'object') return done;
       if (done) return undefined;
     }
