@@ -83,6 +83,8 @@ interface Tiling {
  * slice of which rows are brought in order anew. Of the ways to do so the one whose last thread ends first.
  */
 function tilingOf({ type, inputs, outputs, gated }: Panels, M: number, threads: number): Tiling {
+  // A text without tokens has no rows.
+  if (M === 0) return { rows: 0, panels: 0, tiles: 0, work: 0 };
   const most = Math.max(8, Math.min(MOST_ROWS, Math.floor(ROWS_BYTES / (4 * inputs)) & ~3));
   const all = Math.ceil(outputs / field.PANEL);
   const [one, many] = RATES[type];
