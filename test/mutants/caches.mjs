@@ -67,7 +67,9 @@ const keys = [
   source('a change of one cache changes its forks', 'kvcache/rewrite.ts', 'if (!pool.shared(page)) {', 'if (page > GONE) {', changes),
   source('torn keys are as good as others', 'kvcache/core.ts', 'if (this.torn === undefined) return;', 'if (!0) return;', ['kvcache/torn']),
   source('keys of a fork are torn too', 'kvcache/rewrite.ts', 'if (started && inPlace)', 'if (started)', ['kvcache/torn']),
-  source('memory runs out between a move and a turn', 'kvcache/rewrite.ts', 'if (bytes > 0) arena', 'if (bytes < 0) arena', ['kvcache/torn']),
+  source('memory runs out between a move and a turn', 'kvcache/rewrite.ts', 'if (bytes > 0) arena', 'if (bytes < 0) arena', [
+    'kvcache/torn',
+  ]),
   source('a gap turns all rows alike', 'kvcache/rewrite.ts', '(turned?.(cut) === delta ? first[b] : rows[b]?.length)', 'first[b]', removed),
   source(
     'a cache whose window has moved loses keys of its middle',
