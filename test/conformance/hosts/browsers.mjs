@@ -53,7 +53,7 @@ async function framesOf(page, threads) {
 /**
  * What a page answers. Two browsers lose an answer now and then, neither where the page could help it: Firefox 153, one time in ten to thirty on a
  * loaded machine, never comes back to a worker that makes a worker of a `blob:` URL (the thread stands still within the browser, where no deadline
- * of ours is heard), and WebKit's driver once in some hundred runs cannot read what its own browser sent. The page is opened anew, and that is said.
+ * of ours is heard), and WebKit's driver, seen once, cannot read what its own browser sent. The page is opened anew, and that is said.
  */
 async function answerOf(host, browser, url, { context, test, sticks }, page, asked) {
   for (let left = OPENINGS - 1; ; left--) {
