@@ -1,42 +1,19 @@
-// Text from text: what a decoder is used for, and a model of an encoder and a decoder.
+// Text from text: what a decoder is used for.
 
-import { checkSignal, describe, reading, wrongType, wrongValue } from '../arguments/check.ts';
-import { RelposError } from '../arguments/errors.ts';
+import { checkSignal, reading, wrongType, wrongValue } from '../arguments/check.ts';
 import { readList } from '../arguments/numbers.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
-import { Disposing } from '../memory/dispose.ts';
 import type { Signal } from '../platform/types.ts';
-import type { Blueprint } from './blueprint.ts';
-import type { ChatMessage, ChatOptions, ChatTemplates } from './chat.ts';
-import type { JsonObject } from './checkpoint.ts';
-import type { Driver, Sequence } from './driver-types.ts';
-import { disposed, textsOf } from './encoder-model.ts';
-import {
-  type Finish,
-  type GenerateOptions,
-  type Generation,
-  type IndexedPiece,
-  ofFile,
-  readGeneration,
-  Writing,
-  write,
-} from './generation.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import type { ChatMessage, ChatOptions } from './chat.ts';
+import { Session } from './decoder-session.ts';
+import type { Sequence } from './driver-types.ts';
+import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
+import { expectKnown, type Tokenizer } from './tokenizer.ts';
 import { alone } from './turns.ts';
+import { checkFits, type DecoderParts, isToken, roomFor, Writer } from './writer.ts';
 
 /** What is continued: a text, the messages of a chat, or the numbers of tokens in whatever has a length and elements. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>;
-
-/** What a decoder is made of. */
-export interface DecoderParts {
-  readonly driver: Driver;
-  readonly tokenizer: Tokenizer;
-  readonly templates: ChatTemplates;
-  /** `generation_config.json`. */
-  readonly generation: JsonObject | undefined;
-  /** Ends what was made for this model alone. */
-  readonly end?: () => void;
-}
 
 /** Options of calls that give numbers. */
 export interface RowsOptions {
@@ -44,61 +21,6 @@ export interface RowsOptions {
 }
 
 const ROWS: Readers<RowsOptions> = { signal: (where, name, value) => checkSignal(where, value, name) as Signal };
-
-/** What both kinds of models have that write text. */
-abstract class Writer extends Disposing {
-  protected readonly parts: DecoderParts;
-  readonly #name: string;
-  #disposed = false;
-
-  protected constructor(parts: DecoderParts, name: string) {
-    super();
-    this.parts = parts;
-    this.#name = name;
-  }
-
-  /** What it computes, from which tensors. */
-  get blueprint(): Blueprint {
-    return this.parts.driver.blueprint;
-  }
-
-  get tokenizer(): Tokenizer {
-    return this.parts.tokenizer;
-  }
-
-  /** Tokens that a text may have, its continuation included. */
-  get context(): number {
-    return this.parts.driver.longest;
-  }
-
-  /** Gives the memory back; ends the engine too if it was made for this model. */
-  dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.parts.driver.dispose(this.parts.end);
-  }
-
-  protected alive(where: string): DecoderParts {
-    if (this.#disposed) throw disposed(where, this.#name);
-    return this.parts;
-  }
-
-  /** The tokens that end a text. @throws RelposError `bad-checkpoint` if generation_config.json names what is none */
-  protected ends(where: string): ReadonlySet<number> {
-    const { generation, tokenizer } = this.parts;
-    const own = generation?.eos_token_id ?? [];
-    const listed: readonly unknown[] = Array.isArray(own) ? own : [own];
-    const { tokens, vocabulary } = this.blueprint;
-    for (const id of listed) {
-      if (!isToken(id as number, vocabulary))
-        throw ofFile(wrongValue(where, 'eos_token_id', `tokens in 0 … ${vocabulary - 1}`, describe(id)));
-    }
-    if (listed.length > 0) return new Set(listed as readonly number[]);
-    const { ends } = tokens;
-    const { eos } = tokenizer.special;
-    return new Set(ends.length > 0 || !eos ? ends : [eos.id]);
-  }
-}
 
 /** A model that continues text. Made by `loadDecoder`; ended by `dispose()` or `using`. */
 export class Decoder extends Writer {
@@ -227,11 +149,13 @@ export class Decoder extends Writer {
   async #tokens(where: string, name: string, prompt: unknown): Promise<number[]> {
     const { tokenizer, templates, driver } = this.alive(where);
     const { vocabulary } = driver.blueprint;
-    const tokensOf = (text: string, specialTokens = true): readonly number[] =>
-      known(where, [...tokenizer.encode(text, { specialTokens, maxLength: Infinity }).ids], vocabulary);
+    const tokensOf = (text: string, specialTokens = true): number[] => {
+      const { ids } = tokenizer.encode(text, { specialTokens, maxLength: Infinity }, where);
+      return [...expectKnown(where, tokenizer, ids, vocabulary)];
+    };
     if (typeof prompt === 'string') return atLeastOne(where, name, tokensOf(prompt), tokenizer, vocabulary);
     if (!isList(where, name, prompt)) throw wrongType(where, name, 'a text, messages or numbers of tokens', prompt);
-    if (isChat(prompt)) return [...tokensOf(await templates.render(where, prompt), false)];
+    if (isChat(prompt)) return tokensOf(await templates.render(where, prompt), false);
     const ids = readList(where, name, prompt, (id, n) => {
       if (typeof id !== 'number') throw wrongType(where, `${name}[${n}]`, 'the number of a token', id);
       if (!isToken(id, vocabulary)) throw wrongValue(where, `${name}[${n}]`, `a token in 0 … ${vocabulary - 1}`, id);
@@ -252,217 +176,11 @@ function isList(where: string, name: string, given: unknown): given is readonly 
 const isChat = (list: readonly unknown[]): list is readonly ChatMessage[] =>
   Array.isArray(list) && list.length > 0 && Array.from(list).every((one) => typeof one === 'object' && one !== null);
 
-const isToken = (id: number, vocabulary: number): boolean => Number.isInteger(id) && id >= 0 && id < vocabulary;
-
 /** A text without tokens begins with the token that texts begin with. */
-function atLeastOne(
-  where: string,
-  name: string,
-  tokens: readonly number[],
-  { special: { bos, eos } }: Tokenizer,
-  vocabulary: number,
-): number[] {
-  if (tokens.length > 0) return [...tokens];
+function atLeastOne(where: string, name: string, tokens: number[], tokenizer: Tokenizer, vocabulary: number): number[] {
+  if (tokens.length > 0) return tokens;
+  const { bos, eos } = tokenizer.special;
   const begin = bos ?? eos;
   if (begin === undefined) throw wrongValue(where, name, 'at least one token', 'none');
-  return [...known(where, [begin.id], vocabulary)];
-}
-
-/** Tokens that a sequence needs room for. */
-function roomFor({ length }: readonly number[], { maxTokens, contextShift }: Generation, { longest }: Driver): number {
-  return contextShift ? longest : Math.min(longest, length + maxTokens);
-}
-
-/** @throws RangeError if a text does not fit and must not be cut */
-function checkFits(
-  where: string,
-  name: string,
-  { length }: readonly number[],
-  { contextShift }: Partial<Generation>,
-  { longest }: Driver,
-): void {
-  if (length <= longest || contextShift) return;
-  const how = contextShift === undefined ? undefined : 'with "contextShift" the older half of them is forgotten';
-  throw wrongValue(where, name, `at most ${longest} tokens`, `${length}`, how);
-}
-
-/** The pieces of one text alone, and `check` after each. Broken off, it ends what they come from. */
-async function* single(
-  pieces: AsyncGenerator<IndexedPiece, readonly Finish[], void>,
-  check?: () => void,
-): AsyncGenerator<string, Finish, void> {
-  try {
-    for (;;) {
-      const { done, value } = await pieces.next();
-      if (done) return value[0] as Finish;
-      yield value.text;
-      check?.();
-    }
-  } finally {
-    await pieces.return([]);
-  }
-}
-
-/** @throws RelposError `bad-checkpoint` if the tokenizer has a token that the model has not */
-function known(where: string, tokens: readonly number[], vocabulary: number): readonly number[] {
-  const strange = tokens.find((id) => id >= vocabulary);
-  if (strange === undefined) return tokens;
-  throw new RelposError('bad-checkpoint', `${where}: tokenizer.json has a token ${strange}, and the model has ${vocabulary}`);
-}
-
-interface SessionParts {
-  readonly driver: Driver;
-  readonly tokenizer: Tokenizer;
-  readonly generation: JsonObject | undefined;
-  readonly ends: ReadonlySet<number>;
-}
-
-/** A text that is kept while it grows. Made by `decoder.session`; ended by `dispose()` or `using`. */
-export class Session extends Disposing {
-  readonly #parts: SessionParts;
-  readonly #sequence: Sequence;
-  readonly #tokens: number[];
-  readonly #index: number;
-  #forks = 0;
-  #state: 'idle' | 'writing' | 'disposed' = 'idle';
-
-  /** @internal */
-  constructor(parts: SessionParts, sequence: Sequence, tokens: number[], index: number) {
-    super();
-    this.#parts = parts;
-    this.#sequence = sequence;
-    this.#tokens = tokens;
-    this.#index = index;
-  }
-
-  /** The numbers of its tokens. */
-  get tokens(): readonly number[] {
-    return [...this.#tokens];
-  }
-
-  /** Its text. */
-  get text(): string {
-    return this.#parts.tokenizer.decode(this.#tokens);
-  }
-
-  /** Appends a text, without tokens that frame it. It may become longer than the context: then it is continued with `contextShift` alone. */
-  append(text: string): void {
-    this.#idle('append');
-    if (typeof text !== 'string') throw wrongType('append', 'text', 'a string', text);
-    const { tokenizer, driver } = this.#parts;
-    const { ids } = tokenizer.encode(text, { specialTokens: false, maxLength: Infinity });
-    this.#tokens.push(...known('append', [...ids], driver.blueprint.vocabulary));
-  }
-
-  /**
-   * Continues it, and keeps what is generated.
-   *
-   * @throws RangeError if it has more tokens than the context, as it has when an earlier generation filled that, unless `contextShift` is given
-   */
-  generate(options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
-    this.#idle('generate');
-    return this.continue(readGeneration('generate', options, this.#parts.generation));
-  }
-
-  /** @internal */
-  async *continue(generation: Generation): AsyncGenerator<string, Finish, void> {
-    this.#idle('generate');
-    const { driver, tokenizer, ends } = this.#parts;
-    checkFits('generate', 'session', this.#tokens, generation, driver);
-    this.#state = 'writing';
-    try {
-      const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
-      return yield* single(write(driver, [writing], generation, ends), () => {
-        if ((this.#state as string) === 'disposed') throw disposed('generate', 'session');
-      });
-    } finally {
-      if (this.#state === 'writing') this.#state = 'idle';
-    }
-  }
-
-  /** Another text that begins with this one, whose tokens are not computed again; it draws other tokens with the same seed. */
-  async fork(): Promise<Session> {
-    this.#idle('fork');
-    this.#forks++;
-    const [tokens, index] = [[...this.#tokens], this.#index + this.#forks];
-    return new Session(this.#parts, await this.#sequence.fork(), tokens, index);
-  }
-
-  /** Gives its memory back. */
-  dispose(): void {
-    if (this.#state === 'disposed') return;
-    this.#state = 'disposed';
-    this.#sequence.dispose();
-  }
-
-  #idle(where: string): void {
-    if (this.#state === 'disposed') throw disposed(where, 'session');
-    if (this.#state === 'writing') throw new RelposError('busy', `${where}: the session is being continued`);
-  }
-}
-
-/** A model that reads a text and writes another. Made by `loadSeq2Seq`; ended by `dispose()` or `using`. */
-export class Seq2Seq extends Writer {
-  /** @internal */
-  constructor(parts: DecoderParts) {
-    super(parts, 'model');
-  }
-
-  /**
-   * Writes what the model makes of a text, piece by piece.
-   *
-   * @example
-   * for await (const piece of model.generate('nd gd sd')) process.stdout.write(piece);
-   */
-  generate(text: string, options?: GenerateOptions): AsyncGenerator<string, Finish, void> {
-    const where = 'generate';
-    const { generation } = this.alive(where);
-    if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
-    return this.#generate(where, text, readGeneration(where, options, generation));
-  }
-
-  #generate(where: string, text: string, generation: Generation): AsyncGenerator<string, Finish, void> {
-    return single(this.#generateAll(where, [text], generation));
-  }
-
-  /** The same for several texts side by side. */
-  generateAll(texts: readonly string[], options?: GenerateOptions): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
-    const where = 'generateAll';
-    const { generation } = this.alive(where);
-    if (typeof texts === 'string') throw wrongType(where, 'texts', 'an array', texts);
-    return this.#generateAll(where, textsOf(where, 'texts', texts), readGeneration(where, options, generation));
-  }
-
-  async *#generateAll(
-    where: string,
-    texts: readonly string[],
-    generation: Generation,
-  ): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
-    const { driver, tokenizer } = this.alive(where);
-    const sequences: Sequence[] = [];
-    try {
-      const writings: Writing[] = [];
-      for (const [index, text] of texts.entries()) {
-        const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) }, where);
-        const tokens = [this.#start(where)];
-        const capacity = roomFor(tokens, { ...generation, contextShift: false }, driver);
-        const sequence = await alone(driver, () => driver.sequence({ source: { ids }, capacity, signal: generation.signal }));
-        sequences.push(sequence);
-        writings.push(new Writing(index, sequence, tokens, tokenizer, { ...generation, contextShift: false }));
-      }
-      return yield* write(driver, writings, { ...generation, contextShift: false }, this.ends(where));
-    } finally {
-      for (const sequence of sequences) sequence.dispose();
-    }
-  }
-
-  /** The token with which the decoder starts. */
-  #start(where: string): number {
-    const { generation, tokenizer } = this.parts;
-    const { tokens, vocabulary } = this.blueprint;
-    const own = generation?.decoder_start_token_id;
-    const start = Number.isInteger(own) ? (own as number) : (tokens.start ?? tokenizer.special.pad?.id ?? 0);
-    if (isToken(start, vocabulary)) return start;
-    throw new RelposError('bad-checkpoint', `${where}: "decoder_start_token_id" expected a token in 0 … ${vocabulary - 1}, got ${start}`);
-  }
+  return [...expectKnown(where, tokenizer, Int32Array.of(begin.id), vocabulary)];
 }

@@ -10,7 +10,7 @@ import type { JsonObject } from './checkpoint.ts';
 import type { Driver, TokenText } from './driver-types.ts';
 import { type Label, labelsOf, sigmoid, softmax } from './labels.ts';
 import type { Pooling, SentenceSettings } from './sentence-files.ts';
-import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
+import { type EncodeOptions, expectKnown, type Tokenizer } from './tokenizer.ts';
 
 /** Options of every call. */
 export interface CallOptions {
@@ -252,6 +252,7 @@ export class Encoder extends Disposing {
     const lower = (given: string): string => (sentences?.lowerCase ? given.toLowerCase() : given);
     const options: EncodeOptions = { maxLength: Math.min(maxLength, this.maxLength), pair: pair === undefined ? undefined : lower(pair) };
     const { ids, types } = tokenizer.encode(lower(text), options, where);
+    expectKnown(where, tokenizer, ids, this.blueprint.vocabulary);
     return this.#hasTypes() ? { ids, types } : { ids };
   }
 

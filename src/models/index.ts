@@ -6,7 +6,7 @@
 import { OWN_KERNELS } from '../entries/own-kernels.ts';
 import { OWN_LAYERS } from '../nn/own.ts';
 import type { Url } from '../platform/types.ts';
-import type { Decoder, Seq2Seq } from './decoder-model.ts';
+import type { Decoder } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
 import {
@@ -21,6 +21,7 @@ import {
 } from './load.ts';
 import type { Packed, PackOptions } from './pack.ts';
 import type { PackTarget } from './pack-target.ts';
+import type { Seq2Seq } from './seq2seq-model.ts';
 import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';

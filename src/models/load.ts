@@ -15,7 +15,7 @@ import type { Signal } from '../platform/types.ts';
 import type { Blueprint } from './blueprint.ts';
 import { type Jinja, loadChatTemplates } from './chat.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { Decoder, type DecoderParts, Seq2Seq } from './decoder-model.ts';
+import { Decoder } from './decoder-model.ts';
 import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
 import { estimateAny, estimateModel, type ModelEstimate } from './estimate.ts';
@@ -25,12 +25,14 @@ import type { PackedWeights } from './packed-weights.ts';
 import { PACKED } from './packing.ts';
 import { Runner } from './runner.ts';
 import { readSentenceSettings, type SentenceSettings } from './sentence-files.ts';
+import { Seq2Seq } from './seq2seq-model.ts';
 import { type Fetch, GGUF, type Loading } from './source.ts';
 import type { TensorIndex } from './tensors.ts';
 import { TextReader } from './text-reader.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 import type { AnyBlueprint } from './vision.ts';
 import type { LoadProgress, Weights } from './weights.ts';
+import type { DecoderParts } from './writer.ts';
 
 /** What is common to loading and to estimating. */
 export interface OpenOptions {

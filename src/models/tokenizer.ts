@@ -6,10 +6,11 @@ import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
 import { broken, reasonOf } from './fault.ts';
 import { TextStream } from './text-stream.ts';
+import { checkTokenizerFile } from './tokenizer-file.ts';
 
 /** What is used of `@huggingface/tokenizers`. */
 interface Library {
-  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
+  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly (number | undefined)[] };
   decode(
     ids: readonly number[],
     options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
@@ -98,9 +99,10 @@ export class Tokenizer {
    *
    * @param where @internal the call that errors name
    * @throws RangeError if there is no room for the tokens that frame a text
+   * @throws RelposError `bad-checkpoint` if the vocabulary has nothing for a part of the text
    */
   encode(text: string, { pair, specialTokens = true, maxLength = this.maxLength }: EncodeOptions = {}, where = 'encode'): Encoded {
-    const texts = pair === undefined ? [this.#plain(text)] : [this.#plain(text), this.#plain(pair)];
+    const texts = (pair === undefined ? [text] : [text, pair]).map((one) => this.#plain(one, where));
     const layout = (pair === undefined ? this.#single : this.#pair).filter((slot) => specialTokens || 'text' in slot);
     const framing = layout.filter((slot) => !('text' in slot)).length;
     if (!(maxLength >= framing)) throw wrongValue(where, 'maxLength', `at least the ${framing} tokens that frame a text`, maxLength);
@@ -145,8 +147,10 @@ export class Tokenizer {
     return this.#library.id_to_token(id);
   }
 
-  #plain(text: string): readonly number[] {
-    return this.#library.encode(text, { add_special_tokens: false }).ids;
+  #plain(text: string, where: string): readonly number[] {
+    const { ids } = this.#library.encode(text, { add_special_tokens: false });
+    if (!ids.includes(undefined)) return ids as readonly number[];
+    throw broken(where, 'tokenizer.json', `it has no tokens for ${show(text)}, and none that stands for what is not known`);
   }
 
   #text(ids: readonly number[], skipSpecialTokens: boolean, clean: boolean): string {
@@ -202,6 +206,17 @@ function fitting(lengths: readonly number[], most: number): number[] {
   return first > second ? [most - shorter, shorter] : [shorter, most - shorter];
 }
 
+/** @throws RelposError `bad-checkpoint` if the tokenizer gave a number that no row of the model's embeddings has */
+export function expectKnown(where: string, tokenizer: Tokenizer, ids: Int32Array, vocabulary: number): Int32Array {
+  const strange = ids.find((id) => id >= vocabulary);
+  if (strange === undefined) return ids;
+  throw broken(
+    where,
+    'tokenizer.json',
+    `its token ${show(tokenizer.tokenOf(strange))} has the number ${strange}, and the model has ${vocabulary} tokens`,
+  );
+}
+
 /** The library, loaded when it is first needed. @throws RelposError `missing-package` */
 async function library(where: string): Promise<new (tokenizer: object, config: object) => Library> {
   try {
@@ -232,15 +247,14 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
     readConfig(checkpoint),
   ]);
   if (file === undefined) throw await noTokenizer(checkpoint);
+  const whole = withDefaults(file);
+  checkTokenizerFile(where, whole);
   try {
-    const { model } = file;
-    const type = isObject(model) ? model.type : undefined;
-    if (type !== undefined && !KINDS.includes(type as string)) throw new Error(`its model is ${show(type)}; known are ${KINDS.join(', ')}`);
-    const loaded = new Loaded(withDefaults(file), plainTokens(config));
+    const loaded = new Loaded(whole, plainTokens(config));
     keepMarks(loaded.decoder);
     return new Tokenizer(loaded, config, special);
   } catch (cause) {
-    throw broken(where, 'tokenizer.json', `it is of a kind that is not known: ${reasonOf(cause)}`, cause);
+    throw broken(where, 'tokenizer.json', `it is of a kind that is not known${reason(cause)}`, cause);
   }
 }
 
@@ -250,6 +264,9 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
  */
 async function readConfig(checkpoint: Checkpoint): Promise<readonly [config: JsonObject, special: JsonObject]> {
   const config = (await checkpoint.object('tokenizer_config.json')) ?? {};
+  const more = config.additional_special_tokens ?? [];
+  if (!Array.isArray(more))
+    throw broken(checkpoint.where, 'tokenizer_config.json', `"additional_special_tokens" expected a list, got ${show(more)}`);
   const map = 'added_tokens_decoder' in config ? {} : await checkpoint.object('special_tokens_map.json');
   return [config, { ...config, ...map }];
 }
@@ -266,8 +283,8 @@ function keepMarks(decoder: Decoder | null): void {
   for (const each of decoder?.decoders ?? []) keepMarks(each);
 }
 
-/** Models that the library knows; another one it would take for a list of words. */
-const KINDS: readonly string[] = ['BPE', 'WordPiece', 'Unigram', 'WordLevel'];
+/** What the library says of a file; not what the host says of the library. */
+const reason = (cause: unknown): string => (cause instanceof TypeError || cause instanceof RangeError ? '' : `: ${reasonOf(cause)}`);
 
 /** The settings with tokens as texts: the library does not look into an object for them. */
 function plainTokens(config: JsonObject): JsonObject {

@@ -4,7 +4,7 @@ import type { Url } from '../platform/types.ts';
 import baseline from '../wasm/baseline.wasm';
 import nn from '../wasm/nn.wasm';
 import nnRelaxed from '../wasm/nn-relaxed.wasm';
-import type { Decoder, Seq2Seq } from './decoder-model.ts';
+import type { Decoder } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
 import {
@@ -19,6 +19,7 @@ import {
 } from './load.ts';
 import type { Packed, PackOptions } from './pack.ts';
 import type { PackTarget } from './pack-target.ts';
+import type { Seq2Seq } from './seq2seq-model.ts';
 import type { CheckpointSource } from './source-of.ts';
 
 export * from './names.ts';

@@ -136,7 +136,14 @@ describe('what a model has no rows for', () => {
     expect(await codeOf(decoder.logits('hello'))).toBe('bad-checkpoint');
     expect(await codeOf(decoder.generate('hello').next())).toBe('bad-checkpoint');
     using session = await decoder.session([1, 2]);
-    expect(() => session.append('hello')).toThrow('tokenizer.json has a token');
+    expect(() => session.append('hello')).toThrow(
+      /^append: "tokenizer.json": its token ".+" has the number \d+, and the model has \d+ tokens$/,
+    );
+    const { folder: bert } = checkpoint('bert-classify');
+    const names = ['config.json', 'model.safetensors'];
+    const own = Object.fromEntries(names.map((name) => [name, new Uint8Array(readFileSync(`${bert}/${name}`))]));
+    using encoder = await loadEncoder({ ...own, 'tokenizer.json': files['tokenizer.json'] }, { engine });
+    await expect(encoder.embed('hello')).rejects.toThrow(/^embed: "tokenizer.json": its token ".+" has the number \d+, and the model has/);
   });
 
   test('labels by the hundred million', async () => {

@@ -149,7 +149,7 @@ const texts = [
     writing,
   ),
   source('a full context loses its first token', 'generation.ts', 'tokens.splice(1,', 'tokens.splice(0,', writing),
-  source('what is broken off goes on', 'decoder-model.ts', 'await pieces.return([]);', '', ending),
+  source('what is broken off goes on', 'writer.ts', 'await pieces.return([]);', '', ending),
   source('a model goes while it works', 'lifetime.ts', 'if (this.#running === 0) this', 'this', ending),
   source('a text that is left in the middle stays', 'sequences.ts', 'for (const sequence of this.#all) sequence.dispose();', '', ending),
   source(
@@ -194,7 +194,7 @@ const texts = [
   ),
   source(
     'a full session ends in silence',
-    'decoder-model.ts',
+    'decoder-session.ts',
     "checkFits('generate', 'session', this.#tokens,",
     "checkFits('generate', 'session', [],",
     writing,
@@ -207,7 +207,7 @@ const texts = [
     "templates.render('loadDecoder', prompt)",
     writing,
   ),
-  source('any number starts a text', 'decoder-model.ts', 'if (isToken(start, vocabulary)) return start;', 'return start;', writing),
+  source('any number starts a text', 'seq2seq-model.ts', 'if (isToken(start, vocabulary)) return start;', 'return start;', writing),
   source('a text is longer than it may be', 'tokenizer.ts', 'if (!(maxLength >= framing)) throw', 'if (false) throw', tokens),
   source(
     'room for a pair is that for one text',
@@ -233,7 +233,7 @@ const texts = [
     "if ((keys ??= 'head_dim') && (fallback",
     configs,
   ),
-  source('a session keeps no memory', 'decoder-model.ts', 'this.#sequence.dispose();', '', writing),
+  source('a session keeps no memory', 'decoder-session.ts', 'this.#sequence.dispose();', '', writing),
 ];
 
 const families = ['models/families'];

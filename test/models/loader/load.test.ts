@@ -232,6 +232,11 @@ describe('what is wrong', () => {
     ['a tensor of another shape', { 'config.json': text({ ...config, hidden_size: 128, head_dim: 16 }) }, 'expected'],
     ['a file that is cut short', { 'model.safetensors': whole.subarray(0, 2_000_000) }, '"model.safetensors": safetensors:'],
     ['no tokenizer', { 'tokenizer.json': text([]) }, '"tokenizer.json": expected an object, got []'],
+    [
+      'a token whose number is none',
+      { 'tokenizer.json': text({ ...WORD_PIECES, added_tokens: [{ id: 1.5, content: 'a' }] }) },
+      '"tokenizer.json": "added_tokens[0].id" expected an integer in 0 … 2147483647, got 1.5',
+    ],
     ['a broken template', { 'generation_config.json': text(3) }, '"generation_config.json": expected an object, got 3'],
   ];
   test.each(spoilt)('%s: one error, and the memory as it was', async (_, files, message) => {

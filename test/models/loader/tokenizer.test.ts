@@ -253,8 +253,6 @@ describe('what is missing or broken', () => {
   });
 
   test.each([
-    ['an unknown model', { ...BYTES, model: { type: 'New', vocab: 3 } }],
-    ['no model', { ...BYTES, model: undefined }],
     ['an unknown decoder', { ...BYTES, decoder: { type: 'New' } }],
     ['a frame of tokens that there are not', { ...BYTES, post_processor: { type: 'BertProcessing', sep: ['[S]', 1], cls: ['[C]', 2] } }],
   ])('%s', async (_, file) => {

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ChatMessage, loadChatTemplates } from '../../../src/models/chat.ts';
 import { openCheckpoint } from '../../../src/models/checkpoint.ts';
-import { Decoder, Seq2Seq } from '../../../src/models/decoder-model.ts';
+import { Decoder } from '../../../src/models/decoder-model.ts';
 import type { Finish, IndexedPiece } from '../../../src/models/generation.ts';
+import { Seq2Seq } from '../../../src/models/seq2seq-model.ts';
 import { loadTokenizer } from '../../../src/models/tokenizer.ts';
 import { referenceDriver } from './reference-driver.ts';
 
