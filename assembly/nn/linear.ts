@@ -27,17 +27,17 @@ import { quantiseBytes, quantiseShorts } from './quantise';
   return padded << (type == F32 ? 5 : 4);
 }
 
-/** One row of the tile as integers, among the four of its group or alone. */
+/** One row of the tile as integers, among the four of its group or alone, and what takes their offset back. */
 @inline function quantiseRow(row: usize, K: i32, type: i32, to: usize, four: bool, scale: usize, sums: usize): void {
   const padded = paddedK(K, type);
-  const top: f32 = type == WEIGHTS_I8 ? 63 : 127;
+  const sevens = type == WEIGHTS_I8;
   const step: usize = four ? 16 : 4;
   if (ASC_FEATURE_RELAXED_SIMD) {
-    quantiseBytes(row, K, to, step, padded, top, type == WEIGHTS_I8 ? 64 : 0, scale);
-    if (type == WEIGHTS_I4) blockSums(to, step, sums, four ? 16 : 4, padded / BLOCK);
+    quantiseBytes(row, K, to, step, padded, sevens, scale, sums);
+    if (!sevens) blockSums(to, step, sums, four ? 16 : 4, padded / BLOCK);
   } else {
-    quantiseShorts(row, K, to, step, padded, top, scale);
-    if (type == WEIGHTS_I4 && !four) orderRow(to, padded / BLOCK);
+    quantiseShorts(row, K, to, step, padded, sevens, scale);
+    if (!sevens && !four) orderRow(to, padded / BLOCK);
   }
 }
 
@@ -57,9 +57,9 @@ const FEW = 2;
   return <usize>paddedK(K, type) << (ASC_FEATURE_RELAXED_SIMD ? 0 : 1);
 }
 
-/** Bytes of the sums of a row's blocks. */
+/** What takes an x̂'s offset back is a number for each of these: the blocks of i4, or a row of i8, z itself. */
 @inline function blocksOf(K: i32, type: i32): usize {
-  return <usize>paddedK(K, type) / BLOCK << 2;
+  return type == WEIGHTS_I4 ? <usize>paddedK(K, type) / BLOCK : 1;
 }
 
 /** Rows of x as integers, by fours; of the last four those that there are. */
@@ -68,7 +68,7 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   const group = padded << (ASC_FEATURE_RELAXED_SIMD ? 2 : 3);
   for (let m = 0; m < rows; m++, x += stride) {
     const line = <usize>(m >> 2), r = <usize>(m & 3);
-    quantiseRow(x, K, type, to + line * group + (r << 2), true, scales + (<usize>m << 2), sums + (line * (padded / BLOCK) << 4) + (r << 2));
+    quantiseRow(x, K, type, to + line * group + (r << 2), true, scales + (<usize>m << 2), sums + (line * blocksOf(K, type) << 4) + (r << 2));
   }
 }
 
@@ -80,7 +80,7 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   if (type == WEIGHTS_I8 || type == WEIGHTS_I4) {
     if (areFew(rows, type)) {
       for (let m = 0; m < rows; m++, x += stride) {
-        quantiseRow(x, K, type, to + m * lineOf(K, type), false, scales + (m << 2), sums + m * blocksOf(K, type));
+        quantiseRow(x, K, type, to + m * lineOf(K, type), false, scales + (m << 2), sums + (m * blocksOf(K, type) << 2));
       }
     } else quantiseRows(x, stride, rows, K, type, to, scales, sums);
     return to;
@@ -97,7 +97,7 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   const wide = scratch + load<i32>(job, LINEAR_S_PANEL), scales = scratch + load<i32>(job, LINEAR_S_SCALES);
   const padded = paddedK(K, type);
   if (type == WEIGHTS_I8) {
-    if (ASC_FEATURE_RELAXED_SIMD) bytes4x8(x, panel, s, padded >> 2, groups, scales);
+    if (ASC_FEATURE_RELAXED_SIMD) bytes4x8(x, panel, s, padded >> 2, groups, scales, scratch + load<i32>(job, LINEAR_S_BLOCKS));
     else {
       widenBytes(wide, panel, padded >> 2);
       shorts4x8(x, panel, wide, s, padded >> 2, groups, scales);
@@ -122,11 +122,10 @@ function quantiseRows(x: usize, stride: usize, rows: i32, K: i32, type: i32, to:
   const scale = scratch + load<i32>(job, LINEAR_S_SCALES) + (m << 2);
   const padded = paddedK(K, type);
   s += m << 5;
-  if (type == WEIGHTS_I8) integers1x8(x + m * lineOf(K, type), panel, s, padded >> 2, scale);
-  else if (type == WEIGHTS_I4) {
-    const sums = scratch + load<i32>(job, LINEAR_S_BLOCKS) + m * blocksOf(K, type);
-    nibbles1x8(x + m * lineOf(K, type), sums, panel, s, padded / BLOCK, scale);
-  } else floats1x8(x, panel, s, K, type);
+  if (type < WEIGHTS_I8) return floats1x8(x, panel, s, K, type);
+  const row = x + m * lineOf(K, type), sums = scratch + load<i32>(job, LINEAR_S_BLOCKS) + (m * blocksOf(K, type) << 2);
+  if (type == WEIGHTS_I8) integers1x8(row, panel, s, padded >> 2, scale, sums);
+  else nibbles1x8(row, sums, panel, s, padded / BLOCK, scale);
 }
 
 /** The sums of the tile's rows against one panel. */

@@ -1,9 +1,9 @@
 // Sums of products of integers, i8 weights: s(m, n) = (Σ_k x̂(m, k)·ŵ(n, k)) · b(n) · a(m), the sum exact, whatever its order and instruction;
-// rounded once to f32, then scaled by the channel, then by the row (quantise.ts, blocks.txt). It fits 32 bits for K up to 268,000 (127 · 63 · K);
-// sums on the way there may wrap around and come back.
+// rounded once to f32, then scaled by the channel, then by the row (quantise.ts, blocks.txt). It fits 32 bits for K up to 393,000 (six products
+// 32766 at most, as below); sums on the way there may wrap around and come back.
 //
 // Two forms with the same bits. The relaxed dot adds four products of a signed byte and one of seven bits to a sum: exact on every host, since a
-// pair of such products fits 16 bits, and six by the scales of the weights (pack.ts). x̂ has 64 added for it, which Σ 64·ŵ takes back. Without it
+// pair of such products fits 16 bits, and six by the scales of the weights (pack.ts). x̂ has z(m) added for it, which z(m)·Σ ŵ takes back. Without it
 // bytes are widened and multiplied by pairs; for more rows than one the panel is widened once, as [K'/2][8][2].
 
 import { PANEL_HEADER } from './job';
@@ -61,7 +61,7 @@ import { PANEL_HEADER } from './job';
 
 /**
  * Four rows or, with `both`, a literal, eight × four channels. x: one or two of [quads][4][4], w: the channels' part of the first quad of the panel,
- * s: where their first sum goes, start: what sums begin with, channel: scales.
+ * s: where their first sum goes, zeros: z of the rows, minus: −Σ ŵ of the channels, channel: scales.
  *
  * Where the dot is two multiplications and two fill the ports (Zen 4), 118 GFLOP/s is the most; with six products added before they are widened
  * there are four for three. At M = 48, K = 384 from L1, Node 24: dots one by one 113, by four 126, by six 132, by eight 135; a weight's step would
@@ -69,10 +69,10 @@ import { PANEL_HEADER } from './job';
  * Attempts that lost, by eight: 4×4 126, 4×8 with sums in memory 111 (they do not fit the registers), by sixteen 130; rows whose quads lie in
  * memory four times, so that V8 needs no instruction for a splat's address (141 from L1, less where rows come from L2; shorts4x8 no gain).
  */
-@inline function halfTile(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128, both: bool): void {
+@inline function halfTile(x: usize, w: usize, s: usize, quads: i32, scales: usize, zeros: usize, minus: v128, channel: v128, both: bool): void {
   const ones = onesOf(quads);
   // repeat $r 4
-  let s$ra = start, s$rb = start;
+  let s$ra = startOf(minus, zeros + 4 * $r), s$rb = both ? startOf(minus, zeros + (16 + 4 * $r)) : minus;
   // end
   let q = x, p = x + (<usize>quads << 4), left = quads;
   for (; left > 2; left -= 3, q += 48, p += 48, w += 96) {
@@ -97,39 +97,44 @@ import { PANEL_HEADER } from './job';
   // end
 }
 
-function half8x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128): void {
-  halfTile(x, w, s, quads, scales, start, channel, true);
+function half8x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, zeros: usize, minus: v128, channel: v128): void {
+  halfTile(x, w, s, quads, scales, zeros, minus, channel, true);
 }
 
-function half4x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, start: v128, channel: v128): void {
-  halfTile(x, w, s, quads, scales, start, channel, false);
+function half4x4(x: usize, w: usize, s: usize, quads: i32, scales: usize, zeros: usize, minus: v128, channel: v128): void {
+  halfTile(x, w, s, quads, scales, zeros, minus, channel, false);
 }
 
-/** What the sums of four channels begin with: −Σ 64·ŵ. */
-@inline function startOf(sums: usize): v128 {
-  return i32x4.neg(i32x4.shl(v128.load(sums), 6));
+/** −Σ ŵ of four channels. */
+@inline function minusOf(sums: usize): v128 {
+  return i32x4.neg(v128.load(sums));
 }
 
-function pairs4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
-  const a = startOf(panel + 32), b = startOf(panel + 48), w = panel + PANEL_HEADER;
+/** What the sums of a row with four channels begin with: −z·Σ ŵ. */
+@inline function startOf(minus: v128, zero: usize): v128 {
+  return i32x4.mul(minus, v128.load32_splat(zero));
+}
+
+function pairs4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize, zeros: usize): void {
+  const a = minusOf(panel + 32), b = minusOf(panel + 48), w = panel + PANEL_HEADER;
   const ca = v128.load(panel), cb = v128.load(panel, 16);
-  for (; groups > 1; groups -= 2, x += <usize>quads << 5, s += 256, scales += 32) {
-    half8x4(x, w, s, quads, scales, a, ca);
-    half8x4(x, w + 16, s + 16, quads, scales, b, cb);
+  for (; groups > 1; groups -= 2, x += <usize>quads << 5, s += 256, scales += 32, zeros += 32) {
+    half8x4(x, w, s, quads, scales, zeros, a, ca);
+    half8x4(x, w + 16, s + 16, quads, scales, zeros, b, cb);
   }
   if (groups > 0) {
-    half4x4(x, w, s, quads, scales, a, ca);
-    half4x4(x, w + 16, s + 16, quads, scales, b, cb);
+    half4x4(x, w, s, quads, scales, zeros, a, ca);
+    half4x4(x, w + 16, s + 16, quads, scales, zeros, b, cb);
   }
 }
 
-function dots4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
+function dots4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize, zeros: usize): void {
   const ba = v128.load(panel), bb = v128.load(panel, 16);
-  const za = startOf(panel + 32), zb = startOf(panel + 48);
+  const ma = minusOf(panel + 32), mb = minusOf(panel + 48);
   panel += PANEL_HEADER;
-  for (; groups > 0; groups--, x += <usize>quads << 4, s += 128, scales += 16) {
+  for (; groups > 0; groups--, x += <usize>quads << 4, s += 128, scales += 16, zeros += 16) {
     // repeat $r 4
-    let s$ra = za, s$rb = zb;
+    let s$ra = startOf(ma, zeros + 4 * $r), s$rb = startOf(mb, zeros + 4 * $r);
     // end
     let q = x, w = panel, a: v128, b: v128, c: v128;
     for (let left = quads; ; left -= 8, q += 128, w += 256) {
@@ -149,10 +154,10 @@ function dots4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scal
   }
 }
 
-/** Four rows × eight channels. x: [groups][quads][4][4], panel as it is stored, s: [groups][4][8], scales: [groups][4]; quads: K'/4. */
-export function bytes4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize): void {
-  if (isByPairs()) pairs4x8(x, panel, s, quads, groups, scales);
-  else dots4x8(x, panel, s, quads, groups, scales);
+/** Four rows × eight channels. x: [groups][quads][4][4], panel as it is stored, s: [groups][4][8], scales, zeros: [groups][4]; quads: K'/4. */
+export function bytes4x8(x: usize, panel: usize, s: usize, quads: i32, groups: i32, scales: usize, zeros: usize): void {
+  if (isByPairs()) pairs4x8(x, panel, s, quads, groups, scales, zeros);
+  else dots4x8(x, panel, s, quads, groups, scales, zeros);
 }
 
 /** A panel's integers as shorts, [K'/2][8][2]. */
@@ -198,9 +203,9 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
 }
 
 /** One row × 8 channels. x: [K'] bytes. */
-@inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128, byPairs: bool): void {
+@inline function bytes1x8(x: usize, panel: usize, s: usize, quads: i32, scale: v128, zero: usize, byPairs: bool): void {
   const ones = onesOf(quads);
-  let a = startOf(panel + 32), b = startOf(panel + 48);
+  let a = startOf(minusOf(panel + 32), zero), b = startOf(minusOf(panel + 48), zero);
   let w = panel + PANEL_HEADER;
   for (; quads > 0; quads--, w += 32, x += 4) {
     const c = v128.load32_splat(x);
@@ -229,17 +234,17 @@ export function shorts4x8(x: usize, panel: usize, shorts: usize, s: usize, quads
   finishPanel(panel, s, addPairs(s0, s1), addPairs(s2, s3), scale);
 }
 
-function pairs1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize): void {
-  bytes1x8(x, panel, s, quads, v128.load32_splat(scale), true);
+function pairs1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize, zero: usize): void {
+  bytes1x8(x, panel, s, quads, v128.load32_splat(scale), zero, true);
 }
 
-function dots1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize): void {
-  bytes1x8(x, panel, s, quads, v128.load32_splat(scale), false);
+function dots1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize, zero: usize): void {
+  bytes1x8(x, panel, s, quads, v128.load32_splat(scale), zero, false);
 }
 
-/** The sums of one row against a panel. x: [K'] bytes, or shorts where there is no relaxed dot; s: [8]; scale: of the row. */
-export function integers1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize): void {
+/** The sums of one row against a panel. x: [K'] bytes, or shorts where there is no relaxed dot; s: [8]; scale, zero: of the row. */
+export function integers1x8(x: usize, panel: usize, s: usize, quads: i32, scale: usize, zero: usize): void {
   if (!ASC_FEATURE_RELAXED_SIMD) shorts1x8(x, panel, s, quads, v128.load32_splat(scale));
-  else if (isByPairs()) pairs1x8(x, panel, s, quads, scale);
-  else dots1x8(x, panel, s, quads, scale);
+  else if (isByPairs()) pairs1x8(x, panel, s, quads, scale, zero);
+  else dots1x8(x, panel, s, quads, scale, zero);
 }

@@ -7,7 +7,7 @@
 // of is always f32 and has `positions.` before the name. The metadata of every file says:
 //
 //   format    PACKED
-//   version   VERSION, a new one whenever panels change
+//   version   VERSION, a new one whenever panels or their types change
 //   weights   the type: 'i8'
 //   tensors   names and shapes of the checkpoint's own tensors, as JSON: a blueprint is made of them
 
@@ -20,7 +20,7 @@ import type { Declared } from './declared.ts';
 import type { Place } from './packing.ts';
 import { isZeros } from './tensors.ts';
 
-export const VERSION = '2';
+export const VERSION = '3';
 
 /** A tensor of a packed file. */
 export interface PackedTensor {

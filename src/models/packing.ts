@@ -103,10 +103,10 @@ export class Packing {
       gate,
       tables = false,
       floats = false,
-    }: { readonly gate?: Linear | undefined; readonly tables?: boolean; readonly floats?: boolean } = {},
+    }: { readonly gate?: Linear | undefined; readonly tables?: boolean; readonly floats?: boolean | undefined } = {},
   ): PackedLinear {
     const [first] = layers as readonly [Linear];
-    const panels = layers.length === 1 && !gate ? this.table(first.weight, tables, floats) : this.#stacked(layers, gate);
+    const panels = layers.length === 1 && !gate ? this.table(first.weight, tables, floats) : this.#stacked(layers, gate, floats);
     return { panels, bias: this.#biasOf(layers, gate, panels) };
   }
 
@@ -115,19 +115,23 @@ export class Packing {
     const found = this.#known.get(weight);
     if (found) return found;
     const [outputs, inputs] = weight.shape as [number, number];
-    const { type } = this;
-    const wide = floats && (type === 'i8' || type === 'i4') ? 'f16' : rows && type === 'i4' ? 'i8' : type;
-    const panels = this.#panels({ type: wide, outputs, inputs, gated: false }, weight);
+    const type = this.#typeOf(floats);
+    const panels = this.#panels({ type: rows && type === 'i4' ? 'i8' : type, outputs, inputs, gated: false }, weight);
     this.#known.set(weight, panels);
     this.#rowsOf(weight, panels, 0, false);
     return panels;
   }
 
-  #stacked(layers: readonly Linear[], gate: Linear | undefined): Panels {
+  #typeOf(floats: boolean): WeightType {
+    const { type } = this;
+    return floats && (type === 'i8' || type === 'i4') ? 'f16' : type;
+  }
+
+  #stacked(layers: readonly Linear[], gate: Linear | undefined, floats: boolean): Panels {
     const outputs = layers.reduce((sum, { weight }) => sum + (weight.shape[0] as number), 0);
     const [{ weight: first }] = layers as readonly [Linear];
     const inputs = first.shape[1] as number;
-    const panels = this.#panels({ type: this.type, outputs, inputs, gated: gate !== undefined }, first);
+    const panels = this.#panels({ type: this.#typeOf(floats), outputs, inputs, gated: gate !== undefined }, first);
     if (gate) this.#rowsOf(gate.weight, panels, 0, false);
     let next = 0;
     for (const { weight } of layers) {

@@ -124,7 +124,7 @@ function scratchOf({ type, inputs, gated }: Panels, rows: number): { fields: [nu
   const sizes: [number, number][] = [
     [field.LINEAR_S_ROWS, rows === 1 ? (integers ? line : 0) : whole * line],
     [field.LINEAR_S_SCALES, integers ? 4 * whole : 0],
-    [field.LINEAR_S_BLOCKS, type === 'i4' ? (4 * whole * padded) / field.BLOCK : 0],
+    [field.LINEAR_S_BLOCKS, integers ? 4 * whole * (type === 'i4' ? padded / field.BLOCK : 1) : 0],
     [field.LINEAR_S_SUMS, 4 * field.PANEL * whole * (gated ? 2 : 1)],
     [field.LINEAR_S_PANEL, rows > 1 && narrow ? field.PANEL * padded * (integers ? 2 : 4) : 0],
   ];

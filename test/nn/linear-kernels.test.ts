@@ -5,7 +5,7 @@ import * as field from '../../src/wasm/generated/layers.ts';
 import { numbers } from '../conformance/numbers.ts';
 import { compileKernels } from '../numerics/compile.ts';
 import { Lab, SETS } from './lab.ts';
-import { bits, quantised, sums, weightBlocks } from './linear-reference.ts';
+import { bits, quantised, sums, weightBlocks, zeroOf } from './linear-reference.ts';
 
 const up = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
 
@@ -13,15 +13,25 @@ describe('rows as integers', async () => {
   const kernels = await compileKernels<{
     memory: WebAssembly.Memory;
     more(): void;
-    quantiseBytes(row: number, K: number, to: number, step: number, padded: number, top: number, zero: number, scale: number): void;
-    quantiseShorts(row: number, K: number, to: number, step: number, padded: number, top: number, scale: number): void;
+    quantiseBytes(row: number, K: number, to: number, step: number, padded: number, sevens: boolean, scale: number, zero: number): void;
+    quantiseShorts(row: number, K: number, to: number, step: number, padded: number, sevens: boolean, scale: number): void;
   }>("export { quantiseBytes, quantiseShorts } from './nn/quantise';\nexport function more(): void { memory.grow(4); }", ['nn/quantise']);
   kernels.more();
-  const [ROW, TO, SCALE] = [65536, 2 * 65536, 65536 - 64];
+  const [ROW, TO, SCALE, ZERO] = [65536, 2 * 65536, 65536 - 64, 65536 - 128];
   const { buffer } = kernels.memory;
+  /** Half the range of numbers that are integers as they are. */
+  const HALF = 63.5 - 2 ** -14;
+  const MINUS_NAN = new Float32Array(Uint32Array.of(0xffc00000).buffer)[0] as number;
   const KINDS: readonly [string, (x: number, k: number) => number][] = [
     ['plain', (x) => x],
-    ['halfway between two integers', (_, k) => (k === 0 ? 63 : ((k * 7) % 125) / 2 - 31)],
+    ['halfway between two integers of i8', (_, k) => (k < 2 ? (1 - 2 * k) * HALF : ((k * 7) % 125) / 2 - 31)],
+    ['halfway between two integers of i4', (_, k) => (k === 0 ? 127 : ((k * 7) % 253) / 2 - 63)],
+    ['above 0', (x) => Math.abs(x)],
+    ['below 0', (x) => -Math.abs(x)],
+    ['mostly above 0', (x, k) => (k % 3 ? Math.abs(x) : x * 0.3)],
+    ['with a NaN below 0', (x, k) => (k % 5 === 2 ? MINUS_NAN : x)],
+    ['with an Infinity above 0', (x, k) => (k % 7 === 0 ? Number.POSITIVE_INFINITY : x)],
+    ['of the largest sizes of both signs', (_, k) => (1 - 2 * (k % 2)) * 3.4028234663852886e38],
     ['of all sizes', (x, k) => x * 2 ** -(k % 30)],
     ['at the least size', (x) => x * 2 ** -99.5],
     ['subnormal', (x) => x * 2 ** -130],
@@ -37,11 +47,12 @@ describe('rows as integers', async () => {
     new Float32Array(buffer, ROW, K).set(row);
     new Float32Array(buffer, ROW + 4 * K, 8).fill(Number.NaN);
     for (const type of ['i8', 'i4'] as const) {
-      const { scale, integers } = quantised(row, type);
-      const padded = up(K, type === 'i8' ? 4 : 32);
+      const quantisedRow = quantised(row, type);
+      const { scale, integers } = quantisedRow;
+      const sevens = type === 'i8';
+      const zero = sevens ? zeroOf(quantisedRow) : 0;
+      const padded = up(K, sevens ? 4 : 32);
       const whole = (zero: number): number[] => Array.from({ length: padded }, (_, k) => (integers[k] ?? 0) + zero);
-      const zero = type === 'i8' ? 64 : 0;
-      const top = type === 'i8' ? 63 : 127;
       for (const [step, bytes] of [
         [4, 1],
         [16, 1],
@@ -51,8 +62,10 @@ describe('rows as integers', async () => {
         const per = 4 / bytes;
         const all = new Uint8Array(buffer, TO, (padded / per) * step + 16).fill(0xa5);
         new Float32Array(buffer, SCALE, 1).fill(7);
-        if (bytes === 1) kernels.quantiseBytes(ROW, K, TO, step, padded, top, zero, SCALE);
-        else kernels.quantiseShorts(ROW, K, TO, step, padded, top, SCALE);
+        new Int32Array(buffer, ZERO, 2).fill(-5);
+        if (bytes === 1) kernels.quantiseBytes(ROW, K, TO, step, padded, sevens, SCALE, ZERO);
+        else kernels.quantiseShorts(ROW, K, TO, step, padded, sevens, SCALE);
+        expect([...new Int32Array(buffer, ZERO, 2)]).toEqual([bytes === 1 && sevens ? zero : -5, -5]);
         expect(new Float32Array(buffer, SCALE, 1)[0]).toEqual(scale);
         const view = new DataView(buffer, TO);
         const found = Array.from({ length: padded }, (_, k) => {
@@ -198,7 +211,7 @@ describe.each(SETS)('%s', (set) => {
         [field.LINEAR_PANELS, panels],
         [field.LINEAR_S_ROWS, part(whole * padded * (integers ? 2 : 4))],
         [field.LINEAR_S_SCALES, part(4 * whole)],
-        [field.LINEAR_S_BLOCKS, part((4 * whole * padded) / 32)],
+        [field.LINEAR_S_BLOCKS, part(4 * whole * (type === 'i4' ? padded / 32 : 1))],
         [field.LINEAR_S_SUMS, part(32 * whole)],
         [field.LINEAR_S_PANEL, part(8 * padded * (integers ? 2 : 4))],
       ]);

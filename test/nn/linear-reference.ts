@@ -16,6 +16,11 @@ const LEAST = 2 ** -100;
 function integers(row: Float32Array, most: number, top: number, limit = Infinity): { scale: number; integers: number[] } {
   if (!Number.isFinite(most)) return { scale: Number.NaN, integers: [...row].map(() => 0) };
   if (Math.abs(most) < LEAST) return { scale: 0, integers: [...row].map(() => 0) };
+  return scaled(row, most, top, limit);
+}
+
+/** Numbers by top/most, and the scale that takes them back. */
+function scaled(row: Float32Array, most: number, top: number, limit = Infinity): { scale: number; integers: number[] } {
   const factor = f32(top / most);
   return { scale: f32(most / top), integers: [...row].map((x) => Math.min(limit, round(f32(x * factor)))) };
 }
@@ -23,9 +28,20 @@ function integers(row: Float32Array, most: number, top: number, limit = Infinity
 /** The largest size in a row; NaN if there is one. */
 const sizeOf = (row: Float32Array): number => row.reduce((most, x) => (Number.isNaN(x) ? x : Math.max(most, Math.abs(x))), 0);
 
-/** A row of x as the kernels have it. */
-export const quantised = (row: Float32Array, type: 'i8' | 'i4'): { scale: number; integers: number[] } =>
-  integers(row, sizeOf(row), type === 'i8' ? 63 : 127);
+/** The size of the least number of a row that is below 0; 0 where none is. */
+const below = (row: Float32Array): number => row.reduce((most, x) => Math.max(most, -x), 0);
+
+/** A row of x as the kernels have it: for i8 from the least number to the largest a little less than 127 steps. */
+export function quantised(row: Float32Array, type: 'i8' | 'i4'): { scale: number; integers: number[] } {
+  const size = sizeOf(row);
+  if (type === 'i4' || !(size >= LEAST && Number.isFinite(size))) return integers(row, size, 127);
+  const above = row.reduce((most, x) => Math.max(most, x), 0);
+  const half = f32(f32(0.5 * above) + f32(0.5 * below(row)));
+  return scaled(row, half, 63.5 - 2 ** -14);
+}
+
+/** What is added to the integers of a row for i8 to make them seven bits without a sign: the size of the least. */
+export const zeroOf = ({ integers }: { readonly integers: readonly number[] }): number => Math.max(0, ...integers.map((n) => -n));
 
 /** The largest sum of numbers of one sign among six that a lane has of twelve, over 8. */
 function sixesOf(row: Float32Array): number {
@@ -45,10 +61,8 @@ function sixesOf(row: Float32Array): number {
 function bytes(row: Float32Array): { scale: number; integers: number[] } {
   const plain = integers(row, sizeOf(row), 127);
   const sum = sixesOf(row);
-  const scale = f32(sum / 31.875);
-  if (!(plain.scale > 0 && scale > plain.scale)) return plain;
-  const factor = f32(31.875 / sum);
-  return { scale, integers: [...row].map((x) => round(f32(x * factor))) };
+  if (!(plain.scale > 0 && f32(sum / 31.875) > plain.scale)) return plain;
+  return scaled(row, sum, 31.875);
 }
 
 /** A row of weights in blocks of one scale. */
