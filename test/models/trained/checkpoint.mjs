@@ -103,9 +103,12 @@ function tensors(weights) {
   return { model, head, vocabulary: table.shape[0] };
 }
 
-/** Ids that are never found in a text have a blank in their piece: there are none when pieces are looked for. */
+/**
+ * Ids that are never found in a text have a blank in their piece: there are none when pieces are looked for. Seven pieces, all with a colon, have
+ * null for a score, which its own runtime adds as 0.
+ */
 function tokenizer(vocabulary) {
-  const pieces = vocabulary.map(([piece, score], id) => (id < RESERVED ? [`<reserved ${id}>`, 0] : [piece, score]));
+  const pieces = vocabulary.map(([piece, score], id) => (id < RESERVED ? [`<reserved ${id}>`, 0] : [piece, score ?? 0]));
   return {
     version: '1.0',
     added_tokens: [],
