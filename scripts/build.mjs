@@ -1,7 +1,7 @@
 // Builds everything that is not committed: kernels -> build/*.wasm, their facts and bytes -> src/wasm/generated/, the API -> dist/.
 //   node scripts/build.mjs                     all of it
 //   node scripts/build.mjs kernels             the kernels and the generated files only
-//   node scripts/build.mjs kernels baseline    the same of one target alone
+//   node scripts/build.mjs kernels baseline    the same of one target alone, or of several
 //   node scripts/build.mjs worker              the workers' script only
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -217,11 +217,11 @@ async function bundleForScripts() {
 }
 
 const TARGETS = MODULES.flatMap(({ targets }) => Object.keys(targets));
-const [part, target] = process.argv.slice(2);
+const [part, ...targets] = process.argv.slice(2);
 mkdirSync(generated, { recursive: true });
 if (part !== 'worker') {
   writeSources();
-  await compileKernels(target ? [target] : TARGETS);
+  await compileKernels(targets.length ? targets : TARGETS);
   writeSchemes(banner);
 }
 const peaks = part === undefined ? await buildPeak(banner) : [];
