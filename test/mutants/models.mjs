@@ -65,6 +65,14 @@ const files = [
 const packs = ['models/packed'];
 const packed = [
   source(
+    'what projects embeddings is of integers',
+    'packed-stack.ts',
+    'packing.linear([projection], FLOATS)',
+    'packing.linear([projection])',
+    packs,
+  ),
+  source('what projects rare tokens is of integers', 'packed-stack.ts', 'packing.linear([own], FLOATS)', 'packing.linear([own])', packs),
+  source(
     'pieces of packed tensors all go to their beginning',
     'packed-weights.ts',
     'pointer + row * (data.length / rows)',
