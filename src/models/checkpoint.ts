@@ -52,6 +52,11 @@ export class Checkpoint {
     return this.#source.name;
   }
 
+  /** What is wrong with config.json and the tensors, in the words of the file that says so. */
+  restate(what: string): string {
+    return this.#source.restate?.(what) ?? what;
+  }
+
   /** A text file; undefined if there is none of this name. @throws RelposError if it is no UTF-8, or leads out of the checkpoint */
   text(name: string): Promise<string | undefined> {
     return readText(this.#loading, this.#source, name);
@@ -84,7 +89,8 @@ export class Checkpoint {
 
   /** Reads the headers of the files that hold the tensors, and nothing more. */
   async weights(): Promise<Weights> {
-    const single = await openWeightsFile(this.#loading, this.#source, SINGLE);
+    const { weights: made } = this.#source;
+    const single = await openWeightsFile(this.#loading, this.#source, SINGLE, made);
     if (!('missing' in single)) return new Weights(this.#loading, [single]);
     const index = await this.object(INDEX);
     if (index === undefined) throw await this.#noWeights(single.missing);

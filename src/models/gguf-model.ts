@@ -36,9 +36,29 @@ const LAYER: Readonly<Record<string, string>> = {
 };
 const WHOLE: Readonly<Record<string, string>> = { token_embd: 'model.embed_tokens', output_norm: 'model.norm', output: 'lm_head' };
 
+/** Keys of the config by the ends of the keys of the file that they are made of. */
+const KEYS: Readonly<Record<string, string>> = {
+  hidden_size: 'embedding_length',
+  num_hidden_layers: 'block_count',
+  num_attention_heads: 'attention.head_count',
+  num_key_value_heads: 'attention.head_count_kv',
+  head_dim: 'attention.key_length',
+  intermediate_size: 'feed_forward_length',
+  vocab_size: 'vocab_size',
+  max_position_embeddings: 'context_length',
+  rms_norm_eps: 'attention.layer_norm_rms_epsilon',
+  rope_theta: 'rope.freq_base',
+  factor: 'rope.scaling.factor',
+};
+
+/** Roles of tokens, as the file spells them. */
+const ROLES = ['bos', 'eos', 'unknown', 'padding', 'seperator', 'cls', 'mask'];
+
 /** The model of a file. */
 export interface GgufModel {
   readonly config: JsonObject;
+  /** What is wrong with the config, or with tensors of a folder, of the keys and tensors that they are made of. */
+  restate(what: string): string;
   /** Name of a tensor in a folder. @throws RelposError if the model has none of this name */
   nameOf(tensor: string): string;
   /** Heads whose rows are paired in this tensor; 0 if it is stored as a folder has it. */
@@ -73,11 +93,23 @@ export function modelOf(where: string, file: string, { values, tensors }: GgufHe
     fail('tensor "rope_freqs.weight": rotations with factors of their own are not read; load the original checkpoint');
   const heads = count('attention.head_count');
   const keyHeads = count('attention.head_count_kv', heads);
+  if (heads % keyHeads) fail(`"${name}.attention.head_count_kv" expected a divisor of the ${heads} heads, got ${keyHeads}`);
   const width = count('embedding_length');
   const headWidth = count('attention.key_length', Math.floor(width / heads));
   if (count('rope.dimension_count', headWidth) !== headWidth)
     fail(`"${name}.rope.dimension_count" expected ${headWidth}, got ${show(own('rope.dimension_count'))}`);
+  const scaling = own('rope.scaling.type') ?? 'none';
+  if (scaling !== 'none' && scaling !== 'linear') fail(`"${name}.rope.scaling.type" expected none or linear, got ${show(scaling)}`);
   const tokens = values.get('tokenizer.ggml.tokens');
+  const listed = Array.isArray(tokens) ? tokens.length : undefined;
+  const vocabulary = count('vocab_size', listed);
+  if ((listed ?? 0) > vocabulary) fail(`"tokenizer.ggml.tokens" expected at most ${vocabulary} tokens, got ${listed}`);
+  for (const role of ROLES) {
+    const key = `tokenizer.ggml.${role}_token_id`;
+    const id = values.get(key) ?? 0;
+    const fits = Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocabulary;
+    if (!fits) fail(`"${key}" expected a token in 0 … ${vocabulary - 1}, got ${show(id)}`);
+  }
   return {
     config: {
       model_type: known.type,
@@ -87,16 +119,24 @@ export function modelOf(where: string, file: string, { values, tensors }: GgufHe
       num_key_value_heads: keyHeads,
       head_dim: headWidth,
       intermediate_size: count('feed_forward_length'),
-      vocab_size: count('vocab_size', Array.isArray(tokens) ? tokens.length : undefined),
+      vocab_size: vocabulary,
       max_position_embeddings: count('context_length'),
       rms_norm_eps: number('attention.layer_norm_rms_epsilon'),
       rope_theta: number('rope.freq_base', 10000),
-      ...scalingOf(own, fail),
+      ...(scaling === 'linear' && { rope_scaling: { rope_type: 'linear', factor: number('rope.scaling.factor') } }),
       hidden_act: 'silu',
       tie_word_embeddings: !there.has('output.weight'),
       attention_bias: there.has('blk.0.attn_q.bias'),
       ...idsOf(values),
     },
+    restate: (what) =>
+      what
+        .replace(/^(config\.json|checkpoint): /, `${quote(file)}: `)
+        .replace(/"(?:[\w.]+\.)?(\w+)"/g, (said, key) => (Object.hasOwn(KEYS, key) ? `"${name}.${KEYS[key]}"` : said))
+        .replace(/(?:model\.layers\.(\d+)\.)?\b([\w.]+)\.(weight|bias)\b/g, (said, layer, part, last) => {
+          const [own] = Object.entries(layer === undefined ? WHOLE : LAYER).find(([, one]) => one === part) ?? [];
+          return own === undefined ? said : `${layer === undefined ? '' : `blk.${layer}.`}${own}.${last}`;
+        }),
     nameOf: (tensor) => {
       const [, layer, part, last] = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(tensor) ?? [];
       const names = layer === undefined ? WHOLE : LAYER;
@@ -108,13 +148,6 @@ export function modelOf(where: string, file: string, { values, tensors }: GgufHe
       return part === undefined ? 0 : part === 'q' ? heads : keyHeads;
     },
   };
-}
-
-function scalingOf(own: (key: string) => GgufValue | undefined, fail: (what: string) => never): JsonObject {
-  const type = own('rope.scaling.type') ?? 'none';
-  if (type === 'none') return {};
-  if (type === 'linear') return { rope_scaling: { rope_type: 'linear', factor: own('rope.scaling.factor') } };
-  return fail(`"rope.scaling.type" expected none or linear, got ${show(type)}`);
 }
 
 /** Numbers of the tokens that begin and end a text. */

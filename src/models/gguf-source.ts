@@ -40,7 +40,7 @@ export async function ggufSource(loading: Loading, beside: Source, name: string)
       throw error;
     }
   };
-  return { name: beside.name, whole, open };
+  return { name: beside.name, whole, open, weights: name, restate: (what) => model.restate(what) };
 }
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));

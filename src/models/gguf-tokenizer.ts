@@ -49,7 +49,12 @@ export function tokenizerOf(where: string, file: string, { values }: GgufHeader)
   const kind = values.get(`${KEY}model`);
   if (kind !== 'gpt2' && kind !== 'llama') fail(`the tokenizer ${show(kind)} is not one that is known (gpt2, llama)`);
   const tokens = list<string>('tokens', 'string');
-  const types = values.has(`${KEY}token_type`) ? list<number>('token_type', 'number') : [];
+  /** Of each token one. */
+  const numbers = (key: string): readonly number[] => {
+    const found = list<number>(key, 'number');
+    return found.length === tokens.length ? found : fail(`"${KEY}${key}" expected ${tokens.length} numbers, got ${found.length}`);
+  };
+  const types = values.has(`${KEY}token_type`) ? numbers('token_type') : [];
   const added = tokens.flatMap((content, id) => {
     const type = types[id] ?? NORMAL;
     if (type !== UNKNOWN && type !== CONTROL && type !== USER) return [];
@@ -59,7 +64,7 @@ export function tokenizerOf(where: string, file: string, { values }: GgufHeader)
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const parts =
     kind === 'llama'
-      ? pieces(values, tokens, vocab, list('scores', 'number'), roles.unk_token)
+      ? pieces(values, tokens, vocab, numbers('scores'), roles.unk_token)
       : byteLevel(values, vocab, list('merges', 'string'), fail);
   const post_processor = frame(values, tokens, kind === 'llama');
   return { version: '1.0', truncation: null, padding: null, added_tokens: added, post_processor, ...parts };

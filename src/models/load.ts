@@ -167,12 +167,12 @@ export async function openModel(
 
 const indexOf = (weights: Weights): TensorIndex => new Map(weights.names.map((name) => [name, weights.info(name)]));
 
-async function describeModel(where: string, { config }: Checkpoint, index: TensorIndex, find: typeof findBlueprint): Promise<AnyBlueprint> {
+async function describeModel(where: string, checkpoint: Checkpoint, index: TensorIndex, find: typeof findBlueprint): Promise<AnyBlueprint> {
   try {
-    return await find(config, index);
+    return await find(checkpoint.config, index);
   } catch (cause) {
     if (cause instanceof RelposError) throw cause;
-    throw new RelposError('bad-checkpoint', `${where}: ${reasonOf(cause)}`, { cause });
+    throw new RelposError('bad-checkpoint', `${where}: ${checkpoint.restate(reasonOf(cause))}`, { cause });
   }
 }
 

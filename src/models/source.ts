@@ -48,6 +48,10 @@ export interface Source {
   whole(name: string, most: number): Promise<Uint8Array | Missing>;
   /** A file that is read in parts. */
   open(name: string): Promise<SourceFile | Missing>;
+  /** The file that the weights are made of, if there is no model.safetensors. */
+  readonly weights?: string;
+  /** What is wrong with config.json and the tensors, in the words of the file that they are made of. */
+  restate?(what: string): string;
   /** The names of the files, where it is known. */
   list?(): Promise<readonly string[]>;
 }

@@ -54,9 +54,19 @@ export interface WeightsFile {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Opens a file and reads its header. @throws RelposError `bad-checkpoint` if it breaks the format; undefined if there is no such file */
-export async function openWeightsFile(loading: Loading, source: Source, name: string): Promise<WeightsFile | { readonly missing: string }> {
-  const file = await source.open(name);
+/**
+ * Opens a file and reads its header.
+ *
+ * @param name what errors call it, if that is another file
+ * @throws RelposError `bad-checkpoint` if it breaks the format; undefined if there is no such file
+ */
+export async function openWeightsFile(
+  loading: Loading,
+  source: Source,
+  asked: string,
+  name: string = asked,
+): Promise<WeightsFile | { readonly missing: string }> {
+  const file = await source.open(asked);
   if ('missing' in file) return file;
   try {
     return await readFileHeader(loading, name, file);

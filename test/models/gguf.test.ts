@@ -393,6 +393,24 @@ describe('the tokenizer of a GGUF file', () => {
   });
 });
 
+test('a GGUF file that has not a number for each token', async () => {
+  const { tokens, scores } = golden.pieces;
+  const pieces = { 'tokenizer.ggml.model': 'llama', 'tokenizer.ggml.tokens': tokens, 'tokenizer.ggml.unknown_token_id': 0 };
+  const cases: [Record<string, Value>, string][] = [
+    [{ 'tokenizer.ggml.scores': { f32s: scores.slice(1) } }, 'scores'],
+    [{ 'tokenizer.ggml.scores': { f32s: scores }, 'tokenizer.ggml.token_type': { i32s: [...tokens.map(() => 1), 1] } }, 'token_type'],
+  ];
+  for (const [more, key] of cases) {
+    const given = { 'a.gguf': gguf({ ...valuesOf(STORY, 'llama'), ...pieces, ...more }, tensorsOf(STORY, 'llama', 'F16')) };
+    await expect(loadDecoder(given, { threads: 1 })).rejects.toThrow(
+      `loadDecoder: "a.gguf": "tokenizer.ggml.${key}" expected ${tokens.length} numbers, got ${tokens.length + (key === 'scores' ? -1 : 1)}`,
+    );
+    // What lies beside it goes before what the file says of texts.
+    const beside = { ...given, 'tokenizer.json': new Uint8Array(readFileSync(join(STORY, 'tokenizer.json'))) };
+    (await loadDecoder(beside, { threads: 1 })).dispose();
+  }
+});
+
 describe('a GGUF file that is broken', () => {
   const tensors = tensorsOf(STORY, 'llama', 'F16');
   const values = { ...valuesOf(STORY, 'llama'), ...tokensOf(STORY) };
@@ -433,7 +451,7 @@ describe('a GGUF file that is broken', () => {
     [
       'with other scaling',
       () => gguf({ ...values, 'llama.rope.scaling.type': 'yarn' }, tensors),
-      '"rope.scaling.type" expected none or linear, got "yarn"',
+      '"llama.rope.scaling.type" expected none or linear, got "yarn"',
     ],
     [
       'with an unknown tensor',
@@ -449,8 +467,58 @@ describe('a GGUF file that is broken', () => {
     ['with a tensor that is too large', () => gguf(values, first({ shape: [2 ** 50, 160] })), `tensor "${name}" `],
     ['with too many dimensions', () => gguf(values, first({ shape: [1, 1, 1, 1, 160] })), 'expected at most 4 dimensions, got 5'],
     ['with odd alignment', () => gguf({ ...values, 'general.alignment': 48 }, tensors), '"general.alignment" expected one of 8, 16, 32,'],
-    ['with a tensor of another shape', () => gguf(values, first({ shape: [512, 320] })), 'checkpoint: "model.'],
-    ['that lacks a tensor', () => gguf(values, tensors.slice(1)), 'checkpoint: no tensor'],
+    ['with a tensor of another shape', () => gguf(values, first({ shape: [512, 320] })), `"a.gguf": "${name}" expected shape [`],
+    ['that lacks a tensor', () => gguf(values, tensors.slice(1)), `"a.gguf": no tensor "${name}"`],
+    [
+      'that lacks a tensor of a layer',
+      () =>
+        gguf(
+          values,
+          tensors.filter((one) => one.name !== 'blk.2.attn_k.weight'),
+        ),
+      '"a.gguf": no tensor "blk.2.attn_k.weight"; it has blk.0.attn_k.weight',
+    ],
+    ['without tensors', () => gguf(values, []), '"a.gguf": it has no tensors'],
+    [
+      'with heads that share no keys',
+      () => gguf({ ...values, 'llama.attention.head_count_kv': 3 }, tensors),
+      `"a.gguf": "llama.attention.head_count_kv" expected a divisor of the ${values['llama.attention.head_count']} heads, got 3`,
+    ],
+    [
+      'with a norm that divides by nothing',
+      () => gguf({ ...values, 'llama.attention.layer_norm_rms_epsilon': { f32: 0 } }, tensors),
+      '"a.gguf": "llama.attention.layer_norm_rms_epsilon" expected a',
+    ],
+    [
+      'with rotations that grow',
+      () => gguf({ ...values, 'llama.rope.freq_base': { f32: 0 } }, tensors),
+      '"a.gguf": "llama.rope.freq_base" expected a',
+    ],
+    [
+      'with scaling by what is not there',
+      () => gguf({ ...values, 'llama.rope.scaling.type': 'linear' }, tensors),
+      '"a.gguf": "llama.rope.scaling.factor" expected a finite number, got undefined',
+    ],
+    [
+      'with scaling by nothing',
+      () => gguf({ ...values, 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': { f32: 0 } }, tensors),
+      '"a.gguf": "llama.rope.scaling.factor" expected a',
+    ],
+    [
+      'that begins with no token',
+      () => gguf({ ...values, 'tokenizer.ggml.bos_token_id': 999_999 }, tensors),
+      `"a.gguf": "tokenizer.ggml.bos_token_id" expected a token in 0 … ${(values['llama.vocab_size'] as number) - 1}, got 999999`,
+    ],
+    [
+      'that ends with no token',
+      () => gguf({ ...values, 'tokenizer.ggml.eos_token_id': values['llama.vocab_size'] as number }, tensors),
+      '"a.gguf": "tokenizer.ggml.eos_token_id" expected a token in 0 … ',
+    ],
+    [
+      'with more tokens than it has rows for',
+      () => gguf({ ...values, 'llama.vocab_size': 7 }, tensors),
+      `"a.gguf": "tokenizer.ggml.tokens" expected at most 7 tokens, got ${(values['tokenizer.ggml.tokens'] as string[]).length}`,
+    ],
   ])('%s: one clear error, and memory as before', async (_, file, message) => {
     const given = { 'a.gguf': file() };
     const engine = await createEngine({ threads: 1 });
@@ -458,6 +526,7 @@ describe('a GGUF file that is broken', () => {
     for (const load of [() => loadDecoder(given, { engine }), () => estimate(given)]) {
       await expect(load()).rejects.toMatchObject({ code: 'bad-checkpoint' });
       await expect(load()).rejects.toThrow(message);
+      await expect(load()).rejects.not.toThrow(/config\.json|safetensors/);
     }
     expect(engine.memoryUsage().used).toBe(before);
     engine.dispose();
