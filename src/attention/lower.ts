@@ -1,6 +1,6 @@
 // From encodings to one plan, every part of it checked against the call.
 
-import { finite, wrongValue } from '../arguments/check.ts';
+import { scaleFactor, wrongValue } from '../arguments/check.ts';
 import type { Named } from '../arguments/record.ts';
 import type { Context } from '../plan/context.ts';
 import { type Handlers, handlersOf, lowerEncoding } from '../plan/handlers.ts';
@@ -60,7 +60,7 @@ export function checkRotation(where: string, name: string, rotation: Rotation, {
 }
 
 function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {
-  finite(where, `${name} epsilon`, given.epsilon, 0);
+  scaleFactor(where, `${name} epsilon`, given.epsilon);
   const fits = (weight: Float32Array | undefined, heads: number): boolean => !weight || weight.length === D || weight.length === heads * D;
   if (!fits(given.queryWeight, H)) throw wrongValue(where, name, `query weights of [D=${D}] or [H=${H}, D=${D}]`, given.queryWeight);
   if (!fits(given.keyWeight, G)) throw wrongValue(where, name, `key weights of [D=${D}] or [G=${G}, D=${D}]`, given.keyWeight);

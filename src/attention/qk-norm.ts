@@ -1,6 +1,6 @@
 // The option `qkNorm`: normalisation of q and k as part of the call, not of an encoding.
 
-import { finite, wrongType, wrongValue } from '../arguments/check.ts';
+import { scaleFactor, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyLogits, type Logits, type Numbers } from '../arguments/lists.ts';
 import { expectShape } from '../arguments/numbers.ts';
 import { choice, type Readers, readRecord } from '../arguments/record.ts';
@@ -28,7 +28,7 @@ export interface CheckedNorm {
 
 const READERS: Readers<CheckedNorm> = {
   kind: /* @__PURE__ */ choice('rms', 'l2'),
-  epsilon: (where, name, value) => finite(where, name, value, 0),
+  epsilon: (where, name, value) => scaleFactor(where, name, value),
   queryWeight: copyLogits,
   keyWeight: copyLogits,
 };

@@ -6,7 +6,7 @@ import { withHandlers } from '../plan/handlers.ts';
 import { once } from '../plan/once.ts';
 import type { Arithmetic, Encoding, LowerContext, Positions } from '../plan/plan.ts';
 import { checkDim, checkLayout, type RotaryLayout, startOf } from '../rope/rope.ts';
-import { plainFrequencies } from '../rope/rope-scaling.ts';
+import { checkBase, plainFrequencies } from '../rope/rope-scaling.ts';
 import { type Recipes, squareOf } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -182,7 +182,7 @@ function bandsOf(
     };
   }
   const split = oneOf(where, 'frequencies', kind, ['shared', 'split']) === 'split';
-  const base = finite(where, 'theta', theta, 0);
+  const base = checkBase(where, theta);
   return (math) => {
     const plain = plainFrequencies(split ? dim : dim / axes, base, math);
     return (place, k) => plain[split ? k * axes + place : k] as number;

@@ -1,10 +1,10 @@
-import { finite, oneOf, options, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
+import { oneOf, options, shapeText, wrongType, wrongValue } from '../arguments/check.ts';
 import { copySizes } from '../arguments/lists.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout } from '../rope/rope.ts';
-import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
+import { checkBase, checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import { pageOfWords, type Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -15,7 +15,7 @@ export type MropeArrangement = 'chunked' | 'interleaved' | 'alternating' | 'chan
 export interface MropeOptions {
   /** Channels that turn, R: even, at most D. */
   readonly dim: number;
-  /** Base of the frequencies (`rope_theta`). */
+  /** Base of the frequencies (`rope_theta`); at least 1e-6. */
   readonly theta: number;
   readonly layout: RotaryLayout;
   /** Pairs of each section (`mrope_section`). */
@@ -103,7 +103,7 @@ export function mrope(given: MropeOptions): Encoding {
     'offset',
   ]);
   const width = checkDim(where, given.dim);
-  const theta = finite(where, 'theta', given.theta, 0);
+  const theta = checkBase(where, given.theta);
   const sections = counts(where, 'sections', given.sections);
   const arrangement = oneOf(where, 'arrangement', given.arrangement ?? 'chunked', ['chunked', 'interleaved', 'alternating', 'channels']);
   const order = counts(where, 'axisOrder', given.axisOrder ?? sections.map((_, i) => i));

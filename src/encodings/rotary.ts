@@ -1,9 +1,9 @@
-import { finite, options } from '../arguments/check.ts';
+import { options } from '../arguments/check.ts';
 import { type PositionList, positionList } from '../arguments/positions.ts';
 import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, isSteady, lowerRope, type RotaryLayout, type RotarySense } from '../rope/rope.ts';
-import { checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
+import { checkBase, checkScaling, type RopeScaling } from '../rope/rope-scaling.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -11,7 +11,7 @@ import type { Scheme } from './scheme.ts';
 export interface RotaryOptions {
   /** Channels that turn, R: even, at most D. The others pass through. */
   readonly dim: number;
-  /** Base of the frequencies, b. */
+  /** Base of the frequencies, b; at least 1e-6. */
   readonly theta: number;
   /** Which channels form a pair: `'halves'` (i, i + R/2: LLaMA, NeoX) or `'pairs'` (2i, 2i + 1: GPT-J). Never guessed. */
   readonly layout: RotaryLayout;
@@ -72,7 +72,7 @@ export function rotary(given: RotaryOptions): Encoding {
     'queryPositions',
   ]);
   const width = checkDim(where, given.dim);
-  const theta = finite(where, 'theta', given.theta, 0);
+  const theta = checkBase(where, given.theta);
   const shared = checkLayout(where, given);
   const scaling = checkScaling(where, given.scaling ?? { type: 'default' }, width, (key) => (key ? `scaling.${key}` : 'scaling'));
   const keys = positionList(where, 'positions', given.positions);

@@ -1,6 +1,7 @@
-import { finite, integer, options, wrongValue } from '../arguments/check.ts';
+import { integer, options, wrongValue } from '../arguments/check.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { withBiases } from '../plan/with-biases.ts';
+import { checkBase } from '../rope/rope-scaling.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -32,7 +33,7 @@ export function sandwich(given: SandwichOptions): Encoding {
   const heads = integer(where, 'heads', given.heads, 1, 65536);
   const width = integer(where, 'width', given.width ?? 128, 2, 65536);
   if (width % 2) throw wrongValue(where, 'width', 'an even number', width);
-  const theta = finite(where, 'theta', given.theta ?? 10000, 0);
+  const theta = checkBase(where, given.theta ?? 10000);
   return withBiases({
     name: where,
     steady: true,

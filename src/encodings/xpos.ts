@@ -4,6 +4,7 @@ import { type PositionList, positionList } from '../arguments/positions.ts';
 import { withHandlers } from '../plan/handlers.ts';
 import type { Encoding } from '../plan/plan.ts';
 import { checkDim, checkLayout, lowerRope, type RotaryLayout } from '../rope/rope.ts';
+import { checkBase } from '../rope/rope-scaling.ts';
 import type { Recipes } from './recipe.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -11,7 +12,7 @@ import type { Scheme } from './scheme.ts';
 export interface XposOptions {
   /** Channels that turn, R: even, at most D. */
   readonly dim: number;
-  /** Base of the frequencies. */
+  /** Base of the frequencies; at least 1e-6. */
   readonly theta: number;
   readonly layout: RotaryLayout;
   /** Positions over which pair i decays by ζ_i; default 512 (`scale_base`). */
@@ -46,7 +47,7 @@ export function xpos(given: XposOptions): Encoding {
   const where = 'xpos';
   given = options(where, given, ['dim', 'theta', 'layout', 'scaleBase', 'center', 'start', 'offset', 'positions', 'queryPositions']);
   const width = checkDim(where, given.dim);
-  const theta = finite(where, 'theta', given.theta, 0);
+  const theta = checkBase(where, given.theta);
   const scaleBase = finite(where, 'scaleBase', given.scaleBase ?? 512, 0);
   const center = finite(where, 'center', given.center ?? 0);
   const keys = positionList(where, 'positions', given.positions);

@@ -1,6 +1,6 @@
 // A checkpoint's config.json, read key by key: every number has a kind, every default is that of the model's class.
 
-import { describe, finite, integer, scaleFactor, wrongType, wrongValue } from '../arguments/check.ts';
+import { describe, integer, scaleFactor, wrongType, wrongValue } from '../arguments/check.ts';
 import type { HfConfig } from '../huggingface/config.ts';
 import { isObject } from '../safetensors/header.ts';
 import type { Activation, Tokens } from './blueprint.ts';
@@ -61,16 +61,10 @@ export class Config {
     return integer(where, key, value, least, most);
   }
 
-  /** What something is multiplied or divided by: above 0, and far from the ends of f32. */
+  /** What something is multiplied or divided by, or a norm adds below its root: above 0, and far from the ends of f32. */
   factor(keys: string, fallback?: number): number {
     const { key, value = fallback } = this.find(keys);
     return scaleFactor(where, key, value);
-  }
-
-  /** What a norm adds below its root: more than 0, or a row of zeros, which a memory may have, would be NaN. */
-  epsilon(keys: string, fallback?: number): number {
-    const { key, value = fallback } = this.find(keys);
-    return finite(where, key, value, 0);
   }
 
   /** A count or a factor that null turns off; missing, it is the fallback. */
@@ -156,9 +150,13 @@ export class Config {
     return count;
   }
 
-  /** The labels of a classification head in order of their logits. */
-  labels(): readonly string[] | undefined {
-    const names = this.raw.id2label;
-    return isObject(names) ? Object.keys(names).map((_, n) => String(names[n] ?? `LABEL_${n}`)) : undefined;
+  /** The labels of a classification head, one for each logit: where none is named, transformers' own name of it. */
+  labels(count: number): readonly string[] {
+    const names = this.inner('id2label').raw;
+    return Array.from({ length: count }, (_, n) => {
+      const name = names[n] ?? `LABEL_${n}`;
+      if (typeof name !== 'string') throw wrongType(where, `id2label.${n}`, 'a string', name);
+      return name;
+    });
   }
 }

@@ -1,4 +1,4 @@
-import { finite, shapeText, wrongValue } from '../arguments/check.ts';
+import { finite, scaleFactor, shapeText, wrongValue } from '../arguments/check.ts';
 import { type Reader, type Readers, readRecord } from '../arguments/record.ts';
 import type { Read } from '../memory/operands.ts';
 import type { Tensor, TensorLike } from '../memory/tensor.ts';
@@ -57,7 +57,7 @@ interface Kind {
 }
 
 const number: Reader<number> = (where, name, value) => finite(where, name, value);
-const positive: Reader<number> = (where, name, value) => finite(where, name, value, 0);
+const positive: Reader<number> = (where, name, value) => scaleFactor(where, name, value);
 
 const KINDS: Readonly<Record<'layerNorm' | 'rmsNorm' | 'normalize', Kind>> = {
   layerNorm: { kind: 'layer', epsilon: 1e-5, readers: { weight: anything, bias: anything, epsilon: positive } },

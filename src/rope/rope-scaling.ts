@@ -2,7 +2,6 @@
 
 import { boolean, finite, integer, oneOf, options, wrongType, wrongValue } from '../arguments/check.ts';
 import { copyNumbers, holdsNumbers } from '../arguments/lists.ts';
-import { expectEach } from '../arguments/numbers.ts';
 import type { Arithmetic } from '../plan/plan.ts';
 
 /**
@@ -96,6 +95,13 @@ export function plainFrequencies(width: number, theta: number, math: Arithmetic)
   return Float64Array.from({ length: Math.ceil(width / 2) }, (_, i) => math.pow(theta, (-2 * i) / width));
 }
 
+/** The base of frequencies, or what they are divided by. Below 1e-6 angles would be so large that doubles do not tell quadrants apart. */
+export function checkBase(where: string, given: unknown, name = 'theta'): number {
+  const base = finite(where, name, given, 0);
+  if (base < 1e-6) throw wrongValue(where, name, 'a number ≥ 1e-6', base);
+  return base;
+}
+
 /**
  * A checked, private copy. `called` says what a key is called in messages.
  *
@@ -120,7 +126,7 @@ export function checkScaling(where: string, given: unknown, width: number, calle
       // LongRoPE's attention factor divides by ln M0.
       integer(where, called(key), value, type === 'longrope' ? 2 : 1);
     } else if (key.startsWith('mscale') || key.startsWith('beta')) within(where, called(key), value, Infinity);
-    else finite(where, called(key), value, 0);
+    else checkBase(where, value, called(key));
   }
   const scaling = values as unknown as RopeScaling;
   checkTogether(where, scaling, width, called);
@@ -150,7 +156,7 @@ function factors(where: string, name: string, given: unknown, length: number): F
   if (!holdsNumbers(given)) throw wrongType(where, name, `an array of ${length} numbers`, given);
   const values = copyNumbers(where, name, given);
   if (values.length !== length) throw wrongValue(where, name, `${length} numbers, one for each pair`, `${values.length}`);
-  expectEach(where, name, values, 'a finite number > 0', (x) => x > 0);
+  values.forEach((x, n) => void checkBase(where, x, `${name}[${n}]`));
   return values;
 }
 

@@ -1,6 +1,6 @@
 /** Every wrong argument: the error's type, its message, and that nothing changes. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { alibi, bias, createEngine, createEngineSync, defineEncoding, rotary, type Tensor, t5 } from '../../src/index.ts';
+import { alibi, bias, createEngine, createEngineSync, defineEncoding, rotary, sandwich, type Tensor, t5 } from '../../src/index.ts';
 import { baseline } from '../../src/wasm/generated/baseline.ts';
 import { unpack } from '../../src/wasm/unpack.ts';
 
@@ -190,6 +190,8 @@ const TENSOR: readonly Row[] = [
 const ENCODINGS: readonly Row[] = [
   [() => rotary({ dim: 63, theta: 1e4, layout: 'halves' }), new RangeError('rotary: "dim" expected an even number, got 63')],
   [() => rotary({ dim: 64, theta: 0, layout: 'halves' }), new RangeError('rotary: "theta" expected a finite number > 0, got 0')],
+  [() => rotary({ dim: 64, theta: 1e-29, layout: 'halves' }), new RangeError('rotary: "theta" expected a number ≥ 1e-6, got 1e-29')],
+  [() => sandwich({ heads: 2, theta: 9e-7 }), new RangeError('sandwich: "theta" expected a number ≥ 1e-6, got 9e-7')],
   [() => rotary({ dim: 64, theta: 1e4 } as Any), new TypeError(`rotary: "layout" expected 'halves' or 'pairs', got undefined`)],
   [() => alibi({ heads: 0 }), new RangeError('alibi: "heads" expected an integer in 1 … 65536, got 0')],
   [

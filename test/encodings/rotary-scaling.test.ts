@@ -138,6 +138,7 @@ describe('what is refused', () => {
     [7, 'rotary: "scaling" expected an object with a type, got 7'],
     [{ type: 'linear' }, 'rotary: "scaling.factor" expected a value: linear needs it, got undefined'],
     [{ type: 'linear', factor: 0 }, 'rotary: "scaling.factor" expected a finite number > 0, got 0'],
+    [{ type: 'linear', factor: 1e-29 }, 'rotary: "scaling.factor" expected a number ≥ 1e-6, got 1e-29'],
     [{ type: 'linear', factor: 2, betaFast: 1 }, 'rotary: "scaling" has no "betaFast"; it knows type, factor'],
     [{ type: 'dynamic', factor: 2 }, 'rotary: "scaling.maxPositionEmbeddings" expected a value: dynamic needs it'],
     [{ type: 'yarn', originalMaxPositionEmbeddings: 64 }, '"scaling.factor" expected a number, or scaling.maxPositionEmbeddings instead'],

@@ -157,6 +157,16 @@ describe('wrong input', () => {
     ['an unknown option', () => nn.layerNorm({ eps: 1 } as never), /layerNorm: "options" has no "eps"/],
     ['a bias of RMS norm', () => nn.rmsNorm({ bias: x() } as never), /rmsNorm: "options" has no "bias"/],
     ['no epsilon', () => nn.layerNorm({ epsilon: 0 }), /layerNorm: "epsilon" expected a finite number > 0, got 0/],
+    [
+      'an epsilon that hides all rows',
+      () => nn.rmsNorm({ epsilon: 1e300 }),
+      /"epsilon" expected a number in 2\^-100 … 2\^100, got 1e\+300/,
+    ],
+    [
+      'one that no f32 has',
+      () => nn.normalize({ epsilon: 1e-50 }),
+      /normalize: "epsilon" expected a number in 2\^-100 … 2\^100, got 1e-50/,
+    ],
     ['a matrix of weights', () => nn.rmsNorm({ weight: x() }), /rmsNorm: "weight" expected shape \[n ≥ 1\], got \[3, 4\]/],
     [
       'a bias of another length',

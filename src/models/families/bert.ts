@@ -14,7 +14,7 @@ export function bertSizes(config: Config, epsilon = 1e-12, headKeys = ''): Sizes
     heads,
     headWidth: config.headWidth(width, heads, headKeys),
     inner: config.count('intermediate_size', 3072),
-    epsilon: config.epsilon('layer_norm_eps', epsilon),
+    epsilon: config.factor('layer_norm_eps', epsilon),
   };
 }
 

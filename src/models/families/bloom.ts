@@ -10,7 +10,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('hidden_size|n_embed', 64);
   const heads = config.count('n_head|num_attention_heads', 8);
   const headWidth = config.headWidth(width, heads);
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const head = new Tensors(index);
   const weights = head.under(['transformer.', ''], 'word_embeddings.weight');
   const position = alibiPosition(heads);

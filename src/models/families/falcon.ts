@@ -37,7 +37,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('ffn_hidden_size', 4 * width);
   const bias = config.flag('bias', false);
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const parallel = newer || config.flag('parallel_attn', true);
   config.only('num_ln_in_parallel_attn', 1, 2);
   const norms = config.count('num_ln_in_parallel_attn', newer ? 2 : 1);

@@ -11,7 +11,7 @@ function neox(config: Config, index: TensorIndex): Parts {
   const heads = config.count('num_attention_heads', 64);
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('intermediate_size', 24576);
-  const epsilon = config.epsilon('layer_norm_eps', 1e-5);
+  const epsilon = config.factor('layer_norm_eps', 1e-5);
   const bias = config.flag('attention_bias', true);
   const parallel = config.flag('use_parallel_residual', true);
   const activation = config.activation('hidden_act', 'gelu');
@@ -56,7 +56,7 @@ function gptj(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head|num_attention_heads', 16);
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('n_inner', 4 * width);
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const activation = config.activation('activation_function', 'gelu_new');
   const head = new Tensors(index);
   const weights = head.under(['transformer.', ''], 'wte.weight');

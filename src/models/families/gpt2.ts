@@ -12,7 +12,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head|num_attention_heads', 12);
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('n_inner', 4 * width);
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const longest = config.count('n_positions|max_position_embeddings', 1024);
   const activation = config.activation('activation_function', 'gelu_new');
   const head = new Tensors(index);

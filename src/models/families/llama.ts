@@ -151,7 +151,7 @@ function sizesOf(config: Config, traits: Traits): Sizes {
     keyHeads: config.keyHeads(heads, 'num_key_value_heads', traits.keyHeads ?? heads),
     headWidth: config.headWidth(width, heads, 'head_dim', traits.headWidth),
     inner: config.count('intermediate_size'),
-    epsilon: config.epsilon(key, fallback),
+    epsilon: config.factor(key, fallback),
   };
 }
 

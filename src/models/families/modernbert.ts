@@ -11,7 +11,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('num_attention_heads', 12);
   const headWidth = config.headWidth(width, heads);
   const inner = config.count('intermediate_size', 1152);
-  const epsilon = config.epsilon('norm_eps', 1e-5);
+  const epsilon = config.factor('norm_eps', 1e-5);
   const [attentionBias, mlpBias, normBias] = ['attention_bias', 'mlp_bias', 'norm_bias'].map((key) => config.flag(key, false)) as [
     boolean,
     boolean,

@@ -12,7 +12,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const headWidth = config.headWidth(width, heads);
   // Whatever expansion_ratio says.
   const inner = 4 * width;
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const inside = config.inner('attn_config');
   inside.only('attn_type', 'multihead_attention');
   // 0 is none, as is null.

@@ -57,7 +57,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const headWidth = config.headWidth(width, heads);
   config.only('head_dim', headWidth);
   const inner = config.count('intermediate_size|n_inner', 4 * width);
-  const epsilon = config.epsilon('layer_norm_eps|layer_norm_epsilon', 1e-12);
+  const epsilon = config.factor('layer_norm_eps|layer_norm_epsilon', 1e-12);
   const head = new Tensors(index);
   const weights = head.under(['', 'nomic_bert.', 'bert.'], 'embeddings.word_embeddings.weight');
   const first = weights.has('emb_ln.weight');

@@ -205,8 +205,7 @@ export function causalHead(
 export function classifierOf(config: Config, pooling: Classifier['pooling'], steps: readonly Dense[]): Classifier {
   const last = steps[steps.length - 1] as Dense;
   const count = outputs(last.linear);
-  const said = config.labels();
-  const labels = said?.length === count ? said : Array.from({ length: count }, (_, n) => `LABEL_${n}`);
+  const labels = config.labels(count);
   const standard = count === 1 ? 'regression' : 'single_label_classification';
   const problem = config.text('problem_type', standard);
   const problems: Record<string, Classifier['problem']> = {

@@ -13,7 +13,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const keyHeads = config.keyHeads(heads);
   const headWidth = config.headWidth(width, heads, 'head_dim');
   const inner = config.count('intermediate_size', 8192);
-  const epsilon = config.epsilon('rms_norm_eps', 1e-5);
+  const epsilon = config.factor('rms_norm_eps', 1e-5);
   const head = new Tensors(index);
   const weights = head.under(['model.', ''], 'embed_tokens.weight');
   const turned = rotations(config);

@@ -176,7 +176,7 @@ export function visionOf(given: unknown, index: TensorIndex): VisionBlueprint {
   if (!depths.length || depths.includes(0)) throw wrongValue(where, 'depths', 'a number ≥ 1 for each stage', [...depths]);
   const heads = perStage(config, 'num_heads', [3, 6, 12, 24]);
   const trained = second ? trainedWindows(config, depths.length) : [];
-  const epsilon = config.epsilon('layer_norm_eps', 1e-5);
+  const epsilon = config.factor('layer_norm_eps', 1e-5);
   const ratio = config.factor('mlp_ratio', 4);
   const bias = config.flag('qkv_bias', true);
   const size = config.count('window_size', 7);

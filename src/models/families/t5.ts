@@ -124,7 +124,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const width = config.count('d_model', 512);
   const heads = config.count('num_heads', 8);
   const headWidth = config.count('d_kv', 64);
-  const sizes = { width, heads, headWidth, inner: config.count('d_ff', 2048), epsilon: config.epsilon('layer_norm_epsilon', 1e-6) };
+  const sizes = { width, heads, headWidth, inner: config.count('d_ff', 2048), epsilon: config.factor('layer_norm_epsilon', 1e-6) };
   const all = new Tensors(index).under(['', 'transformer.', 'model.'], 'encoder.final_layer_norm.weight');
   const vocabulary = config.count('vocab_size');
   const shared = ['shared.weight', 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'].find((name) => all.has(name));

@@ -126,7 +126,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head', 16);
   const headWidth = config.headWidth(model, heads, 'd_head');
   const inner = config.count('d_inner', 4096);
-  const epsilon = config.epsilon('layer_norm_epsilon', 1e-5);
+  const epsilon = config.factor('layer_norm_epsilon', 1e-5);
   const before = config.flag('pre_lnorm', false);
   const memory = config.count('mem_len', 1600, 0, MOST_MEMORY);
   const same = config.flag('same_length', true);

@@ -50,7 +50,7 @@ function universalSentence(config: Config, index: TensorIndex): Parts {
     width,
     heads: config.count('num_attention_heads', 4),
     inner: config.count('intermediate_size', 1536),
-    epsilon: config.epsilon('layer_norm_eps', 1e-6),
+    epsilon: config.factor('layer_norm_eps', 1e-6),
   };
   const embeddings: Embeddings = {
     token: weights.tensor('embeddings.token.weight', [vocabulary, narrow]),

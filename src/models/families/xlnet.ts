@@ -68,7 +68,7 @@ function read(config: Config, index: TensorIndex): Parts {
   const heads = config.count('n_head|num_attention_heads', 16);
   const headWidth = config.headWidth(width, heads, 'd_head');
   const inner = config.count('d_inner', 4096);
-  const epsilon = config.epsilon('layer_norm_eps', 1e-12);
+  const epsilon = config.factor('layer_norm_eps', 1e-12);
   const activation = config.activation('ff_activation', 'gelu');
   const causal = config.text('attn_type', 'bi') === 'uni';
   const head = new Tensors(index);

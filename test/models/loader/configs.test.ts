@@ -119,6 +119,11 @@ describe('numbers that would fail only when the model runs', () => {
     ['llama', { rms_norm_eps: -1e-6 }, '"rms_norm_eps" expected a finite number > 0, got -0.000001'],
     ['llama', { rms_norm_eps: 0 }, '"rms_norm_eps" expected a finite number > 0, got 0'],
     ['llama', { rms_norm_eps: Number.NaN }, '"rms_norm_eps" expected a finite number > 0, got NaN'],
+    ['llama', { rms_norm_eps: 1e300 }, `"rms_norm_eps" expected ${factor}, got 1e+300`],
+    ['bert', { layer_norm_eps: 1e300 }, `"layer_norm_eps" expected ${factor}, got 1e+300`],
+    ['gpt2', { layer_norm_epsilon: 1e-300 }, `"layer_norm_epsilon" expected ${factor}, got 1e-300`],
+    ['bert-classify', { id2label: { 0: 7 } }, '"id2label.0" expected a string, got 7'],
+    ['bert-classify', { id2label: ['a', 'b'] }, '"id2label" expected an object, got an array'],
     ['modernbert-mask', { norm_eps: -1 }, '"norm_eps" expected a finite number > 0, got -1'],
     ['xlnet', { layer_norm_eps: -1 }, '"layer_norm_eps" expected a finite number > 0, got -1'],
     ['xlnet', { clamp_len: 0.5 }, '"clamp_len" expected an integer ≥ -1, got 0.5'],
@@ -152,6 +157,17 @@ describe('numbers that would fail only when the model runs', () => {
     const { config } = checkpoint('nomic-bert');
     const tensors = tensorsOf('nomic-bert');
     run((await findBlueprint({ ...config, rotary_emb_base: null }, tensors)) as Blueprint, tensors);
+  });
+
+  test("labels are those that are named, each at its number, and transformers' own names for the others", async () => {
+    const { config } = checkpoint('bert-classify');
+    const labels = async (id2label: unknown) =>
+      ((await findBlueprint({ ...config, id2label }, tensorsOf('bert-classify'))) as Blueprint).classifier?.labels;
+    expect(Object.values(config.id2label as Json)).toHaveLength(3);
+    expect(await labels({ 0: 'a' })).toEqual(['a', 'LABEL_1', 'LABEL_2']);
+    expect(await labels({ 2: 'c', 1: null })).toEqual(['LABEL_0', 'LABEL_1', 'c']);
+    expect(await labels({ 0: 'a', 1: 'b', 2: 'c', 3: 'd' })).toEqual(['a', 'b', 'c']);
+    expect(await labels(null)).toEqual(['LABEL_0', 'LABEL_1', 'LABEL_2']);
   });
 
   test('a window of more keys than any text has is taken', async () => {
