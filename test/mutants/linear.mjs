@@ -41,14 +41,14 @@ export const linear = [
     'linear4.ts',
     '0, 2, 4, 6, 1, 3, 5, 7',
     '0, 2, 4, 6, 1, 5, 3, 7',
-    whole,
+    alone,
   ),
   kernel(
     'a block of half bytes has the scale of the first',
     'linear4.ts',
     'for (let left = blocks; left > 0; left--, x += 8 * BLOCK, w += 16 * BLOCK, p += BLOCK_BYTES) {',
     'for (let left = blocks; left > 0; left--, x += 8 * BLOCK, w += 16 * BLOCK) {',
-    whole,
+    alone,
   ),
   kernel(
     'integers are rounded at half a unit below 0',
