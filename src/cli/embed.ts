@@ -4,7 +4,7 @@ import type { OptionSpecs, ParsedArgs } from './args.ts';
 import type { Command } from './command.ts';
 import { outputTarget, readWhole, writeWhole } from './files.ts';
 import { type CliIo, EXIT, InputError, progressLine } from './io.ts';
-import { loadOptions, loadSpecs, modelAndRest, readInput, warnOfLess } from './models.ts';
+import { byCommand, loadOptions, loadSpecs, modelAndRest, readInput, warnOfLess } from './models.ts';
 import { columns } from './report.ts';
 import { oneLine } from './text.ts';
 import { version } from './version.ts';
@@ -49,7 +49,7 @@ async function runEmbed(args: ParsedArgs, io: CliIo): Promise<number> {
   const target = output === undefined ? undefined : await outputTarget(output);
   const texts = await textsOf(rest, args.texts.get('input'), io);
   const { loadEncoder } = await import('../models/index.ts');
-  const encoder = await loadEncoder(model, loadOptions(args, io, model));
+  const encoder = await byCommand(loadEncoder(model, loadOptions(args, io, model)));
   for (const option of ['context', 'max-length']) warnOfLess(io, `--${option}`, args.numbers.get(option), encoder.maxLength);
   try {
     const bytes = await result(encoder, texts, format, embedOptions(args, io), io);

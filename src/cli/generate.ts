@@ -3,7 +3,7 @@ import type { LoadOptions } from '../models/load.ts';
 import type { OptionSpecs, ParsedArgs } from './args.ts';
 import type { Command } from './command.ts';
 import { type CliIo, EXIT, InputError } from './io.ts';
-import { loadOptions, loadSpecs, onlyModel, readInput, warnOfLess } from './models.ts';
+import { byCommand, loadOptions, loadSpecs, onlyModel, readInput, warnOfLess } from './models.ts';
 import { printable } from './text.ts';
 
 const options: OptionSpecs = {
@@ -45,7 +45,7 @@ async function runGenerate(args: ParsedArgs, io: CliIo): Promise<number> {
   const chat = args.flags.has('chat');
   if (system !== undefined && !chat) throw new InputError('--system needs --chat');
   const prompt = given === '-' ? await readInput(io) : given;
-  const writer = await writerOf(model, loadOptions(args, io, model), chat);
+  const writer = await byCommand(writerOf(model, loadOptions(args, io, model), chat));
   warnOfLess(io, '--context', args.numbers.get('context'), writer.context);
   try {
     const messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), { role: 'user', content: prompt }];

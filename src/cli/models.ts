@@ -21,6 +21,17 @@ export const loadSpecs: OptionSpecs & Record<'weights' | 'threads' | 'max-memory
   'max-memory': { kind: 'text', value: '<bytes>', help: 'the most memory for the model, such as 512M or 2G' },
 };
 
+/** What a load gives; where another call would fit the model, the error names the command that makes it. */
+export async function byCommand<T>(loading: Promise<T>): Promise<T> {
+  try {
+    return await loading;
+  } catch (error) {
+    const command = (call: string): string => `use relpos ${call.endsWith('Encoder') ? 'embed' : 'generate'}`;
+    if (error instanceof Error) error.message = error.message.replace(/use load(?:Encoder|Decoder|Seq2Seq)$/, command);
+    throw error;
+  }
+}
+
 /** What those options come to, with a progress line while the weights come. */
 export function loadOptions({ texts, numbers }: ParsedArgs, io: CliIo, model: string): LoadOptions {
   const progress = progressLine(io, `loading ${model}`);

@@ -4,6 +4,7 @@ import { checkSignal, reading, wrongType, wrongValue } from '../arguments/check.
 import { readList } from '../arguments/numbers.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
 import type { Signal } from '../platform/types.ts';
+import { isObject } from '../safetensors/header.ts';
 import type { ChatMessage, ChatOptions } from './chat.ts';
 import { Session } from './decoder-session.ts';
 import type { Sequence } from './driver-types.ts';
@@ -102,8 +103,14 @@ export class Decoder extends Writer {
   }
 
   /** The text of a chat, as the checkpoint's template has it. */
-  chat(messages: readonly ChatMessage[], options?: ChatOptions): Promise<string> {
-    return this.alive('chat').templates.render('chat', messages, options);
+  async chat(messages: readonly ChatMessage[], options?: ChatOptions): Promise<string> {
+    const where = 'chat';
+    const { templates } = this.alive(where);
+    if (!Array.isArray(messages)) throw wrongType(where, 'messages', 'an array of { role, content }', messages);
+    for (const [n, message] of messages.entries()) {
+      if (!isObject(message)) throw wrongType(where, `messages[${n}]`, '{ role, content }', message);
+    }
+    return templates.render(where, messages, options);
   }
 
   /**

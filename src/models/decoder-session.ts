@@ -73,8 +73,11 @@ export class Session extends Disposing {
     try {
       const writing = new Writing(this.#index, this.#sequence, this.#tokens, tokenizer, generation);
       return yield* single(write(driver, [writing], generation, ends), () => {
-        if ((this.#state as string) === 'disposed') throw disposed('generate', 'session');
+        if (this.#isDisposed) throw disposed('generate', 'session');
       });
+    } catch (error) {
+      // Its cache went with it, whoever found that first.
+      throw this.#isDisposed ? disposed('generate', 'session') : error;
     } finally {
       if (this.#state === 'writing') this.#state = 'idle';
     }
@@ -95,8 +98,12 @@ export class Session extends Disposing {
     this.#sequence.dispose();
   }
 
+  get #isDisposed(): boolean {
+    return this.#state === 'disposed';
+  }
+
   #idle(where: string): void {
-    if (this.#state === 'disposed') throw disposed(where, 'session');
+    if (this.#isDisposed) throw disposed(where, 'session');
     if (this.#state === 'writing') throw new RelposError('busy', `${where}: the session is being continued`);
   }
 }

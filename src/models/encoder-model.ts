@@ -311,15 +311,15 @@ const isPair = (given: unknown): given is TextPair =>
   Array.isArray(given) && given.length === 2 && given.every((text) => typeof text === 'string');
 
 /** A list, or what is one list alone. */
-function listOf(where: string, name: string, given: unknown): readonly unknown[] {
-  if (!Array.isArray(given)) throw wrongType(where, name, 'an array', given);
+function listOf(where: string, name: string, given: unknown, expected = 'an array'): readonly unknown[] {
+  if (!Array.isArray(given)) throw wrongType(where, name, expected, given);
   return given;
 }
 
 /** Texts, of one or several. */
 export function textsOf(where: string, name: string, given: unknown): readonly string[] {
   if (typeof given === 'string') return [given];
-  for (const [n, text] of listOf(where, name, given).entries()) {
+  for (const [n, text] of listOf(where, name, given, 'a string or an array of strings').entries()) {
     if (typeof text !== 'string') throw wrongType(where, `${name}[${n}]`, 'a string', text);
   }
   return given as readonly string[];

@@ -8,12 +8,15 @@ export function broken(where: string, file: string, what: string, cause?: unknow
 }
 
 /** Weights of what is loaded to continue texts, and cannot. */
-export const headless = (where: string): RelposError =>
+export const headless = (where: string, { modelType }: { readonly modelType: string }): RelposError =>
   broken(
     where,
     'model.safetensors',
-    'it has no head that gives logits ("lm_head.weight"), and config.json does not tie it to the embeddings',
+    `it has no head that gives logits ("${HEADS[modelType] ?? 'lm_head.weight'}"), and config.json does not tie it to the embeddings`,
   );
+
+/** What the families call it that do not call it so. */
+const HEADS: Readonly<Record<string, string>> = { gpt_neox: 'embed_out.weight' };
 
 /** A file that is there, as far as is known, and cannot be read. */
 export function unreadable(where: string, file: string, why: string, cause?: unknown): RelposError {

@@ -306,7 +306,7 @@ async function load(
   try {
     expectKind(where, any, kind);
     const opened = any as Opened<Blueprint>;
-    if (kind !== 'encoder' && !opened.blueprint.logits) throw headless(where);
+    if (kind !== 'encoder' && !opened.blueprint.logits) throw headless(where, opened.blueprint);
     const { checkpoint, sentences } = opened;
     await checkMemory(where, opened, options.maxMemory);
     return await onEngine(options, own, async (engine, end) => {

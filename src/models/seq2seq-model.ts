@@ -37,7 +37,7 @@ export class Seq2Seq extends Writer {
   generateAll(texts: readonly string[], options?: GenerateOptions): AsyncGenerator<IndexedPiece, readonly Finish[], void> {
     const where = 'generateAll';
     const { generation } = this.alive(where);
-    if (typeof texts === 'string') throw wrongType(where, 'texts', 'an array', texts);
+    if (!Array.isArray(texts)) throw wrongType(where, 'texts', 'an array of strings', texts);
     return this.#generateAll(where, textsOf(where, 'texts', texts), readGeneration(where, options, generation));
   }
 

@@ -77,8 +77,9 @@ export class Retries {
     const { signal, where } = this.#loading;
     if (signal?.aborted) throw signal.reason;
     if (error instanceof RelposError) throw error;
-    // Ports that fetch is not allowed to ask stay so, and redirects that go round; only some hosts say that it is this.
-    if (/\bbad port\b|redirect count/.test(reasonOf(error))) throw unreadable(where, this.#file, reasonOf(error), error);
+    // Ports that fetch is not allowed to ask stay so, and redirects that go round: Node counts them, Deno has a maximum number of them, Bun and WebKit
+    // too many. Chromium and Firefox do not say that it is this.
+    if (/\bbad port\b|redirect/i.test(reasonOf(error))) throw unreadable(where, this.#file, reasonOf(error), error);
     if (at >= this.#failedAt + FORGIVEN) this.#failures = 0;
     this.#failedAt = at;
     const { failures, pause } = this.patience;

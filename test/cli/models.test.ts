@@ -150,7 +150,7 @@ describe('embed', () => {
     [[bert, 'a', '--format', 'safetensors'], 'relpos: --format safetensors needs -o <file>\n'],
     [[bert, 'a', '--prompt', 'query'], 'relpos: embed: "prompt" expected one of none, got "query"\n'],
     [[bert, '-i', join(folder, 'none.txt')], 'no such file'],
-    [[STORY, 'a'], 'expected an encoder, got llama, a decoder: use loadDecoder\n'],
+    [[STORY, 'a'], 'expected an encoder, got llama, a decoder: use relpos generate\n'],
     [[bert, 'a', '--max-length', '1'], 'relpos: embed: "maxLength" expected at least the 2 tokens that frame a text, got 1\n'],
     [['http://127.0.0.1:99999/', 'a'], 'relpos: loadEncoder: "model" expected a URL, got "http://127.0.0.1:99999/"\n'],
   ])('%j is refused with exit code 2', async (argv, message) => {

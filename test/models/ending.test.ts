@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
 import { loadDecoder, loadEncoder, loadSeq2Seq } from '../../src/models/index.ts';
+import { readSafetensors, writeSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint } from './checkpoints.ts';
 
 const trained = (name: string): string => fileURLToPath(new URL(`../../examples/models/${name}`, import.meta.url));
@@ -54,7 +55,7 @@ describe('what is broken off gives its memory back', () => {
     const pending = session.generate({ maxTokens: 20 }).next();
     await new Promise((resolve) => setTimeout(resolve, 1));
     session.dispose();
-    expect(await codeOf(pending)).toBe('disposed');
+    await expect(pending).rejects.toMatchObject({ code: 'disposed', message: 'generate: the session was disposed' });
     expect(used()).toBe(loaded);
     decoder.dispose();
     expect(used()).toBe(before);
@@ -144,6 +145,23 @@ describe('what a model has no rows for', () => {
     const own = Object.fromEntries(names.map((name) => [name, new Uint8Array(readFileSync(`${bert}/${name}`))]));
     using encoder = await loadEncoder({ ...own, 'tokenizer.json': files['tokenizer.json'] }, { engine });
     await expect(encoder.embed('hello')).rejects.toThrow(/^embed: "tokenizer.json": its token ".+" has the number \d+, and the model has/);
+  });
+
+  test('a head that is missing is called as its family calls it', async () => {
+    for (const [family, name] of [
+      ['gpt-neox', 'embed_out.weight'],
+      ['phi3', 'lm_head.weight'],
+    ] as const) {
+      const { folder } = checkpoint(family);
+      const read = (file: string): Uint8Array => new Uint8Array(readFileSync(`${folder}/${file}`));
+      const { tensors } = readSafetensors(read('model.safetensors'));
+      tensors.delete(name);
+      const config = { ...JSON.parse(new TextDecoder().decode(read('config.json'))), tie_word_embeddings: false };
+      const files = { 'config.json': new TextEncoder().encode(JSON.stringify(config)), 'model.safetensors': writeSafetensors(tensors) };
+      await expect(loadDecoder(files, { engine })).rejects.toThrow(
+        `"model.safetensors": it has no head that gives logits ("${name}"), and config.json does not tie it to the embeddings`,
+      );
+    }
   });
 
   test('labels by the hundred million', async () => {

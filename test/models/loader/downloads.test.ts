@@ -197,6 +197,21 @@ describe('a server that answers', () => {
     expect(asked).toBeLessThan(25);
   });
 
+  test.each([
+    'Fetch failed: Maximum number of redirects (20) reached',
+    'TooManyRedirects: The response redirected too many times. For more information, pass `verbose: true` in the second argument to fetch()',
+    'too many HTTP redirects',
+  ])('redirects that go round are so in the words of other hosts: %s', async (words) => {
+    let asked = 0;
+    const fetch = (): never => {
+      asked++;
+      throw new TypeError(words);
+    };
+    const error = await openCheckpoint({ where: 'loadEncoder', fetch }, 'model', address).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'unreadable', message: `loadEncoder: "config.json" cannot be read: ${words}` });
+    expect(asked).toBe(1);
+  });
+
   test('settings without an end are given up at 16 MiB', async () => {
     server.trick = (_, response) => {
       const more = (): void => {

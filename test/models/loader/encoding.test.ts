@@ -97,7 +97,7 @@ describe('vectors', () => {
   });
 
   test.each([
-    [3, {}, 'embed: "texts" expected an array, got 3'],
+    [3, {}, 'embed: "texts" expected a string or an array of strings, got 3'],
     [['a', 3], {}, 'embed: "texts[1]" expected a string, got 3'],
     ['a', { pooling: 'sum' }, `embed: "pooling" expected 'mean' or 'cls' or 'last' or 'max', got "sum"`],
     ['a', { normalise: true }, 'did you mean "normalize"?'],

@@ -224,6 +224,11 @@ describe('a decoder', () => {
     await expect(allOf(decoder.generateAll([messages]), 1)).rejects.toThrow(`generateAll: ${none}`);
     await expect(decoder.session(messages)).rejects.toThrow(`session: ${none}`);
     await expect(decoder.chat(messages)).rejects.toThrow(`chat: ${none}`);
+    const chatting = (given: unknown): Promise<string> => chat.chat(given as never);
+    await expect(chatting('x')).rejects.toThrow(new TypeError('chat: "messages" expected an array of { role, content }, got "x"'));
+    await expect(chatting([...messages, 'x'])).rejects.toThrow(
+      new TypeError(`chat: "messages[${messages.length}]" expected { role, content }, got "x"`),
+    );
     await expect(chat.chat(messages, { template: 'tools' })).rejects.toThrow(
       'chat: "chat_template.jinja": the checkpoint has no chat template "tools"; it has "default"',
     );
@@ -327,7 +332,7 @@ describe('an encoder-decoder', () => {
         }),
       );
     }
-    expect(() => model.generateAll('a' as never)).toThrow('generateAll: "texts" expected an array, got "a"');
+    expect(() => model.generateAll('a' as never)).toThrow('generateAll: "texts" expected an array of strings, got "a"');
   });
 });
 
