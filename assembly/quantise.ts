@@ -25,7 +25,7 @@
 //
 // Scaling each row by its maximum before squaring it, for rows beyond 2^50, takes a third pass and lost: such rows may as well be odd.
 
-import { splat, sumLanes } from './simd';
+import { held, splat, sumLanes } from './simd';
 
 const TOP: f32 = 32767;
 const NORM: f32 = 46300;
@@ -57,21 +57,23 @@ const SIZE: i32 = 0x7fffffff;
   for (; n >= 4; n -= 4, at += 4 * step) {
     // repeat $n 4
     const x$n = v128.load(at + $n * step);
-    m = i32x4.max_s(m, f32x4.abs(x$n)), s$n = f32x4.add(s$n, f32x4.mul(x$n, x$n));
+    m = i32x4.max_u(m, i32x4.shl(x$n, 1)), s$n = f32x4.add(s$n, f32x4.mul(x$n, x$n));
     // end
   }
   // repeat $n 3
   if (n > $n) {
     const x = v128.load(at + $n * step);
-    m = i32x4.max_s(m, f32x4.abs(x)), s$n = f32x4.add(s$n, f32x4.mul(x, x));
+    m = i32x4.max_u(m, i32x4.shl(x, 1)), s$n = f32x4.add(s$n, f32x4.mul(x, x));
   }
   // end
+  m = i32x4.shr_u(m, 1);
   const norm = f32x4.sqrt(f32x4.add(f32x4.add(s0, s2), f32x4.add(s1, s3)));
   const fits = v128.and(i32x4.ge_s(m, i32x4.splat(LEAST)), i32x4.le_s(m, i32x4.splat(MOST)));
   const c = v128.and(f32x4.pmin(f32x4.div(f32x4.splat(TOP), m), f32x4.div(f32x4.splat(NORM), norm)), fits);
   const odd = v128.andnot(i32x4.ne(m, i32x4.splat(0)), fits);
   v128.store(scales, v128.or(v128.and(f32x4.div(f32x4.splat(1), c), fits), odd));
-  const magic = f32x4.splat(MAGIC), low = i32x4.splat(0xffff);
+  const zero = D >> 31;
+  const magic = held(MAGIC, zero), low = i32x4.splat(0xffff + zero);
   at = from;
   for (n = D; n >= 2; n -= 2, at += 2 * step, to += toStep) {
     v128.store(to, v128.and(pairOf(v128.load(at), c, v128.load(at + step), c, magic, low), fits));
@@ -165,17 +167,17 @@ export function quantiseRow(row: usize, D: i32, to: usize, step: usize): f32 {
   // end
   for (; n >= 4; n -= 4) {
     // repeat $r 4
-    m$r = i32x4.max_s(m$r, f32x4.abs(v128.load(r$r))), r$r += 16;
+    m$r = i32x4.max_u(m$r, i32x4.shl(v128.load(r$r), 1)), r$r += 16;
     // end
   }
   for (; n > 0; n--) {
     // repeat $r 4
-    m$r = i32x4.max_s(m$r, f32x4.abs(v128.load32_zero(r$r))), r$r += 4;
+    m$r = i32x4.max_u(m$r, i32x4.shl(v128.load32_zero(r$r), 1)), r$r += 4;
     // end
   }
-  const m01 = i32x4.max_s(v128.shuffle<i32>(m0, m1, 0, 4, 1, 5), v128.shuffle<i32>(m0, m1, 2, 6, 3, 7));
-  const m23 = i32x4.max_s(v128.shuffle<i32>(m2, m3, 0, 4, 1, 5), v128.shuffle<i32>(m2, m3, 2, 6, 3, 7));
-  return i32x4.max_s(v128.shuffle<i64>(m01, m23, 0, 2), v128.shuffle<i64>(m01, m23, 1, 3));
+  const m01 = i32x4.max_u(v128.shuffle<i32>(m0, m1, 0, 4, 1, 5), v128.shuffle<i32>(m0, m1, 2, 6, 3, 7));
+  const m23 = i32x4.max_u(v128.shuffle<i32>(m2, m3, 0, 4, 1, 5), v128.shuffle<i32>(m2, m3, 2, 6, 3, 7));
+  return i32x4.shr_u(i32x4.max_u(v128.shuffle<i64>(m01, m23, 0, 2), v128.shuffle<i64>(m01, m23, 1, 3)), 1);
 }
 
 /**
@@ -189,7 +191,8 @@ export function quantiseValues(r0: usize, r1: usize, r2: usize, r3: usize, E: i3
   const top = f32x4.splat(VALUE_TOP);
   const c = v128.and(f32x4.div(top, size), fits);
   v128.store(scales, v128.bitselect(f32x4.splat(-0.0), f32x4.div(size, top), odd));
-  const magic = f32x4.splat(MAGIC), low = i32x4.splat(0xffff);
+  const zero = E >> 31;
+  const magic = held(MAGIC, zero), low = i32x4.splat(0xffff + zero);
   // repeat $r 4
   const c$r = splat(c, $r);
   // end

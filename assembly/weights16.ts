@@ -20,7 +20,7 @@
 import { DIM_E, R_SCALE, R_TOP, R_TOTAL, R_WEIGHT, SCORES_ROW } from './job';
 import { valueRow } from './pack16';
 import { isOddScale } from './quantise';
-import { maxLanes, sumLanes } from './simd';
+import { held, maxLanes, sumLanes } from './simd';
 
 const TOP: f32 = 32766; // A t̂ may be one more than by·t.
 const TOTAL: f32 = 520000;
@@ -44,7 +44,7 @@ function measure(t: usize, n: i32, state: usize): void {
  * bytes a row. by: f32 [rows]. The sums of a row wait for one another, those of two rows do not.
  */
 @inline function roundWeights(t: usize, to: usize, n: i32, by: usize, rows: i32): void {
-  const magic = f32x4.splat(MAGIC);
+  const magic = held(MAGIC, n >> 31);
   const c0 = v128.load32_splat(by), c1 = rows > 1 ? v128.load32_splat(by, 4) : c0;
   let s0 = f32x4.splat(0), s1 = s0, b0 = magic, b1 = magic;
   const end = t + (<usize>n << 2);
