@@ -42,7 +42,7 @@ export function blockSums(x: usize, step: usize, to: usize, next: usize, blocks:
 
 /** A panel's integers as bytes, plus 8. */
 export function unpackBytes(to: usize, panel: usize, blocks: i32): void {
-  const mask = i8x16.splat(15);
+  const mask = i32x4.splat(0x0f0f0f0f + (blocks >> 31));
   for (; blocks > 0; blocks--, panel += BLOCK_BYTES, to += 8 * BLOCK) {
     // repeat $g 4
     // repeat $h 2
@@ -56,7 +56,8 @@ export function unpackBytes(to: usize, panel: usize, blocks: i32): void {
 
 /** A panel's integers as shorts. */
 export function unpackShorts(to: usize, panel: usize, blocks: i32): void {
-  const mask = i8x16.splat(15), eight = i8x16.splat(8);
+  const zero = blocks >> 31;
+  const mask = i32x4.splat(0x0f0f0f0f + zero), eight = i32x4.splat(0x08080808 + zero);
   for (; blocks > 0; blocks--, panel += BLOCK_BYTES, to += 16 * BLOCK) {
     // repeat $g 4
     // repeat $h 2

@@ -18,6 +18,8 @@
 //
 // K' is K rounded up to 4, or with i4 to 32; what is beyond K is 0 (z with i8, where the weights are 0).
 
+import { held } from '../simd';
+
 /** 1.5·2^23: x + MAGIC has round(x), ties to even, in its low bits. */
 export const MAGIC: f32 = 12582912;
 /** The bits of 2^−100 and of Infinity: those of sizes compare as integers, and NaN is more than Infinity. */
@@ -114,7 +116,7 @@ export function quantiseBytes(row: usize, K: i32, to: usize, step: usize, padded
   const end = to + <usize>(padded >> 2) * step;
   let shift = i8x16.splat(0);
   if (!isDead(size)) {
-    const c = f32x4.splat(top / half), magic = f32x4.splat(MAGIC);
+    const c = f32x4.splat(top / half), magic = held(MAGIC, K >> 31);
     if (sevens) shift = i8x16.splat(<i8>i32x4.extract_lane(rounded(f32x4.splat(reinterpret<f32>(<i32>(range >> 32))), c, magic), 0));
     let n = K;
     for (; n >= 16; n -= 16, row += 64) {
@@ -144,7 +146,7 @@ export function quantiseShorts(row: usize, K: i32, to: usize, step: usize, padde
   store<f32>(scale, scaleOf(size, half, top));
   const end = to + <usize>(padded >> 1) * step;
   if (!isDead(size)) {
-    const c = f32x4.splat(top / half), magic = f32x4.splat(MAGIC);
+    const c = f32x4.splat(top / half), magic = held(MAGIC, K >> 31);
     let n = K;
     for (; n >= 8; n -= 8, row += 32) {
       const shorts = i16x8.narrow_i32x4_s(rounded(v128.load(row), c, magic), rounded(v128.load(row, 16), c, magic));

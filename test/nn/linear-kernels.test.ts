@@ -15,7 +15,12 @@ describe('rows as integers', async () => {
     more(): void;
     quantiseBytes(row: number, K: number, to: number, step: number, padded: number, sevens: boolean, scale: number, zero: number): void;
     quantiseShorts(row: number, K: number, to: number, step: number, padded: number, sevens: boolean, scale: number): void;
-  }>("export { quantiseBytes, quantiseShorts } from './nn/quantise';\nexport function more(): void { memory.grow(4); }", ['nn/quantise']);
+  }>("export { quantiseBytes, quantiseShorts } from './nn/quantise';\nexport function more(): void { memory.grow(4); }", [
+    'nn/quantise',
+    'simd',
+    'job',
+    'target',
+  ]);
   kernels.more();
   const [ROW, TO, SCALE, ZERO] = [65536, 2 * 65536, 65536 - 64, 65536 - 128];
   const { buffer } = kernels.memory;
