@@ -225,13 +225,7 @@ const texts = [
     encoding,
   ),
   source('the map of newer folders counts', 'tokenizer.ts', "'added_tokens_decoder' in config ? {} :", 'false ? {} :', tokens),
-  source(
-    'a norm may divide by nothing',
-    'config.ts',
-    'return scaleFactor(where, key, value);',
-    'return value as number;',
-    configs,
-  ),
+  source('a norm may divide by nothing', 'config.ts', 'return scaleFactor(where, key, value);', 'return value as number;', configs),
   source('labels go by their order', 'config.ts', 'names[n] ?? `LABEL', 'Object.values(names)[n] ?? `LABEL', configs),
   source(
     'a window may have no keys',
