@@ -55,8 +55,10 @@ export function checkRotation(where: string, name: string, rotation: Rotation, {
   const shape = `${heads > 1 ? `[heads=${heads}]` : ''}[axes][dim/2]`;
   if (!fits) throw wrongValue(where, name, `an even dim and ${shape} frequencies`, `dim ${dim}, ${frequencies.length} frequencies`);
   if (dim % (2 * blocks)) throw wrongValue(where, name, `a dim that is a multiple of ${2 * blocks} for ${blocks} blocks`, dim);
-  if (growth && growth.length !== frequencies.length) throw wrongValue(where, name, "growth of the frequencies' shape", growth);
-  if (second && second.length !== frequencies.length) throw wrongValue(where, name, "second frequencies of the frequencies' shape", second);
+  for (const list of [growth, second]) {
+    if (list && list.length !== frequencies.length)
+      throw wrongValue(where, name, "growth and second frequencies of the frequencies' shape", list);
+  }
 }
 
 function checkNormalization(where: string, name: string, given: Normalization, { H, G, D }: Shape): void {

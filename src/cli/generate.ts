@@ -69,7 +69,7 @@ interface Writer {
 async function writerOf(model: string, options: LoadOptions, chat: boolean): Promise<Writer> {
   const [{ loadDecoder, loadSeq2Seq }, { inspectCheckpoint }] = await Promise.all([
     import('../models/index.ts'),
-    import('../models/load.ts'),
+    import('../models/inspect.ts'),
   ]);
   const { blueprint } = await inspectCheckpoint(model, options.signal ? { signal: options.signal } : {});
   if (blueprint.kind !== 'seq2seq') return (await loadDecoder(model, options)) as Writer;

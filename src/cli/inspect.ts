@@ -27,7 +27,7 @@ missing.`,
 
 async function runInspect(args: ParsedArgs, io: CliIo): Promise<number> {
   const model = onlyModel('inspect', args);
-  const { inspectCheckpoint } = await import('../models/load.ts');
+  const { inspectCheckpoint } = await import('../models/inspect.ts');
   const context = args.numbers.get('context');
   const found = await inspectCheckpoint(model, { signal: io.signal, ...(context !== undefined && { context }) });
   warnOfLess(io, '--context', context, found.context);

@@ -9,16 +9,8 @@ import type { Url } from '../platform/types.ts';
 import type { Decoder } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
-import {
-  type CheckpointEstimate,
-  decoderOf,
-  encoderOf,
-  estimateCheckpoint,
-  type LoadOptions,
-  type OpenOptions,
-  type Own,
-  seq2seqOf,
-} from './load.ts';
+import { estimateCheckpoint } from './inspect.ts';
+import { type CheckpointEstimate, decoderOf, encoderOf, type LoadOptions, type OpenOptions, type Own, seq2seqOf } from './load.ts';
 import type { Packed, PackOptions } from './pack.ts';
 import type { PackTarget } from './pack-target.ts';
 import type { Seq2Seq } from './seq2seq-model.ts';

@@ -18,7 +18,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { Decoder } from './decoder-model.ts';
 import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
-import { estimateAny, estimateModel, type ModelEstimate } from './estimate.ts';
+import { estimateModel, type ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
 import { headless, reasonOf } from './fault.ts';
 import type { PackedWeights } from './packed-weights.ts';
@@ -87,7 +87,7 @@ const UNLIMITED = 512;
 
 export const readSignal: Reader<Signal> = (where, name, value) => checkSignal(where, value, name) as Signal;
 
-const OPEN: Readers<OpenOptions> = {
+export const OPEN: Readers<OpenOptions> = {
   weights: (where, name, value) => oneOf(where, name, value, WEIGHT_TYPES),
   context: (where, name, value) => integer(where, name, value, 1),
   signal: readSignal,
@@ -176,9 +176,6 @@ async function describeModel(where: string, checkpoint: Checkpoint, index: Tenso
   }
 }
 
-/** Bytes that are fetched: of a GGUF file as it says, since they are not the bytes that are made of it. */
-const storedBytes = (weights: Weights): number => (weights.metadata.format === GGUF ? Number(weights.metadata.bytes) : weights.bytesOf());
-
 /** The type that most bytes are stored in, or what a GGUF file's blocks are nearest to. */
 function storedType(weights: Weights): WeightType {
   const { format, weights: nearest } = weights.metadata;
@@ -196,46 +193,6 @@ function longestOf(blueprint: AnyBlueprint, context: number | undefined): number
   const { kind, longest = Infinity } = blueprint;
   const usual = kind === 'encoder' ? (longest < Infinity ? longest : UNLIMITED) : CONTEXT;
   return Math.min(longest, context ?? usual);
-}
-
-/** How much memory a model takes, from its headers: `estimate` of the entries. */
-export async function estimateCheckpoint(given: unknown, options: OpenOptions = {}): Promise<CheckpointEstimate> {
-  const where = 'estimate';
-  const read = readRecord<OpenOptions>(where, options, OPEN);
-  const { weights, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
-  try {
-    return { ...(await estimateAny(blueprint, type, longest)), stored: storedBytes(weights) };
-  } finally {
-    await weights.close();
-  }
-}
-
-/** What a checkpoint is, from its headers, and what each type of weights would take. */
-export async function inspectCheckpoint(
-  given: unknown,
-  options: OpenOptions = {},
-): Promise<{
-  readonly blueprint: AnyBlueprint;
-  readonly stored: number;
-  readonly tensors: number;
-  readonly storedAs: WeightType;
-  /** Whether it was packed: it is loaded in the type that it is stored in. */
-  readonly packed: boolean;
-  readonly context: number;
-  readonly memory: Readonly<Partial<Record<WeightType, ModelEstimate>>>;
-}> {
-  const where = 'inspect';
-  const read = readRecord<OpenOptions>(where, options, OPEN);
-  const { weights, packed, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
-  try {
-    const types = packed ? [type] : WEIGHT_TYPES;
-    const estimates = types.map(async (each) => [each, await estimateAny(blueprint, each, longest)] as const);
-    const memory = Object.fromEntries(await Promise.all(estimates));
-    const { length: tensors } = weights.names;
-    return { blueprint, stored: storedBytes(weights), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
-  } finally {
-    await weights.close();
-  }
 }
 
 /** A model that runs, and what ends it. */

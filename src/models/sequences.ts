@@ -2,7 +2,7 @@
 
 import { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
-import { SoftmaxStage, TopStage } from '../nn/row-stages.ts';
+import { SoftmaxStage, TopStage } from '../nn/score-stages.ts';
 import { jobOf } from '../threads/job.ts';
 import type { RunOptions, Sequence } from './driver-types.ts';
 import type { Scores } from './sampling.ts';

@@ -7,53 +7,11 @@ import { DTYPES } from '../memory/dtypes.ts';
 import { roundUp } from '../memory/round.ts';
 import type { Scope } from '../memory/scope.ts';
 import type { Context } from '../plan/context.ts';
-import { SMALL_TRAFFIC, threadsFor } from '../plan/work.ts';
-import type { Output, Stage } from '../threads/types.ts';
+import type { Stage } from '../threads/types.ts';
 import * as field from '../wasm/generated/layers.ts';
 import { type Activation, activationCode } from './activations.ts';
+import { cut, RowStage, type Writes } from './row-stage.ts';
 import { panelBytes, type WeightType, weightCode } from './weights.ts';
-
-/** Numbers that a tile has at least where there are threads to share them, some microseconds … */
-const LEAST = 8192;
-/** … and at most, half a millisecond. */
-const MOST = 524_288;
-
-/** How rows are cut into tiles: two for each thread, unless they become too small or too large; as many for each if there are some. */
-function cut(rows: number, width: number, threads: number): { tile: number; tiles: number } {
-  const numbers = rows * width;
-  const few = Math.max(1, Math.ceil(numbers / MOST), threads > 1 ? Math.min(2 * threads, Math.floor(numbers / LEAST)) : 1);
-  const wanted = few > threads ? Math.ceil(few / threads) * threads : few;
-  const tile = Math.max(1, Math.ceil(rows / wanted));
-  return { tile, tiles: Math.ceil(rows / tile) };
-}
-
-/** A kernel and its block. */
-class RowStage {
-  readonly context: Context;
-  readonly block: number;
-  readonly #scope: Scope;
-
-  constructor(context: Context, scope: Scope, bytes: number) {
-    this.context = context;
-    this.#scope = scope;
-    this.block = scope.block(bytes);
-  }
-
-  /** A writer for the block, good until memory grows. */
-  protected get writer(): ReturnType<Scope['writer']> {
-    return this.#scope.writer(this.block);
-  }
-
-  protected whole(kernel: string, numbers: number, tiles: number, scratch: number, outputs: readonly Output[] | undefined): Stage {
-    const threads = threadsFor(numbers, SMALL_TRAFFIC, tiles, this.context.threads);
-    return { kernel, job: this.block, tiles, scratch, threads, ...(outputs && { outputs }) };
-  }
-}
-
-/** What a stage writes that outlives a failed call. */
-interface Writes {
-  readonly outputs?: readonly Output[];
-}
 
 /** `'layer'`: (x − mean)/√(var + ε); `'rms'`: x/√(mean x² + ε); `'unit'`: x/max(‖x‖, ε). */
 export type NormKind = 'layer' | 'rms' | 'unit';
@@ -292,69 +250,6 @@ export class DotsStage extends RowStage {
       .int(field.DOTS_OUT, out)
       .int(field.DOTS_OUT_ROW, outRow);
     return this.whole('dots', rows * columns * this.#width, tiles, 0, outputs);
-  }
-}
-
-export interface SoftmaxRows extends Writes {
-  readonly rows: number;
-  readonly x: number;
-  readonly xRow: number;
-  /** May be `x`. */
-  readonly out: number;
-  readonly outRow: number;
-  /** Temperature; default 1. */
-  readonly divisor?: number;
-}
-
-/** out = softmax(x/divisor), or its logarithm. */
-export class SoftmaxStage extends RowStage {
-  readonly #width: number;
-
-  constructor(context: Context, scope: Scope, { width, log = false }: { readonly width: number; readonly log?: boolean }) {
-    super(context, scope, field.SOFTMAX_SIZE);
-    this.#width = width;
-    this.writer.int(field.SOFTMAX_WIDTH, width).int(field.SOFTMAX_LOG, log ? 1 : 0);
-  }
-
-  stage({ rows, x, xRow, out, outRow, divisor = 1, outputs }: SoftmaxRows): Stage {
-    this.writer
-      .int(field.SOFTMAX_X, x)
-      .int(field.SOFTMAX_X_ROW, xRow)
-      .int(field.SOFTMAX_OUT, out)
-      .int(field.SOFTMAX_OUT_ROW, outRow)
-      .f32(field.SOFTMAX_DIVISOR, divisor);
-    return this.whole('softmax', 4 * rows * this.#width, rows, 0, outputs);
-  }
-}
-
-export interface TopRows extends Writes {
-  readonly rows: number;
-  readonly count: number;
-  readonly x: number;
-  readonly xRow: number;
-  /** f32 [rows, count] and i32 [rows, count], one after another. */
-  readonly values: number;
-  readonly indices: number;
-}
-
-/** The `count` largest of each row in descending order, of equal ones the first in the row first; NaN counts as the largest. */
-export class TopStage extends RowStage {
-  readonly #width: number;
-
-  constructor(context: Context, scope: Scope, width: number) {
-    super(context, scope, field.TOP_SIZE);
-    this.#width = width;
-    this.writer.int(field.TOP_WIDTH, width);
-  }
-
-  stage({ rows, count, x, xRow, values, indices, outputs }: TopRows): Stage {
-    this.writer
-      .int(field.TOP_COUNT, count)
-      .int(field.TOP_X, x)
-      .int(field.TOP_X_ROW, xRow)
-      .int(field.TOP_VALUES, values)
-      .int(field.TOP_INDICES, indices);
-    return this.whole('top', rows * this.#width, rows, 0, outputs);
   }
 }
 

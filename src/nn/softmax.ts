@@ -4,8 +4,8 @@ import { makeTensor, type Tensor } from '../memory/tensor.ts';
 import type { Signal } from '../platform/types.ts';
 import { type LayerCall, type LayerContext, runLayer, runLayerSync } from './context.ts';
 import { anything, callOf, expectApart, forbidSignal, Layer, signalReader } from './layer.ts';
-import { SoftmaxStage, TopStage } from './row-stages.ts';
 import { readOut, readRows, rowsOf } from './rows.ts';
+import { SoftmaxStage, TopStage } from './score-stages.ts';
 
 /** Options of `softmax`. */
 export interface SoftmaxOptions {

@@ -9,7 +9,7 @@ import type { Blueprint } from '../../src/models/blueprint.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { GGUF_TYPES } from '../../src/models/gguf-blocks.ts';
 import { estimate, loadDecoder, pack } from '../../src/models/index.ts';
-import { inspectCheckpoint } from '../../src/models/load.ts';
+import { inspectCheckpoint } from '../../src/models/inspect.ts';
 import { loadTokenizer } from '../../src/models/tokenizer.ts';
 import { readSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint } from './checkpoints.ts';

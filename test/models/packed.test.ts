@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
 import { estimate, loadDecoder, loadEncoder, loadSeq2Seq, type PackOptions, pack } from '../../src/models/index.ts';
-import { inspectCheckpoint } from '../../src/models/load.ts';
+import { inspectCheckpoint } from '../../src/models/inspect.ts';
 import { WEIGHT_TYPES } from '../../src/nn/weights.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint, checkpointNames } from './checkpoints.ts';
