@@ -6,7 +6,6 @@ import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
 import { broken, reasonOf } from './fault.ts';
 import { TextStream } from './text-stream.ts';
-import { checkTokenizerFile } from './tokenizer-file.ts';
 
 /** What is used of `@huggingface/tokenizers`. */
 interface Library {
@@ -241,8 +240,9 @@ const OTHERS: readonly string[] = ['vocab.txt', 'vocab.json', 'tokenizer.model',
  */
 export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> {
   const { where } = checkpoint;
-  const [Loaded, file, [config, special]] = await Promise.all([
+  const [Loaded, { checkTokenizerFile }, file, [config, special]] = await Promise.all([
     library(where),
+    import('./tokenizer-file.ts'),
     checkpoint.object('tokenizer.json'),
     readConfig(checkpoint),
   ]);
