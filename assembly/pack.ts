@@ -8,10 +8,10 @@
 // Caches hold them in this order already (panels.ts). Reading values in place where they lie row by row lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
 
 import {
-  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_K, PAGES_V, P_COUNT, P_FIRST, P_HEAD, Q,
-  QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD,
-  ROTATE_Q_SECOND, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_TILE,
-  S_VALUES, T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
+  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_K, PAGES_V, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM,
+  ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE,
+  ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL,
+  T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
@@ -34,35 +34,9 @@ import { COLUMN } from './values';
   return load<usize>(at, T_PTR) + b * load<i32>(at, T_BATCH) + g * load<i32>(at, T_HEAD) + j * load<i32>(at, T_ROW);
 }
 
-/** Rows that lie over more bytes than this have likely left the near caches. */
-const FAR: i32 = 1 << 19;
-
-/**
- * Reads a byte of every line of the rows first … end − 1 of head g of a tensor (as in rowAddress; n channels), if they are far, so that all come at
- * once and not one after another: with 12 heads of 32 channels whose q, k and v lie side by side in rows of 4608 bytes, each row of a head is two
- * lines of a page of its own, which no host fetches ahead. 256 such rows take 1 to 5 % less of a call, of INT16 5 to 12 %, the more the less of the
- * caches is left by others (2 vCPUs of a shared Xeon); near ones are left alone, they would take 1 to 2 % more. `sink`: 4 bytes that do not matter.
- */
-export function touchRows(job: usize, tensor: i32, b: i32, g: i32, first: i32, end: i32, n: i32, sink: usize): void {
-  const at = job + tensor;
-  if ((end - first) * load<i32>(at, T_ROW) < FAR) return;
-  let sum = 0;
-  for (; first < end; first++) {
-    let line = rowAddress(job, tensor, b, g, first);
-    for (const last = line + (n - 1) * load<i32>(at, T_CHANNEL); line <= last; line += 64) sum += load<u8>(line);
-  }
-  store<i32>(sink, sum);
-}
-
 /** The tile's queries for the content score: rotated, QUERY_BIAS added, scaled. */
 export function packQueries(job: usize, scratch: usize, b: i32, rows: i32): void {
   const packed = scratch + load<usize>(job, S_QUERIES);
-  const tile = scratch + load<usize>(job, S_TILE);
-  const first = load<i32>(tile, P_FIRST), end = first + load<i32>(tile, P_COUNT);
-  const shared = load<i32>(job, DIM_H) / load<i32>(job, DIM_G);
-  for (let n = 0, h = load<i32>(tile, P_HEAD) * shared; n < shared; n++, h++) {
-    touchRows(job, Q, b, h, first, end, load<i32>(job, DIM_D), scratch + load<usize>(job, S_LINE));
-  }
   packRows(job, scratch, b, rows, load<f32>(job, Q_SCALE), load<usize>(job, ROTATE_Q), load<usize>(job, QUERY_BIAS), packed);
 }
 
@@ -149,6 +123,26 @@ export function packRows(
   v128.store(to + step, v128.shuffle<i64>(ab01, cd01, 1, 3));
   v128.store(to + 2 * step, v128.shuffle<i64>(ab23, cd23, 0, 2));
   v128.store(to + 3 * step, v128.shuffle<i64>(ab23, cd23, 1, 3));
+}
+
+/** Rows that lie over more bytes than this have likely left the near caches. */
+const FAR: i32 = 1 << 19;
+
+/**
+ * Reads a byte of every line of the rows first … end − 1 of head g of K or V (as in rowAddress; n channels), if they are far, so that all come at
+ * once and not one after another: with 12 heads of 32 channels whose q, k and v lie side by side in rows of 4608 bytes, each row of a head is two
+ * lines of a page of its own, which no host fetches ahead. 256 such keys and values take 1 to 5 % less of a call, of INT16 5 to 12 %, the more the less of the
+ * caches is left by others (2 vCPUs of a shared Xeon); near ones are left alone, they would take 1 to 2 % more. Queries too: no gain. `sink`: 4 bytes that do not matter.
+ */
+export function touchRows(job: usize, tensor: i32, b: i32, g: i32, first: i32, end: i32, n: i32, sink: usize): void {
+  const at = job + tensor;
+  if ((end - first) * load<i32>(at, T_ROW) < FAR) return;
+  let sum = 0;
+  for (; first < end; first++) {
+    let line = rowAddress(job, tensor, b, g, first);
+    for (const last = line + (n - 1) * load<i32>(at, T_CHANNEL); line <= last; line += 64) sum += load<u8>(line);
+  }
+  store<i32>(sink, sum);
 }
 
 /** Interleaves four contiguous rows into one half of a panel. */
