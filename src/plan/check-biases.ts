@@ -6,7 +6,7 @@ import { type MemoryContext, Tensor } from '../memory/tensor.ts';
 import type { PlanCheck } from './handlers.ts';
 import { checkLookup } from './pair-index.ts';
 import type { Bias, CurveBias, OffsetFactor, Place, Plan, Shape, SumBias } from './plan.ts';
-import { keyOf } from './relative-terms.ts';
+import { checkHeads, keyOf } from './relative-terms.ts';
 
 /** Checks the biases and factors of a plan, and names them; tensors of files become records of their own. */
 export function checkBiases(given: Plan, { where, name, encoding, shape, place, context, keys }: PlanCheck): Plan {
@@ -51,7 +51,7 @@ function checkBias(where: string, name: string, bias: Bias, shape: Shape, { tota
     }
     return;
   }
-  if (bias.heads !== 1 && bias.heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, bias.heads);
+  checkHeads(where, name, bias.heads, H);
   if (bias.gate && bias.gate.length !== B * H * L) throw wrongValue(where, name, `a gate of [B=${B}, H=${H}, L=${L}]`, bias.gate);
   if (bias.kind === 'index') {
     const P = bias.table.length / bias.heads;
@@ -81,5 +81,5 @@ function checkSum(where: string, name: string, { batch, heads, rows, columns }: 
 
 /** @throws RangeError if a factor does not fit the call */
 function checkFactor(where: string, name: string, { heads }: OffsetFactor, { H }: Shape): void {
-  if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
+  checkHeads(where, name, heads, H);
 }

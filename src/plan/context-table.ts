@@ -5,13 +5,11 @@ import { roundUp } from '../memory/round.ts';
 import * as field from '../wasm/generated/job.ts';
 import { columnsOf } from './columns.ts';
 import type { ContextTable, Place, Shape } from './plan.ts';
-import { type Key, pack, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
+import { type Key, pack, rowsOf, type ScratchNeed, type TermContext, tileRows } from './relative-terms.ts';
 
 /** @throws RangeError if the table does not fit the call, or the call has not all keys */
 export function checkContextTable(where: string, name: string, { table, heads }: ContextTable, { H, D, S }: Shape, place: Place): void {
-  if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
-  const rows = table.length / heads / D;
-  if (!Number.isInteger(rows) || rows < 1) throw wrongValue(where, name, `a table of [${heads}, P, D=${D}]`, table);
+  rowsOf(where, name, table, heads, D, H);
   if (place.totalKeys !== S) {
     throw wrongValue(where, name, 'all keys', `${S} of ${place.totalKeys}`, 'contextual positions count the keys of other shards');
   }

@@ -44,8 +44,14 @@ const READ_COST = 18;
 /** Longest table that is read through a map. */
 const LONGEST_INDEXED = 512;
 
-function rowsOf(where: string, name: string, table: Float32Array, heads: number, width: number, H: number): number {
+/** @throws RangeError if a part of a plan is neither for all heads nor for each */
+export function checkHeads(where: string, name: string, heads: number, H: number): void {
   if (heads !== 1 && heads !== H) throw wrongValue(where, name, `heads 1 or H=${H}`, heads);
+}
+
+/** Rows of a table. @throws RangeError if it is not one of [heads, P, width] */
+export function rowsOf(where: string, name: string, table: Float32Array, heads: number, width: number, H: number): number {
+  checkHeads(where, name, heads, H);
   const rows = table.length / heads / width;
   if (!Number.isInteger(rows) || rows < 1) throw wrongValue(where, name, `a table of [${heads}, P, ${width}]`, table);
   return rows;
