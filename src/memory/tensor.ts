@@ -409,7 +409,7 @@ export function makeTensor(
   const tensor = new Tensor(storage, dtype, sizes, strides, 0);
   try {
     if (source) tensor.fill(source);
-    else new Uint8Array(context.arena.memory.buffer, storage.at, storage.bytes).fill(0);
+    else context.arena.words.fill(0, storage.at / 4, (storage.at + storage.bytes + 3) / 4);
   } catch (error) {
     tensor.dispose();
     throw error;

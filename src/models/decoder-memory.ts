@@ -96,7 +96,8 @@ export async function rememberNothing(
   const { program, workspace, layers, stack, where } = decoder;
   for (const [n, { attention }] of stack.layers.entries()) {
     const { heads: H, keyHeads: G, headWidth: D, valueWidth: E } = attention;
-    (workspace.tensor('x').view() as Float32Array).fill(0);
+    const { pointer, size } = workspace.tensor('x');
+    layers.context.arena.words.fill(0, pointer / 4, pointer / 4 + size);
     const stages = (program.layers[n] as LayerProgram).attention.enter(1, workspace.buffers);
     await layers.pool.run(jobOf(writing(stages, workspace.outputs)), { signal });
     const qkv = workspace.tensor('qkv');

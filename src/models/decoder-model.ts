@@ -9,6 +9,7 @@ import type { ChatMessage, ChatOptions } from './chat.ts';
 import { Session } from './decoder-session.ts';
 import type { Sequence } from './driver-types.ts';
 import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
+import { pausing } from './slices.ts';
 import { expectKnown, type Tokenizer } from './tokenizer.ts';
 import { alone } from './turns.ts';
 import { checkFits, type DecoderParts, isToken, roomFor, Writer } from './writer.ts';
@@ -77,7 +78,10 @@ export class Decoder extends Writer {
     try {
       const { driver, tokenizer } = this.alive(where);
       const writings: Writing[] = [];
+      const pause = pausing(generation.signal);
       for (const [index, prompt] of prompts.entries()) {
+        const turn = pause();
+        if (turn) await turn;
         const tokens = await this.#tokens(where, `prompts[${index}]`, prompt);
         checkFits(where, `prompts[${index}]`, tokens, generation, driver);
         const sequence = await driver.sequence({ capacity: roomFor(tokens, generation, driver), signal: generation.signal });

@@ -10,6 +10,7 @@ import type { JsonObject } from './checkpoint.ts';
 import type { Driver, TokenText } from './driver-types.ts';
 import { type Label, labelsOf, sigmoid, softmax } from './labels.ts';
 import type { Pooling, SentenceSettings } from './sentence-files.ts';
+import { pausing } from './slices.ts';
 import { type EncodeOptions, expectKnown, type Tokenizer } from './tokenizer.ts';
 
 /** Options of every call. */
@@ -117,8 +118,8 @@ export class Encoder extends Disposing {
       ...call
     } = readRecord<EmbedOptions>(where, options, EMBED);
     const before = this.#prompt(where, prompt);
-    const tokens = texts.map((text) => this.#tokens(where, before + text, call));
-    const vectors = await this.#grouped(tokens, call, (group, run) => driver.vectors(group, { ...run, pooling, normalize }));
+    const tokens = (text: string): TokenText => this.#tokens(where, before + text, undefined, call);
+    const vectors = await this.#grouped(texts, call, tokens, (group, run) => driver.vectors(group, { ...run, pooling, normalize }));
     return typeof given === 'string' ? (vectors[0] as Float32Array) : vectors;
   }
 
@@ -134,11 +135,17 @@ export class Encoder extends Disposing {
     second: string | readonly string[] | readonly Float32Array[] = first,
     options: EmbedOptions = {},
   ): Promise<number[][]> {
-    const [a, b] = [
-      await this.#vectors('first', first, options),
-      second === first ? undefined : await this.#vectors('second', second, options),
-    ];
-    return a.map((x) => (b ?? a).map((y) => cosine(x, y)));
+    if (!isVectors(second)) textsOf('similarity', 'second', second);
+    const a = await this.#vectors('first', first, options);
+    const b = second === first ? a : await this.#vectors('second', second, options);
+    const pause = pausing(options.signal);
+    const cosines: number[][] = [];
+    for (const x of a) {
+      cosines.push(b.map((y) => cosine(x, y)));
+      const turn = pause();
+      if (turn) await turn;
+    }
+    return cosines;
   }
 
   /**
@@ -157,9 +164,11 @@ export class Encoder extends Disposing {
     if (!classifier) throw new TypeError(`${where}: the model has no classifier (it is a ${modelType})`);
     const call = readRecord<CallOptions>(where, options, CALL);
     const isOne = typeof given === 'string';
-    const tokens = (isOne ? [given] : listOf(where, 'texts', given)).map((text, n) => this.#either(where, `texts[${n}]`, text, call));
-    const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
-    const labels = logits.map((row) => labelsOf(classifier, row, driver.math));
+    const texts = (isOne ? [given] : listOf(where, 'texts', given)).map((text, n) => either(where, `texts[${n}]`, text));
+    const tokens = (text: Either): TokenText => this.#tokens(where, ...text, call);
+    const labels = await this.#grouped(texts, call, tokens, async (group, run) => {
+      return (await driver.labels(group, run)).map((row) => labelsOf(classifier, row, driver.math));
+    });
     return isOne ? (labels[0] as Label[]) : labels;
   }
 
@@ -178,11 +187,12 @@ export class Encoder extends Disposing {
       throw new TypeError(`${where}: the model is no cross-encoder: it has ${classifier?.labels.length ?? 'no'} labels, not one`);
     }
     const call = readRecord<CallOptions>(where, options, CALL);
-    const tokens = listOf(where, 'pairs', pairs).map((pair, n) => {
+    const texts = listOf(where, 'pairs', pairs).map((pair, n) => {
       if (!isPair(pair)) throw wrongType(where, `pairs[${n}]`, 'two strings', pair);
-      return this.#either(where, `pairs[${n}]`, pair, call);
+      return either(where, `pairs[${n}]`, pair);
     });
-    const logits = await this.#grouped(tokens, call, (group, run) => driver.labels(group, run));
+    const tokens = (pair: Either): TokenText => this.#tokens(where, ...pair, call);
+    const logits = await this.#grouped(texts, call, tokens, (group, run) => driver.labels(group, run));
     const own = (config.sentence_transformers as JsonObject | undefined)?.activation_fn ?? config.sbert_ce_default_activation_function;
     const plain = typeof own === 'string' && own.endsWith('Identity');
     return logits.map(([logit]) => (plain ? (logit as number) : sigmoid(logit as number, driver.math)));
@@ -206,7 +216,7 @@ export class Encoder extends Disposing {
       ...CALL,
       count: (_, name, value) => integer(where, name, value, 1),
     });
-    const tokens = this.#tokens(where, text, call);
+    const tokens = this.#tokens(where, text, undefined, call);
     const places = [...(tokens.ids as Int32Array).keys()].filter((n) => tokens.ids[n] === mask.id);
     if (places.length === 0) throw wrongValue(where, 'text', `a text with ${mask.token} in it`, describe(text));
     const rows = await driver.logits(tokens, places, { signal: call.signal });
@@ -219,7 +229,7 @@ export class Encoder extends Disposing {
     const { driver } = this.#alive(where);
     if (typeof text !== 'string') throw wrongType(where, 'text', 'a string', text);
     const call = readRecord<CallOptions>(where, options, CALL);
-    const tokens = this.#tokens(where, text, call);
+    const tokens = this.#tokens(where, text, undefined, call);
     const [all] = (await driver.hidden([tokens], { signal: call.signal })) as [Float32Array];
     const { width } = this.blueprint;
     const rows = Array.from({ length: tokens.ids.length }, (_, n) => all.slice(n * width, (n + 1) * width));
@@ -247,7 +257,7 @@ export class Encoder extends Disposing {
     throw wrongValue(where, 'prompt', `one of ${Object.keys(prompts).map(describe).join(', ') || 'none'}`, describe(name));
   }
 
-  #tokens(where: string, text: string, { maxLength = this.maxLength }: CallOptions, pair?: string): TokenText {
+  #tokens(where: string, text: string, pair: string | undefined, { maxLength = this.maxLength }: CallOptions): TokenText {
     const { tokenizer, sentences } = this.#parts;
     const lower = (given: string): string => (sentences?.lowerCase ? given.toLowerCase() : given);
     const options: EncodeOptions = { maxLength: Math.min(maxLength, this.maxLength), pair: pair === undefined ? undefined : lower(pair) };
@@ -263,35 +273,42 @@ export class Encoder extends Disposing {
     return rows > 1 || Boolean(encoder?.layers.some(({ attention }) => attention.positions.some(({ segments }) => segments)));
   }
 
-  #either(where: string, name: string, given: unknown, call: CallOptions): TokenText {
-    if (typeof given === 'string') return this.#tokens(where, given, call);
-    if (isPair(given)) return this.#tokens(where, given[0], call, given[1]);
-    throw wrongType(where, name, 'a string or two of them', given);
-  }
-
-  /** Runs texts in groups of so many tokens, in their order. */
-  async #grouped<T>(
-    texts: readonly TokenText[],
+  /**
+   * Runs texts in groups of so many tokens, in their order. A group becomes tokens when its turn comes, in slices: those of a long list take seconds, in
+   * which others have their turn.
+   */
+  async #grouped<Given, T>(
+    given: readonly Given[],
     { signal, onProgress }: CallOptions,
+    tokensOf: (text: Given) => TokenText,
     run: (group: readonly TokenText[], options: { signal: Signal | undefined }) => Promise<T[]>,
   ): Promise<T[]> {
+    // What the caller does with the list meanwhile is of no matter.
+    const texts = [...given];
+    const pause = pausing(signal);
     const results: T[] = [];
+    let next: TokenText | undefined;
     while (results.length < texts.length) {
       if (signal?.aborted) throw signal.reason;
-      let end = results.length;
-      for (let tokens = 0; end < texts.length; end++) {
-        tokens += (texts[end] as TokenText).ids.length;
-        if (tokens > GROUP && end > results.length) break;
+      const group: TokenText[] = [];
+      for (let tokens = 0; results.length + group.length < texts.length; ) {
+        const turn = pause();
+        if (turn) await turn;
+        next ??= tokensOf(texts[results.length + group.length] as Given);
+        // One without tokens counts too: a group ends.
+        tokens += Math.max(1, next.ids.length);
+        if (tokens > GROUP && group.length) break;
+        group.push(next);
+        next = undefined;
       }
-      results.push(...(await run(texts.slice(results.length, end), { signal })));
+      for (const result of await run(group, { signal })) results.push(result);
       onProgress?.({ done: results.length, total: texts.length });
     }
     return results;
   }
 
   async #vectors(name: string, given: unknown, options: EmbedOptions): Promise<readonly Float32Array[]> {
-    const isVectors = Array.isArray(given) && given.length > 0 && given.every((each) => each instanceof Float32Array);
-    return isVectors ? given : this.embed(textsOf('similarity', name, given), options);
+    return isVectors(given) ? given : this.embed(textsOf('similarity', name, given), options);
   }
 
   #likeliest(logits: Float32Array, count: number): Filling[] {
@@ -306,6 +323,19 @@ export class Encoder extends Disposing {
 export function disposed(where: string, what: string): RelposError {
   return new RelposError('disposed', `${where}: the ${what} was disposed`);
 }
+
+/** One text, or two that are read together. */
+type Either = readonly [text: string, pair: string | undefined];
+
+/** A text or two, which nobody changes. */
+function either(where: string, name: string, given: unknown): Either {
+  if (typeof given === 'string') return [given, undefined];
+  if (isPair(given)) return [given[0], given[1]];
+  throw wrongType(where, name, 'a string or two of them', given);
+}
+
+const isVectors = (given: unknown): given is readonly Float32Array[] =>
+  Array.isArray(given) && given.length > 0 && given.every((each) => each instanceof Float32Array);
 
 const isPair = (given: unknown): given is TextPair =>
   Array.isArray(given) && given.length === 2 && given.every((text) => typeof text === 'string');

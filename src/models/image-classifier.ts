@@ -4,14 +4,13 @@ import { checkFunction, checkSignal, describe, integer, reading, wrongType, wron
 import { type Readers, readRecord } from '../arguments/record.ts';
 import { Disposing } from '../memory/dispose.ts';
 import type { Arithmetic } from '../plan/plan.ts';
-import { nextTask, now } from '../platform/time.ts';
 import type { Signal } from '../platform/types.ts';
 import type { Classifier } from './blueprint.ts';
 import { type ImageSettings, pixelsOf } from './image-settings.ts';
 import { type Label, labelsOf } from './labels.ts';
 import { Lifetime } from './lifetime.ts';
 import type { LoadOptions } from './load.ts';
-import type { Pause } from './resample.ts';
+import { type Pause, pausing } from './slices.ts';
 import { cellsOf, type VisionBlueprint } from './vision.ts';
 import type { VisionRunner } from './vision-runner.ts';
 
@@ -60,25 +59,10 @@ const OPTIONS: Readers<ClassifyOptions> = {
 /** Sides of an image in cells at most. */
 const LONGEST_SIDE = 65535;
 
-/** Milliseconds after which timers, input and aborts have their turn while images are resized, as the pool gives it to them. */
-const SLICE_MS = 8;
-
 /** An image that was checked, and by which name it is called. */
 interface Checked {
   readonly name: string;
   readonly image: Float32Array | Required<ImagePixels>;
-}
-
-/** Gives a turn after every slice, in which the signal may end the work. */
-function pausing(signal: Signal | undefined): Pause {
-  let end = now() + SLICE_MS;
-  return () => {
-    if (now() < end) return undefined;
-    return nextTask().then(() => {
-      end = now() + SLICE_MS;
-      if (signal?.aborted) throw signal.reason;
-    });
-  };
 }
 
 /** @throws RangeError if bytes or numbers that were checked are no longer there */

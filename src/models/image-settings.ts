@@ -3,7 +3,8 @@
 import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
 import { broken } from './fault.ts';
-import { type FilterName, type Pause, resample } from './resample.ts';
+import { type FilterName, resample } from './resample.ts';
+import type { Pause } from './slices.ts';
 import { cellsOf, type Grid, type VisionBlueprint } from './vision.ts';
 
 /** How an image is read. */

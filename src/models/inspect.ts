@@ -2,7 +2,8 @@
 
 import { readRecord } from '../arguments/record.ts';
 import { WEIGHT_TYPES, type WeightType } from '../nn/weights.ts';
-import { estimateAny, type ModelEstimate } from './estimate.ts';
+import { type ModelEstimate, settingOf } from './estimate.ts';
+import { estimateAny } from './estimate-any.ts';
 import { type CheckpointEstimate, OPEN, type OpenOptions, openModel } from './load.ts';
 import { readSentenceSettings } from './sentence-files.ts';
 import { GGUF } from './source.ts';
@@ -16,9 +17,10 @@ const storedBytes = (weights: Weights): number => (weights.metadata.format === G
 export async function estimateCheckpoint(given: unknown, options: OpenOptions = {}): Promise<CheckpointEstimate> {
   const where = 'estimate';
   const read = readRecord<OpenOptions>(where, options, OPEN);
-  const { weights, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
+  const opened = await openModel(where, given, read, readSentenceSettings);
+  const { weights, blueprint } = opened;
   try {
-    return { ...(await estimateAny(blueprint, type, longest)), stored: storedBytes(weights) };
+    return { ...(await estimateAny(blueprint, settingOf(opened, read))), stored: storedBytes(weights) };
   } finally {
     await weights.close();
   }
@@ -40,11 +42,12 @@ export async function inspectCheckpoint(
 }> {
   const where = 'inspect';
   const read = readRecord<OpenOptions>(where, options, OPEN);
-  const { weights, packed, blueprint, type, longest } = await openModel(where, given, read, readSentenceSettings);
+  const opened = await openModel(where, given, read, readSentenceSettings);
+  const { weights, packed, blueprint, type, longest } = opened;
   try {
-    const types = packed ? [type] : WEIGHT_TYPES;
-    const estimates = types.map(async (each) => [each, await estimateAny(blueprint, each, longest)] as const);
-    const memory = Object.fromEntries(await Promise.all(estimates));
+    const memory: Partial<Record<WeightType, ModelEstimate>> = {};
+    for (const each of packed ? [type] : WEIGHT_TYPES)
+      memory[each] = await estimateAny(blueprint, { ...settingOf(opened, read), type: each });
     const { length: tensors } = weights.names;
     return { blueprint, stored: storedBytes(weights), tensors, storedAs: type, packed: packed !== undefined, context: longest, memory };
   } finally {

@@ -4,17 +4,16 @@ import { wrongValue } from '../arguments/check.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
 import { layerContext } from '../nn/context.ts';
 import type { JsonObject } from './checkpoint.ts';
+import { settingOf } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
 import { IMAGE_TYPES, visionOf } from './families/swin.ts';
 import { ImageClassifier, type ImageLoadOptions } from './image-classifier.ts';
 import { readImageSettings } from './image-settings.ts';
 import { checkEngineOptions, expectKind, expectRoom, LOAD, type Opened, type Own, onEngine, openModel } from './load.ts';
+import { MOST } from './rehearsal.ts';
 import type { VisionBlueprint } from './vision.ts';
-import { estimateVision } from './vision-estimate.ts';
+import { estimateVision, leastVision } from './vision-estimate.ts';
 import { VisionRunner } from './vision-runner.ts';
-
-/** Bytes that WebAssembly's memory has at most. */
-const MOST = 65536 * 65536;
 
 /** `loadImageClassifier` of the entries. */
 export async function imageClassifierOf(given: unknown, options: ImageLoadOptions, own: Own): Promise<ImageClassifier> {
@@ -32,9 +31,10 @@ export async function imageClassifierOf(given: unknown, options: ImageLoadOption
     const { checkpoint, blueprint, weights, packed, type } = opened;
     if (!blueprint.classifier) throw wrongValue(where, 'model', 'one with a classifier', `a ${blueprint.modelType} without one`);
     const settings = await readImageSettings(checkpoint, blueprint);
-    const { total } = estimateVision(blueprint, type);
-    expectRoom(where, total, Math.min(MOST, read.maxMemory ?? MOST), JSON.stringify(type), 'smaller "weights" need less');
-    const { signal, onProgress } = read;
+    const { signal, onProgress, maxMemory } = read;
+    // Where memory has no end but its own, what is too much for that shows without a rehearsal.
+    const total = maxMemory ? (await estimateVision(blueprint, settingOf(opened, read))).total : leastVision(blueprint, type).least;
+    expectRoom(where, total, Math.min(MOST, maxMemory ?? MOST), JSON.stringify(type), 'smaller "weights" need less');
     return await onEngine(read, own, async (engine, end) => {
       const layers = await layerContext(where, engine, own.layers);
       if (signal?.aborted) throw signal.reason;

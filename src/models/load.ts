@@ -18,7 +18,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { Decoder } from './decoder-model.ts';
 import { RunnerDriver } from './driver.ts';
 import { Encoder } from './encoder-model.ts';
-import { estimateModel, type ModelEstimate } from './estimate.ts';
+import type { ModelEstimate } from './estimate.ts';
 import { findBlueprint } from './families/find.ts';
 import { headless, reasonOf } from './fault.ts';
 import type { PackedWeights } from './packed-weights.ts';
@@ -46,6 +46,10 @@ export interface OpenOptions {
    * text at most 2048.
    */
   readonly context?: number;
+  /** As for `createEngine`: each thread takes memory of its own while it runs. */
+  readonly threads?: number | 'auto';
+  /** As for `createEngine`. */
+  readonly precision?: 'reproducible' | 'int16' | 'relaxed';
   /** Ends the loading; its reason is thrown. */
   readonly signal?: Signal;
   /** Used in place of the host's own `fetch`: to add headers, or to keep what was fetched. */
@@ -58,11 +62,7 @@ export interface LoadOptions extends OpenOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
   /** An engine that several models share; it is not ended with the model. Default one of its own, of the next options. */
   readonly engine?: Engine;
-  /** As for `createEngine`. */
-  readonly threads?: number | 'auto';
-  /** As for `createEngine`. */
-  readonly precision?: 'reproducible' | 'int16' | 'relaxed';
-  /** Most bytes of the engine's memory. A model whose `estimate` is more is refused before its weights are fetched; a run needs a little beside that. */
+  /** Most bytes of the engine's memory. A model whose `estimate` is more is refused before its weights are fetched. */
   readonly maxMemory?: number;
   /** The package `@huggingface/jinja`, where chat templates are used and it cannot be found by its name, as in a bundle. */
   readonly jinja?: Jinja;
@@ -90,6 +90,8 @@ export const readSignal: Reader<Signal> = (where, name, value) => checkSignal(wh
 export const OPEN: Readers<OpenOptions> = {
   weights: (where, name, value) => oneOf(where, name, value, WEIGHT_TYPES),
   context: (where, name, value) => integer(where, name, value, 1),
+  threads: (where, name, value) => (value === 'auto' ? value : integer(where, name, value, 1, 256)),
+  precision: (where, name, value) => oneOf(where, name, value, ['reproducible', 'int16', 'relaxed']),
   signal: readSignal,
   fetch: checkFunction as never,
 };
@@ -100,8 +102,6 @@ export const LOAD: Readers<LoadOptions> = {
     if (typeof value !== 'object' || value === null) throw wrongType(where, name, 'an engine of createEngine', value);
     return value as Engine;
   },
-  threads: (where, name, value) => (value === 'auto' ? value : integer(where, name, value, 1, 256)),
-  precision: (where, name, value) => oneOf(where, name, value, ['reproducible', 'int16', 'relaxed']),
   maxMemory: (where, name, value) => finite(where, name, value, 65535),
   jinja: (where, name, value) => {
     if (typeof (value as Partial<Jinja> | null)?.Template !== 'function')
@@ -122,6 +122,8 @@ export interface Opened<B extends AnyBlueprint = AnyBlueprint> {
   readonly type: WeightType;
   /** Tokens of a text; 0 of images. */
   readonly longest: number;
+  /** The same where tables of positions are drawn for it; those of an encoder end sooner if nothing is said. */
+  readonly reach: number | undefined;
 }
 
 /** What belongs to encoders alone: what is bundled of `loadDecoder` is without it. */
@@ -158,7 +160,9 @@ export async function openModel(
       : model;
     packed?.check(blueprint);
     const held = packed?.type ?? type ?? storedType(weights);
-    return { checkpoint, weights, packed, blueprint, sentences, type: held, longest: longestOf(blueprint, context) };
+    const longest = longestOf(blueprint, context);
+    const reach = blueprint.kind !== 'encoder' || context ? longest : undefined;
+    return { checkpoint, weights, packed, blueprint, sentences, type: held, longest, reach };
   } catch (error) {
     await weights.close();
     throw error;
@@ -265,7 +269,7 @@ async function load(
     const opened = any as Opened<Blueprint>;
     if (kind !== 'encoder' && !opened.blueprint.logits) throw headless(where, opened.blueprint);
     const { checkpoint, sentences } = opened;
-    await checkMemory(where, opened, options.maxMemory);
+    await checkMemory(where, opened, options, reader);
     return await onEngine(options, own, async (engine, end) => {
       const tokenizer = loadTokenizer(checkpoint);
       // It may fail while nobody waits for it yet.
@@ -288,28 +292,31 @@ async function run(
   where: string,
   engine: unknown,
   opened: Opened<Blueprint>,
-  { context, signal, onProgress }: LoadOptions,
+  { signal, onProgress }: LoadOptions,
   own: Own,
   reader: typeof TextReader | undefined,
 ): Promise<RunnerDriver> {
-  const { blueprint, weights, packed, type, longest } = opened;
+  const { blueprint, weights, packed, type, longest, reach } = opened;
   const layers = await layerContext(where, engine, own.layers);
   if (signal?.aborted) throw signal.reason;
-  const length = blueprint.kind !== 'encoder' || context !== undefined ? { longest } : {};
   const runner = await Runner.load(layers, blueprint, packed ?? weights, {
     where,
     weights: type,
-    ...length,
+    ...(reach && { longest: reach }),
     ...(onProgress && { onProgress }),
     ...(reader && { reader }),
   });
   return new RunnerDriver(runner, layers, longest);
 }
 
-async function checkMemory(where: string, { blueprint, type, longest }: Opened<Blueprint>, limit = Infinity): Promise<void> {
-  if (limit === Infinity) return;
-  const { total } = await estimateModel(blueprint, type, longest);
-  expectRoom(where, total, limit, `${describe(type)} with ${longest} tokens`, 'smaller "weights" or "context" need less');
+/** @throws RelposError `out-of-memory` if the model takes more than it may */
+async function checkMemory(where: string, opened: Opened<Blueprint>, options: LoadOptions, reader?: typeof TextReader): Promise<void> {
+  const { maxMemory } = options;
+  if (!maxMemory) return;
+  const { estimateModel, settingOf } = await import('./estimate.ts');
+  const { total } = await estimateModel(opened.blueprint, settingOf(opened, options, reader));
+  const how = `${describe(opened.type)} with ${opened.longest} tokens`;
+  expectRoom(where, total, maxMemory, how, 'smaller "weights" or "context" need less');
 }
 
 /** What follows once a model runs; if that fails, it is ended. */

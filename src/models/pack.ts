@@ -22,11 +22,9 @@ import { declareAny } from './vision-declared.ts';
 import type { LoadProgress, Weights } from './weights.ts';
 
 /** How a checkpoint is packed. */
-export interface PackOptions extends Omit<OpenOptions, 'context'> {
+export interface PackOptions extends Omit<OpenOptions, 'context' | 'precision'> {
   /** Told while tensors are read and while files are written: `total` is the bytes of both. */
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** As for `createEngine`. */
-  readonly threads?: number | 'auto';
   /** As for `createEngine`; the packed model has to fit. */
   readonly maxMemory?: number;
   /** Bytes of tensors of a file at most; what is more goes into files with an index. A larger tensor has a file of its own. Default 2³¹. */

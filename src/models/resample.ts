@@ -4,6 +4,8 @@
 // s = max(1, n/m), a filter f of radius r weighs old cell j by f((j + ½ − c)/s), where |j + ½ − c| < r·s as rounded; what lies beyond the ends has
 // no weight, and the weights add up to 1. They are then rounded to multiples of 2⁻²², the sums to bytes after either side.
 
+import type { Pause } from './slices.ts';
+
 /** Kinds of filters. */
 export type FilterName = 'bilinear' | 'bicubic';
 
@@ -65,9 +67,6 @@ interface Lines {
   readonly line: number;
   readonly cell: number;
 }
-
-/** Lets others have their turn if it is time: what to wait for then. @throws what is to end the work */
-export type Pause = () => Promise<void> | undefined;
 
 /** Every line at its new size. */
 async function pass(

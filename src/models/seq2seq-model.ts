@@ -5,6 +5,7 @@ import { RelposError } from '../arguments/errors.ts';
 import type { Sequence } from './driver-types.ts';
 import { textsOf } from './encoder-model.ts';
 import { type Finish, type GenerateOptions, type Generation, type IndexedPiece, readGeneration, Writing, write } from './generation.ts';
+import { pausing } from './slices.ts';
 import { expectKnown } from './tokenizer.ts';
 import { alone } from './turns.ts';
 import { type DecoderParts, isToken, roomFor, single, Writer } from './writer.ts';
@@ -50,7 +51,10 @@ export class Seq2Seq extends Writer {
     const sequences: Sequence[] = [];
     try {
       const writings: Writing[] = [];
+      const pause = pausing(generation.signal);
       for (const [index, text] of texts.entries()) {
+        const turn = pause();
+        if (turn) await turn;
         const { ids } = tokenizer.encode(text, { maxLength: Math.min(tokenizer.maxLength, driver.longest) }, where);
         expectKnown(where, tokenizer, ids, this.blueprint.vocabulary);
         const tokens = [this.#start(where)];

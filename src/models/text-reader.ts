@@ -15,7 +15,7 @@ import { type LogitsProgram, StepsProgram } from './head-program.ts';
 import { type PackedDense, type PackedStack, widthsOf } from './packed-stack.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import type { Schemes } from './schemes.ts';
-import { checkTokens } from './tokens.ts';
+import { BATCH, checkTokens } from './tokens.ts';
 
 /** What becomes of the rows of a text. */
 export interface VectorOptions {
@@ -29,9 +29,6 @@ type More = (rows: Rows, count: number, scope: Scope) => { readonly stages: read
 
 /** A vector is divided by no less: as torch's `normalize` has it. */
 const SHORTEST = 1e-12;
-
-/** Texts are run together while their tokens are no more than this; one by itself may have as many as it has. */
-const BATCH = 512;
 
 /** What a reader is made of. */
 export interface ReaderParts {

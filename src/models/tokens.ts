@@ -4,6 +4,8 @@ import { wrongValue } from '../arguments/check.ts';
 
 /** Rows of a run of a prompt: enough that weights are read once for many, few enough that what they pass on stays small. */
 export const CHUNK = 128;
+/** Texts of an encoder are run together while their tokens are no more than this; one by itself may have as many as it has. */
+export const BATCH = 512;
 
 /** @throws RangeError if a token is none of the vocabulary */
 export function checkTokens(where: string, name: string, ids: ArrayLike<number>, vocabulary: number): void {

@@ -100,7 +100,7 @@ async function readAt(file: SourceFile, begin: number, length: number): Promise<
 }
 
 /** Where a tensor lies. */
-interface Place {
+export interface Place {
   readonly info: TensorInfo;
   readonly source: WeightsFile;
   /** In the file. */
@@ -109,7 +109,7 @@ interface Place {
 }
 
 /** A piece that is to be read. */
-interface Planned {
+export interface Planned {
   readonly place: Place;
   readonly row: number;
   readonly rows: number;
@@ -194,7 +194,7 @@ export class Weights {
    * on, the next one is read; no more than these two are in memory.
    */
   async *stream(names: Iterable<string>, onProgress?: (progress: LoadProgress) => void): AsyncGenerator<TensorPiece, void, void> {
-    const plan = this.#plan(names);
+    const plan = this.plan(names);
     const total = plan.reduce((sum, { length }) => sum + length, 0);
     const largest = plan.reduce((most, { length }) => Math.max(most, length), 0);
     const buffers = [new Uint8Array(largest), new Uint8Array(plan.length > 1 ? largest : 0)] as const;
@@ -226,7 +226,7 @@ export class Weights {
   }
 
   /** The pieces in the order of the bytes. */
-  #plan(names: Iterable<string>): Planned[] {
+  plan(names: Iterable<string>): Planned[] {
     const places = [...new Set(names)].map((name) => this.#place(name));
     const order = new Map(this.#files.map((file, n) => [file, n]));
     const rank = ({ source }: Place): number => order.get(source) as number;

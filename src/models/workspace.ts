@@ -74,8 +74,9 @@ export class Workspace {
   /** Writes one list of numbers of the rows; returns where it lies. */
   putIds(list: 0 | 1 | 2, numbers: ArrayLike<number>): number {
     const ids = this.#ids as Tensor;
-    (ids.view() as Int32Array).set(numbers, list * this.#rows);
-    return ids.pointer + 4 * list * this.#rows;
+    const at = ids.pointer + 4 * list * this.#rows;
+    this.#context.arena.words.set(numbers, at / 4);
+    return at;
   }
 
   /** Writes the number of a single row. */

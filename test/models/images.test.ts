@@ -256,9 +256,9 @@ describe('a classifier', () => {
       const classifier = await load(files, { weights });
       const taken = used() - before;
       expect({ cache, total }).toEqual({ cache: 0, total: packed + rows });
-      expect(taken).toBeGreaterThanOrEqual(total);
-      // Beside these there are the orders of cells, and parameter blocks.
-      expect(taken - total).toBeLessThan(400_000);
+      // All is taken when a model is loaded, but what a run has for its length; estimates.test.ts measures both.
+      expect(taken).toBeGreaterThan(0.8 * (total - 65536));
+      expect(taken).toBeLessThanOrEqual(total);
       expect(stored).toBeLessThan((files['model.safetensors'] as Uint8Array).length);
       classifier.dispose();
       expect(used()).toBe(before);

@@ -139,13 +139,19 @@ describe('estimates', () => {
     const engine = await createEngine({ threads: 1 });
     const taken: number[] = [];
     for (const weights of ['f32', 'f16', 'i8', 'i4'] as const) {
-      const { weights: packed, cache, total, stored, rows } = await estimate(folderOf('story-llama'), { weights, context: 256 });
+      const {
+        weights: packed,
+        cache,
+        total,
+        stored,
+        rows,
+      } = await estimate(folderOf('story-llama'), { weights, context: 256, threads: 1 });
       const before = engine.memoryUsage().used;
       const decoder = await loadDecoder(folderOf('story-llama'), { weights, context: 256, engine });
       const loaded = engine.memoryUsage().used - before;
-      // Beside weights and rows there are parameter blocks.
-      expect(loaded).toBeGreaterThanOrEqual(packed + rows);
-      expect(loaded - packed - rows).toBeLessThan(200_000);
+      // A run takes a little beside what stays: estimates.test.ts measures it.
+      expect(loaded).toBeGreaterThan(packed);
+      expect(loaded).toBeLessThanOrEqual(packed + rows);
       const session = await decoder.session('A');
       expect(engine.memoryUsage().used - before - loaded).toBeGreaterThanOrEqual(cache);
       session.dispose();
