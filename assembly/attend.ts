@@ -16,15 +16,15 @@
 // 5.33), softmax 88 (10.5 for four scores), the rest packing and what lies between.
 //
 // Attempts that lost: packing K once per call for all heads (needs S·D·G floats, 64 MB at S = 32768, for 2 %); reading each block once before
-// it is packed, to have it in cache, wherever it lies (no gain, and decoding at 2047 keys took 15 % longer), but for what touchRows is for; the same
-// of the rows that are written (no gain); bands of 8, 16, 32 and 64 rows (no gain); key blocks of
+// it is packed, to have it in cache (no gain, and decoding at 2047 keys took 15 % longer); bands of 8, 16, 32 and 64 rows (no gain); key blocks of
 // 96 and 128 (2 to 3 % slower than 192 at D = 128), 256 and 384 (no gain).
 
 import {
-  BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, K, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE,
-  P_BATCH, P_COUNT, P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, Q8, QUERIES, ROWS_JOBS,
-  ROWS_TILES, R_ALL_FROM, R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEY_SCALES, S_LINE,
-  S_OUT, S_QUERIES, S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_TYPE, V, VALUE_TABLE,
+  BAND, BIAS_COUNT, CONTEXT_TABLE, DIM_D, DIM_G, DIM_H, DIM_L, DIM_S, EARLY, EARLY_KEYS, K, KEY_BLOCK, MARK, MASK_ROWS, PARTS, PART_SIZE, P_BATCH, P_COUNT,
+  P_FIRST, P_HEAD, P_HIGH, P_LOW, P_ODD_KEYS, P_ODD_QUERIES, P_ODD_VALUES, P_ROWS, P_WIDE, Q8, QUERIES, ROWS_JOBS, ROWS_TILES, R_ALL_FROM,
+  R_ALL_TO, R_FROM, R_SIZE, R_TO, SCORES_ROW, SPLIT, SPLITS, STEP_KEYS, S_FOLD, S_KEYS, S_KEY_SCALES, S_LINE, S_OUT, S_QUERIES,
+  S_QUERIES16, S_QUERY_SCALES, S_SCORES, S_TILE, S_VALUES, S_VALUE_SCALES, TERM_COUNT, T_TYPE, V,
+  VALUE_TABLE,
 } from './job';
 import { adjust } from './adjust';
 import { touchBiases } from './biases';

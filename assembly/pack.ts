@@ -8,10 +8,9 @@
 // Caches hold them in this order already (panels.ts). Reading values in place where they lie row by row lost: rows of a power of two bytes fall on few cache sets (31.6 against 35 GFLOP/s at D = 128).
 
 import {
-  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_K, PAGES_V, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM,
-  ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH, ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE,
-  ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_VALUES, T_BATCH, T_CHANNEL,
-  T_HEAD, T_PTR, T_ROW, T_TYPE, V,
+  DIM_D, DIM_E, DIM_G, DIM_H, F32, K, NORM, NORM_K, NORM_K_HEAD, NORM_Q, NORM_Q_HEAD, PAGES_K, PAGES_V, Q, QUERY_BIAS, Q_SCALE, ROTATE_DIM, ROTATE_K, ROTATE_K_BATCH, ROTATE_K_HEAD, ROTATE_K_SECOND, ROTATE_Q, ROTATE_Q_BATCH,
+  ROTATE_Q_HEAD, ROTATE_Q_SECOND, ROW_SCALE, ROW_SCALE_BATCH, R_HEAD, R_QUERY, R_SIZE, S_KEYS, S_KEYS16, S_KEY_SCALES, S_LINE, S_QUERIES, S_ROWS, S_VALUES,
+  T_BATCH, T_CHANNEL, T_HEAD, T_PTR, T_ROW, T_TYPE, V,
 } from './job';
 import { loadRow } from './convert';
 import { normalizeRow } from './normalize';
@@ -125,26 +124,6 @@ export function packRows(
   v128.store(to + 3 * step, v128.shuffle<i64>(ab23, cd23, 1, 3));
 }
 
-/** Rows that lie over more bytes than this have likely left the near caches. */
-const FAR: i32 = 1 << 19;
-
-/**
- * Reads a byte of every line of the rows first … end − 1 of head g of K or V (as in rowAddress; n channels), if they are far, so that all come at
- * once and not one after another: with 12 heads of 32 channels whose q, k and v lie side by side in rows of 4608 bytes, each row of a head is two
- * lines of a page of its own, which no host fetches ahead. 256 such keys and values take 1 to 5 % less of a call, of INT16 5 to 12 %, the more the less of the
- * caches is left by others (2 vCPUs of a shared Xeon); near ones are left alone, they would take 1 to 2 % more. Queries too: no gain. `sink`: 4 bytes that do not matter.
- */
-export function touchRows(job: usize, tensor: i32, b: i32, g: i32, first: i32, end: i32, n: i32, sink: usize): void {
-  const at = job + tensor;
-  if ((end - first) * load<i32>(at, T_ROW) < FAR) return;
-  let sum = 0;
-  for (; first < end; first++) {
-    let line = rowAddress(job, tensor, b, g, first);
-    for (const last = line + (n - 1) * load<i32>(at, T_CHANNEL); line <= last; line += 64) sum += load<u8>(line);
-  }
-  store<i32>(sink, sum);
-}
-
 /** Interleaves four contiguous rows into one half of a panel. */
 function interleave4(to: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: i32): void {
   let n = D;
@@ -256,7 +235,6 @@ export function packKeys(job: usize, scratch: usize, b: i32, g: i32, block: i32,
 
 /** Those of tensors. */
 function packStrided(job: usize, line: usize, b: i32, g: i32, first: i32, end: i32, panel: usize, D: i32): void {
-  touchRows(job, K, b, g, first, end, D, line);
   for (let j = first; j < end; j += 8) {
     for (let slot = 0; slot < 8; slot += 4) {
       // repeat $r 4
@@ -278,7 +256,6 @@ export function packValues(job: usize, scratch: usize, b: i32, g: i32, block: i3
     loadColumns(job, b, g, first, end, to);
     return;
   }
-  touchRows(job, V, b, g, first, end, E, line);
   for (let j = first; j < end; j++, to += 32) {
     const row = contiguous(rowAddress(job, V, b, g, j), line, E, load<i32>(job, V + T_CHANNEL), load<i32>(job, V + T_TYPE));
     let at = to;

@@ -4,7 +4,7 @@ import {
   DIM_D, DIM_E, PAGES_V, P_BATCH, P_HEAD, S_LINE, S_QUERIES, S_QUERIES16, S_QUERY_SCALES, S_TILE, S_VALUES, S_VALUE_SCALES, T_CHANNEL,
   T_TYPE, V,
 } from './job';
-import { contiguous, rowAddress, touchRows } from './pack';
+import { contiguous, rowAddress } from './pack';
 import { loadValue, loadValues16, valuesAreIntegers } from './panels';
 import { quantiseQueries, quantiseValues } from './quantise';
 import { COLUMN16 } from './values16';
@@ -26,7 +26,7 @@ export function quantiseTile(job: usize, scratch: usize, rows: i32): bool {
   return odd;
 }
 
-function valueOf(job: usize, b: i32, g: i32, j: i32, line: usize): usize {
+@inline function valueOf(job: usize, b: i32, g: i32, j: i32, line: usize): usize {
   if (load<usize>(job, PAGES_V)) {
     loadValue(job, b, g, j, line);
     return line;
@@ -41,23 +41,21 @@ export function valueRow(job: usize, scratch: usize, j: i32): usize {
 }
 
 /**
- * The values first … end − 1 of head g as columns of integers, and their scales; `first` is a multiple of 4, row 0 of a column belongs to key `block`. Scales
- * go on to a multiple of 8; behind the last key stand its integers again, whose weights are 0. True if a row is odd.
+ * The values first … end − 1 of head g as columns of integers, and their scales; `first` is even, row 0 of a column belongs to key `block`. Scales
+ * go on to a multiple of 8. True if a row is odd.
  */
 export function packValues16(job: usize, scratch: usize, b: i32, g: i32, block: i32, first: i32, end: i32): bool {
   if (valuesAreIntegers(job)) return loadValues16(job, scratch, b, g, block, first, end);
   const E = load<i32>(job, DIM_E);
   const line = scratch + load<usize>(job, S_LINE);
-  const row = <usize>E << 2;
+  const other = line + (<usize>E << 2);
   const scales = scratch + load<usize>(job, S_VALUE_SCALES);
   let to = scratch + load<usize>(job, S_VALUES) + (<usize>(first - block) << 4);
   let odd = false;
-  touchRows(job, V, b, g, first, end, E, line);
-  for (let j = first; j < end; j += 4, to += 64) {
-    // repeat $r 4
-    const v$r = valueOf(job, b, g, min(j + $r, end - 1), line + $r * row);
-    // end
-    if (quantiseValues(v0, v1, v2, v3, E, to, COLUMN16, scales + (<usize>(j - block) << 2))) odd = true;
+  for (let j = first; j < end; j += 2, to += 32) {
+    const a = valueOf(job, b, g, j, line);
+    const pair = j + 1 < end ? valueOf(job, b, g, j + 1, other) : a;
+    if (quantiseValues(a, pair, E, to, COLUMN16, scales + (<usize>(j - block) << 2))) odd = true;
   }
   for (let j = end - block; j & 7; j++) store<f32>(scales + (<usize>j << 2), 0);
   return odd;

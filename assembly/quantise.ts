@@ -25,7 +25,7 @@
 //
 // Scaling each row by its maximum before squaring it, for rows beyond 2^50, takes a third pass and lost: such rows may as well be odd.
 
-import { held, splat, sumLanes } from './simd';
+import { held, sumLanes } from './simd';
 
 const TOP: f32 = 32767;
 const NORM: f32 = 46300;
@@ -160,68 +160,33 @@ export function quantiseRow(row: usize, D: i32, to: usize, step: usize): f32 {
   return reinterpret<i32>(scale) < 0;
 }
 
-/** Bits of the largest size among n floats of each of four rows. */
-@inline function sizesOfRows(r0: usize, r1: usize, r2: usize, r3: usize, n: i32): v128 {
-  // repeat $r 4
-  let m$r = i32x4.splat(0);
-  // end
-  for (; n >= 4; n -= 4) {
-    // repeat $r 4
-    m$r = i32x4.max_u(m$r, i32x4.shl(v128.load(r$r), 1)), r$r += 16;
-    // end
-  }
-  for (; n > 0; n--) {
-    // repeat $r 4
-    m$r = i32x4.max_u(m$r, i32x4.shl(v128.load32_zero(r$r), 1)), r$r += 4;
-    // end
-  }
-  const m01 = i32x4.max_u(v128.shuffle<i32>(m0, m1, 0, 4, 1, 5), v128.shuffle<i32>(m0, m1, 2, 6, 3, 7));
-  const m23 = i32x4.max_u(v128.shuffle<i32>(m2, m3, 0, 4, 1, 5), v128.shuffle<i32>(m2, m3, 2, 6, 3, 7));
-  return i32x4.shr_u(i32x4.max_u(v128.shuffle<i64>(m01, m23, 0, 2), v128.shuffle<i64>(m01, m23, 1, 3)), 1);
-}
-
 /**
- * Four contiguous rows of values, keys 4n … 4n + 3, into columns that are `column` bytes apart, of which `to` is the first, at key 4n; their
- * scales, f32 [4], to `scales`. True if one is odd. Rows of 32 channels by twos, each with sizes and divisions of its own, took twice as long.
+ * Two contiguous rows of values, keys 2n and 2n + 1, into columns that are `column` bytes apart, of which `to` is the first, at key 2n; their
+ * scales, f32 [2], to `scales`. True if one is odd.
  */
-export function quantiseValues(r0: usize, r1: usize, r2: usize, r3: usize, E: i32, to: usize, column: usize, scales: usize): bool {
-  const size = sizesOfRows(r0, r1, r2, r3, E);
-  const odd = oddSizes(size);
-  const fits = v128.andnot(i32x4.ne(size, i32x4.splat(0)), odd);
-  const top = f32x4.splat(VALUE_TOP);
-  const c = v128.and(f32x4.div(top, size), fits);
-  v128.store(scales, v128.bitselect(f32x4.splat(-0.0), f32x4.div(size, top), odd));
-  const zero = E >> 31;
-  const magic = held(MAGIC, zero), low = i32x4.splat(0xffff + zero);
-  // repeat $r 4
-  const c$r = splat(c, $r);
-  // end
-  const keep01 = v128.bitselect(splat(fits, 0), splat(fits, 1), low);
-  const keep23 = v128.bitselect(splat(fits, 2), splat(fits, 3), low);
+export function quantiseValues(a: usize, b: usize, E: i32, to: usize, column: usize, scales: usize): bool {
+  const ca = valueScale(a, E, scales);
+  const cb = valueScale(b, E, scales + 4);
+  const x = f32x4.splat(ca), y = f32x4.splat(cb);
+  const keep = i32x4.splat((ca != 0 ? 0xffff : 0) | (cb != 0 ? 0xffff0000 : 0));
+  const magic = f32x4.splat(MAGIC), low = i32x4.splat(0xffff);
   let e = E;
-  for (; e >= 8; e -= 8, to += column) {
+  for (; e >= 8; e -= 8, a += 32, b += 32, to += column) {
     // repeat $h 2
-    v128.store(to, v128.and(pairOf(v128.load(r0, 16 * $h), c0, v128.load(r1, 16 * $h), c1, magic, low), keep01), 16 * $h);
-    v128.store(to, v128.and(pairOf(v128.load(r2, 16 * $h), c2, v128.load(r3, 16 * $h), c3, magic, low), keep23), 16 * $h + 32);
-    // end
-    // repeat $r 4
-    r$r += 32;
+    const p$h = v128.and(f32x4.add(f32x4.mul(v128.load(a, 16 * $h), x), magic), low);
+    const q$h = i32x4.shl(f32x4.add(f32x4.mul(v128.load(b, 16 * $h), y), magic), 16);
+    v128.store(to, v128.and(v128.or(p$h, q$h), keep), 16 * $h);
     // end
   }
   if (e) {
-    // repeat $n 4
-    v128.store(to, i32x4.splat(0), 16 * $n);
-    // end
-    for (; e > 0; e--, to += 4) {
-      const p = v128.and(pairOf(v128.load32_zero(r0), c0, v128.load32_zero(r1), c1, magic, low), keep01);
-      const q = v128.and(pairOf(v128.load32_zero(r2), c2, v128.load32_zero(r3), c3, magic, low), keep23);
-      v128.store32_lane(to, p, 0), v128.store32_lane(to, q, 0, 32);
-      // repeat $r 4
-      r$r += 4;
-      // end
+    v128.store(to, i32x4.splat(0));
+    v128.store(to, i32x4.splat(0), 16);
+    for (; e > 0; e--, a += 4, b += 4, to += 4) {
+      if (ca != 0) store<i16>(to, roundOf(load<f32>(a), ca));
+      if (cb != 0) store<i16>(to, roundOf(load<f32>(b), cb), 2);
     }
   }
-  return v128.any_true(odd);
+  return isOddScale(load<f32>(scales)) || isOddScale(load<f32>(scales, 4));
 }
 
 /** One contiguous row of values, as quantiseValues writes either of its two; `to` is the row's own place, 2 bytes further for an odd key. */

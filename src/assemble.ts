@@ -9,7 +9,7 @@ import type { WorkerFactory } from './platform/handle.ts';
 import { runtime, threadCount } from './platform/host.ts';
 import { canShareMemory } from './platform/sharing.ts';
 import type { Bytes, WasmMemory, WasmModule } from './platform/types.ts';
-import { createPool, createSoloPool } from './threads/pool.ts';
+import { createPool, createSoloPool, type loadWorkers } from './threads/pool.ts';
 import type { KernelModule, Logger, Pool } from './threads/types.ts';
 import {
   type Binary,
@@ -26,13 +26,15 @@ import {
 import { fuses, hasSimd } from './wasm/probes.ts';
 import { checkVariant, type Precision, SOURCES, type Variant, variantFor } from './wasm/variants.ts';
 
-/** Where an entry of the package has its kernels. */
+/** What an entry of the package has of its own: kernels, and what starts threads. */
 export interface OwnKernels {
-  /** At hand. */
-  baseline(): Binary;
+  /** At hand; missing where all have to be given. */
+  baseline?(): Binary;
   /** Loaded when they are asked for; missing where they have to be given. */
   int16?(): Promise<Binary>;
   relaxed?(): Promise<Binary>;
+  /** Missing on hosts that have no threads, whose programs then do not carry what starts them. */
+  load?: typeof loadWorkers;
 }
 
 /**
@@ -134,10 +136,11 @@ async function modulesOf(host: Host, extensions: readonly Extension[]): Promise<
 }
 
 /** What runs on several threads, or the reason why there can be none. */
-async function threaded(binary: Binary, wanted: Wanted, extensions: readonly Extension[]): Promise<Made | string> {
+async function threaded(binary: Binary, wanted: Wanted, { load }: OwnKernels, extensions: readonly Extension[]): Promise<Made | string> {
   const sharing = canShareMemory();
   if (!sharing.ok) return sharing.reason;
   if (isModule(binary)) return 'a compiled Module was given, which has an unshared memory';
+  if (!load) return 'this entry starts no threads';
   const bytes = sharedTwin(binary);
   if (!bytes) return 'the kernels given as "wasm" import no memory that could be shared';
   const module = await compile(bytes);
@@ -152,7 +155,7 @@ async function threaded(binary: Binary, wanted: Wanted, extensions: readonly Ext
   const { given, threads, precision } = wanted;
   const { worker, logger } = given;
   const modules = await modulesOf(shared, extensions);
-  const pool = await createPool({ memory, reserve: arena, modules, control: CONTROL, threads, worker, logger });
+  const pool = await createPool({ load, memory, reserve: arena, modules, control: CONTROL, threads, worker, logger });
   if (pool.threads > 1) return madeOf(shared, pool, precision, threads);
   const { reason } = pool;
   pool.dispose();
@@ -168,9 +171,9 @@ function warnOfFewer({ threads, logger }: EngineOptions, found: number, reason: 
 }
 
 /** The kernels that are given, or those of the entry. */
-async function binaryOf({ where, given, variant }: Wanted, own: OwnKernels | undefined): Promise<Binary> {
+async function binaryOf({ where, given, variant }: Wanted, own: OwnKernels): Promise<Binary> {
   if (given.wasm !== undefined) return fetchWasm(given.wasm);
-  const load = own?.[variant];
+  const load = own[variant];
   if (!load) throw noKernels(where, variant);
   try {
     return await load();
@@ -186,7 +189,7 @@ const noKernels = (where: string, variant: Variant): TypeError =>
 /** What `createEngine` of an entry makes its engine of. The entry has these kernels of its own, or none; workers start with those of `extensions` too. */
 export async function assemble(
   options: EngineOptions | undefined = {},
-  own?: OwnKernels,
+  own: OwnKernels = {},
   extensions: readonly Extension[] = [],
 ): Promise<Made> {
   const wanted = checkEngineOptions('createEngine', options);
@@ -194,7 +197,7 @@ export async function assemble(
   const { given, threads, precision } = wanted;
   let reason: string | undefined;
   if (threads > 1) {
-    const made = await threaded(binary, wanted, extensions);
+    const made = await threaded(binary, wanted, own, extensions);
     const found = typeof made === 'string' ? { threads: 1, reason: made } : made.pool;
     warnOfFewer(given, found.threads, found.reason);
     if (typeof made !== 'string') return made;
@@ -205,11 +208,11 @@ export async function assemble(
 }
 
 /** The same for `createEngineSync`. */
-export function assembleSync(options: EngineOptions | undefined = {}, own?: OwnKernels): Made {
+export function assembleSync(options: EngineOptions | undefined = {}, own: OwnKernels = {}): Made {
   const where = 'createEngineSync';
   const wanted = checkEngineOptions(where, options);
   const { given, threads, precision } = wanted;
-  const { wasm = precision === 'reproducible' ? own?.baseline() : undefined } = given;
+  const { wasm = precision === 'reproducible' ? own.baseline?.() : undefined } = given;
   if (wasm === undefined) throw noKernels(where, precision === 'reproducible' ? 'baseline' : precision);
   const single = host(isModule(wasm) ? wasm : compileSync(wasm as Bytes), false, wanted);
   const named = given.threads === undefined || given.threads === 'auto' ? 1 : threads;

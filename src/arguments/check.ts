@@ -214,8 +214,7 @@ export function scaleFactor(where: string, name: string, value: unknown, signed 
   const number = finite(where, name, value, signed ? -Infinity : 0);
   const size = Math.abs(number);
   if (size > LARGEST_FACTOR || (size < 1 / LARGEST_FACTOR && !(signed && size === 0))) {
-    const expected = signed ? `0, or a size of 2^-100 … 2^100` : `a number in 2^-100 … 2^100`;
-    throw wrongValue(where, name, expected, value);
+    throw wrongValue(where, name, `${signed ? '0, or a size' : 'a number'} in 2^-100 … 2^100`, value);
   }
   return number;
 }

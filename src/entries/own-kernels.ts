@@ -1,4 +1,5 @@
 import type { OwnKernels } from '../assemble.ts';
+import { loadWorkers } from '../threads/pool.ts';
 import { baseline } from '../wasm/generated/baseline.ts';
 import { unpack } from '../wasm/unpack.ts';
 
@@ -7,4 +8,5 @@ export const OWN_KERNELS: OwnKernels = {
   baseline: () => unpack(baseline),
   int16: async () => unpack((await import('../wasm/generated/int16.ts')).int16),
   relaxed: async () => unpack((await import('../wasm/generated/relaxed.ts')).relaxed),
+  load: loadWorkers,
 };

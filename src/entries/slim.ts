@@ -2,6 +2,7 @@
 import type { EngineOptions } from '../assemble.ts';
 import { makeEngine, makeEngineSync } from '../create.ts';
 import type { Engine } from '../engine.ts';
+import { loadWorkers } from '../threads/pool.ts';
 import type { WasmSource } from '../wasm/kernels.ts';
 
 export * from './names.ts';
@@ -23,7 +24,7 @@ export interface SlimEngineOptions extends EngineOptions {
  * ```
  */
 export async function createEngine(options: SlimEngineOptions): Promise<Engine> {
-  return makeEngine(options);
+  return makeEngine(options, { load: loadWorkers });
 }
 
 /** `createEngine` before returning, as `createEngineSync` of `relpos`. */

@@ -6,6 +6,9 @@ import { MAX_WORKERS } from './gate.ts';
 import { TilePool } from './tile-pool.ts';
 import type { KernelModule, Logger, Pool, Reserve } from './types.ts';
 
+/** What starts workers: a page or a function that has one thread does without, and an entry for hosts that have no others does not name it. */
+export const loadWorkers = (): Promise<typeof import('./worker-group.ts')> => import('./worker-group.ts');
+
 /** What a pool is made from. */
 export interface PoolOptions {
   /** Shared memory, for a pool of more than one thread. */
@@ -15,6 +18,8 @@ export interface PoolOptions {
   readonly reserve: Reserve;
   /** Byte offset of `CONTROL_BYTES` reserved bytes, 64-byte aligned. */
   readonly control: number;
+  /** Loads what starts workers. */
+  readonly load: typeof loadWorkers;
   /** Threads wanted, the caller's included. */
   readonly threads: number;
   /** Starts the workers where the page's policies forbid others. */
@@ -32,7 +37,7 @@ const WORKER_SPINS = 8192;
  * least the caller's, which says why; never rejects.
  */
 export async function createPool(options: PoolOptions): Promise<Pool> {
-  const { memory, threads, worker, modules, control, reserve } = options;
+  const { memory, threads, worker, modules, control, reserve, load } = options;
   const workers = Math.min(threads - 1, MAX_WORKERS);
   if (workers < 1) return createSoloPool(modules, reserve);
   const sharing = canShareMemory();
@@ -42,7 +47,8 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
   const spins = workers < cores() ? WORKER_SPINS : 0;
   const start = { memory, modules: [], control, spins };
   const { deadlineMs = 5000, logger } = options;
-  const pool = new TilePool(modules, reserve, { plan: { size: workers, start, factory: worker, deadlineMs }, logger });
+  const plan = { size: workers, start, factory: worker, deadlineMs, load };
+  const pool = new TilePool(modules, reserve, { plan, logger });
   await pool.start();
   return pool;
 }

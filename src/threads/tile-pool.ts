@@ -15,10 +15,14 @@ const SETTLE_MS = 1200;
 
 const IN_DOUBT = 'a thread of the last workers may still run';
 
+interface Plan extends WorkerGroupPlan {
+  readonly load: () => Promise<typeof import('./worker-group.ts')>;
+}
+
 /** What a pool has beside the caller's thread. */
 interface TilePoolOptions {
   /** How to start workers, if there are to be any. */
-  readonly plan?: WorkerGroupPlan;
+  readonly plan?: Plan;
   /** Why there are none. */
   readonly reason?: string | undefined;
   readonly logger?: Logger | undefined;
@@ -31,7 +35,7 @@ export class TilePool implements Pool {
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   /** How to start workers; unset for good once there can be none. */
-  #plan: WorkerGroupPlan | undefined;
+  #plan: Plan | undefined;
   #group: WorkerGroup | undefined;
   /** A group that was dismissed and is not over: no other one may start. */
   #ending: WorkerGroup | undefined;
@@ -85,8 +89,7 @@ export class TilePool implements Pool {
   async start(): Promise<void> {
     if (!this.#plan || this.#disposed) return;
     try {
-      // Loaded here, so that a page or a function that has one thread does without.
-      const { startWorkerGroup } = await import('./worker-group.ts');
+      const { startWorkerGroup } = await this.#plan.load();
       if (!this.#plan) return;
       const group = await startWorkerGroup(this.#plan);
       group.onLost((why) => this.#lose(group, why));

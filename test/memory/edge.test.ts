@@ -1,6 +1,5 @@
 /** What a call reads may lie at the very end of memory: a vector's width behind it there is nothing, and a kernel that reads on traps. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { int16Kernels } from '../../src/entries/int16.ts';
 import { type AttentionOptions, alibi, bias, createEngineSync, type DType, type Engine, rotary, type Tensor } from '../../src/index.ts';
 import { expectSameBits } from '../attention/call.ts';
 import { numbers } from '../conformance/numbers.ts';
@@ -86,24 +85,6 @@ describe.each(OPTIONS)('operands: %s', (_, options) => {
       });
     }
   });
-});
-
-// Over half a MiB of rows are read ahead line by line: of q, k and v side by side the last row of v ends where memory does.
-test.each(['reproducible', 'int16'] as const)('rows that are far apart, %s', async (precision) => {
-  const [rows, H, G, D] = [190, 2, 1, 100];
-  const wasm = precision === 'int16' ? { wasm: int16Kernels() } : {};
-  for (const dtype of ['f32', 'f16'] as const) {
-    const width = 3120 / BYTES[dtype];
-    const engine = createEngineSync({ maxMemory: LIMIT, precision, ...wasm });
-    engines.push(engine);
-    const size = (rows - 1) * width + (H + 2 * G) * D;
-    const all = atTheEnd(engine, size * BYTES[dtype], () => engine.tensor([size], undefined, dtype)).set(numbers(size, 1));
-    const view = (heads: number, from: number): Tensor => all.restride([1, rows, heads, D], [rows * width, width, D, 1], from);
-    const parts = [view(H, 0), view(G, H * D), view(G, (H + G) * D)] as const;
-    const near = parts.map((part) => engine.tensor(part.shape, part.toArray(), dtype)) as [Tensor, Tensor, Tensor];
-    const options = { layout: 'blhd', causal: true } as const;
-    expectSameBits(engine.attentionSync(...parts, options).toArray(), engine.attentionSync(...near, options).toArray());
-  }
 });
 
 test.each([1, 3, 8, 13, 193])('biases and masks over %d keys', async (S) => {

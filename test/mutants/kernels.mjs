@@ -172,11 +172,6 @@ const integers = [
 
 const packing = [
   kernel('keys beyond the last are read', 'pack.ts', 'j = min(j, end - 1);', '', ['memory/edge']),
-  kernel('a row too many is read ahead', 'pack.ts', 'for (; first < end; first++) {', 'for (; first <= end; first++) {', ['memory/edge']),
-  int16('four values share the scale of the first', 'quantise.ts', 'const c$r = splat(c, $r);', 'const c$r = splat(c, 0);', [
-    'numerics/quantise',
-  ]),
-  int16('values behind the last key are read', 'pack16.ts', 'min(j + $r, end - 1)', 'j + $r', ['memory/edge']),
   kernel('a page is found by the next panel', 'panels.ts', 'return j & ((1 << load', 'return (j + 8) & ((1 << load', ['kvcache/remove']),
   kernel('keys that turn are read where they lie', 'panels.ts', '!= 0 && !load<usize>(job, ROTATE_K)', '!= 0', ['kvcache/types']),
   int16('hidden rows of a cache that are NaN are not odd', 'panels.ts', 'type, scales, -0.0);', 'type, scales, f32.NaN);', [

@@ -1,6 +1,6 @@
 import { CONTROL_BYTES } from '../../src/threads/control.ts';
 import { jobOf } from '../../src/threads/job.ts';
-import { createPool, type PoolOptions } from '../../src/threads/pool.ts';
+import { createPool, loadWorkers, type PoolOptions } from '../../src/threads/pool.ts';
 import type { Job, KernelModule, Pool, Reserve, Stage } from '../../src/threads/types.ts';
 
 /** Where a rig keeps things: the control block, then job blocks and cells of up to 8 jobs, then scratch. */
@@ -117,6 +117,7 @@ export async function createRig(
     reserve,
     modules: [kernelsOn(memory, module, given), ...more.map((one) => kernelsOn(memory, one))],
     control: CONTROL,
+    load: loadWorkers,
     threads,
     deadlineMs: 20_000,
     ...options,
