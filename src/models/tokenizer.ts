@@ -58,6 +58,9 @@ export interface SpecialToken {
   readonly id: number;
 }
 
+/** What masks are called where older settings leave that to the class of the tokenizer: by BERT's kind, and by RoBERTa's. */
+const MASKS: readonly string[] = ['[MASK]', '<mask>'];
+
 /** Lengths above this are transformers' way to say that nobody knows. */
 const UNKNOWN_LENGTH = 1e9;
 
@@ -182,10 +185,13 @@ export class Tokenizer {
 
   #roles(config: JsonObject): Partial<Record<SpecialRole, SpecialToken>> {
     const roles: Partial<Record<SpecialRole, SpecialToken>> = {};
+    // Settings that list their tokens name the mask if there is one.
+    const usual = 'added_tokens_decoder' in config ? undefined : MASKS.find((token) => this.idOf(token) !== undefined);
+    const tokens: JsonObject = { mask_token: usual, ...config };
     for (const role of ROLES) {
-      const given = config[`${role}_token`];
+      const given = tokens[`${role}_token`];
       const token = isObject(given) ? given.content : given;
-      const id = typeof token === 'string' ? this.#library.token_to_id(token) : undefined;
+      const id = typeof token === 'string' ? this.idOf(token) : undefined;
       if (id !== undefined) roles[role] = Object.freeze({ token: token as string, id });
     }
     return roles;

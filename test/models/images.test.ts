@@ -169,7 +169,7 @@ describe('a classifier', () => {
   const [one] = checkpoint('swin').cases as [ReferenceCase];
   const pixels = (one.tensors.pixels as ReferenceTensor).data;
 
-  test.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven'])(
+  test.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven', 'swinv2-positions'])(
     '%s: the same bits on 1, 2 and 3 threads, packed or not',
     async (name) => {
       const [{ tensors, errors }] = checkpoint(name).cases as [ReferenceCase];

@@ -33,7 +33,7 @@ function distance(a: Float32Array, { data }: ReferenceTensor): number {
   return a.reduce((worst, x, n) => Math.max(worst, Math.abs(x - (data[n] as number))), 0);
 }
 
-describe.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven'])('%s', (name) => {
+describe.each(['swin', 'swin-padded', 'swin-positions', 'swinv2', 'swinv2-fine', 'swinv2-uneven', 'swinv2-positions'])('%s', (name) => {
   const [one] = checkpoint(name).cases as [ReferenceCase];
   const pixels = (one.tensors.pixels as ReferenceTensor).data;
   const within = 2 * Math.max(...Object.values(one.errors));
@@ -89,6 +89,22 @@ test('wrong images and configs are refused', async () => {
     /"image_size" expected rows for a window of stage 1, got 1 patches in a column/,
   );
   expect(made({ depths: [2, 3, 2] })).toThrow(/no tensor "swin\.encoder\.layers\.1\.blocks\.2\./);
+});
+
+test('absolute positions have a row for each patch, in Swin v2 too', () => {
+  const { config, folder } = checkpoint('swinv2-positions');
+  const { tensors } = readSafetensors(readFileSync(`${folder}model.safetensors`));
+  const name = 'swinv2.embeddings.position_embeddings';
+  const stored = tensors.get(name);
+  if (!stored) throw new Error(`no ${name}`);
+  expect(visionOf(config, tensors).positions?.shape).toEqual([35, 12]);
+  expect(visionOf({ ...config, use_absolute_embeddings: false }, tensors).positions).toBeUndefined();
+  // As transformers makes them, which adds none of them to the patches: it throws.
+  const more = new Map(tensors).set(name, { ...stored, shape: [1, 36, 12] });
+  expect(() => visionOf(config, more)).toThrow(/"swinv2\.embeddings\.position_embeddings" expected .*\[1, 35, 12\], got \[1, 36, 12\]/);
+  const none = new Map(tensors);
+  none.delete(name);
+  expect(() => visionOf(config, none)).toThrow(`"${name}"`);
 });
 
 test('the places of windows', () => {

@@ -1,7 +1,11 @@
 """Encoders of text."""
 
+import json
+
 import tokens
+import torch
 from checkpoint import encoder
+from common import float64
 from tables import plain_sqrt
 
 SHORT = "Is a single man in want of a wife?"
@@ -24,6 +28,32 @@ def transformers():
     return transformers
 
 
+def fills(c, texts, count=5):
+    """fills.json: the likeliest tokens for each mask by transformers' own way from the folder to them, with the scores of its float64 run."""
+    hf = transformers()
+    words = hf.AutoTokenizer.from_pretrained(c.folder)
+    runs = []
+    for model, context in ((c.model, torch.no_grad), (c.double, float64)):
+        fill = hf.pipeline("fill-mask", model=model, tokenizer=words, device="cpu", top_k=count + 1)
+        with context():
+            found = [fill(text) for text in texts]
+        runs.append([[each] if isinstance(each[0], dict) else each for each in found])
+    cases, error, lead = [], 0.0, 1.0
+    for text, *both in zip(texts, *runs):
+        assert words(text)["input_ids"] == c.encode(text).ids, text
+        masks = []
+        for single, double in zip(*both):
+            assert [x["token"] for x in single] == [x["token"] for x in double], text
+            error = max(error, *(abs(x["score"] - y["score"]) for x, y in zip(single, double)))
+            lead = min(lead, *(x["score"] - y["score"] for x, y in zip(double, double[1:])))
+            masks.append([{"id": x["token"], "token": x["token_str"], "score": x["score"]} for x in double[:count]])
+        cases.append({"text": text, "masks": masks})
+    assert lead > 20 * error, (lead, error)
+    lines = ",\n".join("  " + json.dumps(case) for case in cases)
+    (c.folder / "fills.json").write_text(f'{{ "source": "transformers {hf.__version__} fill-mask"' + ',\n "cases": [\n' + lines + "\n ]\n}\n")
+    print(f"{c.folder.name} fills: error {error:.1e}, lead {lead:.1e}")
+
+
 @family
 def bert():
     """Three checkpoints: a plain model with its pooler, as sentence encoders are; one that fills masks, its output tied to the embeddings;
@@ -38,9 +68,10 @@ def bert():
     gains = SHARP
     hf = transformers()
     encoder("bert", hf.BertModel, config, [SHORT, LONG, PAIR], ("encoder", "encoder.layer"), t, gains, types=True)
-    encoder("bert-mask", hf.BertForMaskedLM, config | {"architectures": ["BertForMaskedLM"], "num_hidden_layers": 2},
-            ["Is a [MASK] man in want of a wife?", LONG.replace("Park", "[MASK]").replace("replied", "[MASK]")], ("bert.encoder", "bert.encoder.layer"), t, gains,
-            types=True, mask=t.token_to_id("[MASK]"), seed=2)
+    texts = ["Is a [MASK] man in want of a wife?", LONG.replace("Park", "[MASK]").replace("replied", "[MASK]")]
+    c = encoder("bert-mask", hf.BertForMaskedLM, config | {"architectures": ["BertForMaskedLM"], "num_hidden_layers": 2}, texts,
+                ("bert.encoder", "bert.encoder.layer"), t, gains, types=True, mask=t.token_to_id("[MASK]"), seed=2)
+    fills(c, texts)  # without settings, as released: the class knows what masks are called
     labels = {"id2label": {"0": "no", "1": "yes", "2": "perhaps"}, "label2id": {"no": 0, "yes": 1, "perhaps": 2}}
     encoder("bert-classify", hf.BertForSequenceClassification,
             config | labels | {"architectures": ["BertForSequenceClassification"], "num_hidden_layers": 2, "hidden_act": "gelu_new"},
@@ -74,6 +105,17 @@ def roberta():
     encoder("roberta-mask", hf.RobertaForMaskedLM, config, texts, stack, t, SHARP, mask=t.token_to_id("<mask>"))
     encoder("roberta-classify", hf.RobertaForSequenceClassification, config | LABELS | {"architectures": ["RobertaForSequenceClassification"]},
             [SHORT, LONG, PAIR], stack, t, SHARP, seed=2)
+    # With the settings of its tokenizer as released: the mask is an object there, and takes the blanks before it.
+    t = tokens.byte_pairs("roberta-fill", size=300, words=words, kind="roberta", left=("<mask>",))
+    texts += ["My dear<mask>", "<mask>  <mask>, you \n <mask> wife<mask>!"]
+    c = encoder("roberta-fill", hf.RobertaForMaskedLM, config, texts, stack, t, SHARP, mask=t.token_to_id("<mask>"), seed=5,
+                note="fills.json has what transformers' fill-mask makes of it")
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    flags = {"normalized": False, "rstrip": False, "single_word": False}
+    settings = {role: {"__type": "AddedToken", "content": word, "lstrip": word == "<mask>", **flags} for role, word in roles.items()}
+    settings |= {"add_prefix_space": False, "errors": "replace", "model_max_length": 96, "tokenizer_class": "RobertaTokenizer", "trim_offsets": True}
+    (c.folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
+    fills(c, texts)
 
 
 @family

@@ -76,3 +76,20 @@ def swinv2():
     image("swinv2-uneven", hf.Swinv2ForImageClassification,
           config | {"image_size": [26, 14], "window_size": 7, "depths": [2, 1]}, stack, gains, seed=3,
           note="13 x 7 patches in windows of 7, shifted; then 7 x 4 in windows of 6: rows alone decide, and a half is dropped")
+    image("swinv2-positions", placed(hf), config | {"image_size": [14, 10], "depths": [2, 1], "use_absolute_embeddings": True}, stack,
+          gains | {"position_embeddings": 2.0}, seed=4, note="7 x 5 patches, each with a row of its own added, as in the first Swin v2")
+
+
+def placed(hf):
+    """transformers makes a row more than there are patches, as if there were a class token, and then can't add them; the authors' own code has a
+    row for each patch (absolute_pos_embed), and so has this, with which the rest of transformers' runs as it is."""
+
+    class Swinv2ForImageClassification(hf.Swinv2ForImageClassification):
+        source = f"transformers {hf.__version__} Swinv2ForImageClassification with a row of positions for each patch"
+
+        def __init__(self, config):
+            super().__init__(config)
+            embeddings = self.swinv2.embeddings
+            embeddings.position_embeddings = torch.nn.Parameter(torch.zeros(1, embeddings.patch_embeddings.num_patches, config.embed_dim))
+
+    return Swinv2ForImageClassification

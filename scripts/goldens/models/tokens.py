@@ -27,8 +27,9 @@ def once(train):
     return kept
 
 
-def special(*words):
-    return [AddedToken(w, special=True, normalized=False) for w in words]
+def special(*words, left=()):
+    """left: those that take the blanks before them."""
+    return [AddedToken(w, special=True, normalized=False, lstrip=w in left) for w in words]
 
 
 def template(t, single, pair):
@@ -52,12 +53,12 @@ def word_piece(size=220, words=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), b
 
 
 @once
-def byte_pairs(size=290, words=("<s>", "</s>"), kind="plain"):
+def byte_pairs(size=290, words=("<s>", "</s>"), kind="plain", left=()):
     """Pairs of bytes. kind: plain (GPT-2), begin (LLaMA 3: a mark before the text), roberta, cls (ModernBERT)."""
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     t.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special(*words), show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special(*words, left=left), show_progress=False)
     t.train_from_iterator(LINES, trainer)
     if kind == "begin":
         return template(t, f"{words[0]} $A", f"{words[0]}:0 $A:0 {words[0]}:1 $B:1")

@@ -221,6 +221,7 @@ describe('encoding', () => {
     expect((await load({ pad_token: null, cls_token: '[SEP]' })).special).toEqual({
       pad: { token: '[PAD]', id: 0 },
       cls: { token: '[CLS]', id: 2 },
+      mask: { token: '[MASK]', id: 4 }, // which neither names
     });
     expect(asked).toContain('special_tokens_map.json');
     expect((await load({ cls_token: '[SEP]', added_tokens_decoder: {} })).special).toEqual({ cls: { token: '[SEP]', id: 3 } });
