@@ -409,7 +409,7 @@ export function makeTensor(
   const tensor = new Tensor(storage, dtype, sizes, strides, 0);
   try {
     if (source) tensor.fill(source);
-    else context.arena.words.fill(0, storage.at / 4, (storage.at + storage.bytes + 3) / 4);
+    else new Uint8Array(context.arena.memory.buffer).fill(0, storage.at, storage.at + storage.bytes);
   } catch (error) {
     tensor.dispose();
     throw error;
