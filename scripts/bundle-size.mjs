@@ -4,15 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-/**
- * The share of brotli's bytes that is chance: one letter of a message, or of a file's name, moves them so far either way (ten programs that were alike
- * but for that had 91,770 to 91,971 bytes, with gzip 108,771 to 108,812). What a budget would hold but for chance it holds.
- */
-const CHANCE = 0.002;
-
-/** Whether bytes with brotli are more than a budget, and not by chance. */
-export const isOver = (brotli, budget) => brotli * (1 - CHANCE) > budget;
-
 /** What the code that is bundled is called. */
 const PAGE = 'page.js';
 
@@ -48,7 +39,8 @@ const loading = (names) => ({
  */
 export async function bundleSize(folder, code, loads) {
   const { outputFiles, metafile } = await build({
-    // Names of files carry a hash of their sources' places from here: the same wherever the folder lies, for a letter of one may cost brotli 100 bytes.
+    // Names of files carry a hash of their sources' places, seen from here. It is the same wherever the folder lies then: a letter costs brotli up to
+    // 100 bytes either way (ten programs that were alike but for one had 91,770 to 91,971, with gzip 108,771 to 108,812).
     absWorkingDir: folder,
     stdin: { contents: code, resolveDir: folder, sourcefile: PAGE },
     bundle: true,

@@ -6,7 +6,6 @@ function layersAbi(): i32 {
 }
 
 export { layersAbi };
-export { dots } from './dots';
 export { embed } from './embedding';
 export { map } from './elementwise';
 export { linear } from './linear';

@@ -216,43 +216,6 @@ export class PoolStage extends RowStage {
   }
 }
 
-export interface DotsRows extends Writes {
-  readonly rows: number;
-  readonly columns: number;
-  readonly a: number;
-  readonly aRow: number;
-  readonly b: number;
-  readonly bRow: number;
-  readonly out: number;
-  readonly outRow: number;
-}
-
-/** out[i][j] = a[i]·b[j]. */
-export class DotsStage extends RowStage {
-  readonly #width: number;
-
-  constructor(context: Context, scope: Scope, width: number) {
-    super(context, scope, field.DOTS_SIZE);
-    this.#width = width;
-    this.writer.int(field.DOTS_WIDTH, width);
-  }
-
-  stage({ rows, columns, a, aRow, b, bRow, out, outRow, outputs }: DotsRows): Stage {
-    const { tile, tiles } = cut(rows, this.#width * columns, this.context.threads);
-    this.writer
-      .int(field.DOTS_ROWS, rows)
-      .int(field.DOTS_COLUMNS, columns)
-      .int(field.DOTS_TILE, tile)
-      .int(field.DOTS_A, a)
-      .int(field.DOTS_A_ROW, aRow)
-      .int(field.DOTS_B, b)
-      .int(field.DOTS_B_ROW, bRow)
-      .int(field.DOTS_OUT, out)
-      .int(field.DOTS_OUT_ROW, outRow);
-    return this.whole('dots', rows * columns * this.#width, tiles, 0, outputs);
-  }
-}
-
 export interface MapParts {
   readonly width: number;
   readonly activation?: Activation | undefined;

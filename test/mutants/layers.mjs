@@ -63,7 +63,6 @@ const others = [
   kernel('the largest is at least 0', 'pool.ts', 'kind == POOL_MAX ? -Infinity : 0', '0', rows),
   kernel('a sum is a mean', 'pool.ts', 'kind == POOL_MAX || kind == POOL_SUM', 'kind == POOL_MAX', rows),
   kernel('a text without rows keeps what was there', 'pool.ts', 'memory.fill(to, 0, <usize>n << 2);', '', rows),
-  kernel('a last column is computed of what follows', 'dots.ts', 'b + min(j + 3, end) * row', 'b + min(j + 2, end) * row', rows),
   kernel('probabilities are summed in f32 to the end', 'softmax.ts', 'const BLOCK: i32 = 512;', 'const BLOCK: i32 = 0x40000000;', rows),
   kernel('the temperature is not of the largest', 'softmax.ts', 'largest(x, n) / divisor', 'largest(x, n)', rows),
   kernel(

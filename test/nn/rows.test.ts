@@ -93,67 +93,6 @@ describe('pooling', () => {
   });
 });
 
-describe('products of pairs', () => {
-  function dots(a: Float32Array, b: Float32Array, width: number, { set = 'nn', gap = 0, tile = 2 } = {}): Float32Array {
-    const lab = new Lab(set);
-    const [rows, columns] = [a.length / width, b.length / width];
-    const row = width + gap;
-    const out = lab.output(spread(new Float32Array(rows * columns), columns, columns + gap));
-    const job = lab.block(field.DOTS_SIZE, [
-      [field.DOTS_ROWS, rows],
-      [field.DOTS_COLUMNS, columns],
-      [field.DOTS_WIDTH, width],
-      [field.DOTS_TILE, tile],
-      [field.DOTS_A, lab.input(spread(a, width, row))],
-      [field.DOTS_A_ROW, 4 * row],
-      [field.DOTS_B, lab.input(spread(b, width, row))],
-      [field.DOTS_B_ROW, 4 * row],
-      [field.DOTS_OUT, out],
-      [field.DOTS_OUT_ROW, 4 * (columns + gap)],
-    ]);
-    lab.run('dots', job, Math.ceil(rows / tile));
-    return gathered(lab.floats(out, rows * (columns + gap)), columns, columns + gap);
-  }
-
-  const evaluate = (a: Float32Array, b: Float32Array, width: number, round: Round = exact): Float64Array => {
-    const columns = b.length / width;
-    return Float64Array.from({ length: (a.length / width) * columns }, (_, n) => {
-      const [i, j] = [Math.floor(n / columns), n % columns];
-      let sum = 0;
-      for (let d = 0; d < width; d++) sum = round(sum + round((a[i * width + d] as number) * (b[j * width + d] as number)));
-      return sum;
-    });
-  };
-
-  test.each([1, 3, 4, 7, 20, 96, 384, 1000])('width %d, 3 by 1 … 9', (width) => {
-    for (const columns of [1, 3, 4, 5, 9]) {
-      const [a, b] = [numbers(3 * width, 1), numbers(columns * width, 2)];
-      const truth = evaluate(a, b, width);
-      let bound = halfUnit(truth);
-      for (let seed = 3; seed < 20; seed++) {
-        const [p, q] = [numbers(3 * width, seed), numbers(columns * width, seed + 100)];
-        bound = Math.max(bound, distance(evaluate(p, q, width, Math.fround), evaluate(p, q, width)));
-      }
-      const out = dots(a, b, width);
-      expect(distance(out, truth)).toBeLessThanOrEqual(2 * bound);
-      for (const set of SETS) for (const tile of [1, 4]) expect(dots(a, b, width, { set, tile, gap: 3 })).toEqual(out);
-    }
-  });
-
-  test('a product does not depend on what stands beside it, and is the same both ways', () => {
-    const [a, b] = [numbers(100, 1), numbers(500, 2)];
-    const all = dots(a, b, 20);
-    const [rows, columns] = [5, 25];
-    for (let j = 0; j < columns; j++) {
-      expect(dots(a, b.subarray(20 * j, 20 * j + 20), 20)).toEqual(
-        Float32Array.from({ length: rows }, (_, i) => all[i * columns + j] as number),
-      );
-    }
-    const back = dots(b, a, 20);
-    expect(back).toEqual(Float32Array.from(back, (_, n) => all[(n % rows) * columns + Math.floor(n / rows)] as number));
-  });
-});
-
 describe('softmax', () => {
   interface Setting {
     readonly set?: string;
