@@ -114,14 +114,24 @@ function bySetImmediate(callback: () => void): void {
   globalThis.setImmediate(callback);
 }
 
-/** A fresh channel per turn costs microseconds and leaves nothing behind. */
+/**
+ * A fresh channel per turn costs microseconds and leaves nothing behind. Node listens in its own way: for the events of the other one it loads
+ * all of its `fetch`, 20 to 30 ms of a first call (24.21).
+ */
 function byChannel(callback: () => void): void {
   const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
+  const heard = (): void => {
     port1.close();
     callback();
   };
+  if ('on' in port1) (port1 as unknown as NodePort).on('message', heard);
+  else port1.onmessage = heard;
   port2.postMessage(undefined);
+}
+
+/** What a port is in Node and Bun. */
+interface NodePort {
+  on(event: 'message', listener: () => void): void;
 }
 
 /** A message to a channel of a name that nobody else has; like the channels above, gone after its turn. */

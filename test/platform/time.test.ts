@@ -77,6 +77,31 @@ test('a way that works is asked alone from its second turn on', async () => {
   expect(immediate.mock.calls.length).toBe(11);
 });
 
+test("Node's channels are heard in its own way: an event of the other kind loads all of its fetch", async () => {
+  const asked: string[] = [];
+  const watched = (port: MessagePort): MessagePort =>
+    new Proxy(port, {
+      get(_, name) {
+        asked.push(String(name));
+        return Reflect.get(port, name).bind(port);
+      },
+      set(_, name, value) {
+        asked.push(`${String(name)} =`);
+        return Reflect.set(port, name, value);
+      },
+    });
+  const { MessageChannel: Channel } = globalThis;
+  function Watched() {
+    const { port1, port2 } = new Channel();
+    return { port1: watched(port1), port2 };
+  }
+  for (const [name, value] of Object.entries({ setImmediate: undefined, setTimeout: undefined, MessageChannel: Watched })) {
+    vi.stubGlobal(name, value);
+  }
+  await nextTask();
+  expect(asked).toEqual(['on', 'close']);
+});
+
 test('other tasks get their turn', async () => {
   let turned = 0;
   let on = true;
