@@ -18,21 +18,28 @@ const behind = ({ at, stride }: Rows, rows: number): Rows => ({ at: at + rows * 
 /** e ← Σ taps of x; then x ← post(x + act(e)). The middle tap takes all rows at once, the others those of each text that have such a neighbour. */
 class ConvolutionProgram {
   readonly #layers: LayerContext;
+  /** That of the stages for texts. */
   readonly #scope: Scope;
   readonly #packed: PackedConvolution;
   /** By tap, a stage for each text of a run: a stage occurs once in a job. */
-  readonly #stages: readonly LinearStage[][];
+  #stages: readonly LinearStage[][] = [];
   readonly #add: MapStage;
   readonly #post: NormStage;
 
   constructor(layers: LayerContext, scope: Scope, packed: PackedConvolution) {
-    const { convolution, taps, post } = packed;
+    const { convolution, post } = packed;
     this.#layers = layers;
-    this.#scope = scope;
+    this.#scope = new Scope(layers.context.arena);
     this.#packed = packed;
-    this.#stages = taps.map(() => []);
+    this.drop();
+    scope.defer(() => this.drop());
     this.#add = makeMap(layers, scope, post.width, { activation: convolution.activation, with: 'add' });
     this.#post = makeNorm(layers, scope, post);
+  }
+
+  drop(): void {
+    this.#stages = this.#packed.taps.map(() => []);
+    this.#scope.release();
   }
 
   #stage(tap: number, text: number): LinearStage {
@@ -111,7 +118,14 @@ export class BesideProgram {
       convolution: beside && new ConvolutionProgram(layers, scope, beside),
       blocks: attention.blocks && new BlockProgram(layers, scope, attention.blocks, blockNorm as PackedNorm),
     }));
-    scope.defer(() => this.#starts?.scope.release());
+    scope.defer(() => this.drop());
+  }
+
+  /** Gives back what a run left, until the next one. */
+  drop(): void {
+    for (const { convolution } of this.#programs) convolution?.drop();
+    this.#starts?.scope.release();
+    this.#starts = undefined;
   }
 
   /** What each layer of a run has. @param offsets rows of text n are offsets[n] … offsets[n + 1] − 1 */
@@ -151,6 +165,7 @@ export class BesideProgram {
   #startsOf(tokens: number): number {
     if (this.#starts?.tokens !== tokens) {
       this.#starts?.scope.release();
+      this.#starts = undefined;
       const scope = new Scope(this.#layers.context.arena);
       const blocks = Math.floor(tokens / this.#size);
       const starts = Int32Array.from({ length: blocks + 1 }, (_, n) => (n < blocks ? n * this.#size : tokens));

@@ -39,8 +39,8 @@ class Words extends Int32Array<ArrayBuffer> {
 
 /** An arena's calls, as those who take memory make them. */
 export class CountedArena {
-  /** Most bytes that a memory has. */
-  readonly limit: number;
+  /** Of which tables that nobody uses may take a part (table-cache.ts): they go at once, as they do where memory is short. */
+  readonly limit = 0;
   /** What takes more bytes is not there. */
   readonly #small: number;
   readonly #memory = new Nothing();
@@ -52,8 +52,8 @@ export class CountedArena {
   #words: Words | undefined;
   #most = 0;
 
+  /** @param limit most bytes that a memory has */
   constructor(limit: number, small: number) {
-    this.limit = limit;
     this.#small = small;
     this.#all = new Arena(this.#memory as unknown as WasmMemory, limit);
   }

@@ -61,20 +61,23 @@ export class Memory {
   }
 }
 
-/** Keys and values of an encoder's rows, of each layer that has cross-attention. */
-export async function rememberRows(
-  decoder: DecoderProgram,
-  rows: Tensor,
-  scope: Scope,
-  signal: Signal | undefined,
-): Promise<(Memory | undefined)[]> {
-  const { layers, where, stack, program } = decoder;
-  const S = rows.shape[0] as number;
-  const memories = stack.layers.map(({ cross }) => {
+/** Room for keys and values of S rows of an encoder, of each layer that has cross-attention. @throws RelposError `out-of-memory` */
+export function memoriesFor({ layers, where, stack }: DecoderProgram, S: number, scope: Scope): (Memory | undefined)[] {
+  return stack.layers.map(({ cross }) => {
     if (!cross) return undefined;
     const { keyHeads: G, headWidth: D, valueWidth: E } = cross;
     return new Memory(cross, makeTensor(layers.context, where, [S, G * (D + E)]), scope);
   });
+}
+
+/** Keys and values of an encoder's rows. */
+export async function rememberRows(
+  { layers, program }: DecoderProgram,
+  memories: readonly (Memory | undefined)[],
+  rows: Tensor,
+  signal: Signal | undefined,
+): Promise<void> {
+  const S = rows.shape[0] as number;
   const from = { at: rows.pointer, stride: 4 * (rows.strides[0] as number) };
   const stages = memories.flatMap((memory, n): Stage[] => {
     if (!memory) return [];
@@ -83,7 +86,6 @@ export async function rememberRows(
   });
   const outputs = memories.flatMap((memory) => (memory ? [memory.all] : []));
   await layers.pool.run(jobOf(writing(stages, outputs)), { signal });
-  return memories;
 }
 
 /** Keys and values of rows of zeros, which every layer takes for its own input: they are all the same. */

@@ -1,11 +1,12 @@
 // What the texts of a decoder share.
 
-import type { Scope } from '../memory/scope.ts';
+import { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { EmbedStage } from '../nn/row-stages.ts';
 import type { Stage } from '../threads/types.ts';
 import type { Stack } from './blueprint.ts';
 import type { LogitsProgram } from './head-program.ts';
+import { Leftovers } from './leftovers.ts';
 import type { PackedStack, Widths } from './packed-stack.ts';
 import type { Schemes, Split } from './schemes.ts';
 import { StackProgram } from './stack-program.ts';
@@ -27,6 +28,9 @@ export class DecoderProgram {
   readonly positions: number;
   /** By layer, what its cache rotates with and what is told to each call. */
   readonly splits: readonly Split[];
+  readonly leftovers: Leftovers;
+  /** Texts that have not given their memory back. */
+  texts = 0;
   /** The run whose parameter blocks hold for another one like it. */
   latest: object | undefined;
   /** Brings rows of x together in y; the numbers of those lie at `rows`. */
@@ -43,6 +47,8 @@ export class DecoderProgram {
     vocabulary: number,
   ) {
     this.layers = layers;
+    this.leftovers = new Leftovers(layers.context);
+    if (logits) this.leftovers.add(() => logits.drop());
     this.where = where;
     this.stack = packed.stack;
     this.program = new StackProgram(layers, scope, packed, widths);
@@ -59,6 +65,16 @@ export class DecoderProgram {
     const { at, stride } = this.workspace.rows('x');
     const tables = [{ pointer: at, type: 'f32' as const, row: stride }];
     this.#gather = { rows: scope.allocate(4 * CHUNK), stage: new EmbedStage(layers.context, scope, { width: widths.stream, tables }) };
+  }
+
+  /** Where a text that begins keeps what it has. */
+  begin(): Scope {
+    const scope = new Scope(this.layers.context.arena);
+    this.texts++;
+    scope.defer(() => {
+      this.texts--;
+    });
+    return scope;
   }
 
   /** y ← these rows of x. */

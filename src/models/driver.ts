@@ -4,6 +4,7 @@ import type { LayerContext } from '../nn/context.ts';
 import type { Arithmetic } from '../plan/plan.ts';
 import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText } from './driver-types.ts';
 import type { TokenText as RunnerText } from './encoder.ts';
+import type { Leftovers } from './leftovers.ts';
 import { Lifetime } from './lifetime.ts';
 import type { Runner } from './runner.ts';
 import type { Scores } from './sampling.ts';
@@ -87,7 +88,9 @@ export class RunnerDriver implements Driver {
   sequence({ capacity = this.longest, source, signal }: SequenceOptions = {}): Promise<Sequence> {
     return this.#lifetime.during(async () => {
       const { Sequences } = await import('./decoding.ts');
-      this.#sequences ??= new Sequences(this.#layers, this.blueprint.vocabulary, () => this.#lifetime.alive());
+      this.#sequences ??= new Sequences(this.#layers, this.#runner.leftovers as Leftovers, this.blueprint.vocabulary, () =>
+        this.#lifetime.alive(),
+      );
       const sequences = this.#sequences;
       return sequences.begin(await this.#runner.session({ capacity, ...(source && { source: asRunnerText(source) }) }, signal));
     });

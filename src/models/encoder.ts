@@ -63,6 +63,17 @@ export class EncoderProgram {
     scope.defer(() => this.workspace.dispose());
   }
 
+  /** Bytes of its rows for so many tokens. */
+  bytesOf(tokens: number): number {
+    return this.workspace.bytesOf(tokens + blockKeys(this.#stack, tokens));
+  }
+
+  /** Gives back what a run left, until the next one. */
+  drop(): void {
+    this.workspace.dispose();
+    this.#beside?.drop();
+  }
+
   /** True if these texts have to be run one by one: keys of blocks are those of one text, a scheme that knows segments is made anew for each. */
   apart(texts: readonly TokenText[]): boolean {
     const knows = this.#stack.layers.some(({ attention }) => attention.positions.some(({ segments }) => segments));

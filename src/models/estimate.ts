@@ -1,10 +1,9 @@
 // How much memory a model of texts will take, from its headers alone.
 
-import { roundUp } from '../memory/round.ts';
 import type { Blueprint, Stack } from './blueprint.ts';
-import { PAGE } from './counted-arena.ts';
 import { declareModel } from './declared.ts';
 import { RunnerDriver } from './driver.ts';
+import type { Leftovers } from './leftovers.ts';
 import { blockKeys, widthsOf } from './packed-stack.ts';
 import { MOST, mostOf, type Rehearsal, rehearsalOn, type Setting } from './rehearsal.ts';
 import { Runner } from './runner.ts';
@@ -33,6 +32,16 @@ export interface TextSetting extends Setting {
   readonly reader?: typeof TextReader | undefined;
 }
 
+/** Where runs end, in tokens before the last, and how many tokens they have: tables begin and end at round numbers, where some are longer. */
+const ENDINGS = [
+  [0, CHUNK],
+  [1, CHUNK],
+  [0, 16],
+  [0, 2],
+  [0, 1],
+  [1, 1],
+] as const;
+
 /** An opened model, as load.ts has it. */
 interface Opened extends Pick<TextSetting, 'type' | 'longest' | 'reach'> {
   readonly weights: Setting['weights'];
@@ -50,14 +59,6 @@ export function settingOf(
   return { type, threads, precision, ...(!packed && { weights }), longest: most, reach, reader };
 }
 
-/** Tokens of a text that are run; those before them are there at once. */
-const RUN = 4 * CHUNK;
-/** Tables of positions that runs of a prompt leave, each its own: as many as the engine keeps (table-cache.ts), each rounded out to so many rows. */
-const TABLES = 64;
-const TABLE_ROWS = CHUNK + 64;
-/** Part of a memory that are holes where tables of rows were: which ones stay hangs on the lengths of the texts and their order. Measured. */
-const HOLES = 12;
-
 export async function estimateModel(blueprint: Blueprint, setting: TextSetting): Promise<ModelEstimate> {
   const { width, encoder, decoder } = blueprint;
   const { longest } = setting;
@@ -66,16 +67,13 @@ export async function estimateModel(blueprint: Blueprint, setting: TextSetting):
   const weights = declareModel(blueprint, setting.type).packing.bytes;
   const rows = (encoder ? rowsOf(encoder, width, longest) : 0) + (decoder ? rowsOf(decoder, width, CHUNK) : 0);
   const least = weights + cache + rows;
-  const skipped = decoder ? Math.max(0, longest - RUN) : 0;
-  const total = least > MOST ? least : (await rehearsed(blueprint, setting, skipped)) + (decoder ? tablesOf(decoder, skipped) : 0);
+  const total = least > MOST ? least : await rehearsed(blueprint, setting);
   return { weights, cache, rows: total - weights - cache, total };
 }
 
-/** Rows of zeros before a text have a place too. */
-async function cacheOf({ layers, memory = 0 }: Stack, context: number): Promise<number> {
+async function cacheOf(stack: Stack, capacity: number): Promise<number> {
   const { cacheBytes } = await import('./decoding.ts');
-  const options = { capacity: context + memory, dtype: 'f32' } as const;
-  return layers.reduce((sum, { attention }) => sum + cacheBytes('estimate', attention, options), 0);
+  return cacheBytes('estimate', stack, { capacity, dtype: 'f32' });
 }
 
 /** The rows of a run. */
@@ -84,80 +82,70 @@ function rowsOf(stack: Stack, width: number, rows: number): number {
   return 4 * (rows + blockKeys(stack, rows)) * (3 * stream + projected + attended + inner + kept);
 }
 
-/** Bytes of the tables that runs of so many tokens leave, in whole pages. */
-function tablesOf({ layers }: Stack, tokens: number): number {
-  const widest = Math.max(0, ...layers.map(({ attention }) => attention.headWidth));
-  return roundUp(4 * widest * TABLE_ROWS * Math.min(TABLES, Math.ceil(tokens / CHUNK)), PAGE);
-}
-
-/** Heads' numbers for one distance in the tables of a model's layers, and whether these are rows of a scheme. */
-function widestTable({ encoder, decoder }: Blueprint): { readonly width: number; readonly rows: boolean } {
+/** Heads' numbers for one distance in the tables of a model's layers: of one head, or of its rows. */
+function widestTable({ encoder, decoder }: Blueprint): number {
   const attentions = [encoder, decoder].flatMap((stack) => stack?.layers.map(({ attention }) => attention) ?? []);
   const rows = attentions.some(({ positions }) => positions.some(({ tables }) => Object.values(tables).some((table) => 'kind' in table)));
-  return { width: Math.max(0, ...attentions.map(({ heads, headWidth }) => (rows ? heads * headWidth : heads))), rows };
+  return Math.max(0, ...attentions.map(({ heads, headWidth }) => (rows ? heads * headWidth : heads)));
 }
 
-/** Bytes that a model takes which is loaded and run. @param skipped tokens of a text whose rows are not computed */
-async function rehearsed(given: Blueprint, setting: TextSetting, skipped: number): Promise<number> {
-  const { decoder, width, vocabulary, classifier } = given;
+/** Bytes that a model takes which is loaded and run. */
+async function rehearsed(blueprint: Blueprint, setting: TextSetting): Promise<number> {
+  const { decoder, width, vocabulary, classifier } = blueprint;
   const { longest } = setting;
-  const table = widestTable(given);
-  // Rows of zeros stand for the beginning of a long text.
-  const blueprint = skipped ? { ...given, decoder: { ...(decoder as Stack), memory: (decoder?.memory ?? 0) + skipped } } : given;
   const numbers = [BATCH * Math.max(width, classifier?.labels.length ?? 0), vocabulary, 3 * longest];
   // Tables grow, and are rounded out: table-cache.ts.
-  const small = 4 * Math.max(...numbers, table.width * (5 * (longest + (decoder?.memory ?? 0)) + 256));
+  const small = 4 * Math.max(...numbers, widestTable(blueprint) * (5 * (longest + (decoder?.memory ?? 0)) + 256));
   const rehearsal = rehearsalOn(setting, small);
-  const total = await mostOf(rehearsal, () => perform(rehearsal, blueprint, setting, skipped));
-  return table.rows && !decoder ? total + roundUp(total / HOLES, PAGE) : total;
+  return mostOf(rehearsal, () => perform(rehearsal, blueprint, setting));
 }
 
-async function perform(
-  { layers, source }: Rehearsal,
-  blueprint: Blueprint,
-  { longest, reach, reader, type }: TextSetting,
-  skipped: number,
-): Promise<void> {
+async function perform({ layers, source }: Rehearsal, blueprint: Blueprint, { longest, reach, reader, type }: TextSetting): Promise<void> {
   const runner = await Runner.load(layers, blueprint, source, {
     where: 'estimate',
     weights: type,
-    ...(reach !== undefined && { longest: reach - skipped }),
+    ...(reach !== undefined && { longest: reach }),
     ...(reader && { reader }),
   });
-  const driver = new RunnerDriver(runner, layers, longest - skipped);
-  await (blueprint.decoder ? write(driver, longest) : read(driver));
-}
-
-/** Texts of an encoder, one by one and together, through all that it has behind its layers: the longer they are the later, as memory has to grow most then. */
-async function read(driver: RunnerDriver): Promise<void> {
-  const { longest, blueprint } = driver;
-  const some = Math.max(1, Math.min(longest, BATCH) >> 4);
-  const single = [longest >> 2, longest >> 1, longest].map((tokens) => ({ count: 1, tokens }));
-  const together = [some, 1].map((tokens) => ({ count: Math.floor(BATCH / tokens), tokens }));
-  const lists = [...single, ...together].sort((a, b) => a.count * a.tokens - b.count * b.tokens);
-  for (const { count, tokens } of lists) {
-    const texts = Array.from({ length: count }, () => ({ ids: new Uint8Array(tokens) }));
-    await driver.vectors(texts, { pooling: 'mean', normalize: true });
-    if (blueprint.classifier) await driver.labels(texts);
-    if (blueprint.logits && count === 1 && tokens) await driver.logits(texts[0] as (typeof texts)[0], [0]);
-  }
+  await (blueprint.decoder ? write(layers, runner, longest) : read(new RunnerDriver(runner, layers, longest), runner));
 }
 
 /**
- * A text that begins with a token, has more than one to follow, and ends as long as it may be, by one more: what each leaves is in the way of the
- * next. And what is asked of the scores.
- *
- * @param answered tokens of the text before it
+ * The longest text, and as many as run together, through all that an encoder has behind its layers. Each begins without what the others left, as runs
+ * do that find no room: what comes between these two is run in parts if need be (leftovers.ts).
  */
-async function write(driver: RunnerDriver, answered: number): Promise<void> {
+async function read(driver: RunnerDriver, runner: Runner): Promise<void> {
   const { longest, blueprint } = driver;
-  const source = { ids: new Uint8Array(answered) };
-  const sequence = await driver.sequence(blueprint.encoder ? { source } : {});
-  const few = Math.min(8, longest >> 1);
-  for (const tokens of [few, 1, longest - few - 2, 1]) {
-    if (tokens <= 0) continue;
-    const [scores] = await driver.extend([sequence], [new Uint8Array(tokens)]);
-    scores?.largest(blueprint.vocabulary);
+  for (const texts of [[new Uint8Array(longest)], Array.from({ length: BATCH }, () => new Uint8Array(1))]) {
+    const given = texts.map((ids) => ({ ids }));
+    const uses = [
+      () => driver.vectors(given, { pooling: 'mean', normalize: true }),
+      ...(blueprint.classifier ? [() => driver.labels(given)] : []),
+      ...(blueprint.logits && longest ? [() => driver.logits({ ids: texts[0] as Uint8Array }, [0])] : []),
+    ];
+    for (const use of uses) {
+      runner.drop();
+      await use();
+    }
+  }
+}
+
+/** The last tokens that a text may have, as many as run together, and fewer; and what is asked of the scores. Each begins without what others left. */
+async function write(layers: Rehearsal['layers'], runner: Runner, longest: number): Promise<void> {
+  const { Sequences } = await import('./decoding.ts');
+  const { vocabulary, encoder } = runner.blueprint;
+  const leftovers = runner.leftovers as Leftovers;
+  const sequences = new Sequences(layers, leftovers, vocabulary, () => {});
+  const session = await runner.session({ capacity: longest, ...(encoder && { source: { ids: new Uint8Array(longest) } }) });
+  const sequence = sequences.begin(session);
+  for (const [end, most] of ENDINGS) {
+    const tokens = Math.min(most, longest - end);
+    if (tokens < 1) continue;
+    session.spare();
+    leftovers.drop();
+    session.skipTo(longest - end - tokens);
+    const [scores] = await sequences.extend([sequence], [new Uint8Array(tokens)], undefined);
+    scores?.largest(vocabulary);
     scores?.softmax(1);
   }
 }

@@ -42,7 +42,7 @@ export class StepsProgram {
     this.#layers = layers;
     this.#where = where;
     this.#steps = steps.map((step) => new DenseProgram(layers, scope, step));
-    scope.defer(() => this.#drop());
+    scope.defer(() => this.drop());
   }
 
   /** Numbers of a row of the result. */
@@ -50,7 +50,8 @@ export class StepsProgram {
     return this.#steps.at(-1)?.width as number;
   }
 
-  #drop(): void {
+  /** Gives the result's memory back, until the next run. */
+  drop(): void {
     for (const tensor of this.#tensors) tensor.dispose();
     this.#tensors = [];
   }
@@ -58,8 +59,15 @@ export class StepsProgram {
   /** The stages, and the tensor that has the result, which is this program's own until its next run. */
   stages(rows: number, x: Rows): { readonly stages: readonly Stage[]; readonly out: Tensor } {
     if (this.#tensors[0]?.shape[0] !== rows) {
-      this.#drop();
-      this.#tensors = this.#steps.map(({ width }) => makeTensor(this.#layers.context, this.#where, [rows, width]));
+      this.drop();
+      const made: Tensor[] = [];
+      try {
+        for (const { width } of this.#steps) made.push(makeTensor(this.#layers.context, this.#where, [rows, width]));
+      } catch (error) {
+        for (const tensor of made) tensor.dispose();
+        throw error;
+      }
+      this.#tensors = made;
     }
     let from = x;
     const stages = this.#steps.flatMap((step, n) => {
@@ -99,6 +107,10 @@ class RareProgram {
     this.#spread = makeLinear(layers, scope, { panels: ones, bias: undefined });
   }
 
+  drop(): void {
+    this.#steps.drop();
+  }
+
   /** out ← logarithms of these rows' tokens; `cluster` has the logarithm of the cluster in every row. */
   stages(rows: number, x: Rows, cluster: Rows, out: Rows): Stage[] {
     const made = this.#steps.stages(rows, x);
@@ -122,7 +134,6 @@ export interface PackedLogits {
 /** Logits over the vocabulary. */
 export class LogitsProgram {
   readonly #layers: LayerContext;
-  readonly #scope: Scope;
   readonly #where: string;
   readonly #dense: StepsProgram | undefined;
   readonly #output: StepsProgram;
@@ -137,7 +148,6 @@ export class LogitsProgram {
   constructor(layers: LayerContext, scope: Scope, where: string, { head, dense, output, rare }: PackedLogits) {
     const { scale = 1, softcap } = head;
     this.#layers = layers;
-    this.#scope = scope;
     this.#where = where;
     this.#dense = dense && new StepsProgram(layers, scope, where, [dense]);
     this.#output = new StepsProgram(layers, scope, where, [{ dense: { linear: head.output }, linear: output, norm: undefined }]);
@@ -149,6 +159,14 @@ export class LogitsProgram {
     this.#rare = rare.map((one) => new RareProgram(layers, scope, where, one));
     this.#common = outputs - rare.length;
     this.#copy = rare.length ? makeMap(layers, scope, this.#common, {}) : undefined;
+    scope.defer(() => this.#all?.dispose());
+  }
+
+  /** Gives the logits' memory back, until the next run. */
+  drop(): void {
+    for (const steps of [this.#dense, this.#output, ...this.#rare]) steps?.drop();
+    this.#all?.dispose();
+    this.#all = undefined;
   }
 
   stages(rows: number, x: Rows): { readonly stages: readonly Stage[]; readonly out: Tensor } {
@@ -170,8 +188,8 @@ export class LogitsProgram {
     const width = this.#rare.reduce((sum, { size }) => sum + size, this.#common);
     if (this.#all?.shape[0] !== rows) {
       this.#all?.dispose();
-      const { context } = this.#layers;
-      this.#all = this.#scope.own(makeTensor(context, this.#where, [rows, width]));
+      this.#all = undefined;
+      this.#all = makeTensor(this.#layers.context, this.#where, [rows, width]);
     }
     const out = this.#all as Tensor;
     const all = { at: out.pointer, stride: 4 * width };

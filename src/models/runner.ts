@@ -2,6 +2,7 @@
 
 import { wrongType } from '../arguments/check.ts';
 import { Scope } from '../memory/scope.ts';
+import type { Tensor } from '../memory/tensor.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { WeightType } from '../nn/weights.ts';
 import type { Signal } from '../platform/types.ts';
@@ -11,6 +12,7 @@ import { type Declared, declareModel } from './declared.ts';
 import type { DecoderProgram } from './decoder.ts';
 import type { TokenText } from './encoder.ts';
 import { LogitsProgram } from './head-program.ts';
+import type { Leftovers } from './leftovers.ts';
 import { type PackedStack, widthsOf } from './packed-stack.ts';
 import { loadPackings, type PackedSource, type TensorSource } from './packing.ts';
 import type { PositionTables } from './position-tables.ts';
@@ -84,31 +86,39 @@ export class Runner {
       const parts = { blueprint, layers, scope, where, heads, schemes, logits, longest: drawn(blueprint) ? longest : blueprint.longest };
       const Reader = options.reader as typeof TextReader;
       const beside = packed.encoder && (await besideOf(layers, scope, packed.encoder));
-      return new Runner({
-        blueprint,
-        scope,
-        where,
-        reader: packed.encoder && new Reader({ ...parts, packed: packed.encoder, beside }),
-        decoder:
-          decoding &&
-          packed.decoder &&
-          new decoding.DecoderProgram(
-            layers,
-            scope,
-            where,
-            packed.decoder,
-            widthsOf(packed.decoder.stack, blueprint.width),
-            schemes,
-            logits,
-            blueprint.vocabulary,
-          ),
-      });
+      const reader = packed.encoder && new Reader({ ...parts, packed: packed.encoder, beside });
+      const program =
+        decoding &&
+        packed.decoder &&
+        new decoding.DecoderProgram(
+          layers,
+          scope,
+          where,
+          packed.decoder,
+          widthsOf(packed.decoder.stack, blueprint.width),
+          schemes,
+          logits,
+          blueprint.vocabulary,
+        );
+      if (reader) program?.leftovers.add(() => reader.drop());
+      return new Runner({ blueprint, scope, where, reader, decoder: program });
     } catch (error) {
       scope.release();
       throw error;
     } finally {
       scratch.dispose();
     }
+  }
+
+  /** Those of a decoder's runs. */
+  get leftovers(): Leftovers | undefined {
+    return this.#decoder?.leftovers;
+  }
+
+  /** Gives back what runs left in memory, unless one is under way. */
+  drop(): void {
+    this.reader?.drop();
+    if (!this.#decoder?.texts) this.leftovers?.drop();
   }
 
   /** Hidden states of every token of every text, [tokens · width] each, of a decoder. */
@@ -129,16 +139,22 @@ export class Runner {
   }
 
   /** A text that grows. Of an encoder-decoder: the one that it answers. */
-  async session(
-    { source, ...options }: Omit<SessionOptions, 'memory'> & { readonly source?: TokenText },
-    signal?: Signal,
-  ): Promise<Session> {
+  async session({ source, ...options }: SessionOptions & { readonly source?: TokenText }, signal?: Signal): Promise<Session> {
     const decoder = this.#decoder;
     if (!decoder) throw wrongType(this.#where, 'model', 'a decoder', this.blueprint.kind);
-    const { Session } = await import('./decoding.ts');
-    if (!this.reader) return Session.open(decoder, options);
-    if (!source) throw wrongType(this.#where, 'source', 'the text that is to be answered', source);
-    return this.reader.rowsOf('source', source, (memory) => Session.open(decoder, { ...options, memory }, signal), signal);
+    if (this.reader && !source) throw wrongType(this.#where, 'source', 'the text that is to be answered', source);
+    const { Session, cacheBytes } = await import('./decoding.ts');
+    if (!decoder.texts) {
+      // It is to lie where no leftovers are.
+      const { capacity, cache: dtype = 'f32' } = options;
+      const read = source ? (this.reader?.bytesOf(source.ids.length) ?? 0) : 0;
+      decoder.leftovers.tidy(read + cacheBytes(this.#where, decoder.stack, { capacity, dtype }));
+    }
+    const { reader } = this;
+    if (!reader) return Session.open(decoder, options);
+    const text = source as TokenText;
+    const rows = (use: (rows: Tensor) => Promise<void>): Promise<void> => reader.rowsOf('source', text, use, signal);
+    return Session.open(decoder, options, signal, { tokens: text.ids.length, rows });
   }
 
   /** Gives all memory back. Sessions have to be disposed before. */

@@ -5,6 +5,7 @@ import type { LayerContext } from '../nn/context.ts';
 import { SoftmaxStage, TopStage } from '../nn/score-stages.ts';
 import { jobOf } from '../threads/job.ts';
 import type { RunOptions, Sequence } from './driver-types.ts';
+import { isFull, type Leftovers } from './leftovers.ts';
 import type { Scores } from './sampling.ts';
 import { mostRows } from './scoring.ts';
 import { appendAll, type Session } from './session.ts';
@@ -13,20 +14,24 @@ import { CHUNK } from './tokens.ts';
 /** Those of one model. */
 export class Sequences {
   readonly #layers: LayerContext;
-  readonly #scope: Scope;
   readonly #vocabulary: number;
   readonly #alive: () => void;
   readonly #scores: RowScores;
   /** Those that nobody disposed of yet: of a generation that is left in the middle nobody will. */
   readonly #all: Set<OwnSequence> = new Set();
 
-  /** @param alive throws if the model was disposed of */
-  constructor(layers: LayerContext, vocabulary: number, alive: () => void) {
+  /**
+   * @param leftovers those of the decoder's runs
+   * @param alive throws if the model was disposed of
+   */
+  constructor(layers: LayerContext, leftovers: Leftovers, vocabulary: number, alive: () => void) {
     this.#layers = layers;
     this.#vocabulary = vocabulary;
     this.#alive = alive;
-    this.#scope = new Scope(layers.context.arena);
-    this.#scores = new RowScores(layers, this.#scope, vocabulary, alive);
+    this.#scores = new RowScores(layers, vocabulary, alive, () => {
+      for (const { session } of this.#all) session.spare();
+    });
+    leftovers.add(() => this.#scores.drop());
   }
 
   begin(session: Session): Sequence {
@@ -54,7 +59,7 @@ export class Sequences {
 
   dispose(): void {
     for (const sequence of this.#all) sequence.dispose();
-    this.#scope.release();
+    this.#scores.drop();
   }
 }
 
@@ -151,12 +156,34 @@ class RowScores {
   #found: { readonly at: number; readonly count: number } | undefined;
   /** Throws if the memory is gone. */
   readonly #alive: () => void;
+  readonly #spare: () => void;
 
-  constructor(layers: LayerContext, scope: Scope, vocabulary: number, alive: () => void) {
+  /** @param spare gives back what sequences hold for runs to come */
+  constructor(layers: LayerContext, vocabulary: number, alive: () => void, spare: () => void) {
     this.#alive = alive;
+    this.#spare = spare;
     this.#layers = layers;
-    this.#scope = scope;
+    this.#scope = new Scope(layers.context.arena);
     this.#vocabulary = vocabulary;
+  }
+
+  /** Gives its memory back, until the next call. */
+  drop(): void {
+    this.#scope.release();
+    this.#kernels = undefined;
+    this.#found = undefined;
+  }
+
+  /** Does what takes memory; when there is none, once more without what sequences hold. */
+  #again<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
+    this.drop();
+    this.#spare();
+    return work();
   }
 
   /** The scores that lie at an address. */
@@ -188,7 +215,14 @@ class RowScores {
 
   #largest(x: number, count: number): Int32Array {
     this.#alive();
-    if (!this.#found || this.#found.count < count) this.#found = { at: this.#scope.allocate(8 * count), count };
+    return this.#again(() => this.#find(x, count));
+  }
+
+  #find(x: number, count: number): Int32Array {
+    if (!this.#found || this.#found.count < count) {
+      this.drop();
+      this.#found = { at: this.#scope.allocate(8 * count), count };
+    }
     const [values, indices] = [this.#found.at, this.#found.at + 4 * count];
     const stage = this.#stages().top.stage({ rows: 1, count, x, xRow: 4 * this.#vocabulary, values, indices });
     this.#layers.pool.runSync(jobOf([stage]));
@@ -197,6 +231,10 @@ class RowScores {
 
   #softmax(x: number, divisor: number): void {
     this.#alive();
+    this.#again(() => this.#divide(x, divisor));
+  }
+
+  #divide(x: number, divisor: number): void {
     const row = 4 * this.#vocabulary;
     const stage = this.#stages().softmax.stage({ rows: 1, x, xRow: row, out: x, outRow: row, divisor });
     this.#layers.pool.runSync(jobOf([stage]));

@@ -3,7 +3,7 @@
 import { wrongType, wrongValue } from '../arguments/check.ts';
 import { RelposError } from '../arguments/errors.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
-import { Scope } from '../memory/scope.ts';
+import type { Scope } from '../memory/scope.ts';
 import type { Tensor } from '../memory/tensor.ts';
 import type { Signal } from '../platform/types.ts';
 import { jobOf, memoryOf } from '../threads/job.ts';
@@ -12,6 +12,7 @@ import type { DecoderProgram } from './decoder.ts';
 import type { Memory } from './decoder-memory.ts';
 import { beginRun, type Run, type RunEnd, type RunText, type Span, type Wanted } from './decoder-run.ts';
 import type { AttentionProgram } from './layer-program.ts';
+import { inHalves, isFull } from './leftovers.ts';
 import type { Split } from './schemes.ts';
 import { mostRows, runsOf } from './scoring.ts';
 import { TextAttention } from './text-attention.ts';
@@ -25,8 +26,13 @@ export interface SessionOptions {
   readonly capacity: number;
   /** How keys and values are stored; default f32. */
   readonly cache?: CacheDType;
-  /** For a decoder with cross-attention: the encoder's rows, [tokens, width], which are read here. */
-  readonly memory?: Tensor;
+}
+
+/** What a text with cross-attention answers: the tokens of an encoder, and their rows, [tokens, width]. */
+export interface Answered {
+  readonly tokens: number;
+  /** Has the rows made, and does something with them. */
+  rows(use: (rows: Tensor) => Promise<void>): Promise<void>;
 }
 
 /** One text that grows: its keys and values, and the row of its last token. */
@@ -55,18 +61,25 @@ export class Session implements RunText {
   }
 
   /** @throws RelposError `out-of-memory` */
-  static async open(decoder: DecoderProgram, { capacity, cache = 'f32', memory }: SessionOptions, signal?: Signal): Promise<Session> {
+  static async open(
+    decoder: DecoderProgram,
+    { capacity, cache = 'f32' }: SessionOptions,
+    signal?: Signal,
+    answered?: Answered,
+  ): Promise<Session> {
     const { layers, where, stack, splits } = decoder;
-    const scope = new Scope(layers.context.arena);
+    const scope = decoder.begin();
     try {
       // Rows of zeros before the text have a place too.
       const options = { capacity: capacity + (stack.memory ?? 0), dtype: cache };
       const caches = stack.layers.map(({ attention }, n) =>
         scope.own(TextCache.open(where, layers, attention, { ...options, rotation: (splits[n] as Split).rotation })),
       );
-      if (!memory && !stack.memory) return new Session(decoder, scope, caches, []);
-      const { rememberNothing, rememberRows } = await import('./decoder-memory.ts');
-      const memories = memory ? await rememberRows(decoder, memory, scope, signal) : [];
+      if (!answered && !stack.memory) return new Session(decoder, scope, caches, []);
+      const { memoriesFor, rememberNothing, rememberRows } = await import('./decoder-memory.ts');
+      // What stays comes first: what the encoder takes beside it leaves no hole.
+      const memories = answered ? memoriesFor(decoder, answered.tokens, scope) : [];
+      await answered?.rows((rows) => rememberRows(decoder, memories, rows, signal));
       if (stack.memory) await rememberNothing(decoder, caches, stack.memory, signal);
       return new Session(decoder, scope, caches, memories);
     } catch (error) {
@@ -107,12 +120,10 @@ export class Session implements RunText {
 
   /** Appends tokens. After an error the session is as it was before the chunk that failed. */
   async append(ids: ArrayLike<number>, signal?: Signal): Promise<void> {
-    const { pool } = this.#decoder.layers;
     await this.during(ids, async () => {
       for (const { own, rest } of chunksOf(ids)) {
         this.#alive();
-        const run = this.#begin(own, rest ? 'keys' : 'logits', rest);
-        await ended(run, pool.run(run.job, { signal }));
+        const run = await this.#run(own, rest ? 'keys' : 'logits', rest, signal);
         if (!rest) this.#out = run;
       }
     });
@@ -123,12 +134,11 @@ export class Session implements RunText {
    * logits are not computed.
    */
   async appendEach(ids: ArrayLike<number>, each: (rows: Tensor, first: number) => Promise<void>, signal?: Signal): Promise<void> {
-    const { widths, layers } = this.#decoder;
+    const { widths } = this.#decoder;
     await this.during(ids, async () => {
       for (const { own, first, rest } of chunksOf(ids)) {
         this.#alive();
-        const run = this.#begin(own, 'rows', rest);
-        await ended(run, layers.pool.run(run.job, { signal }));
+        const run = await this.#run(own, 'rows', rest, signal);
         const rows = run.hidden.restride([own.length, widths.stream], [widths.stream, 1]);
         try {
           await each(rows, first);
@@ -145,13 +155,18 @@ export class Session implements RunText {
     if (!logits) throw wrongType(this.#decoder.where, 'logits', 'a model that was loaded with them', undefined);
     const found = new Map<number, Float32Array>();
     const each = async (rows: Tensor, first: number): Promise<void> => {
-      for (const [from, count] of runsOf(wanted, first, rows.shape[0] as number, mostRows(vocabulary))) {
+      const scores = async (some: readonly number[]): Promise<Float32Array[]> => {
         this.#alive();
-        const head = logits.stages(count, { at: rows.pointer + 4 * widths.stream * from, stride: 4 * widths.stream });
+        const head = logits.stages(some.length, { at: rows.pointer + 4 * widths.stream * (some[0] as number), stride: 4 * widths.stream });
         await layers.pool.run(jobOf(head.stages), { signal });
         const all = head.out.toArray();
-        const size = all.length / count;
-        for (let n = 0; n < count; n++) found.set(first + from + n, all.slice(n * size, (n + 1) * size) as Float32Array);
+        const size = all.length / some.length;
+        return some.map((_, n) => all.slice(n * size, (n + 1) * size) as Float32Array);
+      };
+      for (const [from, count] of runsOf(wanted, first, rows.shape[0] as number, mostRows(vocabulary))) {
+        const some = Array.from({ length: count }, (_, n) => from + n);
+        for (const [n, row] of (await inHalves(some, (part) => this.#again(() => scores(part)))).entries())
+          found.set(first + from + n, row);
       }
     };
     await this.appendEach(ids, each, signal);
@@ -162,12 +177,13 @@ export class Session implements RunText {
   async appendWith(others: readonly Session[], tokens: readonly ArrayLike<number>[], signal?: Signal): Promise<Tensor> {
     const decoder = this.#decoder;
     const all = [this, ...others];
-    const work = async (): Promise<Tensor> => {
-      const parts = all.map((text, n) => ({ text, ids: Array.from(tokens[n] as ArrayLike<number>) }));
-      const run = beginRun(decoder, parts, 'logits');
-      await ended(run, decoder.layers.pool.run(run.job, { signal }));
-      return run.logits as Tensor;
+    const parts = all.map((text, n) => ({ text, ids: Array.from(tokens[n] as ArrayLike<number>) }));
+    const run = async (): Promise<Tensor> => {
+      const begun = beginRun(decoder, parts, 'logits');
+      await ended(begun, decoder.layers.pool.run(begun.job, { signal }));
+      return begun.logits as Tensor;
     };
+    const work = (): Promise<Tensor> => this.#again(run, all);
     return all.reduceRight<() => Promise<Tensor>>((then, text, n) => () => text.during(tokens[n] as ArrayLike<number>, then), work)();
   }
 
@@ -176,16 +192,71 @@ export class Session implements RunText {
     this.#check(ids);
     this.#alive();
     for (const { own, rest } of chunksOf(ids)) {
-      const run = this.#begin(own, rest ? 'keys' : 'logits', rest);
+      const work = (): Run => this.#runSync(own, rest ? 'keys' : 'logits', rest);
+      let run: Run;
       try {
-        this.#decoder.layers.pool.runSync(run.job);
+        run = work();
       } catch (error) {
-        run.fail();
-        throw error;
+        this.#forgetAll(error);
+        run = work();
       }
-      run.commit();
       if (!rest) this.#out = run;
     }
+  }
+
+  #runSync(ids: readonly number[], wanted: Wanted, rest: number): Run {
+    const run = this.#begin(ids, wanted, rest);
+    try {
+      this.#decoder.layers.pool.runSync(run.job);
+    } catch (error) {
+      run.fail();
+      throw error;
+    }
+    run.commit();
+    return run;
+  }
+
+  #run(ids: readonly number[], wanted: Wanted, rest: number, signal: Signal | undefined): Promise<Run> {
+    return this.#again(async () => {
+      const run = this.#begin(ids, wanted, rest);
+      await ended(run, this.#decoder.layers.pool.run(run.job, { signal }));
+      return run;
+    });
+  }
+
+  /** Does work; when memory runs out, once more without what earlier runs left. @param texts those that are run */
+  async #again<T>(work: () => Promise<T>, texts: readonly Session[] = [this]): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      for (const text of texts) text.#forgetAll(error);
+    }
+    return work();
+  }
+
+  /** After a run that found no room: gives back what earlier ones left. @throws the error if it is another one */
+  #forgetAll(error: unknown): void {
+    if (!isFull(error)) throw error;
+    this.#spare();
+    this.#decoder.leftovers.drop();
+  }
+
+  /** Gives back what it has prepared for runs of one row, unless one is under way. @internal */
+  spare(): void {
+    if (!this.#running) this.#spare();
+  }
+
+  #spare(): void {
+    this.#decoder.latest = undefined;
+    this.#token = undefined;
+    this.#attention.release();
+    this.#drop();
+  }
+
+  /** Gives back the memory that runs of one row hold. */
+  #drop(): void {
+    if (this.#held) this.#decoder.layers.context.arena.free(this.#held.at);
+    this.#held = undefined;
   }
 
   /** Does what appends these tokens; memory stays until it is done. @throws RangeError before anything is done */
@@ -240,7 +311,10 @@ export class Session implements RunText {
   #hold(job: Job): Job {
     const bytes = memoryOf(job, Math.min(job.threads, this.#decoder.layers.pool.threads));
     if (!bytes) return job;
-    if (!this.#held || this.#held.bytes < bytes) this.#held = { at: this.#scope.allocate(bytes), bytes };
+    if (!this.#held || this.#held.bytes < bytes) {
+      this.#drop();
+      this.#held = { at: this.#decoder.layers.context.arena.allocate(bytes), bytes };
+    }
     return { ...job, at: this.#held.at };
   }
 
@@ -256,7 +330,7 @@ export class Session implements RunText {
 
   /** Another text that begins as this one does: what it has so far is shared, not copied. Give it its own `append` before its logits are asked for. */
   fork(): Session {
-    const scope = new Scope(this.#decoder.layers.context.arena);
+    const scope = this.#decoder.begin();
     try {
       const caches = this.#caches.map((cache) => scope.own(cache.fork()));
       return new Session(
@@ -277,6 +351,13 @@ export class Session implements RunText {
     for (const cache of this.#caches) cache.truncate(length + this.#zeros);
   }
 
+  /** To as many tokens, of which those that it does not have are not computed: for those who want to know what memory the next ones take. @internal */
+  skipTo(length: number): void {
+    const more = length - this.length;
+    if (more < 0) this.truncate(length);
+    else for (const cache of this.#caches) cache.skip(more);
+  }
+
   /** @internal */
   forget(): void {
     this.#hidden?.dispose();
@@ -293,7 +374,7 @@ export class Session implements RunText {
 
   #release(): void {
     this.forget();
-    this.#attention.release();
+    this.#spare();
     this.#scope.release();
   }
 }

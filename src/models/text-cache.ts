@@ -5,6 +5,7 @@ import { WIDEST_HEAD } from '../arguments/limits.ts';
 import type { CachedKeys, CallCache, CallOptions } from '../kvcache/cached-keys.ts';
 import { bytesOf, CacheCore, type CacheSpec } from '../kvcache/core.ts';
 import { keepCache } from '../kvcache/known.ts';
+import type { Row } from '../kvcache/rows.ts';
 import { CacheUse } from '../kvcache/use.ts';
 import type { CacheDType } from '../memory/dtypes.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -13,7 +14,7 @@ import type { Tensor } from '../memory/tensor.ts';
 import type { LayerContext } from '../nn/context.ts';
 import type { Context } from '../plan/context.ts';
 import type { Encoding } from '../plan/plan.ts';
-import type { Attention } from './blueprint.ts';
+import type { Attention, Stack } from './blueprint.ts';
 
 /** Keys of a page. */
 const PAGE = 64;
@@ -42,9 +43,11 @@ function specOf(
   };
 }
 
-/** Bytes of a layer's keys and values. @throws as `TextCache.open` */
-export const cacheBytes = (where: string, attention: Attention, options: TextCacheOptions): number =>
-  bytesOf(specOf(where, attention, options));
+/** Bytes of the keys and values of a text of all layers; rows of zeros before it have a place too. @throws as `TextCache.open` */
+export function cacheBytes(where: string, { layers, memory = 0 }: Stack, { capacity, dtype }: TextCacheOptions): number {
+  const options = { capacity: capacity + memory, dtype };
+  return layers.reduce((sum, { attention }) => sum + bytesOf(specOf(where, attention, options)), 0);
+}
 
 export class TextCache implements CallCache {
   readonly core: CacheCore;
@@ -86,6 +89,15 @@ export class TextCache implements CallCache {
   truncate(length: number): void {
     this.core.free('truncate');
     this.core.truncate('truncate', [length]);
+  }
+
+  /** Goes on by as many keys, which are whatever was there. */
+  skip(count: number): void {
+    const { core, length } = this;
+    const row = core.rows[0] as Row;
+    const pages = [...row.pages];
+    while (PAGE * pages.length < length + count) pages.push(core.pool.take());
+    core.become([{ ...row, pages, length: length + count }]);
   }
 
   /** Another cache with the same keys, which both share until one writes. */

@@ -12,6 +12,7 @@ import type { Blueprint } from './blueprint.ts';
 import type { PackedHeads } from './declared.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { type LogitsProgram, StepsProgram } from './head-program.ts';
+import { inHalves, Leftovers } from './leftovers.ts';
 import { type PackedDense, type PackedStack, widthsOf } from './packed-stack.ts';
 import { makeMap, mapped, normed, type Rows } from './rows.ts';
 import type { Schemes } from './schemes.ts';
@@ -55,8 +56,10 @@ export class TextReader {
   readonly #pooler: StepsProgram | undefined;
   readonly #afterPooling: StepsProgram | undefined;
   readonly #classifier: StepsProgram | undefined;
+  readonly #leftovers: Leftovers;
   /** Runs come one after another: they share a workspace. */
   #last: Promise<unknown> = Promise.resolve();
+  #running = false;
 
   constructor({ blueprint, layers, scope, where, longest, packed, heads, schemes, logits, beside }: ReaderParts) {
     const { pooler, afterPooling, classifier } = heads;
@@ -71,6 +74,20 @@ export class TextReader {
     this.#pooler = steps(pooler && [pooler]);
     this.#afterPooling = steps(afterPooling);
     this.#classifier = steps(classifier);
+    this.#leftovers = new Leftovers(layers.context);
+    // Logits beside a decoder are those of its runs.
+    const owned = [this.#encoder, this.#pooler, this.#afterPooling, this.#classifier, blueprint.decoder ? undefined : logits];
+    for (const one of owned) if (one) this.#leftovers.add(() => one.drop());
+  }
+
+  /** Gives back what its runs left, unless one is under way. */
+  drop(): void {
+    if (!this.#running) this.#leftovers.drop();
+  }
+
+  /** Bytes of the rows that a text of so many tokens is passed through the layers in. */
+  bytesOf(tokens: number): number {
+    return this.#encoder.bytesOf(tokens);
   }
 
   /** Hidden states of every token of every text, [tokens · width] each. */
@@ -90,14 +107,15 @@ export class TextReader {
   /** Does something with the rows of a text, [tokens, width], which hold as long. */
   async rowsOf<T>(name: string, text: TokenText, use: (rows: Tensor) => Promise<T>, signal?: Signal): Promise<T> {
     this.#check(name, text);
-    return this.#inTurn(async () => {
+    const work = async (): Promise<T> => {
       const { rows } = await this.#encoder.run([text], signal);
       try {
         return await use(rows);
       } finally {
         rows.dispose();
       }
-    });
+    };
+    return this.#inTurn(() => this.#leftovers.again(work));
   }
 
   /**
@@ -145,15 +163,18 @@ export class TextReader {
     const rows = [...new Set(at)].sort((a, b) => a - b);
     for (const n of rows) if (!(n >= 0 && n < text.ids.length)) throw wrongValue(this.#where, 'at', `tokens of the ${text.ids.length}`, n);
     if (!rows.length) return [];
-    // Each row is the first of the rows up to the next one that is wanted.
-    const starts = [...rows, (rows.at(-1) as number) + 1];
-    return this.#pooledThrough(
-      [text],
-      'cls',
-      (pooled, count) => head.stages(count, pooled),
-      signal,
-      () => starts,
-    );
+    const logits = (some: readonly number[]): Promise<Float32Array[]> => {
+      // Each row is the first of the rows up to the next one that is wanted.
+      const starts = [...some, (some.at(-1) as number) + 1];
+      return this.#pooledThrough(
+        [text],
+        'cls',
+        (pooled, count) => head.stages(count, pooled),
+        signal,
+        () => starts,
+      );
+    };
+    return [...(await inHalves(rows, logits))];
   }
 
   #head<T>(head: T | undefined, name: string): T {
@@ -216,14 +237,23 @@ export class TextReader {
     for (const [n, text] of texts.entries()) this.#check(`texts[${n}]`, text);
     return this.#inTurn(async () => {
       const out: T[] = [];
-      for (const batch of batches(texts, this.#encoder.apart(texts))) out.push(...(await run(batch)));
+      const part = (some: readonly TokenText[]) => this.#leftovers.again(() => run(some));
+      for (const batch of batches(texts, this.#encoder.apart(texts))) out.push(...(await inHalves(batch, part)));
       return out;
     });
   }
 
   /** Runs that share a workspace, one after another. */
   async #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(run, run);
+    const own = async (): Promise<T> => {
+      this.#running = true;
+      try {
+        return await run();
+      } finally {
+        this.#running = false;
+      }
+    };
+    const turn = this.#last.then(own, own);
     this.#last = turn.catch(() => undefined);
     return turn;
   }

@@ -12,6 +12,7 @@ const configs = ['models/loader/configs'];
 const encoding = ['models/loader/encoding'];
 const ending = ['models/ending'];
 const together = ['models/together'];
+const orders = ['models/orders'];
 
 const files = [
   source(
@@ -292,4 +293,39 @@ const whole = [
   source('a window is not shifted', 'vision.ts', 'Math.floor(cell / window) + shift)', 'Math.floor(cell / window))', vision),
 ];
 
-export const models = [...files, ...packed, ...gguf, ...texts, ...whole];
+const room = [
+  source('what earlier runs left stays when memory runs out', 'leftovers.ts', 'this.drop();\n    return work();', 'return work();', orders),
+  source('what has no room together is not run in parts', 'leftovers.ts', 'if (list.length < 2 ||', 'if (list.length ||', orders),
+  source('rows of earlier texts stay', 'encoder.ts', 'this.workspace.dispose();\n    this.#beside?.drop();', '', orders),
+  source(
+    'heads keep the rows of earlier texts',
+    'text-reader.ts',
+    'for (const one of owned) if (one) this.#leftovers.add(() => one.drop());',
+    '',
+    orders,
+  ),
+  source(
+    'a text lies among what others left',
+    'runner.ts',
+    'if (!decoder.texts) {\n      // It',
+    'if (decoder.texts < 0) {\n      // It',
+    orders,
+  ),
+  source('what runs of one token hold stays', 'session.ts', 'this.#spare();\n    this.#decoder.leftovers.drop();', '', orders),
+  source(
+    'what an encoder takes lies before what stays of it',
+    'session.ts',
+    'const memories = answered ? memoriesFor(decoder, answered.tokens, scope) : [];\n      await answered?.rows((rows) => rememberRows(decoder, memories, rows, signal));',
+    'let memories: ReturnType<typeof memoriesFor> = [];\n      await answered?.rows((rows) => rememberRows(decoder, (memories = memoriesFor(decoder, answered.tokens, scope)), rows, signal));',
+    orders,
+  ),
+  source(
+    'memory of a run of one token is not given back',
+    'session.ts',
+    'if (this.#held) this.#decoder.layers.context.arena.free(this.#held.at);',
+    '',
+    orders,
+  ),
+];
+
+export const models = [...files, ...packed, ...gguf, ...texts, ...whole, ...room];
