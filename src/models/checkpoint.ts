@@ -73,6 +73,11 @@ export class Checkpoint {
     return value === undefined ? undefined : expectObject(this.where, name, value);
   }
 
+  /** The object that the text of a JSON file is. */
+  parse(name: string, text: string): JsonObject {
+    return expectObject(this.where, name, parseJson(this.where, name, text));
+  }
+
   /** A file as it is; undefined if there is none of this name. */
   async bytes(name: string): Promise<Uint8Array | undefined> {
     const bytes = await this.#source.whole(checkedName(this.where, name, name), LARGEST);
@@ -174,14 +179,17 @@ async function readText(loading: Loading, source: Source, name: string): Promise
 
 async function readJson(loading: Loading, source: Source, name: string): Promise<unknown> {
   const text = await readText(loading, source, name);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseJson(loading.where, name, text);
+}
+
+function parseJson(where: string, name: string, text: string): unknown {
   const fault = structureFault(text, false);
-  if (fault) throw broken(loading.where, name, `it ${fault}`);
+  if (fault) throw broken(where, name, `it ${fault}`);
   try {
     return JSON.parse(text);
   } catch (cause) {
     const pointer = text.startsWith('version https://git-lfs') ? ' (a pointer of Git LFS: fetch the file itself, git lfs pull)' : '';
-    throw broken(loading.where, name, `it is not valid JSON: it begins with ${quote(text.slice(0, 24))}${pointer}`, cause);
+    throw broken(where, name, `it is not valid JSON: it begins with ${quote(text.slice(0, 24))}${pointer}`, cause);
   }
 }
 

@@ -3,11 +3,10 @@
 
 import { quote } from '../cli/text.ts';
 import { isObject, show } from '../safetensors/header.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { broken } from './fault.ts';
 import type { JsonObject } from './source.ts';
-
-/** Ids are kept in 32 bits with a sign. */
-const LARGEST_ID = 0x7fffffff;
+import { cutVocabulary, LARGEST_ID, MARK, type Vocabulary } from './vocabulary.ts';
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LARGEST_ID;
@@ -69,8 +68,49 @@ const PARTS = { normalizer: 'normalizers', pre_tokenizer: 'pretokenizers', post_
 /** @throws RelposError unless the value at this place of the file fits */
 type Expect = (place: string, value: unknown, rule: Rule) => void;
 
-/** @throws RelposError `bad-checkpoint` that names the entry of which the library would make no sense */
-export function checkTokenizerFile(where: string, file: JsonObject): void {
+/** A tokenizer.json as the library takes it. */
+interface TokenizerFile {
+  readonly file: JsonObject;
+  /** All tokens but those that are added, if the file has only those of them that are needed to begin with. */
+  readonly vocabulary: Vocabulary | undefined;
+}
+
+/**
+ * Reads the text of a tokenizer.json.
+ *
+ * @param needed tokens that the library looks up when it begins, beside the unknown one
+ * @throws RelposError `bad-checkpoint` if it is no JSON, or names the entry of which the library would make no sense
+ */
+export function readTokenizerFile(checkpoint: Checkpoint, text: string, needed: readonly unknown[]): TokenizerFile {
+  const { file, vocabulary } = parsed(checkpoint, text, needed);
+  const whole = withDefaults(file);
+  checkTokenizerFile(checkpoint.where, whole);
+  return { file: whole, vocabulary };
+}
+
+function parsed(checkpoint: Checkpoint, text: string, needed: readonly unknown[]): TokenizerFile {
+  const cut = cutVocabulary(text);
+  const file = cut && checkpoint.parse('tokenizer.json', cut.rest);
+  // What was cut out may have been something else of that name.
+  if (!cut || !isObject(file?.model) || file.model.vocab !== MARK)
+    return { file: checkpoint.parse('tokenizer.json', text), vocabulary: undefined };
+  const { model } = file;
+  const first = [...needed, model.unk_token].filter((token) => cut.ids.has(token as string)) as string[];
+  const vocab = Object.fromEntries(first.map((token) => [token, cut.ids.get(token)]));
+  return { file: { ...file, model: { ...model, vocab } }, vocabulary: cut };
+}
+
+/** Keys that may be left out of the file, and that the library wants. */
+const withDefaults = (file: JsonObject): JsonObject => ({
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
+  ...file,
+  added_tokens: file.added_tokens ?? [],
+});
+
+function checkTokenizerFile(where: string, file: JsonObject): void {
   const expect: Expect = (place, value, [fits, expected]) => {
     if (fits(value)) return;
     throw broken(where, 'tokenizer.json', `${quote(place)} expected ${expected}, got ${value === undefined ? 'nothing' : show(value)}`);

@@ -6,6 +6,7 @@ import { isObject, show } from '../safetensors/header.ts';
 import type { Checkpoint, JsonObject } from './checkpoint.ts';
 import { broken, reasonOf } from './fault.ts';
 import { TextStream } from './text-stream.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 /** What is used of `@huggingface/tokenizers`. */
 interface Library {
@@ -16,6 +17,8 @@ interface Library {
   ): string;
   token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
+  /** What it looks tokens up in. */
+  readonly model: { tokens_to_ids: Map<string, number>; vocab: string[] };
   readonly decoder: Decoder | null;
   readonly post_processor:
     | ((first: string[], second: string[] | null, special: boolean) => { readonly tokens: string[]; readonly token_type_ids?: number[] })
@@ -246,22 +249,33 @@ const OTHERS: readonly string[] = ['vocab.txt', 'vocab.json', 'tokenizer.model',
  */
 export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> {
   const { where } = checkpoint;
-  const [Loaded, { checkTokenizerFile }, file, [config, special]] = await Promise.all([
+  const [Loaded, { readTokenizerFile }, text, [config, special]] = await Promise.all([
     library(where),
     import('./tokenizer-file.ts'),
-    checkpoint.object('tokenizer.json'),
+    checkpoint.text('tokenizer.json'),
     readConfig(checkpoint),
   ]);
-  if (file === undefined) throw await noTokenizer(checkpoint);
-  const whole = withDefaults(file);
-  checkTokenizerFile(where, whole);
+  if (text === undefined) throw await noTokenizer(checkpoint);
+  const plain = plainTokens(config);
+  const { file, vocabulary } = readTokenizerFile(checkpoint, text, [plain.bos_token, plain.eos_token, plain.pad_token, plain.unk_token]);
   try {
-    const loaded = new Loaded(whole, plainTokens(config));
+    const loaded = new Loaded(file, plain);
+    if (vocabulary) complete(loaded, vocabulary);
     keepMarks(loaded.decoder);
     return new Tokenizer(loaded, config, special);
   } catch (cause) {
     throw broken(where, 'tokenizer.json', `it is of a kind that is not known${reason(cause)}`, cause);
   }
+}
+
+/** Gives the library the tokens that it did not get from the file; those that are added come on top. */
+function complete({ model }: Library, { ids, tokens }: Vocabulary): void {
+  for (const [token, id] of model.tokens_to_ids) ids.set(token, id);
+  model.vocab.forEach((token, id) => {
+    tokens[id] = token;
+  });
+  model.tokens_to_ids = ids;
+  model.vocab = tokens;
 }
 
 /**
@@ -297,16 +311,6 @@ function plainTokens(config: JsonObject): JsonObject {
   const plain = Object.entries(config).map(([key, value]) => [key, key.endsWith('_token') && isObject(value) ? value.content : value]);
   return Object.fromEntries(plain);
 }
-
-/** Keys that may be left out of the file, and that the library wants. */
-const withDefaults = (file: JsonObject): JsonObject => ({
-  normalizer: null,
-  pre_tokenizer: null,
-  post_processor: null,
-  decoder: null,
-  ...file,
-  added_tokens: file.added_tokens ?? [],
-});
 
 async function noTokenizer(checkpoint: Checkpoint): Promise<Error> {
   for (const name of OTHERS) {

@@ -6,6 +6,7 @@ const downloads = ['models/loader/downloads'];
 const sources = ['models/loader/sources'];
 const hostile = ['models/loader/hostile'];
 const tokens = ['models/loader/tokenizer'];
+const vocabulary = ['models/loader/vocabulary'];
 const sampling = ['models/loader/sampling'];
 const writing = ['models/loader/writing'];
 const configs = ['models/loader/configs'];
@@ -117,6 +118,12 @@ const gguf = [
 const texts = [
   source('half a character is given', 'text-stream.ts', 'all.endsWith(INCOMPLETE) || ', '', tokens),
   source('the window has no tokens before it', 'text-stream.ts', 'this.#ids = this.#ids.slice(this.#given);', 'this.#ids = [];', tokens),
+  source('a token that is there twice has both ids', 'vocabulary.ts', ' || ids.size !== count', '', vocabulary),
+  source('an id that is there twice is the first one of it', 'vocabulary.ts', ' || tokens[id] !== undefined', '', vocabulary),
+  source('an id is octal', 'vocabulary.ts', '(digits > 1 && text.charCodeAt(first) === ZERO) || ', '', vocabulary),
+  source('any object called so is the vocabulary', 'tokenizer-file.ts', ' || file.model.vocab !== MARK', '', vocabulary),
+  source('added tokens are forgotten', 'tokenizer.ts', 'ids.set(token, id);', '', vocabulary),
+  source('added tokens have no text', 'tokenizer.ts', 'tokens[id] = token;', '', vocabulary),
   source('the longer text is not cut first', 'tokenizer.ts', 'Math.min(first, second, half)', 'half', tokens),
   source(
     'of two that are as long the first has the odd token',
