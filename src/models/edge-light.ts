@@ -6,7 +6,6 @@ import nn from '../wasm/nn.wasm?module';
 import type { Decoder } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
-import { estimateCheckpoint } from './inspect.ts';
 import { type CheckpointEstimate, decoderOf, encoderOf, type LoadOptions, type OpenOptions, type Own, seq2seqOf } from './load.ts';
 import type { Packed, PackOptions } from './pack.ts';
 import type { PackTarget } from './pack-target.ts';
@@ -39,8 +38,8 @@ export async function loadImageClassifier(model: CheckpointSource, options: Imag
 }
 
 /** How much of an engine's memory a model would take. @throws as `loadEncoder` */
-export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
-  return estimateCheckpoint(model, options);
+export async function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
+  return (await import('./inspect.ts')).estimateCheckpoint(model, options);
 }
 
 /** Packs a checkpoint into files that load by reading alone. @throws as `loadEncoder` */

@@ -9,7 +9,6 @@ import type { Url } from '../platform/types.ts';
 import type { Decoder } from './decoder-model.ts';
 import type { Encoder } from './encoder-model.ts';
 import type { ImageClassifier, ImageLoadOptions } from './image-classifier.ts';
-import { estimateCheckpoint } from './inspect.ts';
 import { type CheckpointEstimate, decoderOf, encoderOf, type LoadOptions, type OpenOptions, type Own, seq2seqOf } from './load.ts';
 import type { Packed, PackOptions } from './pack.ts';
 import type { PackTarget } from './pack-target.ts';
@@ -102,8 +101,8 @@ export async function loadImageClassifier(model: CheckpointSource, options: Imag
  * const { total, stored } = await estimate('models/minilm', { weights: 'i8' });
  * ```
  */
-export function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
-  return estimateCheckpoint(model, options);
+export async function estimate(model: CheckpointSource, options: OpenOptions = {}): Promise<CheckpointEstimate> {
+  return (await import('./inspect.ts')).estimateCheckpoint(model, options);
 }
 
 /**

@@ -292,13 +292,14 @@ async function run(
   where: string,
   engine: unknown,
   opened: Opened<Blueprint>,
-  { signal, onProgress }: LoadOptions,
+  { signal, onProgress, engine: shared }: LoadOptions,
   own: Own,
   reader: typeof TextReader | undefined,
 ): Promise<RunnerDriver> {
   const { blueprint, weights, packed, type, longest, reach } = opened;
   const layers = await layerContext(where, engine, own.layers);
   if (signal?.aborted) throw signal.reason;
+  if (packed) packed.alone = !shared;
   const runner = await Runner.load(layers, blueprint, packed ?? weights, {
     where,
     weights: type,

@@ -211,8 +211,7 @@ export class Weights {
     try {
       for (let n = 0; n < plan.length; n++) {
         await reading;
-        const { signal } = this.#loading;
-        if (signal?.aborted) throw signal.reason;
+        this.checkSignal();
         reading = n + 1 < plan.length ? start(n + 1) : undefined;
         const { place, row, rows, length, last } = plan[n] as Planned;
         loaded += length;
@@ -223,6 +222,12 @@ export class Weights {
     } finally {
       passes.close();
     }
+  }
+
+  /** @throws the signal's reason if it is aborted */
+  checkSignal(): void {
+    const { signal } = this.#loading;
+    if (signal?.aborted) throw signal.reason;
   }
 
   /** The pieces in the order of the bytes. */
@@ -279,7 +284,7 @@ function passEnds(places: readonly Place[]): number[] {
 }
 
 /** One pass at a time over one file at a time. */
-class Passes {
+export class Passes {
   #reader: RangeReader | undefined;
   #file: WeightsFile | undefined;
   #at = 0;

@@ -3,18 +3,29 @@ import type { Engine } from '../../src/index.ts';
 import { openModel } from '../../src/models/load.ts';
 import { loadPackings } from '../../src/models/packing.ts';
 import { declareAny } from '../../src/models/vision-declared.ts';
+import type { LoadProgress } from '../../src/models/weights.ts';
 import { layerContext } from '../../src/nn/context.ts';
 import { OWN_LAYERS } from '../../src/nn/own.ts';
 import type { WeightType } from '../../src/nn/weights.ts';
 
-/** All panels and vectors of a model as they lie in memory, each with the name of the tensor that is the first in it. */
-export async function memoryOf(engine: Engine, given: unknown, weights?: WeightType): Promise<[string, Uint8Array][]> {
+/**
+ * All panels and vectors of a model as they lie in memory, each with the name of the tensor that is the first in it.
+ *
+ * @param alone whether packed files are read straight into memory
+ */
+export async function memoryOf(
+  engine: Engine,
+  given: unknown,
+  weights?: WeightType,
+  { alone = false, onProgress }: { readonly alone?: boolean; readonly onProgress?: (progress: LoadProgress) => void } = {},
+): Promise<[string, Uint8Array][]> {
   const layers = await layerContext('test', engine, OWN_LAYERS);
   const opened = await openModel('test', given, weights ? { weights } : {});
+  if (opened.packed) opened.packed.alone = alone;
   const { packing, scratch } = declareAny(opened.blueprint, opened.type);
   try {
     for (const each of [packing, scratch]) each.reserve(layers);
-    await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights);
+    await loadPackings('test', layers, [packing, scratch], opened.packed ?? opened.weights, onProgress);
     const { memory } = layers.context.arena;
     return [...packing.places, ...scratch.places].map(({ to, bytes, of }) => [
       (of.parts[0] as { tensor: string }).tensor,

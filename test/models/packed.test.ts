@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
 import { estimate, loadDecoder, loadEncoder, loadSeq2Seq, type PackOptions, pack } from '../../src/models/index.ts';
 import { inspectCheckpoint } from '../../src/models/inspect.ts';
+import type { LoadProgress } from '../../src/models/weights.ts';
 import { WEIGHT_TYPES } from '../../src/nn/weights.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../src/safetensors/index.ts';
 import { checkpoint, checkpointNames } from './checkpoints.ts';
@@ -82,10 +83,32 @@ describe('the memory of a model', () => {
   test.each(checkpointNames)('%s: read from packed i8 is what packing makes', async (name) => {
     const engine = await createEngine({ threads: 1 });
     const files = filesOf(checkpoint(name).folder);
-    const [read, made] = [await memoryOf(engine, await packed(files, { weights: 'i8' })), await memoryOf(engine, files, 'i8')];
+    const small = await packed(files, { weights: 'i8' });
+    const [read, made] = [await memoryOf(engine, small), await memoryOf(engine, files, 'i8')];
     expect(made.length).toBeGreaterThan(10);
     expect(read.length).toBe(made.length);
     expect(differing(read, made)).toBe(-1);
+    expect(differing(await memoryOf(engine, small, undefined, { alone: true }), made)).toBe(-1);
+    engine.dispose();
+  });
+
+  test.each([1, 2])('read straight into it on %i: of several files, of a folder, from a server, told of or not', async (threads) => {
+    const engine = await createEngine({ threads });
+    const made = await memoryOf(engine, STORY, 'f16');
+    const folder = fresh();
+    await pack(STORY, folder, { weights: 'f16', threads: 1 });
+    const server = new Server(await packed(STORY, { weights: 'f16', shardSize: 100_000 }));
+    for (const given of [server.files, folder, await server.start()]) {
+      const told: LoadProgress[] = [];
+      for (const onProgress of [undefined, (each: LoadProgress) => told.push(each)]) {
+        expect(differing(await memoryOf(engine, given, undefined, { alone: true, ...(onProgress && { onProgress }) }), made)).toBe(-1);
+      }
+      const copied: LoadProgress[] = [];
+      await memoryOf(engine, given, undefined, { onProgress: (each) => copied.push(each) });
+      expect(told).toEqual(copied);
+      expect(told.at(-1)?.loaded).toBe(told[0]?.total);
+    }
+    await server.stop();
     engine.dispose();
   });
 
@@ -127,6 +150,7 @@ describe('the memory of a model', () => {
     const [read, made] = [await memoryOf(engine, await packed(big, { weights: 'f32' })), await memoryOf(engine, big, 'f32')];
     expect(made[0]?.[1]).toHaveLength(4 * rows * 160);
     expect(differing(read, made)).toBe(-1);
+    expect(differing(await memoryOf(engine, await packed(big, { weights: 'f32' }), undefined, { alone: true }), made)).toBe(-1);
     engine.dispose();
   });
 

@@ -28,9 +28,7 @@ const turns = [
     'platform/faults',
   ]),
   source('no turn where there is no way is no end', 'platform/time.ts', 'if (!asked) resolve();', '', ['platform/time', 'platform/faults']),
-  source("a channel of Node's is heard as a page's", 'platform/time.ts', "if ('on' in port1)", "if ('off' in globalThis)", [
-    'platform/time',
-  ]),
+  source("a channel of Node's is heard as a page's", 'platform/time.ts', 'if (to.on)', 'if (!to)', ['platform/time']),
 ];
 
 const kinds = [

@@ -118,6 +118,9 @@ const gguf = [
 const texts = [
   source('half a character is given', 'text-stream.ts', 'all.endsWith(INCOMPLETE) || ', '', tokens),
   source('the window has no tokens before it', 'text-stream.ts', 'this.#ids = this.#ids.slice(this.#given);', 'this.#ids = [];', tokens),
+  source('what is apart in memory is read as one', 'packed-weights.ts', ' && last.pointer + last.piece.length === pointer', '', [
+    'models/packed',
+  ]),
   source('a token that is there twice has both ids', 'vocabulary.ts', ' || ids.size !== count', '', vocabulary),
   source('an id that is there twice is the first one of it', 'vocabulary.ts', ' || tokens[id] !== undefined', '', vocabulary),
   source('an id is octal', 'vocabulary.ts', '(digits > 1 && text.charCodeAt(first) === ZERO) || ', '', vocabulary),
