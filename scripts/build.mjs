@@ -106,12 +106,12 @@ const ENTRIES = [
 
 /**
  * The workers' owner is loaded on demand, from a file that imports nothing: code that it shared with the entries would lie in a chunk of its
- * own, which esbuild gives to every page, whatever that page imports.
+ * own, which esbuild gives to every page, whatever that page imports. So does their program: what it shared were two files of every cold start.
  */
 const standAlone = {
   name: 'stand-alone',
   setup({ onLoad }) {
-    onLoad({ filter: /threads.worker-group\.ts$/ }, async ({ path }) => {
+    onLoad({ filter: /threads.worker-(group|entry)\.ts$/ }, async ({ path }) => {
       const { outputFiles } = await bundle({
         entryPoints: [path],
         outfile: `${path}.js`,
