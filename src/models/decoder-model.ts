@@ -49,6 +49,8 @@ export class Decoder extends Writer {
     const session = await this.#open(where, 'prompt', prompt, generation);
     try {
       return yield* session.continue(generation);
+    } catch (error) {
+      throw this.reasonOf(where, error);
     } finally {
       session.dispose();
     }
@@ -84,11 +86,15 @@ export class Decoder extends Writer {
         if (turn) await turn;
         const tokens = await this.#tokens(where, `prompts[${index}]`, prompt);
         checkFits(where, `prompts[${index}]`, tokens, generation, driver);
-        const sequence = await driver.sequence({ capacity: roomFor(tokens, generation, driver), signal: generation.signal });
+        const room = { capacity: roomFor(tokens, generation, driver), signal: generation.signal };
+        // What comes before some models' texts is computed in the rows of a run.
+        const sequence = await alone(driver, () => driver.sequence(room));
         sequences.push(sequence);
         writings.push(new Writing(index, sequence, tokens, tokenizer, generation));
       }
       return yield* write(driver, writings, generation, this.ends(where));
+    } catch (error) {
+      throw this.reasonOf(where, error);
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }
@@ -127,7 +133,8 @@ export class Decoder extends Writer {
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#fitting(where, ids);
-    return alone(driver, () => driver.logits({ ids: tokens }, [...tokens.keys()], { signal }));
+    const places = [...tokens.keys()];
+    return this.#rows(where, () => driver.logits({ ids: tokens }, places, { signal }));
   }
 
   /** The last hidden state: one row for each token. */
@@ -136,9 +143,17 @@ export class Decoder extends Writer {
     const { driver } = this.alive(where);
     const { signal } = readRecord<RowsOptions>(where, options, ROWS);
     const tokens = await this.#fitting(where, ids);
-    const [all] = (await alone(driver, () => driver.hidden([{ ids: tokens }], { signal }))) as [Float32Array];
+    const [all] = (await this.#rows(where, () => driver.hidden([{ ids: tokens }], { signal }))) as [Float32Array];
     const { width } = this.blueprint;
     return tokens.map((_, n) => all.slice(n * width, (n + 1) * width));
+  }
+
+  async #rows(where: string, work: () => Promise<Float32Array[]>): Promise<Float32Array[]> {
+    try {
+      return await alone(this.alive(where).driver, work);
+    } catch (error) {
+      throw this.reasonOf(where, error);
+    }
   }
 
   /** A session; of the tokens that a generation takes at most, if it is for that alone. */
@@ -146,7 +161,8 @@ export class Decoder extends Writer {
     const tokens = await this.#tokens(where, name, prompt);
     const { driver, tokenizer, generation } = this.alive(where);
     if (only) checkFits(where, name, tokens, only, driver);
-    const sequence = await driver.sequence({ capacity: only && roomFor(tokens, only, driver), signal: only?.signal });
+    const room = { capacity: only && roomFor(tokens, only, driver), signal: only?.signal };
+    const sequence = await alone(driver, () => driver.sequence(room));
     return new Session({ driver, tokenizer, generation, ends: this.ends(where) }, sequence, tokens, 0);
   }
 

@@ -64,6 +64,8 @@ export class Seq2Seq extends Writer {
         writings.push(new Writing(index, sequence, tokens, tokenizer, { ...generation, contextShift: false }));
       }
       return yield* write(driver, writings, { ...generation, contextShift: false }, this.ends(where));
+    } catch (error) {
+      throw this.reasonOf(where, error);
     } finally {
       for (const sequence of sequences) sequence.dispose();
     }

@@ -1,5 +1,6 @@
 // The texts that a decoder is writing, and the scores of what comes next. Loaded when the first one begins: an encoder has none.
 
+import { RelposError } from '../arguments/errors.ts';
 import { Scope } from '../memory/scope.ts';
 import type { LayerContext } from '../nn/context.ts';
 import { SoftmaxStage, TopStage } from '../nn/score-stages.ts';
@@ -85,6 +86,7 @@ class OwnSequence implements Sequence {
   }
 
   get length(): number {
+    if (this.#disposed) throw new RelposError('disposed', 'the model was disposed');
     return this.#session.length;
   }
 

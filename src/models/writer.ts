@@ -1,6 +1,7 @@
 // What both kinds of models have that write text.
 
 import { describe, wrongValue } from '../arguments/check.ts';
+import { RelposError } from '../arguments/errors.ts';
 import { Disposing } from '../memory/dispose.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { ChatTemplates } from './chat.ts';
@@ -57,6 +58,11 @@ export abstract class Writer extends Disposing {
   protected alive(where: string): DecoderParts {
     if (this.#disposed) throw disposed(where, this.#name);
     return this.parts;
+  }
+
+  /** Why a call failed: of a model that was disposed of meanwhile, that. */
+  protected reasonOf(where: string, error: unknown): unknown {
+    return this.#disposed && error instanceof RelposError && error.code === 'disposed' ? disposed(where, this.#name) : error;
   }
 
   /** The tokens that end a text. @throws RelposError `bad-checkpoint` if generation_config.json names what is none */

@@ -89,6 +89,45 @@ describe('a model that is disposed of while it works', () => {
     expect(used()).toBe(before);
   });
 
+  test('under the name of the call, wherever that was', async () => {
+    const named = (call: string, what: string) => ({ code: 'disposed', message: `${call}: the ${what} was disposed` });
+    const open = () => loadDecoder(trained('story-llama'), { engine });
+    const one = await open();
+    const pieces = one.generate('In the beginning', { maxTokens: 20 });
+    await pieces.next();
+    one.dispose();
+    await expect(pieces.next()).rejects.toMatchObject(named('generate', 'decoder'));
+
+    const several = await open();
+    const texts = several.generateAll(['In the beginning', 'A wise man'], { maxTokens: 20 });
+    await texts.next();
+    several.dispose();
+    // The other text's piece was there.
+    await texts.next();
+    await expect(texts.next()).rejects.toMatchObject(named('generateAll', 'decoder'));
+
+    const scored = await open();
+    const first = scored.logits([1, 2, 3]);
+    const rows = scored.logits([1, 2, 3]);
+    for (let turn = 0; turn < 5; turn++) await undefined;
+    scored.dispose();
+    expect(['disposed', 'none']).toContain(await codeOf(first));
+    await expect(rows).rejects.toMatchObject(named('logits', 'decoder'));
+
+    const kept = await open();
+    const session = await kept.session('In the beginning');
+    const continued = session.generate({ maxTokens: 20 });
+    await continued.next();
+    kept.dispose();
+    await expect(continued.next()).rejects.toMatchObject({ code: 'disposed', message: 'the model was disposed' });
+
+    const fixing = await loadSeq2Seq(trained('fix-t5'), { engine });
+    const written = fixing.generate('nd h sd');
+    await written.next();
+    fixing.dispose();
+    await expect(written.next()).rejects.toMatchObject(named('generate', 'model'));
+  });
+
   test('what was left in the middle goes with it', async () => {
     const before = used();
     const decoder = await loadDecoder(trained('story-llama'), { engine });

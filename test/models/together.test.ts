@@ -8,6 +8,7 @@ import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { RunnerDriver } from '../../src/models/driver.ts';
 import type { Sequence } from '../../src/models/driver-types.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
+import { loadDecoder } from '../../src/models/index.ts';
 import { Runner } from '../../src/models/runner.ts';
 import { mostRows, runsOf } from '../../src/models/scoring.ts';
 import { TextReader } from '../../src/models/text-reader.ts';
@@ -15,6 +16,7 @@ import { layerContext } from '../../src/nn/context.ts';
 import { OWN_LAYERS } from '../../src/nn/own.ts';
 import type { WeightType } from '../../src/nn/weights.ts';
 import { checkpoint } from './checkpoints.ts';
+import { all } from './loaded.ts';
 
 const where = 'together';
 const LONGEST = 320;
@@ -104,6 +106,21 @@ async function alone(driver: RunnerDriver, texts: readonly Steps[], open: () => 
 
 const opening = (driver: RunnerDriver) => (): Promise<Sequence> =>
   driver.sequence({ capacity: 256, ...(driver.blueprint.kind === 'seq2seq' && { source: { ids: [5, 9, 12, 1] } }) });
+
+test('a text that begins while others are written leaves their numbers alone', async () => {
+  using decoder = await loadDecoder(checkpoint('transformer-xl-memory').folder, { threads: 1, context: 200 });
+  const written = () => all(decoder.generate('how old are you', { maxTokens: 60 }));
+  const alone = await written();
+  const begun = Array.from({ length: 4 }, async (_, n) => {
+    await new Promise((resolve) => setTimeout(resolve, 2 * n));
+    return n % 2 ? written() : all(piecesOf(decoder.generateAll(['how old are you'], { maxTokens: 60 })));
+  });
+  expect(await Promise.all(begun)).toEqual([alone, alone, alone, alone]);
+});
+
+async function* piecesOf(pieces: AsyncIterable<{ readonly text: string }>): AsyncGenerator<string> {
+  for await (const { text } of pieces) yield text;
+}
 
 describe('texts that go on together have the bits that each has alone', () => {
   const kinds = [

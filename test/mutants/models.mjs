@@ -303,6 +303,37 @@ const whole = [
   source('a window is not shifted', 'vision.ts', 'Math.floor(cell / window) + shift)', 'Math.floor(cell / window))', vision),
 ];
 
+const turns = [
+  source(
+    'a text begins in the middle of a run',
+    'decoder-model.ts',
+    'const sequence = await alone(driver, () => driver.sequence(room));\n    return',
+    'const sequence = await driver.sequence(room);\n    return',
+    together,
+  ),
+  source(
+    'one of several texts begins in the middle of a run',
+    'decoder-model.ts',
+    'const sequence = await alone(driver, () => driver.sequence(room));\n        sequences',
+    'const sequence = await driver.sequence(room);\n        sequences',
+    together,
+  ),
+  source(
+    'what was disposed of is not said by the name of the call',
+    'writer.ts',
+    'return this.#disposed && error',
+    'return !error && error',
+    ending,
+  ),
+  source(
+    'a model that was disposed of has a cache that was',
+    'sequences.ts',
+    "if (this.#disposed) throw new RelposError('disposed', 'the model was disposed');",
+    '',
+    ending,
+  ),
+];
+
 const room = [
   source('what earlier runs left stays when memory runs out', 'leftovers.ts', 'this.drop();\n    return work();', 'return work();', orders),
   source('what has no room together is not run in parts', 'leftovers.ts', 'if (list.length < 2 ||', 'if (list.length ||', orders),
@@ -338,4 +369,4 @@ const room = [
   ),
 ];
 
-export const models = [...files, ...packed, ...gguf, ...texts, ...whole, ...room];
+export const models = [...files, ...packed, ...gguf, ...texts, ...whole, ...turns, ...room];
