@@ -77,8 +77,8 @@ const packed = [
   source(
     'pieces of packed tensors all go to their beginning',
     'packed-weights.ts',
-    'pointer + row * (data.length / rows)',
-    'pointer',
+    'start(place.info.name) + begin - place.begin',
+    'start(place.info.name)',
     packs,
   ),
   source('packed tensors are not compared', 'packed-weights.ts', 'shapeText(found.shape) === shapeText(shape)', 'true', packs),
