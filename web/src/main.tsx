@@ -1,0 +1,9 @@
+import { render } from 'preact';
+import 'uplot/dist/uPlot.min.css';
+import './styles.css';
+import { App } from './app.tsx';
+import { isolate } from './isolate.ts';
+
+await isolate();
+const place = document.getElementById('app');
+if (place) render(<App />, place);
