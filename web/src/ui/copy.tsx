@@ -30,10 +30,7 @@ export function Copy({ label, text }: CopyProps) {
       <span role="status" class="quiet">
         {said}
       </span>
-      {shown !== undefined && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and keys must reach it
-        <pre tabIndex={0}>{shown}</pre>
-      )}
+      {shown !== undefined && <pre tabIndex={0}>{shown}</pre>}
     </div>
   );
 }
