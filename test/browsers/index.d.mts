@@ -1,6 +1,8 @@
 export interface Page {
   /** The value of an expression, or what its promise resolves to. */
   evaluate<T>(expression: string): Promise<T>;
+  /** Presses a key, named as `KeyboardEvent.key` does, on what has the focus. */
+  press(key: string, options?: { readonly shift?: boolean }): Promise<void>;
   close(): Promise<void>;
 }
 export interface Browser {

@@ -57,6 +57,11 @@ async function open(browser, url) {
   await page.goto(url);
   return {
     evaluate: (expression) => page.evaluate(expression),
+    async press(key, { shift = false } = {}) {
+      if (shift) await page.keyboard.down('Shift');
+      await page.keyboard.press(key);
+      if (shift) await page.keyboard.up('Shift');
+    },
     close: () => page.close(),
   };
 }

@@ -77,9 +77,11 @@ async function launch(sharedMemory) {
   }
 }
 
+const selenium = () => createRequire(new URL('../runtimes/package.json', import.meta.url))('selenium-webdriver');
+
 /** A session of the driver, which starts its own MiniBrowser for it. */
 async function connect(port) {
-  const { Builder, Capabilities } = createRequire(new URL('../runtimes/package.json', import.meta.url))('selenium-webdriver');
+  const { Builder, Capabilities } = selenium();
   const server = `http://127.0.0.1:${port}`;
   while (!(await fetch(`${server}/status`).catch(() => undefined))) await new Promise((resolve) => setTimeout(resolve, 50));
   const builder = new Builder().disableEnvironmentOverrides().usingServer(server);
@@ -106,6 +108,13 @@ async function open(session, url) {
       const { value, error } = await session.executeAsyncScript(script(expression));
       if (error !== undefined) throw new Error(error);
       return value;
+    },
+    async press(key, { shift = false } = {}) {
+      const { Key } = selenium();
+      // ArrowLeft is ARROW_LEFT there; a letter is itself.
+      const named = Key[key.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()] ?? key;
+      const keys = session.actions();
+      await (shift ? keys.keyDown(Key.SHIFT).sendKeys(named).keyUp(Key.SHIFT) : keys.sendKeys(named)).perform();
     },
     close: () => session.get('about:blank'),
   };
