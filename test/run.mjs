@@ -1,4 +1,4 @@
-// `npm test`: lint, types, the vitest suites, the package, the bundlers, and the conformance of every runtime. The last line counts what passed and failed.
+// `npm test`: lint, types, the vitest suites, the package, the bundlers, Position Lab, and the conformance of every runtime. The last line counts what passed and failed.
 //   node test/run.mjs                        all of it, on what `npm run build` made
 //   node test/run.mjs package conformance    some steps
 //   node test/run.mjs quick                  what is worth a minute between two edits: lint, types, the contract, the same bits on this Node
@@ -13,9 +13,9 @@ import { commandLine } from './words.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-/** A script of package.json as one check. */
-function script(name) {
-  const { status } = spawnSync('npm', ['run', '--silent', name], { stdio: 'inherit' });
+/** A script of package.json as one check; with `--prefix folder` that of another. */
+function script(name, ...words) {
+  const { status } = spawnSync('npm', ['run', '--silent', name, ...words], { stdio: 'inherit' });
   return [status === 0 ? { name } : { name, error: `exit code ${status}` }];
 }
 
@@ -33,10 +33,10 @@ function ranOrNamed(tests) {
   return tests.filter(({ status }) => status !== 'skipped');
 }
 
-/** The vitest suites, or those of some folders; each test is a check. */
-function vitest(...folders) {
+/** The vitest suites, or those of some folders, or those of another configuration; each test is a check. */
+function vitest(...words) {
   const report = join(work, 'vitest.json');
-  const args = ['run', ...folders, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
+  const args = ['run', ...words, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
   const { status } = spawnSync('node_modules/.bin/vitest', args, { stdio: 'inherit' });
   if (!existsSync(report)) return [{ name: 'vitest', error: `no report, exit code ${status}` }];
   const files = JSON.parse(readFileSync(report, 'utf8')).testResults;
@@ -60,6 +60,25 @@ async function packed() {
 
 const conformance = async (...hosts) => (await import('./conformance/checks.mjs')).conformance(await packed(), ...hosts);
 
+/** Position Lab: its types, its unit tests, its build, the package that it becomes, and the page driven in browsers. */
+async function lab() {
+  const { installLab, installTrained } = await import('./conformance/install.mjs');
+  const installs = [...installLab(), ...installTrained()];
+  const needed = ['web/node_modules/sirv', 'test/models/trained/node_modules'].filter((path) => !existsSync(path));
+  if (needed.length) {
+    console.log(`lab: left out, for ${needed.join(' and ')} could not be installed`);
+    return installs;
+  }
+  const built = [
+    ...command('types of the page', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'web/tsconfig.json']),
+    ...script('build', '--prefix', 'web'),
+  ];
+  if (built.some(({ error }) => error)) return [...installs, ...built];
+  const tests = vitest('--root', 'web');
+  const { pageChecks } = await import('../web/test/checks.mjs');
+  return [...installs, ...built, ...tests, ...(await pageChecks(await packed()))];
+}
+
 const steps = {
   runtimes: async () => {
     const { installRuntimes, installTrained } = await import('./conformance/install.mjs');
@@ -75,6 +94,7 @@ const steps = {
     const [{ installTools }, { bundlers }] = await Promise.all([import('./bundlers/install.mjs'), import('./bundlers/checks.mjs')]);
     return [...installTools(), ...(await bundlers(await packed())).checks];
   },
+  lab,
   conformance: () => conformance(),
 };
 

@@ -8,3 +8,4 @@ export declare function linked(folder: string): string | undefined;
 export declare function installFolder(what: string, folder: string): Check[];
 export declare function installRuntimes(): Check[];
 export declare function installTrained(): Check[];
+export declare function installLab(): Check[];

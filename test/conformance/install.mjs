@@ -63,3 +63,6 @@ export const installRuntimes = () => installFolder('runtimes', path(''));
 
 /** The trained encoder and the runtime it was published with. */
 export const installTrained = () => installFolder('trained encoder', fileURLToPath(new URL('../models/trained/', import.meta.url)));
+
+/** What Position Lab is built of. */
+export const installLab = () => installFolder('lab', fileURLToPath(new URL('../../web/', import.meta.url)));

@@ -4,39 +4,11 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import open from 'open';
 import sirv from 'sirv';
+import { readOptions } from './options.mjs';
 
-const USAGE = `relpos-lab: Position Lab on this computer
-
-  relpos-lab              serves the page on http://127.0.0.1:4173/ and opens it in the browser
-  relpos-lab --port 8080  on another port; 0 takes one that is free
-  relpos-lab --no-open    opens nothing, prints the address
-  relpos-lab --help       this
-
-All is computed in the page, by this machine's processor; nothing leaves it. The folder "dist" of this package is the whole site,
-for any host of files. Ctrl+C ends it.
-`;
-
-function readOptions() {
-  try {
-    const options = { port: { type: 'string', default: '4173' }, 'no-open': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } };
-    const { values } = parseArgs({ options });
-    const port = Number(values.port);
-    if (!/^\d+$/.test(values.port) || port > 65535) throw new Error(`--port expected a number from 0 to 65535, got "${values.port}"`);
-    return { port, opens: !values['no-open'], help: values.help };
-  } catch (error) {
-    process.stderr.write(`relpos-lab: ${error.message}\nrelpos-lab --help says what there is.\n`);
-    return process.exit(2);
-  }
-}
-
-const { port, opens, help } = readOptions();
-if (help) {
-  process.stdout.write(USAGE);
-  process.exit(0);
-}
+const { port, opens } = readOptions();
 const site = fileURLToPath(new URL('../dist', import.meta.url));
 if (!existsSync(`${site}/index.html`)) {
   process.stderr.write('relpos-lab: the page is not built; in a clone of the repository, "npm run lab" builds and serves it\n');

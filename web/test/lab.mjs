@@ -80,7 +80,10 @@ export class Lab {
     this.checks.push(truth ? { name: full } : { name: full, error: said });
   }
 
-  /** The longest time without a frame, in ms, from an expression that starts work until one that is true when it is done; the best of some tries. */
+  /**
+   * The longest time without a frame, in ms, from an expression that starts work until one that is true when it is done; the best of some tries.
+   * What says that it is done must be false while it works: later tries wait for that first.
+   */
   async gaps(start, done, ms = 30_000) {
     let best = Number.POSITIVE_INFINITY;
     for (let left = TRIES; left > 0; left--) {

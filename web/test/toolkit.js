@@ -1,7 +1,14 @@
 // Injected into the page as its first script: notes what goes wrong, and finds what people find by its name. Everything is under `lab`.
 (() => {
   const errors = [];
-  const words = (value) => (value instanceof Error ? `${value.stack ?? value}` : String(value));
+  const words = (value) => {
+    if (!(value instanceof Error)) return String(value);
+    const stack = value.stack ?? '';
+    return stack.includes(value.message)
+      ? stack
+      : `${value}
+${stack}`;
+  };
   const { error } = console;
   console.error = (...values) => {
     errors.push(`console: ${values.map(words).join(' ')}`);
@@ -101,18 +108,23 @@
     }
   }
 
-  /** The longest time without a frame from `start` until `done`; −1 if that does not come in time. */
+  /**
+   * The longest time without a frame from `start` until `done`; −1 if that does not come in time. What is already done before the start, as by an
+   * earlier try, must first become undone.
+   */
   async function gaps(start, done, ms) {
     await frame();
     const began = await frame();
-    let [last, longest] = [began, 0];
+    let [last, longest, stale] = [began, 0, Boolean(done())];
     start();
     for (;;) {
       await frame();
       const now = performance.now();
       longest = Math.max(longest, now - last);
       last = now;
-      if (done()) return longest;
+      const isDone = Boolean(done());
+      if (isDone && !stale) return longest;
+      stale &&= isDone;
       if (now - began > ms) return -1;
     }
   }

@@ -1,0 +1,18 @@
+// What the gate asks of the built page: what it weighs, the package that it becomes, and that it works in browsers.
+import { execFileSync } from 'node:child_process';
+import { driven } from './driven.mjs';
+import { packageChecks } from './package.mjs';
+import { sizeChecks } from './sizes.mjs';
+
+/** The library has nothing of the page in its tarball. */
+function libraryCheck(tarball) {
+  const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
+  const wrong = files.filter((path) => /^package\/web\/|lab/i.test(path));
+  const error = files.length < 100 ? `${tarball} has only ${files.length} files` : wrong.join('\n');
+  return { name: "the library's tarball has nothing of the page", ...(error && { error }) };
+}
+
+/** All checks of the page as it was built, `{ name, error? }`; `tarball` is the library's. */
+export async function pageChecks(tarball) {
+  return [libraryCheck(tarball), ...sizeChecks(), ...(await packageChecks()), ...(await driven())];
+}
