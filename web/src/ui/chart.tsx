@@ -26,17 +26,40 @@ interface ChartProps {
   readonly points?: boolean;
   /** The ends of the y axis; else those of the values. */
   readonly ends?: readonly [number, number];
+  /** A line upwards at this x, and what it says. */
+  readonly mark?: { readonly x: number; readonly text: string };
 }
 
 /** What uPlot is made anew for; numbers alone are only handed on. */
-const shapeOf = ({ series, across, up, height, doubling, points, ends }: ChartProps): string =>
-  JSON.stringify([series.map(({ label, colour, dashed }) => [label, colour, dashed]), across, up, height, doubling, points, ends]);
+const shapeOf = ({ series, across, up, height, doubling, points, ends, mark }: ChartProps): string =>
+  JSON.stringify([series.map(({ label, colour, dashed }) => [label, colour, dashed]), across, up, height, doubling, points, ends, mark]);
 
 const dataOf = ({ x, series }: ChartProps): uPlot.AlignedData =>
   [Array.from(x), ...series.map(({ values }) => Array.from(values))] as uPlot.AlignedData;
 
+/** Draws the line upwards behind the others, its words at its upper end, on the side that has room. */
+function drawMark(plot: uPlot, { x, text }: NonNullable<ChartProps['mark']>, colour: string): void {
+  const { ctx, bbox } = plot;
+  const at = Math.round(plot.valToPos(x, 'x', true));
+  if (at < bbox.left || at > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(at, bbox.top);
+  ctx.lineTo(at, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textBaseline = 'top';
+  const right = at + ctx.measureText(text).width + 8 * devicePixelRatio < bbox.left + bbox.width;
+  ctx.textAlign = right ? 'left' : 'right';
+  ctx.fillText(text, at + (right ? 4 : -4) * devicePixelRatio, bbox.top + 2 * devicePixelRatio);
+  ctx.restore();
+}
+
 function optionsOf(
-  { series, across, up, height = 260, doubling = false, points = false, ends }: ChartProps,
+  { series, across, up, height = 260, doubling = false, points = false, ends, mark }: ChartProps,
   width: number,
   place: Element,
 ): uPlot.Options {
@@ -75,6 +98,7 @@ function optionsOf(
       })),
     ],
   };
+  if (mark) options.hooks = { drawAxes: [(plot) => drawMark(plot, mark, axis.stroke)] };
   probe.remove();
   return options;
 }

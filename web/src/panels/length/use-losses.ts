@@ -1,0 +1,115 @@
+import { type Remote, wrap } from 'comlink';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { type Tell, useWork, type Work } from '../../ui/work.tsx';
+import type { Api } from './compute.ts';
+import { keyOf, type Results } from './results.ts';
+import { SCHEMES, type SchemeName, type Window } from './schemes.ts';
+import { bytesOf, fitting, type Settings } from './texts.ts';
+
+const FOLDER = 'models/positions/';
+
+/** PyTorch's mean losses of all of the held-out text, by scheme and window. */
+export type Known = Readonly<Record<string, { readonly loss: Readonly<Record<string, number>> }>>;
+
+interface Data {
+  readonly text: Uint8Array;
+  readonly known: Known;
+}
+
+interface Job {
+  readonly scheme: SchemeName;
+  readonly window: Window;
+}
+
+async function fetchData(): Promise<Data> {
+  const answers = await Promise.all(
+    ['text.txt', 'losses.json'].map(async (name) => {
+      const answer = await fetch(`${FOLDER}${name}`).catch(() => undefined);
+      if (!answer?.ok) throw new Error(`${FOLDER}${name} could not be fetched${answer ? `: ${answer.status}` : ''}.`);
+      return answer;
+    }),
+  );
+  const [text, losses] = answers as [Response, Response];
+  return { text: new Uint8Array(await text.arrayBuffer()), known: ((await losses.json()) as { schemes: Known }).schemes };
+}
+
+/** A worker of the panel's own, made when it is first asked and ended with the panel. */
+function useWorker(): () => Remote<Api> {
+  const made = useRef<{ worker: Worker; api: Remote<Api> } | undefined>(undefined);
+  useEffect(() => () => made.current?.worker.terminate(), []);
+  return useCallback(() => {
+    if (!made.current) {
+      const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+      made.current = { worker, api: wrap<Api>(worker) };
+    }
+    return made.current.api;
+  }, []);
+}
+
+/** A step of a window of 1,024 takes about twice as long as one of 64. */
+const costOf = ({ window }: Job): number => 1 + window / 1024;
+
+/** What the settings ask for and what of it is computed; `run` computes the rest, one scheme and window after another. */
+export function useLosses(settings: Settings, own: string) {
+  const { source, schemes, windows } = settings;
+  const [data, setData] = useState<Data>();
+  const [failure, setFailure] = useState<string>();
+  const [kept, setKept] = useState<{ text: Uint8Array; results: Results }>();
+  const { work, run: start, stop } = useWork();
+  const worker = useWorker();
+  useEffect(() => {
+    fetchData().then(setData, (error: Error) => setFailure(error.message));
+  }, []);
+
+  const text = useMemo(() => data && bytesOf(source, data.text, own), [data, source, own]);
+  const results: Results = kept && kept.text === text ? kept.results : NOTHING;
+  const missing = useMemo(() => (text ? jobs(schemes, fitting(windows, text)) : []), [schemes, windows, text]).filter(
+    ({ scheme, window }) => !results.has(keyOf(scheme, window)),
+  );
+
+  const run = useCallback((): void => {
+    if (!text) return;
+    const evaluate = async (signal: AbortSignal, tell: Tell): Promise<string> => {
+      const api = worker();
+      const ended = (): void => void api.stop();
+      signal.addEventListener('abort', ended);
+      const began = performance.now();
+      const whole = missing.reduce((sum, job) => sum + costOf(job), 0);
+      let done = 0;
+      const folder = new URL(FOLDER, document.baseURI).href;
+      for (const job of missing) {
+        tell(`${SCHEMES[job.scheme].title}, windows of ${job.window.toLocaleString('en')}`, done / whole);
+        const losses = await api.evaluate(job.scheme, job.window, text, folder);
+        signal.throwIfAborted();
+        if (!losses) throw new Error('The evaluation was ended by another.');
+        setKept((last) => ({
+          text,
+          results: new Map([...(last?.text === text ? last.results : []), [keyOf(job.scheme, job.window), losses]]),
+        }));
+        done += costOf(job);
+      }
+      const threads = await api.threads();
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      return `${missing.length} losses of ${text.length.toLocaleString('en')} bytes in ${seconds} s, on ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
+    };
+    void start(evaluate);
+  }, [text, missing, start, worker]);
+
+  // What is read changed: what goes on is of another text.
+  useEffect(() => stop, [text, stop]);
+  // The panel opens computed.
+  const opened = useRef(false);
+  useEffect(() => {
+    if (opened.current || !text) return;
+    opened.current = true;
+    if (source !== 'own') run();
+  }, [text, source, run]);
+
+  return { data, failure, results, work, run, stop, missing: missing.length } satisfies { work: Work; [name: string]: unknown };
+}
+
+const NOTHING: Results = new Map();
+
+/** All of some schemes and windows, short windows first. */
+const jobs = (schemes: readonly SchemeName[], windows: readonly Window[]): Job[] =>
+  windows.flatMap((window) => schemes.map((scheme) => ({ scheme, window })));
