@@ -1,9 +1,9 @@
 // The page driven in every browser: each file of driven/ is the test of a panel, `export const name` and `export async function drive(lab)`.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import process from 'node:process';
 import { browsers } from '../../test/browsers/index.mjs';
+import { installed } from '../../test/conformance/install.mjs';
 import { Lab } from './lab.mjs';
-import { serveSite } from './server.mjs';
 
 const folder = new URL('driven/', import.meta.url);
 
@@ -17,16 +17,13 @@ export const tests = await Promise.all(
 
 async function driveOne(browser, launched, { name, drive }) {
   const began = performance.now();
-  const server = await serveSite();
-  const lab = new Lab(browser, launched, server, name);
+  const lab = new Lab(browser, launched, name);
   try {
     await drive(lab);
     await lab.finish();
   } catch (error) {
     lab.check('driven to its end', false, error.stack);
-    await lab.close().catch(() => {});
-  } finally {
-    server.close();
+    await lab.finish().catch(() => {});
   }
   const failed = lab.checks.filter(({ error }) => error).length;
   console.log(
@@ -48,8 +45,11 @@ export async function driven(asked = [], only) {
   for (const { name, missing, launch } of browsers) {
     if (asked.length && !asked.includes(name)) continue;
     const packages = missing();
-    if (packages.length) {
-      const error = `Debian's ${packages.join(' and ')} is not installed`;
+    const module = ['puppeteer-core', 'selenium-webdriver'].find((one) => !existsSync(installed(one)));
+    if (packages.length || module) {
+      const error = packages.length
+        ? `Debian's ${packages.join(' and ')} is not installed`
+        : `${module} is not: node test/run.mjs runtimes`;
       if (process.env.CI === 'true') checks.push({ name: `${name}: the page driven`, error });
       else console.log(`lab: ${name} is left out: ${error}`);
       continue;

@@ -1,6 +1,7 @@
 // What a driven test has in its hands: the page of a browser, and the checks that it makes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { within } from '../../test/browsers/processes.mjs';
+import { serveSite } from './server.mjs';
 
 const READY_MS = 30_000;
 /** No single answer of the page takes longer; work of models in it is awaited by `until`. */
@@ -9,6 +10,7 @@ const ANSWER_MS = 120_000;
 export const SMOOTH_MS = 60;
 const TRIES = 6;
 const REST_MS = 500;
+const POLL_MS = 25;
 
 const literal = JSON.stringify;
 
@@ -24,14 +26,28 @@ export class Lab {
   #panel;
   #errors = [];
   #foreign = [];
+  #missing = [];
   checks = [];
 
-  /** @param browser its name. @param launched what `launch()` gave. @param server of the page. @param panel whose test this is. */
-  constructor(browser, launched, server, panel) {
+  /** @param browser its name. @param launched what `launch()` gave. @param panel whose test this is. */
+  constructor(browser, launched, panel) {
     this.browser = browser;
     this.#launched = launched;
-    this.#server = server;
     this.#panel = panel;
+  }
+
+  /** Serves the page otherwise than before, as `serveSite` takes it: without isolation, below a path. */
+  async serve(options) {
+    await this.close();
+    this.#endServer();
+    this.#server = await serveSite(options);
+  }
+
+  #endServer() {
+    if (!this.#server) return;
+    this.#missing.push(...this.#server.missing);
+    this.#server.close();
+    this.#server = undefined;
   }
 
   /** The address of the page without its hash. */
@@ -42,6 +58,7 @@ export class Lab {
   /** Opens the page anew at a hash, `#/panel?…`, and waits until its panel is there. */
   async open(hash = '') {
     await this.close();
+    if (!this.#server) await this.serve();
     // Another query: the same address with another hash would not load the page.
     this.#page = await within(ANSWER_MS, `opening ${hash}`, this.#launched.open(`${this.#server.address}?n=${++this.#opened}${hash}`));
     await this.until('lab.ready()', `the page at ${hash || 'no hash'} is there`, READY_MS);
@@ -56,16 +73,14 @@ export class Lab {
 
   /** Waits until an expression in the page is true; `what` says what that means. */
   async until(expression, what, ms = 20_000) {
-    for (const end = Date.now() + ms; ; ) {
-      // In parts: the page may load anew under it.
-      const part = Math.min(2000, Math.max(1, end - Date.now()));
-      const found = await this.eval(`globalThis.lab ? lab.until(async () => (${expression}), ${part}) : false`).catch((error) => {
+    for (const end = Date.now() + ms; ; await sleep(POLL_MS)) {
+      // Asked from here each time: the page may load anew under it, with an answer that never comes.
+      const found = await this.eval(`globalThis.lab ? (${expression}) : false`).catch((error) => {
         if (Date.now() > end) throw error;
         return false;
       });
       if (found) return;
       if (Date.now() > end) break;
-      await sleep(20);
     }
     const seen = await this.eval(
       '({ hash: location.hash, errors: globalThis.lab?.errors, alerts: globalThis.lab?.text("[role=alert]"), main: globalThis.lab?.text("main").slice(0, 600) })',
@@ -129,14 +144,14 @@ export class Lab {
     await page.close();
   }
 
-  /** Closes the page and checks what must hold of every page that was open. */
+  /** Closes all and checks what must hold of every page that was open. */
   async finish() {
     await this.close();
-    const missing = this.#server.missing.splice(0);
+    this.#endServer();
     for (const [name, lines] of [
       ['no error in the console', this.#errors],
       ['nothing is asked of another host', this.#foreign],
-      ['no file is asked for that is not there', missing],
+      ['no file is asked for that is not there', this.#missing],
     ])
       this.check(name, lines.length === 0, lines.join('\n'));
   }

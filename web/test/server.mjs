@@ -24,9 +24,10 @@ const watchedPage = () =>
  *
  * @param isolated whether with the headers that let it share memory.
  * @param under    the path that it stands below: `/` or `/some/folder/`.
+ * @param without  a file that this host does not have.
  * @returns its `address`, the paths that were asked for and are not there in `missing`, and `close`.
  */
-export async function serveSite({ isolated = true, under = '/' } = {}) {
+export async function serveSite({ isolated = true, under = '/', without } = {}) {
   const headers = isolated ? ISOLATION : {};
   const files = sirv(site, { etag: true, setHeaders: (response) => setAll(response, headers) });
   const missing = [];
@@ -39,6 +40,7 @@ export async function serveSite({ isolated = true, under = '/' } = {}) {
     if (!pathname.startsWith(under)) return absent();
     const path = pathname.slice(under.length);
     const send = (type, body) => response.writeHead(200, { 'Content-Type': type, ...headers }).end(body);
+    if (path === without) return response.writeHead(404).end();
     if (path === '' || path === 'index.html') return send('text/html', watchedPage());
     const added = path.startsWith('__lab/') && ADDED[path.slice('__lab/'.length)];
     if (added) return send('text/javascript', readFileSync(added));

@@ -1,7 +1,126 @@
+// What is around the panels: links, titles, keys, widths, motion, and hosts that send no headers.
 export const name = 'shell';
 
-export async function drive(lab) {
-  await lab.open('#/nowhere');
-  lab.check('a panel that is not there is named', (await lab.eval('lab.text("[role=alert]")')).includes('“nowhere”'));
+const WIDTHS = [1280, 768, 360];
+
+const focused = 'lab.nameOf(document.activeElement) || document.activeElement.id || document.activeElement.tagName';
+
+async function links(lab) {
+  await lab.open('');
+  const titles = await lab.eval('[...document.querySelectorAll("nav a")].map((link) => link.textContent)');
+  lab.check('there are five panels', titles.length === 5, titles);
+  for (const title of titles.slice(1).concat(titles[0])) {
+    await lab.eval(`lab.press(${JSON.stringify(title)})`);
+    await lab.until(
+      `lab.text('nav [aria-current=page]') === ${JSON.stringify(title)} && lab.ready()`,
+      `the panel ${title} opens by its link`,
+    );
+    const { tab, heading, alerts } = await lab.eval(`({ tab: document.title, heading: lab.text('h2'), alerts: lab.text('[role=alert]') })`);
+    lab.check(`${title} has its title and its question`, tab === `${title} · Position Lab` && heading.endsWith('?'), `${tab}: ${heading}`);
+    lab.check(`${title} opens without a fault`, alerts === '', alerts);
+  }
+  await lab.eval('(history.back(), 1)');
+  await lab.until(`lab.text('nav [aria-current=page]') === ${JSON.stringify(titles.at(-1))}`, 'the browser goes back to the panel before');
+  await lab.open('#/nowhere?a=1');
+  const alert = await lab.eval('lab.text("[role=alert]")');
+  lab.check('a panel that is not there is named', alert.includes('“nowhere”'), alert);
   await lab.axe('an address that is none');
+}
+
+async function keys(lab) {
+  await lab.open('#/schemes');
+  const order = [];
+  for (let n = 0; n < 6; n++) {
+    await lab.press('Tab');
+    order.push(await lab.eval(focused));
+  }
+  const wanted = ['To the panel', ...(await lab.eval('[...document.querySelectorAll("nav a")].map((link) => link.textContent)'))];
+  lab.check('the tab key goes to the skip link, then through the panels', order.join() === wanted.join(), order);
+  for (let n = 0; n < 5; n++) await lab.press('Tab', { shift: true });
+  const seen = await lab.eval(
+    '(() => { const { left, top, width } = document.activeElement.getBoundingClientRect(); return left >= 0 && top >= 0 && width > 20; })()',
+  );
+  lab.check('the skip link is seen when it has the focus', seen && (await lab.eval(focused)) === wanted[0]);
+  await lab.press('Enter');
+  lab.check('it leads to the panel', (await lab.eval('document.activeElement.id')) === 'main', await lab.eval(focused));
+  await lab.press('Tab');
+  lab.check(
+    'the next stop is in the panel',
+    await lab.eval('document.activeElement.closest("main section") !== null'),
+    await lab.eval(focused),
+  );
+}
+
+/** Frames of the page, since a window has one width: how far each is wider than it should be. */
+const widthsOf = (panels) => `Promise.all(${JSON.stringify(panels)}.flatMap((panel) => ${JSON.stringify(WIDTHS)}.map(async (width) => {
+  const frame = document.createElement('iframe');
+  frame.style.cssText = 'position: absolute; border: 0; height: 900px; width: ' + width + 'px';
+  frame.src = location.pathname + '?frame=' + width + '#/' + panel;
+  document.body.append(frame);
+  const there = await lab.until(() => frame.contentWindow?.lab?.ready() && frame.contentDocument.querySelector('section.panel'), 20000);
+  await lab.pause(700);
+  const { scrollWidth } = frame.contentDocument.documentElement;
+  const wide = [...frame.contentDocument.querySelectorAll('main *')].filter((element) => !element.closest('.scrolls *, .unseen') && element.getBoundingClientRect().right > width + 1);
+  frame.remove();
+  return { panel, width, there, scrollWidth, wide: wide.slice(-3).map((element) => element.outerHTML.slice(0, 120)) };
+})))`;
+
+async function widths(lab) {
+  await lab.open('#/nowhere');
+  for (const panel of ['schemes', 'cell', 'length', 'models', 'speed']) {
+    for (const { width, there, scrollWidth, wide } of await lab.eval(widthsOf([panel])))
+      lab.check(`${panel} fits ${width} pixels`, there && scrollWidth <= width, `there: ${there}; ${scrollWidth} wide\n${wide.join('\n')}`);
+  }
+}
+
+/** Rules that move something although people may have asked for stillness. */
+const moving = `(() => {
+  const found = [];
+  const walk = (rules, still) => {
+    for (const rule of rules) {
+      const asks = rule.conditionText?.includes('prefers-reduced-motion');
+      if (rule.style && !still && /(^|;)\\s*(transition|animation|scroll-behavior)/.test(rule.style.cssText)) found.push(rule.cssText);
+      if (rule.cssRules) walk(rule.cssRules, still || asks);
+    }
+  };
+  for (const sheet of document.styleSheets) walk(sheet.cssRules, false);
+  return { found, sheets: document.styleSheets.length };
+})()`;
+
+async function motion(lab) {
+  const all = [];
+  let sheets = 0;
+  for (const panel of ['schemes', 'cell', 'length', 'models', 'speed']) {
+    await lab.open(`#/${panel}`);
+    const { found, sheets: count } = await lab.eval(moving);
+    all.push(...found);
+    sheets += count;
+  }
+  lab.check('nothing moves for people who asked for stillness', sheets > 0 && all.length === 0, all.join('\n'));
+}
+
+/** A plain server of files, below a path: the service worker adds the headers. */
+async function plainHost(lab) {
+  await lab.serve({ isolated: false, under: '/some/folder/' });
+  await lab.open('#/schemes?encoding=alibi');
+  await lab.until('crossOriginIsolated', 'a host without headers is isolated by the service worker');
+  await lab.until('lab.ready() && document.querySelector("main canvas") !== null', 'the first panel draws there');
+  lab.check(
+    'the address is kept through the isolation',
+    (await lab.eval('location.hash')).startsWith('#/schemes?encoding=alibi'),
+    await lab.eval('location.hash'),
+  );
+  await lab.serve({ isolated: false, without: 'isolation.js' });
+  await lab.open('#/schemes');
+  await lab.until('lab.ready() && document.querySelector("main canvas") !== null', 'the first panel draws without isolation');
+  lab.check('a host without the service worker is no fault', !(await lab.eval('crossOriginIsolated')));
+}
+
+export async function drive(lab) {
+  await links(lab);
+  await keys(lab);
+  await plainHost(lab);
+  if (lab.browser !== 'chromium') return;
+  await widths(lab);
+  await motion(lab);
 }
