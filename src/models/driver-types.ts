@@ -36,6 +36,15 @@ export interface Sequence {
   dispose(): void;
 }
 
+/** The weights of a layer's attention over one text. */
+export interface Weighed {
+  readonly heads: number;
+  /** Keys of a head: the tokens, and what stands behind them. */
+  readonly keys: number;
+  /** [heads, tokens, keys] */
+  readonly weights: Float32Array;
+}
+
 /** A model in an engine's memory. What comes back is a copy. */
 export interface Driver {
   readonly blueprint: Blueprint;
@@ -55,6 +64,8 @@ export interface Driver {
   labels(texts: readonly TokenText[], options?: RunOptions): Promise<Float32Array[]>;
   /** Logits over the vocabulary at these places of a text. Of a decoder: of the token after that place. Only with `blueprint.logits`. */
   logits(text: TokenText, places: readonly number[], options?: RunOptions): Promise<Float32Array[]>;
+  /** Where a text's tokens look. Of an encoder. */
+  attention(text: TokenText, layer: number, options?: RunOptions): Promise<Weighed>;
 
   /** An empty sequence of a decoder. */
   sequence(options?: SequenceOptions): Promise<Sequence>;

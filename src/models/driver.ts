@@ -2,7 +2,7 @@
 
 import type { LayerContext } from '../nn/context.ts';
 import type { Arithmetic } from '../plan/plan.ts';
-import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText } from './driver-types.ts';
+import type { Driver, RunOptions, Sequence, SequenceOptions, TokenText, Weighed } from './driver-types.ts';
 import type { TokenText as RunnerText } from './encoder.ts';
 import type { Leftovers } from './leftovers.ts';
 import { Lifetime } from './lifetime.ts';
@@ -71,6 +71,10 @@ export class RunnerDriver implements Driver {
     return this.#lifetime.during(() =>
       isEncoder ? this.#reader.maskLogits(asRunnerText(text), places, signal) : this.#decodedLogits(text, places, signal),
     );
+  }
+
+  attention(text: TokenText, layer: number, { signal }: RunOptions = {}): Promise<Weighed> {
+    return this.#lifetime.during(() => this.#reader.attention(asRunnerText(text), layer, signal));
   }
 
   async #decodedLogits(text: TokenText, places: readonly number[], signal: RunOptions['signal']): Promise<Float32Array[]> {

@@ -5,6 +5,7 @@ import { RelposError } from '../arguments/errors.ts';
 import { type Readers, readRecord } from '../arguments/record.ts';
 import { Disposing } from '../memory/dispose.ts';
 import type { Signal } from '../platform/types.ts';
+import type { AttentionMap, AttentionMapOptions } from './attention-map.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { JsonObject } from './checkpoint.ts';
 import type { Driver, TokenText } from './driver-types.ts';
@@ -236,6 +237,27 @@ export class Encoder extends Disposing {
     return { ids: tokens.ids as Int32Array, rows };
   }
 
+  /**
+   * Where each token of a text looks: the weights that a layer's attention gives to the keys, in each head. They are computed as the layer computes
+   * them, by the same plan and kernels from the same queries and keys, so all that its scores have is in them: positions, windows, segments. The code is
+   * fetched with the first call; a result has H · T · T numbers.
+   *
+   * @param text of no more tokens than `maxLength`: nothing is cut off
+   * @param options `layer` is an integer in 0 … layers − 1, of `blueprint.encoder.layers`
+   * @returns the T tokens and `probabilities`, a Float32Array [H, T, T]
+   * @throws TypeError, RangeError if an argument is wrong or the text is too long; RelposError `out-of-memory`; the signal's reason if it is aborted
+   * @example
+   * const { tokens, length, probabilities } = await encoder.attention('The cat sleeps.', { layer: 0 });
+   * const ofSecondToken = probabilities.subarray(length, 2 * length); // in head 0
+   */
+  async attention(text: string, options: AttentionMapOptions): Promise<AttentionMap> {
+    const where = 'attention';
+    const { driver, tokenizer } = this.#alive(where);
+    const { attentionMap } = await import('./attention-map.ts');
+    const tokensOf = (given: string): TokenText => this.#tokens(where, given, undefined, {}, Infinity);
+    return attentionMap(where, { driver, tokenizer, maxLength: this.maxLength, tokensOf }, text, options);
+  }
+
   /** Gives the memory back; ends the engine too if it was made for this model. */
   dispose(): void {
     if (this.#disposed) return;
@@ -257,10 +279,10 @@ export class Encoder extends Disposing {
     throw wrongValue(where, 'prompt', `one of ${Object.keys(prompts).map(describe).join(', ') || 'none'}`, describe(name));
   }
 
-  #tokens(where: string, text: string, pair: string | undefined, { maxLength = this.maxLength }: CallOptions): TokenText {
+  #tokens(where: string, text: string, pair: string | undefined, { maxLength = Infinity }: CallOptions, most = this.maxLength): TokenText {
     const { tokenizer, sentences } = this.#parts;
     const lower = (given: string): string => (sentences?.lowerCase ? given.toLowerCase() : given);
-    const options: EncodeOptions = { maxLength: Math.min(maxLength, this.maxLength), pair: pair === undefined ? undefined : lower(pair) };
+    const options: EncodeOptions = { maxLength: Math.min(maxLength, most), pair: pair === undefined ? undefined : lower(pair) };
     const { ids, types } = tokenizer.encode(lower(text), options, where);
     expectKnown(where, tokenizer, ids, this.blueprint.vocabulary);
     return this.#hasTypes() ? { ids, types } : { ids };

@@ -32,9 +32,25 @@ export interface EncodedTexts {
 /** Stages behind the last norm, from the rows of texts. */
 export type Tail = (rows: Rows, offsets: readonly number[]) => readonly Stage[];
 
+/** What attention has in place of its values and its result. */
+interface Other {
+  readonly v: Tensor;
+  readonly out: Tensor;
+}
+
+/** The stages of a layer's attention with other values, v [keys, G, E] and out [rows, H, E], from the q and k that it has at that time. */
+export type Planning = (v: Tensor, out: Tensor) => readonly Stage[];
+
+/** What is looked at in a run, which ends behind that layer. */
+export interface Seen {
+  readonly layer: number;
+  /** Stages beside those of its attention. */
+  more(attention: Attention, rows: number, keys: number, plan: Planning): readonly Stage[];
+}
+
 export class EncoderProgram {
-  readonly #layers: LayerContext;
-  readonly #where: string;
+  readonly layers: LayerContext;
+  readonly where: string;
   readonly #stack: Stack;
   readonly #program: StackProgram;
   readonly #schemes: Schemes;
@@ -52,8 +68,8 @@ export class EncoderProgram {
     schemes: Schemes,
     beside: BesideProgram | undefined,
   ) {
-    this.#layers = layers;
-    this.#where = where;
+    this.layers = layers;
+    this.where = where;
     this.#stack = packed.stack;
     this.#program = new StackProgram(layers, scope, packed, widths);
     this.#schemes = schemes;
@@ -81,11 +97,12 @@ export class EncoderProgram {
   }
 
   /**
-   * Runs texts, and in the same job what `tail` adds behind the last norm; nothing is to be in `workspace` that is needed.
+   * Runs texts, and in the same job what `tail` adds behind the last norm, or a text up to a layer in which something is seen; nothing is to be in
+   * `workspace` that is needed.
    *
    * @throws RelposError; the signal's reason
    */
-  async run(texts: readonly TokenText[], signal?: Signal, tail?: Tail): Promise<EncodedTexts> {
+  async run(texts: readonly TokenText[], signal?: Signal, tail?: Tail, seen?: Seen): Promise<EncodedTexts> {
     const { workspace } = this;
     const offsets = [0];
     for (const { ids } of texts) offsets.push((offsets.at(-1) as number) + ids.length);
@@ -98,11 +115,18 @@ export class EncoderProgram {
       const { out, stages } = this.#program.finish(rows, workspace.rows('x'), workspace.rows('z'));
       const all = [
         ...this.#program.embed(rows, tokens, workspace),
-        ...this.#program.run(rows, workspace, (layer) => () => this.#attend(layer, calls, offsets, texts), undefined, beside),
+        ...this.#program.run(
+          rows,
+          workspace,
+          (layer) => () => this.#attend(layer, calls, offsets, texts, seen),
+          undefined,
+          beside,
+          seen?.layer,
+        ),
         ...stages,
         ...(tail && rows ? tail(out, offsets) : []),
       ];
-      if (rows) await this.#layers.pool.run(jobOf(writing(all, workspace.outputs)), { signal });
+      if (rows) await this.layers.pool.run(jobOf(writing(all, workspace.outputs)), { signal });
       for (const call of calls.values()) {
         call.finish();
         call.release(false);
@@ -116,19 +140,25 @@ export class EncoderProgram {
     }
   }
 
-  /** The stages of a layer's attention: those of the first layer like it, but for tables that are filled by then. */
-  #attend(layer: number, calls: Map<string, Call>, offsets: readonly number[], texts: readonly TokenText[]): readonly Stage[] {
+  /** The stages of a layer's attention: those of the first layer like it, but for tables that are filled by then; and of what is seen there. */
+  #attend(layer: number, calls: Map<string, Call>, offsets: readonly number[], texts: readonly TokenText[], seen?: Seen): readonly Stage[] {
     const { attention } = this.#stack.layers[layer] as Stack['layers'][number];
-    const key = this.#schemes.key(attention);
-    const known = calls.get(key);
-    const call = known ?? this.#plan(attention, offsets, texts);
-    calls.set(key, call);
-    const stages = [...call.preparations, call.job];
-    return known ? stages.filter(({ kernel }) => kernel !== 'rotaryTable') : stages;
+    const stagesOf = (key: string, other?: Other): readonly Stage[] => {
+      const known = calls.get(key);
+      const call = known ?? this.#plan(attention, offsets, texts, other);
+      calls.set(key, call);
+      const stages = [...call.preparations, call.job];
+      return known ? stages.filter(({ kernel }) => kernel !== 'rotaryTable') : stages;
+    };
+    const stages = stagesOf(this.#schemes.key(attention));
+    if (seen?.layer !== layer) return stages;
+    const rows = offsets.at(-1) as number;
+    const keys = rows + (this.#beside?.attend(attention, rows)?.keys ?? 0);
+    return [...stages, ...seen.more(attention, rows, keys, (v, out) => stagesOf(`seen ${calls.size}`, { v, out }))];
   }
 
-  #plan(attention: Attention, offsets: readonly number[], texts: readonly TokenText[]): Call {
-    const { context } = this.#layers;
+  #plan(attention: Attention, offsets: readonly number[], texts: readonly TokenText[], other?: Other): Call {
+    const { context } = this.layers;
     const { heads: H, keyHeads: G, headWidth: D, valueWidth: E } = attention;
     const rows = offsets.at(-1) as number;
     const [qkv, at] = [this.workspace.tensor('qkv'), this.workspace.tensor('at')];
@@ -141,14 +171,15 @@ export class EncoderProgram {
     const segments = texts.length === 1 ? texts[0]?.segments : undefined;
     const call: PositionCall | undefined = segments && { length: rows, segments: Array.from(segments) };
     const encodings = attention.positions.map((position) => this.#schemes.encoding(position, call));
+    const to = other?.out ?? out;
     try {
       return prepareAttention(
         context,
-        this.#where,
+        this.where,
         q,
         k,
-        v,
-        this.#schemes.options(this.#where, attention, encodings, { ...more, out }),
+        other?.v ?? v,
+        this.#schemes.options(this.where, attention, encodings, { ...more, out: to }),
         false,
       );
     } finally {

@@ -1,5 +1,6 @@
 // The names that every entry of relpos/models has beside the functions that load.
 
+export type { AttentionMap, AttentionMapOptions } from './attention-map.ts';
 export type { Blueprint } from './blueprint.ts';
 export type { ChatMessage, ChatOptions, Jinja } from './chat.ts';
 export { Decoder, type Prompt } from './decoder-model.ts';

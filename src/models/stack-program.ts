@@ -135,16 +135,20 @@ export class StackProgram {
     ];
   }
 
-  /** All layers; `attend` and `attendCross` give the stages of a layer's attention by its number, `beside` what it has beside that. */
+  /**
+   * All layers, or the first ones up to `last`; `attend` and `attendCross` give the stages of a layer's attention by its number, `beside` what it has
+   * beside that.
+   */
   run(
     rows: number,
     workspace: Workspace,
     attend: (layer: number) => Attending,
     attendCross?: (layer: number) => Attending,
     beside?: (layer: number) => Beside,
+    last: number = Infinity,
   ): Stage[] {
     const { buffers } = workspace;
-    return this.layers.flatMap((layer, n) => layer.stages(rows, buffers, attend(n), attendCross?.(n), beside?.(n)));
+    return this.layers.slice(0, last + 1).flatMap((layer, n) => layer.stages(rows, buffers, attend(n), attendCross?.(n), beside?.(n)));
   }
 
   /** The last norm, if there is one: where the rows are then, and the stages that bring them there. */

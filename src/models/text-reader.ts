@@ -10,6 +10,7 @@ import type { Stage } from '../threads/types.ts';
 import type { BesideProgram } from './beside.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { PackedHeads } from './declared.ts';
+import type { Weighed } from './driver-types.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { type LogitsProgram, StepsProgram } from './head-program.ts';
 import { inHalves, Leftovers } from './leftovers.ts';
@@ -116,6 +117,13 @@ export class TextReader {
       }
     };
     return this.#inTurn(() => this.#leftovers.again(work));
+  }
+
+  /** The weights of a layer's attention over a text. */
+  async attention(text: TokenText, layer: number, signal?: Signal): Promise<Weighed> {
+    this.#check('text', text);
+    const { weigh } = await import('./attention-map.ts');
+    return this.#inTurn(() => weigh(this.#encoder, text, layer, signal));
   }
 
   /**

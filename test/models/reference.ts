@@ -116,10 +116,14 @@ export interface TextOptions {
 /** Told of the rows before the first layer (`embeddings`) and after each (`layers.0` …) of a stack, before its last norm. */
 export type Watch = (name: string, rows: readonly Row[], stack: Stack) => void;
 
+/** Told of the weights of each row of each attention, head after head, as they come. */
+export type Weighing = (weights: readonly number[], head: number, row: number) => void;
+
 export interface ReferenceSettings {
   readonly round?: Round;
   readonly longest?: number;
   readonly watch?: Watch;
+  readonly weighing?: Weighing;
 }
 
 export class Reference {
@@ -132,17 +136,19 @@ export class Reference {
   /** T: the most tokens of a text, for tables that end somewhere. */
   private readonly longest: number;
   private readonly watch: Watch | undefined;
+  private readonly weighing: Weighing | undefined;
 
   constructor(
     blueprint: Blueprint,
     tensors: ReadonlyMap<string, SafeTensor>,
-    { round = exactly, longest = 128, watch }: ReferenceSettings = {},
+    { round = exactly, longest = 128, watch, weighing }: ReferenceSettings = {},
   ) {
     this.blueprint = blueprint;
     this.tensors = tensors;
     this.round = round;
     this.longest = longest;
     this.watch = watch;
+    this.weighing = weighing;
   }
 
   /** The rows after an encoder's last layer and norm, [tokens][width]. */
@@ -366,6 +372,7 @@ export class Reference {
           scores.of(query.subarray(h * D, (h + 1) * D), key.subarray(g * D, (g + 1) * D), { h, g, i, j }),
         );
         const weights = this.softmax(logits, sinks && at(sinks, h));
+        this.weighing?.(weights, h, i);
         for (let e = 0; e < E; e++) {
           out[h * E + e] = weights.reduce((sum, w, j) => this.round(sum + this.round(w * at(seen.values[j] as Row, g * E + e))), 0);
         }

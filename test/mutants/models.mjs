@@ -287,6 +287,17 @@ const whole = [
   source('a window has a key too many', 'families/parts.ts', 'Math.min(keys - 1, FARTHEST)', 'Math.min(keys, FARTHEST)', families),
   source('positions of packed texts go on', 'encoder.ts', 'lists.positions[next] = n;', 'lists.positions[next] = next;', runner),
   source(
+    'of a long text, weights of keys beyond a head width are those of the first ones',
+    'attention-map.ts',
+    'unit[(first + n) * width + n] = 1',
+    'unit[n * width + n] = 1',
+    ['models/attention-map'],
+  ),
+  source('a text is looked at beyond what the model takes', 'attention-map.ts', 'length > maxLength', 'length > 9 * maxLength', [
+    'models/attention-map',
+  ]),
+  source('weights are those of the last layer', 'encoder.ts', 'seen?.layer !== layer', 'seen === undefined', ['models/attention-map']),
+  source(
     'a sub-layer is not added to the stream',
     'layer-program.ts',
     'through(linear, rows, from, sum, x)',

@@ -67,6 +67,9 @@ export function referenceDriver(folder: string, longest = 256): Driver & { reado
       const rows = rowsOf(text);
       return places.map((place) => Float32Array.from(reference.logits(rows[place] as Row)));
     },
+    attention: async () => {
+      throw new Error('no test asks the reference for weights');
+    },
     sequence: async ({ source } = {}) => sequence(reference.nothingSeen(), source && reference.encode(Array.from(source.ids))),
     extend: async (sequences, tokens, options) => {
       await new Promise((resolve) => setImmediate(resolve));
