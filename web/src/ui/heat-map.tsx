@@ -23,6 +23,8 @@ interface HeatMapProps {
   readonly selected?: Cell | undefined;
   /** A cell was clicked, or chosen by Enter. */
   readonly onSelect?: (cell: Cell) => void;
+  /** The arrow keys choose every cell that they come to, without Enter. */
+  readonly follows?: boolean;
   /** The value under the pointer, in words. */
   readonly say?: (cell: Cell, value: number) => string;
 }
@@ -39,6 +41,7 @@ export function HeatMap({
   across = 'key j',
   selected,
   onSelect,
+  follows = false,
   say,
 }: HeatMapProps) {
   const id = useId();
@@ -82,7 +85,9 @@ export function HeatMap({
     if (step) {
       event.preventDefault();
       const inside = (x: number, count: number): number => Math.min(count - 1, Math.max(0, x));
-      setAt(cell ? { i: inside(from.i + step[0], rows), j: inside(from.j + step[1], columns) } : from);
+      const to = cell ? { i: inside(from.i + step[0], rows), j: inside(from.j + step[1], columns) } : from;
+      setAt(to);
+      if (follows) onSelect?.(to);
     } else if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
       onSelect?.(from);
@@ -98,7 +103,7 @@ export function HeatMap({
           tabIndex={0}
           role="application"
           aria-roledescription="heat map"
-          aria-label={`${label}. Arrow keys move from cell to cell, with Shift by ten${onSelect ? '; Enter chooses one' : ''}.`}
+          aria-label={`${label}. Arrow keys move from cell to cell, with Shift by ten${onSelect && !follows ? '; Enter chooses one' : ''}.`}
           aria-describedby={id}
           onPointerMove={(event) => setAt(under(event))}
           onPointerLeave={() => setAt(undefined)}

@@ -69,6 +69,7 @@ export function softmaxOf(stage: Stage, matrix: Matrix, { i, j }: { readonly i: 
     max,
     sum: (last?.sum ?? 0) + (sink?.added ?? 0),
     lse: whole[head * problem.L + i] as number,
+    own: share(engine, scores[j] as number, max),
     probability: Number.isNaN(probabilities[j]) ? 0 : (probabilities[j] as number),
   };
 }

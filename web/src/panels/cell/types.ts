@@ -97,7 +97,7 @@ export interface ScoreParts {
   /** Multiply what is there. */
   readonly factors: readonly number[];
   readonly biases: readonly BiasPart[];
-  /** All of them, by a call of their own, before the mask. */
+  /** All of them, by a call of their own, before the mask; NaN for a hidden key of contextual positions, of which nothing can be said. */
   readonly score: number;
 }
 
@@ -129,6 +129,8 @@ export interface Softmax {
   readonly sum: number;
   /** Log-sum-exp of the row, with the sink. */
   readonly lse: number;
+  /** exp(s − m) of the cell; 0 if it is hidden. */
+  readonly own: number;
   readonly probability: number;
 }
 
@@ -157,7 +159,6 @@ export interface Explanation {
   /** j − i − (S − L). */
   readonly offset: number;
   readonly vectors: Vectors;
-  /** Undefined where nothing can be said: a hidden key of contextual positions. */
   readonly parts: ScoreParts;
   /** What hides the key from the query. */
   readonly hiddenBy: readonly ('causal' | 'window')[];

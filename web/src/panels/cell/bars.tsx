@@ -1,0 +1,44 @@
+import { four } from './numbers.ts';
+
+interface BarsProps {
+  /** What it is, in words. */
+  readonly label: string;
+  readonly values: Float32Array;
+  /** Drawn as outlines: what it was before. */
+  readonly before?: Float32Array;
+  /** The size that fills half of the height; that of the values if left out. */
+  readonly size?: number;
+  readonly colour: number;
+}
+
+/** The largest size among the numbers of several vectors. */
+export const sizeOf = (...vectors: readonly (Float32Array | undefined)[]): number =>
+  vectors.reduce((most, vector) => vector?.reduce((a, x) => Math.max(a, Math.abs(x)), most) ?? most, 0);
+
+/** What those hear who cannot see it. */
+const heard = (label: string, values: Float32Array): string =>
+  `${label}: ${values.length <= 16 ? [...values].map(four).join(', ') : `${values.length} channels, the first ${[...values.subarray(0, 8)].map(four).join(', ')}`}`;
+
+/** A vector's channels as bars up and down from a line. */
+export function Bars({ label, values, before, size, colour }: BarsProps) {
+  const most = size || sizeOf(values, before) || 1;
+  const n = values.length;
+  const bar = (x: number, at: number, kind: string) => {
+    const height = (20 * Math.abs(x)) / most;
+    return <rect key={`${kind}${at}`} class={kind} x={at + 0.12} width={0.76} y={x < 0 ? 20 : 20 - height} height={height} />;
+  };
+  return (
+    <svg
+      class="bars"
+      viewBox={`0 0 ${n} 40`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={heard(label, values)}
+      style={{ '--bar': `var(--series-${colour})` }}
+    >
+      {before && [...before].map((x, at) => bar(x, at, 'before'))}
+      {[...values].map((x, at) => bar(x, at, 'now'))}
+      <line x1="0" x2={n} y1="20" y2="20" />
+    </svg>
+  );
+}
