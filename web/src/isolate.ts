@@ -18,3 +18,11 @@ export async function isolate(): Promise<void> {
   location.reload();
   await new Promise(() => {}); // Nothing more of this page.
 }
+
+/** Loads the page anew, and lets the service worker have another try. */
+export function tryIsolationAgain(): void {
+  try {
+    sessionStorage.removeItem(TRIED);
+  } catch {} // Without storage nothing was noted.
+  location.reload();
+}

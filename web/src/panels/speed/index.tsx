@@ -1,3 +1,90 @@
+import { useMemo, useState } from 'preact/hooks';
+import { useSettings } from '../../address.ts';
+import { Choice, Slider, Toggle } from '../../ui/controls.tsx';
+import { Copy } from '../../ui/copy.tsx';
+import { Progress, useWork } from '../../ui/work.tsx';
+import { Beside } from './beside.tsx';
+import { cases, inWords, MEASURES } from './cases.ts';
+import type { ContestFound } from './contest/found.ts';
+import { Contest } from './contest/section.tsx';
+import { DeviceReport } from './device-report.tsx';
+import { exported, type Found, runBench, startWorker } from './found.ts';
+import { Results } from './results.tsx';
+import { chosenCases, coresOf, PRECISIONS, type Settings, settingsFor } from './settings.ts';
+import './style.css';
+
+const CASES: readonly (readonly [string, string])[] = [
+  ['quick', `${chosenCases('quick').length} usual ones`],
+  ['all', `all ${cases.length}, longer samples`],
+  ...cases.map(({ id }) => [id, inWords(id)] as const),
+];
+
+const SAYS: Readonly<Record<Settings['precision'], string>> = {
+  reproducible: 'Products in f32, the same bits in every browser and runtime.',
+  int16: 'Products of 16-bit integers: faster, and still the same bits everywhere.',
+  relaxed: 'Products in f32, fused where this device does so: faster, but its own bits.',
+};
+
 export default function Panel() {
-  return <p>…</p>;
+  const cores = coresOf(navigator.hardwareConcurrency);
+  const { read, write } = useMemo(() => settingsFor(cores), [cores]);
+  const [settings, set] = useSettings('speed', read, write);
+  const [found, setFound] = useState<Found>();
+  const [contest, setContest] = useState<ContestFound>();
+  const bench = useWork();
+  const other = useWork();
+  const busy = bench.work.busy || other.work.busy;
+  const change = (part: Partial<Settings>): void => set({ ...settings, ...part });
+  const start = (): Promise<void> =>
+    bench.run(async (signal, tell) => {
+      const began = performance.now();
+      const { rows } = await runBench(settings, signal, setFound, tell);
+      return `Done: ${rows.length} ${rows.length === 1 ? 'row' : 'rows'} in ${((performance.now() - began) / 1000).toFixed(0)} s.`;
+    });
+  return (
+    <div class="sides">
+      <div class="controls">
+        <fieldset>
+          <legend>The benchmark</legend>
+          {cores > 1 && (
+            <Slider
+              label="Threads"
+              value={settings.threads}
+              least={1}
+              most={cores}
+              show={(threads) => `${threads} of ${cores}`}
+              onChange={(threads) => change({ threads })}
+            />
+          )}
+          {settings.threads > 1 && <Toggle label="One thread beside" checked={settings.one} onChange={(one) => change({ one })} />}
+          <Choice label="Precision" value={settings.precision} options={PRECISIONS} onChange={(precision) => change({ precision })} />
+          <p class="quiet">{SAYS[settings.precision]}</p>
+          <Choice label="Cases" value={settings.cases} options={CASES} onChange={(chosen) => change({ cases: chosen })} />
+          <div>
+            <button type="button" class="first" disabled={busy} onClick={start}>
+              Run the benchmark
+            </button>
+          </div>
+          <Progress work={bench.work} stop={bench.stop} label="The benchmark" />
+        </fieldset>
+        <Choice label="Shown as" value={settings.measure} options={MEASURES} onChange={(measure) => change({ measure })} />
+        <DeviceReport start={startWorker} />
+      </div>
+      <div class="found">
+        <Results found={found} measure={settings.measure} />
+        {(found?.result || contest?.version) && (
+          <Copy label="Copy as JSON" text={() => JSON.stringify(exported(found ?? {}, contest), null, 2)} />
+        )}
+        <Beside found={found} settings={settings} change={change} />
+        <Contest
+          settings={settings}
+          cases={chosenCases(settings.cases)}
+          found={contest}
+          setFound={setContest}
+          work={other}
+          busy={bench.work.busy}
+        />
+      </div>
+    </div>
+  );
 }

@@ -1,0 +1,16 @@
+import { type Remote, wrap } from 'comlink';
+
+/** Lends a worker's functions to `use`; at its end, or when the signal is aborted, the worker ends, whatever it is doing. */
+export async function inWorker<Api, T>(make: () => Worker, signal: AbortSignal, use: (api: Remote<Api>) => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const worker = make();
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      worker.addEventListener('error', ({ message }) => reject(new Error(message || 'the worker could not be loaded')), { once: true });
+      use(wrap<Api>(worker)).then(resolve, reject);
+    });
+  } finally {
+    worker.terminate();
+  }
+}

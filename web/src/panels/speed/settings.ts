@@ -1,0 +1,72 @@
+import { cases, MEASURES, type Measure } from './cases.ts';
+
+export type Precision = 'reproducible' | 'int16' | 'relaxed';
+
+export const PRECISIONS: readonly (readonly [Precision, string])[] = [
+  ['reproducible', 'reproducible'],
+  ['int16', 'int16'],
+  ['relaxed', 'relaxed'],
+];
+
+/** What the panel runs and shows. */
+export interface Settings {
+  readonly threads: number;
+  /** One thread beside the others. */
+  readonly one: boolean;
+  readonly precision: Precision;
+  /** `quick`, `all`, or the id of a case. */
+  readonly cases: string;
+  readonly measure: Measure;
+  /** The case that is put beside published runs. */
+  readonly beside: string;
+}
+
+/** Cores that the browser tells of; one that says nothing has one. */
+export const coresOf = (hardware: number | undefined): number => Math.max(1, Math.floor(hardware ?? 1));
+
+const CASES = ['quick', 'all', ...cases.map(({ id }) => id)];
+/** The published runs have the quick cases. */
+export const PUBLISHED = cases.filter(({ quick }) => quick).map(({ id }) => id);
+
+const oneOf = <T extends string>(word: string | undefined, words: readonly T[], fallback: T): T =>
+  words.find((one) => one === word) ?? fallback;
+
+/** Reads and writes the address, on a device of so many cores: the page keeps one of them to itself unless it is told not to. */
+export function settingsFor(cores: number) {
+  const usual = Math.max(1, cores - 1);
+  return {
+    read(words: Readonly<Record<string, string>>): Settings {
+      const threads = Number(words.threads);
+      return {
+        threads: Number.isInteger(threads) && threads >= 1 ? Math.min(threads, cores) : usual,
+        one: words.one !== 'no',
+        precision: oneOf(
+          words.precision,
+          PRECISIONS.map(([name]) => name),
+          'reproducible',
+        ),
+        cases: oneOf(words.cases, CASES, 'quick'),
+        measure: oneOf(
+          words.measure,
+          MEASURES.map(([name]) => name),
+          'rate',
+        ),
+        beside: oneOf(words.beside, PUBLISHED, PUBLISHED[0] ?? ''),
+      };
+    },
+    write({ threads, one, precision, cases: chosen, measure, beside }: Settings): Readonly<Record<string, string | undefined>> {
+      return {
+        threads: threads === usual ? undefined : String(threads),
+        one: one ? undefined : 'no',
+        precision: precision === 'reproducible' ? undefined : precision,
+        cases: chosen === 'quick' ? undefined : chosen,
+        measure: measure === 'rate' ? undefined : measure,
+        beside: beside === PUBLISHED[0] ? undefined : beside,
+      };
+    },
+  };
+}
+
+/** The cases that a setting names. */
+export const chosenCases = (chosen: string): readonly string[] =>
+  cases.filter(({ id, quick }) => chosen === 'all' || (chosen === 'quick' ? quick : chosen === id)).map(({ id }) => id);
