@@ -3,7 +3,9 @@ import 'uplot/dist/uPlot.min.css';
 import './styles.css';
 import { App } from './app.tsx';
 import { isolate } from './isolate.ts';
+import { nameLanguage } from './language.ts';
 
+nameLanguage();
 await isolate();
 const place = document.getElementById('app');
 if (place) render(<App />, place);

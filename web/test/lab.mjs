@@ -43,6 +43,11 @@ export class Lab {
     this.#server = await serveSite(options);
   }
 
+  /** The files that were asked for since `serve`. */
+  asked() {
+    return [...this.#server.asked];
+  }
+
   #endServer() {
     if (!this.#server) return;
     this.#missing.push(...this.#server.missing);

@@ -25,11 +25,12 @@ const watchedPage = () =>
  * @param isolated whether with the headers that let it share memory.
  * @param under    the path that it stands below: `/` or `/some/folder/`.
  * @param without  a file that this host does not have.
- * @returns its `address`, the paths that were asked for and are not there in `missing`, and `close`.
+ * @returns its `address`, the paths that were `asked` for, those of them that are not there in `missing`, and `close`.
  */
 export async function serveSite({ isolated = true, under = '/', without } = {}) {
   const headers = isolated ? ISOLATION : {};
   const files = sirv(site, { etag: true, setHeaders: (response) => setAll(response, headers) });
+  const asked = new Set();
   const missing = [];
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
@@ -39,6 +40,7 @@ export async function serveSite({ isolated = true, under = '/', without } = {}) 
     };
     if (!pathname.startsWith(under)) return absent();
     const path = pathname.slice(under.length);
+    asked.add(path || 'index.html');
     const send = (type, body) => response.writeHead(200, { 'Content-Type': type, ...headers }).end(body);
     if (path === without) return response.writeHead(404).end();
     if (path === '' || path === 'index.html') return send('text/html', watchedPage());
@@ -50,6 +52,7 @@ export async function serveSite({ isolated = true, under = '/', without } = {}) 
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     address: `http://127.0.0.1:${server.address().port}${under}`,
+    asked,
     missing,
     close() {
       server.closeAllConnections();

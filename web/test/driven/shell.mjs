@@ -1,6 +1,9 @@
 // What is around the panels: links, titles, keys, widths, motion, and hosts that send no headers.
+import { BUDGET, sizeOf } from '../sizes.mjs';
+
 export const name = 'shell';
 
+const PANELS = ['schemes', 'cell', 'length', 'models', 'speed'];
 const WIDTHS = [1280, 768, 360];
 
 const focused = 'lab.nameOf(document.activeElement) || document.activeElement.id || document.activeElement.tagName';
@@ -67,9 +70,21 @@ const widthsOf = (panels) => `Promise.all(${JSON.stringify(panels)}.flatMap((pan
 
 async function widths(lab) {
   await lab.open('#/nowhere');
-  for (const panel of ['schemes', 'cell', 'length', 'models', 'speed']) {
+  for (const panel of PANELS) {
     for (const { width, there, scrollWidth, wide } of await lab.eval(widthsOf([panel])))
       lab.check(`${panel} fits ${width} pixels`, there && scrollWidth <= width, `there: ${there}; ${scrollWidth} wide\n${wide.join('\n')}`);
+  }
+}
+
+/** Each panel on a host of its own, so that nothing is there already: what it asks for until it rests. */
+async function weights(lab) {
+  for (const panel of PANELS) {
+    await lab.serve();
+    await lab.open(`#/${panel}`);
+    for (let before = -1; before !== lab.asked().length; await lab.eval('lab.pause(1000)')) before = lab.asked().length;
+    const bytes = sizeOf(lab.asked());
+    console.log(`lab: ${panel} loads ${bytes} bytes with brotli before models`);
+    lab.check(`${panel} loads less than ${BUDGET} bytes before models`, bytes > 10_000 && bytes < BUDGET, `${bytes}: ${lab.asked()}`);
   }
 }
 
@@ -90,7 +105,7 @@ const moving = `(() => {
 async function motion(lab) {
   const all = [];
   let sheets = 0;
-  for (const panel of ['schemes', 'cell', 'length', 'models', 'speed']) {
+  for (const panel of PANELS) {
     await lab.open(`#/${panel}`);
     const { found, sheets: count } = await lab.eval(moving);
     all.push(...found);
@@ -123,4 +138,5 @@ export async function drive(lab) {
   if (lab.browser !== 'chromium') return;
   await widths(lab);
   await motion(lab);
+  await weights(lab);
 }
