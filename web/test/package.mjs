@@ -11,8 +11,17 @@ const web = fileURLToPath(new URL('..', import.meta.url));
 const START_MS = 30_000;
 
 /** What the package must have, and nothing beside it but the page's assets. */
-const WANTED = ['package.json', 'README.md', 'bin/relpos-lab.mjs', 'bin/options.mjs', 'dist/index.html', 'dist/isolation.js'];
-const ALLOWED = /^(package\.json|README\.md|LICENSE|NOTICE|THIRD_PARTY_NOTICES\.txt|bin\/[\w-]+\.mjs|dist\/.+)$/;
+const WANTED = [
+  'package.json',
+  'README.md',
+  'LICENSE',
+  'dist/THIRD-PARTY.md',
+  'bin/relpos-lab.mjs',
+  'bin/options.mjs',
+  'dist/index.html',
+  'dist/isolation.js',
+];
+const ALLOWED = /^(package\.json|README\.md|LICENSE|bin\/[\w-]+\.mjs|dist\/.+)$/;
 
 const check = (name, error) => ({ name: `relpos-lab: ${name}`, ...(error && { error }) });
 
