@@ -216,7 +216,12 @@ export const tables: readonly SchemeDescription[] = [
     causal: true,
     look: 'A key’s position is how many keys from it to the query open their gate: equal tokens count each, different ones count unevenly.',
     tables: VECTORS,
-    params: [{ key: 'rows', letter: 'P', label: 'positions', least: 2, most: 128, step: 1, default: 64 }, fallOf(0.02), roughOf(0.1), SEED],
+    params: [
+      { key: 'rows', letter: 'P', label: 'positions', least: 2, most: 128, step: 1, default: 64 },
+      fallOf(0.02, 0.2),
+      roughOf(0.1),
+      SEED,
+    ],
     make: (values, { D }) => {
       const rows = numberOf(values, 'rows');
       return [{ maxPositions: rows, table: vectors(values, made('ofRows', rows, 0), D, D) }];

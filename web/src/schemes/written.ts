@@ -1,10 +1,9 @@
 // Options as they are written down: one description from which both the options themselves and the text of a program are made, so that what the page
 // computes and what it gives out to copy are the same.
-import type * as numbers from './numbers.ts';
 
-/** A call of one of the makers of numbers.ts, or of the engine's `tensor`. */
+/** A call: of one of the makers of numbers.ts, of the engine's `tensor`, or of an encoding's constructor. */
 export interface Made {
-  readonly call: keyof typeof numbers | 'engine.tensor';
+  readonly call: string;
   readonly with: readonly Written[];
 }
 

@@ -1,3 +1,88 @@
+import './style.css';
+import { useState } from 'preact/hooks';
+import { hashOf, useSettings } from '../../address.ts';
+import { InputControls } from '../../schemes/controls.tsx';
+import { descriptionOf } from '../../schemes/describe.ts';
+import { Copy } from '../../ui/copy.tsx';
+import type { Cell } from '../../ui/heat-map.tsx';
+import { programOf } from './code.ts';
+import { findMistake } from './mistakes.ts';
+import { obstacle, requestOf } from './request.ts';
+import { readSettings, type Settings, writeSettings } from './settings.ts';
+import { Call, Mistakes, Schemes } from './settings-controls.tsx';
+import { usePictures } from './use-pictures.ts';
+import { Curve, Maps, Row } from './views.tsx';
+
+const KINDS = ['added', 'scores', 'probabilities'] as const;
+
 export default function Panel() {
-  return <p>…</p>;
+  const [settings, set] = useSettings('schemes', readSettings, writeSettings);
+  const request = requestOf(settings);
+  const { answer, error } = usePictures(request);
+  const [key, setKey] = useState(0);
+  const { query, view } = settings;
+  const L = answer?.request.sizes.L ?? 1;
+  const cell: Cell = { i: Math.min(query, L - 1), j: Math.min(key, (answer?.request.sizes.S ?? 1) - 1) };
+  const select = ({ i, j }: Cell): void => {
+    setKey(j);
+    set({ ...settings, query: i });
+  };
+  const address = (): string => new URL(hashOf('schemes', writeSettings(settings)), location.href).href;
+  return (
+    <div class="schemes-panel">
+      <div class="controls choose">
+        <Schemes settings={settings} set={set} />
+        <Mistakes settings={settings} set={set} />
+      </div>
+      <div class="shown">
+        <Look settings={settings} />
+        {error !== undefined && <p role="alert">This could not be computed: {error}</p>}
+        {answer ? (
+          <>
+            <p class="quiet number">
+              computed in {answer.ms.toFixed(1)} ms on one thread: {answer.request.sizes.H} heads, {L} × {answer.request.sizes.S}
+            </p>
+            <div class="pictures">
+              <Curve answer={answer} />
+              {KINDS.map((kind) => (
+                <Maps key={kind} kind={kind} answer={answer} cell={cell} onSelect={select} difference={view === 'difference'} />
+              ))}
+              <Row answer={answer} query={query} />
+            </div>
+          </>
+        ) : (
+          error === undefined && <p role="status">Computing …</p>
+        )}
+        <Copy label="Copy as code" text={() => programOf(request, query, address())} />
+      </div>
+      <div class="controls more">
+        <Call settings={settings} set={set} />
+        <InputControls inputs={settings.inputs} onChange={(inputs) => set({ ...settings, inputs })} />
+      </div>
+    </div>
+  );
+}
+
+/** What to look at. */
+function Look({ settings }: { settings: Settings }) {
+  const mistake = findMistake(settings.mistake);
+  const { first, second } = settings;
+  const block = obstacle(settings);
+  if (mistake) {
+    return (
+      <p class="look">
+        <strong>{mistake.title}.</strong> {mistake.look}
+      </p>
+    );
+  }
+  return (
+    <>
+      {[first, ...(second ? [second] : [])].map((choice, n) => (
+        <p key={n} class="look">
+          <strong>{descriptionOf(choice).title}.</strong> {descriptionOf(choice).look}
+        </p>
+      ))}
+      {block && <p role="status">{block}</p>}
+    </>
+  );
 }
