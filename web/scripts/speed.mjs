@@ -16,10 +16,8 @@ export async function makeReference() {
   const runs = [];
   for (const precision of PRECISIONS) runs.push(await bench({ threads: 1, precision }, { calls: 1 }));
   const quick = await bench({ threads: 1 }, { calls: 1, quick: true });
-  const { relpos, host } = runs[0];
   return {
-    relpos,
-    host: host.label,
+    host: runs[0].host.label,
     cases: benchCases.map((id, n) => {
       const { unit, work, failure } = runs[0].rows[n];
       if (failure) throw new Error(`${id}: ${failure}`);
@@ -29,12 +27,19 @@ export async function makeReference() {
   };
 }
 
+/** The newest results of all runtimes, a file for each precision. */
+export function publishedFiles() {
+  const folder = here('../bench/results');
+  const files = readdirSync(folder).filter((name) => /-runtimes(-[a-z0-9]+)?\.json$/.test(name));
+  // By what stands behind the date.
+  const newest = new Map(files.sort().map((name) => [name.slice('2026-01-01'.length), name]));
+  return [...newest.values()].map((name) => `${folder}/${name}`);
+}
+
 /** The newest run of all runtimes in each precision: milliseconds a call, by case and number of threads. */
 export function makePublished() {
-  const files = readdirSync(here('../bench/results')).filter((name) => /-runtimes(-[a-z0-9]+)?\.json$/.test(name));
-  const newest = new Map(files.sort().map((name) => [name.slice('2026-01-01'.length), name]));
-  return [...newest.values()].map((file) => {
-    const { date, cpu, cpus, results } = JSON.parse(readFileSync(here(`../bench/results/${file}`), 'utf8'));
+  return publishedFiles().map((file) => {
+    const { date, cpu, cpus, results } = JSON.parse(readFileSync(file, 'utf8'));
     const runs = results.map(({ host, rows }) => ({ label: host.label, rows: rows.map(published) }));
     return { date: date.slice(0, 10), cpu, cores: cpus, precision: results[0].precision, runs };
   });

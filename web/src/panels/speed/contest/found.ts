@@ -3,7 +3,6 @@ import type { Tell } from '../../../ui/work.tsx';
 import { inWorker } from '../in-worker.ts';
 import type { Settings } from '../settings.ts';
 import type { Api } from './compute.ts';
-import { sizesOf } from './graphs.ts';
 import type { ContestRow } from './run.ts';
 
 /** A comparison, as far as it is. */
@@ -15,9 +14,6 @@ export interface ContestFound {
 }
 
 const startWorker = (): Worker => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-
-/** Those of some cases that onnxruntime has operators for. */
-export const comparable = (cases: readonly string[]): string[] => cases.filter((id) => sizesOf(id) !== undefined);
 
 /** Compares in a worker; `show` gets what is there so far. */
 export async function runContest(

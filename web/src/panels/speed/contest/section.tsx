@@ -2,7 +2,8 @@ import { three } from '../../../ui/numbers.ts';
 import { Progress, type useWork } from '../../../ui/work.tsx';
 import { inWords } from '../cases.ts';
 import type { Settings } from '../settings.ts';
-import { type ContestFound, comparable, runContest } from './found.ts';
+import { comparable, inTimes } from './compare.ts';
+import { type ContestFound, runContest } from './found.ts';
 import type { ContestRow, PeerRow } from './run.ts';
 
 interface ContestProps {
@@ -30,11 +31,13 @@ export function Contest({ settings, cases, found, setFound, work: { work, run, s
         The same inputs through its fused operators, on as many threads, in turns; of several ways its fastest counts. Its 14 MB of
         WebAssembly come from this page’s own files, and only when you press the button.
       </p>
-      <button type="button" disabled={busy || work.busy || listed.length === 0} onClick={start}>
-        Load onnxruntime-web and compare
-      </button>
+      <div class="row">
+        <button type="button" disabled={busy || work.busy || listed.length === 0} onClick={start}>
+          Load onnxruntime-web and compare
+        </button>
+        <Progress work={work} stop={stop} label="The comparison" />
+      </div>
       {listed.length === 0 && <p class="quiet">It is compared in attention, causal attention and prefill: choose such a case, or all.</p>}
-      <Progress work={work} stop={stop} label="The comparison" />
       {found && found.rows.length > 0 && <Table found={found} />}
     </section>
   );
@@ -93,6 +96,3 @@ function Line({ row }: { row: ContestRow }) {
     </tr>
   );
 }
-
-/** A ratio of times in words. */
-export const inTimes = (ratio: number): string => (ratio >= 1 ? `${three(ratio)}× as fast` : `${three(1 / ratio)}× slower`);
