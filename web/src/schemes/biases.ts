@@ -57,7 +57,7 @@ export const biases: readonly SchemeDescription[] = [
     bias: true,
     causal: true,
     look: 'A straight line down with the distance. Each head has a slope of its own: change the head shown.',
-    params: [{ key: 'maxBias', letter: 'M', label: 'slopes end at 2^−M', least: 1, most: 16, step: 0.5, default: 8 }],
+    params: [{ key: 'maxBias', letter: 'M', label: 'slopes end at 2⁻ᴹ', least: 1, most: 16, step: 0.5, default: 8 }],
     make: (values, { H }) => [{ heads: H, maxBias: numberOf(values, 'maxBias') }],
   },
   {

@@ -12,7 +12,7 @@ export function noiseAt(n: number, seed: number): number {
 
 /** Numbers of that kind, of standard deviation `size`. */
 export function noise(count: number, size: number, seed: number): Float32Array {
-  return Float32Array.from({ length: count }, (_, n) => size * noiseAt(n, seed));
+  return new Float32Array(count).map((_, n) => size * noiseAt(n, seed));
 }
 
 /** The same number everywhere. */
@@ -22,7 +22,7 @@ export function filled(count: number, value: number): Float32Array {
 
 /** A pattern again and again. */
 export function cycle(count: number, pattern: number[]): Float32Array {
-  return Float32Array.from({ length: count }, (_, n) => pattern[n % pattern.length] as number);
+  return new Float32Array(count).map((_, n) => pattern[n % pattern.length] as number);
 }
 
 /** Equal steps. */
@@ -60,18 +60,24 @@ export function ofCells(side: number): number[] {
 
 /** A table of biases [rows, heads] as models tend to learn them: head 0 falls by `fall` a step, each further head by less; and seeded noise. */
 export function biasTable(distances: number[], heads: number, fall: number, rough: number, seed: number): Float32Array {
-  return Float32Array.from(
-    { length: distances.length * heads },
-    (_, n) => rough * noiseAt(n, seed) - fall * (1 - (n % heads) / heads) * (distances[Math.floor(n / heads)] as number),
-  );
+  const table = new Float32Array(distances.length * heads);
+  distances.forEach((distance, row) => {
+    for (let h = 0; h < heads; h++) {
+      const n = row * heads + h;
+      table[n] = rough * noiseAt(n, seed) - fall * (1 - h / heads) * distance;
+    }
+  });
+  return table;
 }
 
 /** A table of vectors [rows, width] of which heads of D channels make, with a query of ones and the scale 1/√D, −fall · distance and noise. */
 export function vectorTable(distances: number[], width: number, D: number, fall: number, rough: number, seed: number): Float32Array {
-  return Float32Array.from(
-    { length: distances.length * width },
-    (_, n) => rough * noiseAt(n, seed) - (fall * (distances[Math.floor(n / width)] as number)) / Math.sqrt(D),
-  );
+  const table = new Float32Array(distances.length * width);
+  distances.forEach((distance, row) => {
+    const center = (fall * distance) / Math.sqrt(D);
+    for (let n = row * width; n < (row + 1) * width; n++) table[n] = rough * noiseAt(n, seed) - center;
+  });
+  return table;
 }
 
 /** The rows of a table, each read one too far; the last stays. */
@@ -82,7 +88,7 @@ export function oneTooFar(table: Float32Array, columns: number): Float32Array {
 /** Logarithms of forget gates [heads, tokens], ≤ 0: −λ at most, less for further heads, and for single tokens by `vary` from 0 to 1. */
 export function gates(heads: number, tokens: number, lambda: number, vary: number, seed: number): Float32Array {
   const most = (n: number) => -lambda * (1 - Math.floor(n / tokens) / heads);
-  return Float32Array.from({ length: heads * tokens }, (_, n) => most(n) * (1 - vary * (0.5 + noiseAt(n % tokens, seed) / 3.4641016)));
+  return new Float32Array(heads * tokens).map((_, n) => most(n) * (1 - vary * (0.5 + noiseAt(n % tokens, seed) / 3.4641016)));
 }
 
 /** 0 for the first tokens, 1 for the others. */
@@ -110,7 +116,7 @@ export function wordsAndImage(tokens: number, words: number, side: number): numb
 
 /** A bias that anybody may make: stripes of `period` keys over queries and keys, [L, S]. */
 export function stripes(L: number, S: number, period: number, height: number): Float32Array {
-  return Float32Array.from({ length: L * S }, (_, n) => {
+  return new Float32Array(L * S).map((_, n) => {
     const phase = ((Math.floor(n / S) + S - L - (n % S)) / period) % 1;
     return height * (1 - 4 * Math.abs(Math.abs(phase) - 0.5));
   });
@@ -130,17 +136,26 @@ export function tokens(
   seed: number,
 ): Float32Array {
   const common = (d: number) => (shared === 'ones' ? 1 : shared === 'seeded' ? noiseAt(d, 7919 + (seed >> 1)) : (d % (D / 2)) / (D / 4));
-  return Float32Array.from({ length: count * D }, (_, n) => size * (common(n % D) + spread * noiseAt(first * D + n, seed)));
+  const rows = new Float32Array(count * D);
+  for (let d = 0; d < D; d++) {
+    const own = common(d);
+    for (let n = d; n < count * D; n += D) rows[n] = size * (own + spread * noiseAt(first * D + n, seed));
+  }
+  return rows;
 }
 
 /** The same rows for each of some heads. */
 export function forHeads(heads: number, rows: Float32Array): Float32Array {
-  return Float32Array.from({ length: heads * rows.length }, (_, n) => rows[n % rows.length] as number);
+  const all = new Float32Array(heads * rows.length);
+  for (let h = 0; h < heads; h++) all.set(rows, h * rows.length);
+  return all;
 }
 
 /** Ones on the diagonal. As values they make of attention's output its probabilities. */
 export function identity(n: number): Float32Array {
-  return Float32Array.from({ length: n * n }, (_, at) => Number(at % (n + 1) === 0));
+  const matrix = new Float32Array(n * n);
+  for (let i = 0; i < n; i++) matrix[i * (n + 1)] = 1;
+  return matrix;
 }
 
 /** 2^(−8(h + 1)/heads): right for ALiBi where the number of heads is a power of two, and a mistake elsewhere. */

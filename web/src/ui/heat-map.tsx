@@ -18,6 +18,8 @@ interface HeatMapProps {
   readonly ramp?: Ramp;
   /** What the ends of the ramp stand for; else the least and the most of the values. */
   readonly domain?: readonly [number, number];
+  /** Numbers beyond the domain's upper end have its colour. */
+  readonly beyond?: boolean;
   readonly down?: string;
   readonly across?: string;
   readonly selected?: Cell | undefined;
@@ -37,6 +39,7 @@ export function HeatMap({
   values,
   ramp = 'sequential',
   domain,
+  beyond = false,
   down = 'query i',
   across = 'key j',
   selected,
@@ -131,7 +134,10 @@ export function HeatMap({
       <div class="scale quiet number">
         <span>{three(least)}</span>
         <span style={{ background: gradient(ramp) }} />
-        <span>{three(most)}</span>
+        <span>
+          {beyond && '≥ '}
+          {three(most)}
+        </span>
       </div>
       <output id={id} class="number" aria-live="polite">
         {words}

@@ -1,6 +1,6 @@
 import { expose, transfer } from 'comlink';
-import { createEngine, type Engine } from 'relpos';
-import { type Pictures, picturesOf } from './pictures.ts';
+import { createEngine } from 'relpos';
+import { PictureMaker, type Pictures } from './pictures.ts';
 import type { Request } from './request.ts';
 
 /** Pictures and how long they took. */
@@ -10,16 +10,18 @@ export interface Answer {
   readonly ms: number;
 }
 
-let started: Promise<Engine> | undefined;
+let started: Promise<PictureMaker> | undefined;
 
 const api = {
   async compute(request: Request): Promise<Answer> {
-    started ??= createEngine({ threads: 1 });
-    const engine = await started;
+    started ??= createEngine({ threads: 1 }).then((engine) => new PictureMaker(engine));
+    const maker = await started;
     const began = performance.now();
-    const pictures = picturesOf(engine, request);
+    const pictures = maker.make(request);
     const ms = performance.now() - began;
-    const buffers = pictures.flatMap((one) => Object.values(one).map(({ buffer }) => buffer));
+    const buffers = pictures.flatMap(({ scores, probabilities, added, curve }) =>
+      [scores, probabilities, added, curve].map(({ buffer }) => buffer),
+    );
     return transfer({ request, pictures, ms }, buffers);
   },
 };

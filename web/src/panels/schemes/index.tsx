@@ -39,21 +39,23 @@ export default function Panel() {
         {error !== undefined && <p role="alert">This could not be computed: {error}</p>}
         {answer ? (
           <>
-            <p class="quiet number">
-              computed in {answer.ms.toFixed(1)} ms on one thread: {answer.request.sizes.H} heads, {L} × {answer.request.sizes.S}
-            </p>
-            <div class="pictures">
-              <Curve answer={answer} />
+            <div class="row apart">
+              <span class="quiet number">
+                computed in {answer.ms.toFixed(1)} ms on one thread: {answer.request.sizes.H} heads, {L} × {answer.request.sizes.S}
+              </span>
+              <Copy label="Copy as code" text={() => programOf(request, query, address())} />
+            </div>
+            <Curve answer={answer} />
+            <div class={`maps ${answer.pictures.length > 1 && view === 'beside' ? 'two' : ''}`}>
               {KINDS.map((kind) => (
                 <Maps key={kind} kind={kind} answer={answer} cell={cell} onSelect={select} difference={view === 'difference'} />
               ))}
-              <Row answer={answer} query={query} />
             </div>
+            <Row answer={answer} query={query} />
           </>
         ) : (
           error === undefined && <p role="status">Computing …</p>
         )}
-        <Copy label="Copy as code" text={() => programOf(request, query, address())} />
       </div>
       <div class="controls more">
         <Call settings={settings} set={set} />

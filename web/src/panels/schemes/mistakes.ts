@@ -32,7 +32,7 @@ export const mistakes: readonly Mistake[] = [
   {
     name: 'halves',
     title: 'Halves for pairs: the wrong layout',
-    look: 'Right, the score falls slowly; wrong, the channels that were trained for slow pairs turn in fast ones, and the score swings within a few tokens. It still depends on the distance alone, so nothing crashes: the model just talks nonsense.',
+    look: 'Right, the score falls slowly. Wrong, channels that were trained to turn slowly sit in fast pairs, and it falls several times as fast. It still depends on the distance alone, so nothing fails: the model just makes no sense.',
     start: (settings) => ({
       ...scheme(settings, 'rotary', { layout: 'halves', part: 1 }),
       inputs: { ...settings.inputs, shared: 'slow', spread: 0 },

@@ -20,6 +20,8 @@ export interface Pictures {
   readonly added: Float32Array;
   /** The mean of the visible scores at each distance, [L + S − 1], from −(L − 1); NaN where nothing is visible. */
   readonly curve: Float32Array;
+  /** The median over the queries of the greatest probability: what a picture's brightest colour should stand for. */
+  readonly bright: number;
 }
 
 /** Keys of a call for scores. */
@@ -29,43 +31,6 @@ const SMALL = 1e-30;
 /** Schemes that need all keys in one call. */
 const WHOLE = ['cope', 'bias'];
 
-/** What one request has in the engine's memory. */
-class Scope implements Disposable {
-  readonly #owned: { dispose(): void }[] = [];
-  readonly #identities = new Map<number, Tensor>();
-  readonly engine: Engine;
-
-  constructor(engine: Engine) {
-    this.engine = engine;
-  }
-
-  tensor(shape: readonly number[], data?: Float32Array): Tensor {
-    return this.keep(this.engine.tensor(shape, data));
-  }
-
-  keep<T extends { dispose(): void }>(owned: T): T {
-    this.#owned.push(owned);
-    return owned;
-  }
-
-  /** n values of n numbers, the identity matrix. */
-  identity(n: number): Tensor {
-    const found = this.#identities.get(n) ?? this.tensor([1, 1, n, n], numbers.identity(n));
-    this.#identities.set(n, found);
-    return found;
-  }
-
-  /** The options as the engine takes them. */
-  options(written: CallOptions): AttentionOptions {
-    const tensor = (shape: readonly number[], data: Float32Array): Tensor => this.tensor(shape, data);
-    return resolve(written, { ...relpos, ...numbers, 'engine.tensor': tensor } as never) as AttentionOptions;
-  }
-
-  [Symbol.dispose](): void {
-    for (const one of this.#owned) one.dispose();
-  }
-}
-
 /** A call of attention on given queries and keys. */
 interface Call {
   readonly q: Tensor;
@@ -74,28 +39,114 @@ interface Call {
   readonly options: AttentionOptions;
 }
 
-/** The pictures of a request's calls. */
-export function picturesOf(engine: Engine, { sizes, inputs, head, sides }: Request): Pictures[] {
-  using scope = new Scope(engine);
-  const { H, D, L, S } = sizes;
-  const q = scope.tensor([1, H, L, D], queries(sizes, inputs));
-  const k = scope.tensor([1, 1, S, D], keys(sizes, inputs));
-  return sides.map((side) => picturesOfSide(scope, side, q, k, sizes, head));
+/** Queries and keys, zeros of their shapes, and what follows from them alone: kept from request to request as long as they are asked for. */
+class Inputs implements Disposable {
+  readonly sizes: Sizes;
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly zeroQ: Tensor;
+  readonly zeroK: Tensor;
+  /** Scores without a scheme, by the other options. */
+  readonly plain = new Map<string, Float32Array>();
+  readonly #engine: Engine;
+  readonly #identities = new Map<number, Tensor>();
+
+  constructor(engine: Engine, { sizes, inputs }: Request) {
+    const { H, D, L, S } = sizes;
+    this.#engine = engine;
+    this.sizes = sizes;
+    this.q = engine.tensor([1, H, L, D], queries(sizes, inputs));
+    this.k = engine.tensor([1, 1, S, D], keys(sizes, inputs));
+    this.zeroQ = engine.tensor([1, H, L, D]);
+    this.zeroK = engine.tensor([1, 1, S, D]);
+  }
+
+  /** Values of n keys: n numbers each, the identity matrix. */
+  identity(n: number): Tensor {
+    const found = this.#identities.get(n) ?? this.#engine.tensor([1, 1, n, n], numbers.identity(n));
+    this.#identities.set(n, found);
+    return found;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of [this.q, this.k, this.zeroQ, this.zeroK, ...this.#identities.values()]) tensor.dispose();
+  }
 }
 
-function picturesOfSide(scope: Scope, side: Side, q: Tensor, k: Tensor, sizes: Sizes, head: number): Pictures {
-  const { H, D, L, S } = sizes;
-  const call: Call = { q, k, written: side.options, options: scope.options(side.options) };
-  const scores = scoresOf(scope, call, sizes, head);
-  const added = side.bias
-    ? scoresOf(scope, { ...call, q: scope.tensor([1, H, L, D]), k: scope.tensor([1, 1, S, D]) }, sizes, head)
-    : less(scores, scoresWithout(scope, call, sizes, head));
-  return { scores, probabilities: probabilitiesOf(scope, call, S, head), added, curve: meansByDistance(scores, sizes) };
+/** Makes pictures, request after request. */
+export class PictureMaker implements Disposable {
+  readonly #engine: Engine;
+  #key = '';
+  #inputs: Inputs | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** The pictures of a request's calls. */
+  make(request: Request): Pictures[] {
+    const inputs = this.#inputsOf(request);
+    return request.sides.map((side) => picturesOfSide(this.#engine, inputs, side, request.head));
+  }
+
+  #inputsOf(request: Request): Inputs {
+    const key = JSON.stringify([request.sizes, request.inputs, request.head]);
+    if (this.#inputs && key === this.#key) return this.#inputs;
+    this.#inputs?.[Symbol.dispose]();
+    this.#key = key;
+    this.#inputs = new Inputs(this.#engine, request);
+    return this.#inputs;
+  }
+
+  [Symbol.dispose](): void {
+    this.#inputs?.[Symbol.dispose]();
+    this.#inputs = undefined;
+  }
+}
+
+/** The pictures of one request. */
+export function picturesOf(engine: Engine, request: Request): Pictures[] {
+  using maker = new PictureMaker(engine);
+  return maker.make(request);
+}
+
+function picturesOfSide(engine: Engine, inputs: Inputs, side: Side, head: number): Pictures {
+  const owned: Tensor[] = [];
+  const tensor = (shape: readonly number[], data: Float32Array): Tensor => {
+    const made = engine.tensor(shape, data);
+    owned.push(made);
+    return made;
+  };
+  try {
+    const options = resolve(side.options, { ...relpos, ...numbers, 'engine.tensor': tensor } as never) as AttentionOptions;
+    const call: Call = { q: inputs.q, k: inputs.k, written: side.options, options };
+    const scores = scoresOf(engine, inputs, call, head);
+    const added = side.bias
+      ? scoresOf(engine, inputs, { ...call, q: inputs.zeroQ, k: inputs.zeroK }, head)
+      : less(scores, plainScores(engine, inputs, call, head));
+    const probabilities = probabilitiesOf(engine, inputs, call, head);
+    const curve = meansByDistance(scores, inputs.sizes);
+    return { scores, probabilities, added, curve, bright: medianOfMost(probabilities, inputs.sizes) };
+  } finally {
+    for (const one of owned) one.dispose();
+  }
+}
+
+/** The scores of the same call without its scheme. */
+function plainScores(engine: Engine, inputs: Inputs, call: Call, head: number): Float32Array {
+  const { encoding: _, ...written } = call.written;
+  const { encoding: __, ...options } = call.options;
+  const key = JSON.stringify(written);
+  const found = inputs.plain.get(key) ?? scoresOf(engine, inputs, { ...call, written, options }, head);
+  // One of each kind of limits is enough: people drag one slider at a time.
+  if (inputs.plain.size > 4) inputs.plain.clear();
+  inputs.plain.set(key, found);
+  return found;
 }
 
 /** [L, S]: attention's output where the values are the identity matrix. */
-function probabilitiesOf(scope: Scope, { q, k, options }: Call, S: number, head: number): Float32Array {
-  using out = scope.engine.attentionSync(q, k, scope.identity(S), options);
+function probabilitiesOf(engine: Engine, inputs: Inputs, { q, k, options }: Call, head: number): Float32Array {
+  using out = engine.attentionSync(q, k, inputs.identity(inputs.sizes.S), options);
   return numbersOf(out, head);
 }
 
@@ -106,7 +157,8 @@ function numbersOf(tensor: Tensor, head: number): Float32Array {
 }
 
 /** Scores before the softmax, [L, S]; −Infinity is hidden. */
-function scoresOf(scope: Scope, call: Call, sizes: Sizes, head: number): Float32Array {
+function scoresOf(engine: Engine, inputs: Inputs, call: Call, head: number): Float32Array {
+  const { sizes } = inputs;
   const { L, S } = sizes;
   const scores = new Float32Array(L * S).fill(Number.NEGATIVE_INFINITY);
   const sees = visibility(call.written, sizes);
@@ -116,7 +168,7 @@ function scoresOf(scope: Scope, call: Call, sizes: Sizes, head: number): Float32
   const columns = (from: number, to: number): void => {
     const width = to - from;
     using own = call.k.slice(null, null, [from, to]);
-    const { out, lse } = scope.engine.attentionPartialSync(call.q, own, scope.identity(width), {
+    const { out, lse } = engine.attentionPartialSync(call.q, own, inputs.identity(width), {
       ...call.options,
       ...(!whole && { keyOffset: from, totalKeys: S }),
     });
@@ -141,13 +193,6 @@ function scoresOf(scope: Scope, call: Call, sizes: Sizes, head: number): Float32
   return scores;
 }
 
-/** The scores of the same call without its scheme. */
-function scoresWithout(scope: Scope, call: Call, sizes: Sizes, head: number): Float32Array {
-  const { encoding: _, ...written } = call.written;
-  const { encoding: __, ...options } = call.options;
-  return scoresOf(scope, { ...call, written, options }, sizes, head);
-}
-
 /** Which keys a query sees by the call's limits. */
 function visibility({ causal, window }: CallOptions, { L, S }: Sizes): (i: number, j: number) => boolean {
   const last = causal === undefined ? S : causal === true ? S - L : causal.offset;
@@ -157,6 +202,12 @@ function visibility({ causal, window }: CallOptions, { L, S }: Sizes): (i: numbe
 
 function less(a: Float32Array, b: Float32Array): Float32Array {
   return a.map((x, n) => x - (b[n] as number));
+}
+
+/** The median of the rows' greatest numbers. */
+function medianOfMost(values: Float32Array, { L, S }: Sizes): number {
+  const most = Float32Array.from({ length: L }, (_, i) => values.subarray(i * S, (i + 1) * S).reduce((a, b) => Math.max(a, b), 0));
+  return most.sort()[L >> 1] as number;
 }
 
 /** The mean of what is visible at each distance from a query back to a key, from −(L − 1) to S − 1. */

@@ -40,7 +40,7 @@ export function Schemes({ settings, set }: ControlsProps) {
 export function Mistakes({ settings, set }: ControlsProps) {
   return (
     <fieldset>
-      <legend>Classic mistakes, beside what is right</legend>
+      <legend>Classic mistakes</legend>
       {mistakes.map(({ name, title, start }) => (
         <Toggle
           key={name}

@@ -10,7 +10,7 @@ import type { Pictures } from './pictures.ts';
 type Kind = 'added' | 'scores' | 'probabilities';
 
 const TITLES: Readonly<Record<Kind, string>> = {
-  added: 'What the scheme adds to the score',
+  added: 'Added to the score',
   scores: 'Score before the softmax',
   probabilities: 'Attention probability',
 };
@@ -42,7 +42,8 @@ export function Maps({ answer, kind, cell, onSelect, difference }: ViewProps & {
   }, [pictures, kind, difference]);
   const apart = difference && second !== undefined;
   const ramp: Ramp = apart ? 'diverging' : RAMPS[kind];
-  const domain = useMemo(() => commonDomain(lists, ramp), [lists, ramp]);
+  const bright = kind === 'probabilities' && !apart ? Math.max(...pictures.map((one) => one.bright)) : undefined;
+  const domain = useMemo((): [number, number] => (bright === undefined ? commonDomain(lists, ramp) : [0, bright]), [lists, ramp, bright]);
   const name = kind === 'added' && first?.bias && (second?.bias ?? true) ? 'Bias' : TITLES[kind];
   const say = ({ i, j }: Cell, value: number): string =>
     `query ${i}, key ${j}, distance ${i + S - L - j}: ${Number.isFinite(value) ? three(value) : 'hidden'}`;
@@ -60,6 +61,7 @@ export function Maps({ answer, kind, cell, onSelect, difference }: ViewProps & {
               values={values}
               ramp={ramp}
               domain={domain}
+              beyond={bright !== undefined}
               selected={cell}
               onSelect={onSelect}
               say={say}
