@@ -1,9 +1,10 @@
 // A cell explained: the problem goes on a stage once, cells are asked for one by one.
 
 import type { AttentionOptions, Engine } from 'relpos';
+import { defined } from './defined.ts';
 import { partsOf } from './score.ts';
 import { halvesOf, softmaxOf } from './softmax.ts';
-import { defined, only, Stage, showing } from './stage.ts';
+import { only, Stage, showing } from './stage.ts';
 import type { Explanation, Matrix, Problem } from './types.ts';
 import { type Prepared, prepareVectors, vectorsOf } from './vectors.ts';
 
@@ -50,6 +51,7 @@ function explain(engine: Engine, problem: Problem, matrix: Matrix, vectors: Prep
       keyHead: Math.floor(head / (H / G)),
       offset: j - i - (S - L),
       vectors: vectorsOf(stage, vectors, { i, j }),
+      changes: changesOf(stage),
       parts: partsOf(stage, { i, j }, matrix.scores[i * S + j] as number),
       hiddenBy: hiddenBy(stage, i, j),
       softmax: softmaxOf(stage, matrix, { i, j }, block),
@@ -58,6 +60,11 @@ function explain(engine: Engine, problem: Problem, matrix: Matrix, vectors: Prep
   } finally {
     stage.dispose();
   }
+}
+
+function changesOf({ plan }: Stage): Explanation['changes'] {
+  const made = { normalised: plan.normalization, turned: plan.rotation, multiplied: plan.rowScale };
+  return (['normalised', 'turned', 'multiplied'] as const).filter((name) => made[name] !== undefined);
 }
 
 /** A key is hidden where the row that sees at most this key sees none. */

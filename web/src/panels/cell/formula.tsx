@@ -48,7 +48,7 @@ function Part({ name, title, value, children, lit, light, go }: PartProps) {
   return (
     <button
       type="button"
-      class={`part ${name}${lit === name ? ' lit' : ''}`}
+      class={`part of-${name}${lit === name ? ' lit' : ''}`}
       aria-label={`${title}: ${value}`}
       onClick={() => go(name)}
       onPointerEnter={() => light(name)}

@@ -1,35 +1,26 @@
-// From the panel's settings to a call of attention.
-import { alibi, type Engine } from 'relpos';
+// From the panel's settings to a call of attention. For the worker: the page's own thread has no engine.
+import type { Engine } from 'relpos';
+import { encodingOf, scaleOf } from '../../schemes/engine.ts';
+import { keys, queries } from '../../schemes/inputs.ts';
+import { type Asked, callOptions, sizesOf } from './asked.ts';
 import type { Problem } from './types.ts';
 
-/** What the panel's settings say of the call. */
-export interface Asked {
-  readonly L: number;
-  readonly head: number;
-  readonly causal: boolean;
-  readonly window: number;
-  readonly softcap: number;
-  readonly sink: number | undefined;
-}
-
-export function problemOf(_: Engine, { L, head, causal, window, softcap, sink }: Asked): Problem {
-  const [H, D] = [4, 16];
-  const noise = (seed: number) => Float32Array.from({ length: H * L * D }, (_, n) => Math.sin(n * 12.9898 + seed) * 1.5);
+/** The call. Tensors that its encoding holds are put into `owned`. */
+export function problemOf(engine: Engine, asked: Asked, owned: { dispose(): void }[]): Problem {
+  const { scheme, inputs, head } = asked;
+  const sizes = sizesOf(asked);
+  const { H, L, S, D } = sizes;
+  const encoding = encodingOf(engine, scheme, sizes, owned);
   return {
-    encodings: [alibi({ heads: H })],
+    encodings: encoding ? [encoding] : [],
     H,
-    G: H,
+    G: 1,
     L,
-    S: L,
+    S,
     D,
-    q: noise(1),
-    k: noise(2),
-    head,
-    options: {
-      ...(causal && { causal }),
-      ...(window && { window: { left: window } }),
-      ...(softcap && { softcap }),
-      ...(sink !== undefined && { sinks: Array.from({ length: H }, () => sink) }),
-    },
+    q: queries(sizes, inputs),
+    k: keys(sizes, inputs),
+    head: Math.min(head, H - 1),
+    options: callOptions(asked, scaleOf(scheme, sizes)),
   };
 }

@@ -1,7 +1,8 @@
 // One score in its parts. Each is what the engine computes where the rest of the plan is left out and what would join in is zero.
 
 import type { Bias, Plan, RowMap, SumIndex, Term } from 'relpos';
-import { defined, type Stage } from './stage.ts';
+import { defined } from './defined.ts';
+import type { Stage } from './stage.ts';
 import type { BiasPart, ScoreParts, TermPart } from './types.ts';
 
 /** A cell of the head that is looked at. */

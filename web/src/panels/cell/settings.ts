@@ -1,5 +1,7 @@
-// The panel's settings, as the address has them.
-import type { Asked } from './problem.ts';
+// The panel's settings, as the address has them; the scheme, queries and keys in the words of the panel Schemes.
+import { descriptionOf, readScheme, type SchemeChoice, writeScheme } from '../../schemes/describe.ts';
+import { readInputs, writeInputs } from '../../schemes/inputs.ts';
+import { type Asked, sizesOf } from './asked.ts';
 
 /** What is asked, which cell is looked at, and how. */
 export interface Settings extends Asked {
@@ -13,45 +15,77 @@ export interface Settings extends Asked {
 
 type Words = Readonly<Record<string, string>>;
 
-const DEFAULTS: Settings = { L: 16, head: 0, causal: true, window: 0, softcap: 0, sink: undefined, i: 10, j: 6, block: 4, halves: false };
+/** Numbers: least, most, default. */
+const NUMBERS = {
+  H: [1, 16, 8],
+  D: [16, 64, 16],
+  L: [2, 32, 16],
+  S: [2, 32, 16],
+  head: [0, 15, 0],
+  window: [0, 32, 32],
+  softcap: [0, 60, 0],
+  i: [0, 31, 10],
+  j: [0, 31, 6],
+  block: [1, 16, 4],
+} as const;
 
-/** A number of the address between two others; what is none becomes the default. */
-function number(words: Words, name: string, least: number, most: number, otherwise: number): number {
-  const x = words[name] === undefined || words[name] === '' ? Number.NaN : Number(words[name]);
-  return Number.isFinite(x) ? Math.min(most, Math.max(least, x)) : otherwise;
+type NumberName = keyof typeof NUMBERS;
+
+const NAMES = Object.keys(NUMBERS) as NumberName[];
+const [PREFIX, FALLBACK] = ['a', 'rotary'];
+
+/** The ends of a number's slider. */
+export const ends = (name: NumberName): { readonly least: number; readonly most: number } => ({
+  least: NUMBERS[name][0],
+  most: NUMBERS[name][1],
+});
+
+/** The window's slider stands here where there is none. */
+export const NO_WINDOW = NUMBERS.window[2];
+
+/** A number of the address; one that is too small or large, as those of the larger pictures of Schemes, comes to the end, and what is none becomes the default. */
+function number(words: Words, name: string, [least, most, otherwise]: readonly [number, number, number]): number {
+  const word = words[name]?.trim();
+  const x = word ? Number(word) : Number.NaN;
+  return Number.isNaN(x) ? otherwise : Math.min(most, Math.max(least, x));
+}
+
+/** Whether the scheme is made for attention to the left. */
+export const causalBy = (scheme: SchemeChoice): boolean => descriptionOf(scheme).causal ?? false;
+
+/** The same with the cell and the head inside the call. */
+export function within(settings: Settings): Settings {
+  const { L, S } = sizesOf(settings);
+  const { i, j, head, H } = settings;
+  return { ...settings, i: Math.min(i, L - 1), j: Math.min(j, S - 1), head: Math.min(head, H - 1) };
 }
 
 export function readSettings(words: Words): Settings {
-  const whole = (name: string, least: number, most: number, otherwise: number): number =>
-    Math.round(number(words, name, least, most, otherwise));
-  const L = whole('L', 4, 32, DEFAULTS.L);
-  return {
-    L,
-    head: whole('head', 0, 3, DEFAULTS.head),
-    causal: words.causal === undefined ? DEFAULTS.causal : words.causal === '1',
-    window: whole('window', 0, 16, 0),
-    softcap: number(words, 'softcap', 0, 50, 0),
-    sink: words.sink === undefined ? undefined : number(words, 'sink', -5, 5, 0),
-    i: whole('i', 0, L - 1, Math.min(L - 1, DEFAULTS.i)),
-    j: whole('j', 0, L - 1, Math.min(L - 1, DEFAULTS.j)),
-    block: whole('block', 1, 16, DEFAULTS.block),
+  const numbers = Object.fromEntries(NAMES.map((name) => [name, number(words, name, NUMBERS[name])])) as Record<NumberName, number>;
+  for (const name of NAMES) if (name !== 'softcap') numbers[name] = Math.round(numbers[name]);
+  const scheme = readScheme(words, PREFIX, FALLBACK);
+  return within({
+    ...numbers,
+    scheme,
+    inputs: readInputs(words),
+    D: 16 * Math.round(numbers.D / 16),
+    S: words.S === undefined ? numbers.L : Math.max(numbers.L, numbers.S),
+    causal: words.causal === undefined ? causalBy(scheme) : words.causal === 'yes',
+    sink: words.sink === undefined ? undefined : number(words, 'sink', [-10, 10, 0]),
     halves: words.halves === '1',
-  };
+  });
 }
 
 export function writeSettings(settings: Settings): Readonly<Record<string, string | undefined>> {
-  const word = (name: 'L' | 'head' | 'window' | 'softcap' | 'i' | 'j' | 'block'): string | undefined =>
-    settings[name] === DEFAULTS[name] ? undefined : String(settings[name]);
+  const { scheme, inputs, L, S, causal, sink, halves } = settings;
+  const numbers = NAMES.map((name) => [name, settings[name] === NUMBERS[name][2] ? undefined : String(settings[name])]);
   return {
-    L: word('L'),
-    head: word('head'),
-    causal: settings.causal === DEFAULTS.causal ? undefined : String(Number(settings.causal)),
-    window: word('window'),
-    softcap: word('softcap'),
-    sink: settings.sink === undefined ? undefined : String(settings.sink),
-    i: word('i'),
-    j: word('j'),
-    block: word('block'),
-    halves: settings.halves ? '1' : undefined,
+    ...writeScheme(scheme, PREFIX, FALLBACK),
+    ...writeInputs(inputs),
+    ...Object.fromEntries(numbers),
+    S: S === L ? undefined : String(S),
+    causal: causal === causalBy(scheme) ? undefined : causal ? 'yes' : 'no',
+    sink: sink === undefined ? undefined : String(sink),
+    halves: halves ? '1' : undefined,
   };
 }

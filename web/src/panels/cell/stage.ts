@@ -1,6 +1,7 @@
 // Where the engine is asked for single parts of a score: a plan of one part alone, a q or k of zeros, a mask that shows one key.
 
 import { type AttentionOptions, defineEncoding, defineMask, type Encoding, type Engine, type Mask, type Plan, type Tensor } from 'relpos';
+import { defined } from './defined.ts';
 import type { Problem } from './types.ts';
 
 type MutablePlan = { -readonly [part in keyof Plan]: Plan[part] };
@@ -125,11 +126,4 @@ export class Stage {
     weights.dispose();
     return all.slice(head * L * S, (head + 1) * L * S);
   }
-}
-
-/** The same without what is undefined. */
-export function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

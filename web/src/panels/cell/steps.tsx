@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { Bars, sizeOf } from './bars.tsx';
 import type { Light, PartName } from './formula.tsx';
 import { four, signed } from './numbers.ts';
-import type { BiasPart, Explanation, TermPart } from './types.ts';
+import type { BiasPart, Explanation, ScoreParts, TermPart } from './types.ts';
 
 interface StepProps extends Light {
   readonly name: PartName;
@@ -17,7 +17,7 @@ export function Step({ name, title, value, children, lit, light }: StepProps) {
   return (
     <li
       id={`step-${name}`}
-      class={`step ${name}${lit === name ? ' lit' : ''}`}
+      class={`step of-${name}${lit === name ? ' lit' : ''}`}
       tabIndex={-1}
       onPointerEnter={() => light(name)}
       onPointerLeave={() => light(undefined)}
@@ -54,18 +54,24 @@ function Vector({
   );
 }
 
+const changeWords: Readonly<Record<Explanation['changes'][number], (parts: ScoreParts) => string>> = {
+  normalised: () => 'q and k are first brought to length 1, times a number of the head.',
+  turned: () => 'Channels turn in pairs, by angles that grow with the place: in the product only the distance is left of both places.',
+  multiplied: ({ rowScale }) => `q is multiplied by ${rowScale === undefined ? 'a number' : four(rowScale)}, which its place says.`,
+};
+
 /** q and k, what they became, and the product. */
-export function ContentSteps({ cell, what, ...light }: { cell: Explanation; what: string } & Light) {
-  const { vectors, parts, i, j } = cell;
+export function ContentSteps({ cell, ...light }: { cell: Explanation } & Light) {
+  const { vectors, parts, i, j, changes } = cell;
   const { q, k, qHat, kHat, products, u } = vectors;
   const size = sizeOf(q, k, qHat, kHat);
   const changed = differs(q, qHat) || differs(k, kHat);
+  const said = changes.map((change) => changeWords[change](parts)).join(' ') || 'The scheme leaves q and k as they are.';
   return (
     <>
       <Step name="content" title={<>q̂ · k̂, channel by channel</>} value={four(parts.dot)} {...light}>
         <p>
-          {changed ? `${what} Outlines are what q and k were before.` : 'The scheme leaves q and k as they are.'} Below them are the
-          products of the channels; their sum is q̂ · k̂.
+          {said} {changed && 'Outlines are what they were before. '}The products of the channels add up to q̂ · k̂.
         </p>
         <Vector name={`query ${i}`} values={qHat} {...(changed && { before: q })} size={size} colour={1} />
         <Vector name={`key ${j}`} values={kHat} {...(changed && { before: k })} size={size} colour={2} />

@@ -159,6 +159,8 @@ export interface Explanation {
   /** j − i − (S − L). */
   readonly offset: number;
   readonly vectors: Vectors;
+  /** What the scheme does to q and k before they meet. */
+  readonly changes: readonly ('normalised' | 'turned' | 'multiplied')[];
   readonly parts: ScoreParts;
   /** What hides the key from the query. */
   readonly hiddenBy: readonly ('causal' | 'window')[];

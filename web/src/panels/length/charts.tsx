@@ -4,7 +4,7 @@ import { Choice } from '../../ui/controls.tsx';
 import { Figure } from '../../ui/figure.tsx';
 import { BLOCK } from './losses.ts';
 import { byPosition, keyOf, meanLoss } from './results.ts';
-import { bytes, type Shown } from './say.ts';
+import { bytes, complete, type Shown } from './say.ts';
 import { SCHEME_NAMES, SCHEMES, type SchemeName, TRAINED, WINDOWS, type Window } from './schemes.ts';
 
 const MARK = { x: TRAINED, text: 'trained up to here' };
@@ -51,9 +51,10 @@ interface ByPositionProps {
 }
 
 /** Loss over the place in the window. */
-export function ByPosition({ shown: { results, schemes, windows }, at, choose }: ByPositionProps) {
+export function ByPosition({ shown, at, choose }: ByPositionProps) {
+  const { results, schemes, windows } = shown;
   const computed = WINDOWS.filter((window) => windows.includes(window) && schemes.some((scheme) => results.has(keyOf(scheme, window))));
-  const window = computed.find((one) => one === at) ?? computed.at(-1);
+  const window = computed.find((one) => one === (at ?? complete(shown).at(-1))) ?? computed.at(-1);
   const x = useMemo(() => (window === undefined ? [] : Array.from({ length: window / BLOCK }, (_, n) => n * BLOCK + BLOCK / 2)), [window]);
   const series = useMemo(
     () =>

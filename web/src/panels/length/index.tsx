@@ -13,9 +13,9 @@ import { bytesOf, fitting, MOST, PART, readSettings, type Settings, type Source,
 import { useLosses } from './use-losses.ts';
 
 const SOURCES: readonly (readonly [Source, string])[] = [
-  ['part', `held-out text, the first ${(PART - 1).toLocaleString('en')} bytes`],
-  ['all', 'held-out text, all 20,000 bytes'],
-  ['own', 'a text of yours'],
+  ['part', `held-out, the first ${(PART - 1).toLocaleString('en')} bytes`],
+  ['all', 'held-out, all 20,000 bytes'],
+  ['own', 'your own'],
 ];
 
 /** The list with one of its members, or without, in the order of all. */
@@ -30,7 +30,7 @@ export default function Length() {
   const text = useMemo(() => data && bytesOf(source, data.text, own), [data, source, own]);
   const read = text ? fitting(windows, text) : windows;
   const shown = { results, schemes, windows: read };
-  const said = sentences(shown);
+  const said = useMemo(() => sentences(shown), [results, schemes, windows, text]);
   return (
     <>
       <p class="lead">
@@ -63,9 +63,10 @@ export default function Length() {
           <ByPosition shown={shown} at={settings.at} choose={(at: Window) => set({ ...settings, at })} />
           <LossTable shown={shown} known={source === 'own' ? undefined : data?.known} whole={source === 'all'} />
           <p class="wide quiet">
-            One seed, models of 164,000 weights, one book: differences under 0.02 nats a byte mean nothing, and heads of 16 channels trained
-            on {TRAINED} bytes are a harsh case, above all for YaRN, which leaves only the fastest of their channels as it is. Longer
-            windows have fewer first bytes, which nothing stands before: what holds its level falls a little. ± is two standard errors.
+            One seed, models of 164,000 weights, one book: differences under 0.02 nats a byte mean nothing. A scheme counts as failed where
+            it has risen by more than that and two standard errors. Longer windows have fewer first bytes, which nothing stands before, so
+            what holds its level falls a little. Heads of 16 channels trained on {TRAINED} bytes are a harsh case, above all for YaRN, which
+            leaves only the fastest of their channels as it is.
           </p>
           <div class="wide">
             <Copy label="Copy as code" text={() => program(settings, new URL('models/positions/', document.baseURI).href)} />
@@ -85,7 +86,7 @@ function Chosen({ settings, set }: ChosenProps) {
   const { schemes, windows } = settings;
   return (
     <>
-      <fieldset>
+      <fieldset class="schemes">
         <legend>Schemes</legend>
         {SCHEME_NAMES.map((scheme: SchemeName, n) => (
           <div key={scheme} class="scheme">

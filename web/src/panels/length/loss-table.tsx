@@ -66,7 +66,7 @@ export function LossTable({ shown: { results, schemes, windows }, known, whole }
 
 /** How it compares with PyTorch, as far as it can be compared. */
 function titleOf(known: boolean, whole: boolean, apart: readonly number[]): string {
-  const title = `Mean losses, and how much they have risen from windows of ${TRAINED}.`;
+  const title = `Mean losses, and how much they have risen from windows of ${TRAINED}; coloured where a scheme has failed.`;
   if (!known) return title;
   if (!whole) return `${title} PyTorch’s are of all 20,000 bytes: they compare with “all”.`;
   if (!apart.length) return title;

@@ -37,8 +37,16 @@ export interface Shown {
   readonly windows: readonly number[];
 }
 
-/** Sentences about what is shown; none while there is nothing to say. */
-export function sentences(shown: Shown): string[] {
+/** The windows that every chosen scheme has read; while there is none, those that one has. */
+export function complete({ results, schemes, windows }: Shown): readonly number[] {
+  const read = (window: number) => (scheme: SchemeName) => results.get(keyOf(scheme, window))?.length;
+  const whole = windows.filter((window) => schemes.every(read(window)));
+  return whole.length ? whole : windows.filter((window) => schemes.some(read(window)));
+}
+
+/** Sentences about what is shown, of windows that are complete; none while there is nothing to say. */
+export function sentences(all: Shown): string[] {
+  const shown = { ...all, windows: complete(all) };
   return [trained(shown), ...beyond(shown), where(shown), stretched(shown)].filter((one) => one !== undefined);
 }
 
@@ -69,22 +77,33 @@ function fateOf({ results, windows }: Shown, scheme: SchemeName) {
 
 /** Who holds, who fails, and who cannot be told. */
 function beyond(shown: Shown): string[] {
-  const fates = shown.schemes.map((scheme) => fateOf(shown, scheme)).filter((one) => one !== undefined);
-  const longest = Math.max(...fates.map(({ window }) => window));
-  const of = (verdict: Verdict) => fates.filter((one) => one.verdict === verdict && one.window === longest);
-  const by = ({ scheme, mean, error }: { scheme: SchemeName } & Difference): string =>
-    `${title(scheme)} (${signed(mean)}${Number.isFinite(error) ? ` ± ${(SURE * error).toFixed(2)}` : ''})`;
+  const all = shown.schemes.map((scheme) => fateOf(shown, scheme)).filter((one) => one !== undefined);
+  const longest = Math.max(...all.map(({ window }) => window));
+  const fates = all.filter(({ window }) => window === longest);
+  const of = (verdict: Verdict) => fates.filter((one) => one.verdict === verdict);
+  const by = ({ scheme, mean }: { scheme: SchemeName } & Difference): string => `${title(scheme)} (${signed(mean)})`;
   const said: string[] = [];
   const [held, failed, unclear] = [of('holds'), of('fails'), of('unclear')];
-  const times = `${bytes(longest)} bytes, ${longest / TRAINED} times the length of the training`;
+  const times = `${bytes(longest)} bytes, ${longest / TRAINED} times as many`;
   if (held.length) said.push(`Up to ${times}, ${listed(held.map(by))} ${held.length > 1 ? 'hold' : 'holds'} the level.`);
   if (failed.length) {
-    const each = failed.map((one) => `${by(one)}${one.from && one.from < longest ? ` from ${bytes(one.from)} on` : ''}`);
-    said.push(`At ${held.length ? 'that length' : times}, ${listed(each)} ${failed.length > 1 ? 'have' : 'has'} failed.`);
+    const begin = [...new Set(failed.map(({ from }) => from as number))].sort((a, b) => a - b);
+    const groups = begin.map((from) => `from ${bytes(from)} on by ${listed(failed.filter((one) => one.from === from).map(by))}`);
+    said.push(`The level is lost ${groups.join('; ')}: so much more a byte at ${bytes(longest)}.`);
   }
   if (unclear.length) said.push(`Of ${listed(unclear.map(by))} this text is too short to tell.`);
+  const reasons = failed.flatMap(({ scheme }) => REASONS[scheme] ?? []);
+  if (reasons.length) said.push(`Probable reasons: ${reasons.join('; ')}.`);
   return said;
 }
+
+/** Of those that fail where they were not changed for it. */
+const REASONS: Partial<Record<SchemeName, string>> = {
+  none: 'with no position, a model can only count what stands before, and never counted so far',
+  sinusoidal: `the sines of positions from ${TRAINED} on were never seen in training`,
+  t5: 'T5 gives all that is 64 bytes away and more one bias, and the more there is of it the more weight it takes from what is near',
+  rotary: 'rotary’s slow channels reach angles that training never showed',
+};
 
 /** From which byte of the window on it is worse, to the end. */
 export function leavesAt(results: Results, scheme: SchemeName, window: number): number | undefined {
@@ -98,12 +117,14 @@ function where({ results, schemes, windows }: Shown): string | undefined {
   const computed = windows.filter((window) => window > TRAINED && schemes.some((scheme) => results.has(keyOf(scheme, window))));
   const longest = computed.at(-1);
   if (longest === undefined) return undefined;
-  const left = schemes.flatMap((scheme) => {
+  const left = new Map<number, string[]>();
+  for (const scheme of schemes) {
     const at = leavesAt(results, scheme, longest);
-    return at === undefined ? [] : [`${title(scheme)} from byte ${bytes(at)} on`];
-  });
-  if (!left.length) return undefined;
-  return `Where in a window of ${bytes(longest)} it goes wrong, against windows of ${TRAINED} on the same bytes: ${listed(left)}.`;
+    if (at !== undefined) left.set(at, [...(left.get(at) ?? []), title(scheme)]);
+  }
+  if (!left.size) return undefined;
+  const places = [...left].sort(([a], [b]) => a - b).map(([at, names]) => `from byte ${bytes(at)} on ${listed(names)}`);
+  return `Where in a window of ${bytes(longest)} it goes wrong: ${places.join('; ')}. There it is worse to the end, by more than ${LEFT}, than windows of ${TRAINED} on the same bytes.`;
 }
 
 /** Which of the ways to stretch rotary helps most. */
@@ -120,5 +141,5 @@ function stretched({ results, schemes, windows }: Shown): string | undefined {
     );
     return [`at ${bytes(window)} ${listed(alike.map(title))}`];
   });
-  return best.length ? `Best of the rotary rows, where nothing was trained for long windows: ${best.join('; ')}.` : undefined;
+  return best.length ? `Best of the rotary rows, none of which was trained on long windows: ${best.join('; ')}.` : undefined;
 }

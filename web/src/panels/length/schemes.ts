@@ -28,19 +28,19 @@ export const SCHEMES: Readonly<Record<SchemeName, Scheme>> = {
   alibi: { title: 'ALiBi', file: 'alibi', about: 'a bias that falls in a straight line with distance' },
   rotary: { title: 'rotary', file: 'rotary', about: 'queries and keys turn with their position' },
   'rotary-linear': {
-    title: 'rotary, interpolated',
+    title: 'rotary interpolated',
     file: 'rotary',
     about: 'all positions squeezed into the trained range',
     stretched: true,
   },
   'rotary-ntk': {
-    title: 'rotary, NTK',
+    title: 'rotary NTK',
     file: 'rotary',
     about: 'a larger base: slow channels squeezed, the fastest kept',
     stretched: true,
   },
   'rotary-yarn': {
-    title: 'rotary, YaRN',
+    title: 'rotary YaRN',
     file: 'rotary',
     about: 'slow channels squeezed, fast ones kept, a ramp between; sharper attention',
     stretched: true,

@@ -90,7 +90,7 @@ export function useLosses(settings: Settings, own: string) {
       }
       const threads = await api.threads();
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
-      return `${missing.length} losses of ${text.length.toLocaleString('en')} bytes in ${seconds} s, on ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
+      return `${missing.length} ${missing.length === 1 ? 'loss' : 'losses'} of ${(text.length - 1).toLocaleString('en')} bytes in ${seconds} s, on ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
     };
     void start(evaluate);
   }, [text, missing, start, worker]);
