@@ -71,6 +71,6 @@ function titleOf(known: boolean, whole: boolean, apart: readonly number[]): stri
   if (!whole) return `${title} PyTorch’s are of all 20,000 bytes: they compare with “all”.`;
   if (!apart.length) return title;
   const most = Math.max(...apart);
-  const words = `${apart.length} numbers differ from PyTorch’s by at most ${most.toFixed(5)}`;
-  return `${title} ${words}${most <= ROUNDING ? ', as f32 rounds' : ': more than rounding explains'}.`;
+  const words = `${apart.length} losses differ from PyTorch’s, which are given to four digits, by at most ${most.toFixed(5)}`;
+  return `${title} ${words}${most <= ROUNDING ? '' : ': more than the rounding of f32 explains'}.`;
 }

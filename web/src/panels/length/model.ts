@@ -36,6 +36,26 @@ export function makeModel(engine: Engine, nn: Layers, scheme: SchemeName, file: 
     parts.push(part);
     return part;
   };
+  const dispose = (): void => {
+    for (const part of parts) part.dispose();
+  };
+  try {
+    return { logProbabilities: reader(engine, nn, scheme, weights, window, keep), dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+/** The model's layers, each of which is kept, and what runs them. */
+function reader(
+  engine: Engine,
+  nn: Layers,
+  scheme: SchemeName,
+  weights: Weights,
+  window: number,
+  keep: <T extends { dispose(): void }>(part: T) => T,
+): Model['logProbabilities'] {
   const norm = (name: string) => keep(nn.rmsNorm({ weight: weights(name), epsilon: EPSILON }));
   const linear = (name: string) => keep(nn.linear({ weight: weights(name), type: 'f32' }));
   const matrix = (name: string) => ({ weight: weights(name) });
@@ -68,25 +88,20 @@ export function makeModel(engine: Engine, nn: Layers, scheme: SchemeName, file: 
   const head = linear('embed');
   const softmax = keep(nn.softmax({ log: true }));
 
-  return {
-    async logProbabilities(bytes) {
-      const windows = bytes.length / window;
-      using ids = engine.tensor([windows, window], Int32Array.from(bytes), 'i32');
-      using x = await embed.run(ids, positions && { positions: Int32Array.from(bytes, (_, n) => n % window) });
-      using h = engine.tensor([windows, window, WIDTH]);
-      for (const { before, attention, between, up, down } of layers) {
-        await before.run(x, { out: h });
-        await attention.run(h, { residual: x, out: x });
-        await between.run(x, { out: h });
-        using wide = await up.run(h);
-        await down.run(wide, { residual: x, out: x });
-      }
-      await last.run(x, { out: h });
-      const logits = await head.run(h);
-      return softmax.run(logits, { out: logits });
-    },
-    dispose() {
-      for (const part of parts) part.dispose();
-    },
+  return async (bytes) => {
+    const windows = bytes.length / window;
+    using ids = engine.tensor([windows, window], Int32Array.from(bytes), 'i32');
+    using x = await embed.run(ids, positions && { positions: Int32Array.from(bytes, (_, n) => n % window) });
+    using h = engine.tensor([windows, window, WIDTH]);
+    for (const { before, attention, between, up, down } of layers) {
+      await before.run(x, { out: h });
+      await attention.run(h, { residual: x, out: x });
+      await between.run(x, { out: h });
+      using wide = await up.run(h);
+      await down.run(wide, { residual: x, out: x });
+    }
+    await last.run(x, { out: h });
+    using logits = await head.run(h);
+    return await softmax.run(logits);
   };
 }

@@ -19,8 +19,11 @@ export function verdictOf({ mean, error }: Difference): Verdict {
 }
 
 export const bytes = (n: number): string => n.toLocaleString('en');
-/** A difference with its sign. */
-export const signed = (x: number, digits = 2): string => `${x < 0 ? '−' : '+'}${Math.abs(x).toFixed(digits)}`;
+/** A difference with its sign, unless it rounds to nothing. */
+export function signed(x: number): string {
+  const size = Math.abs(x).toFixed(2);
+  return size === '0.00' ? size : `${x < 0 ? '−' : '+'}${size}`;
+}
 
 /** a, b and c. */
 export function listed(words: readonly string[]): string {
