@@ -1,0 +1,124 @@
+import { useCallback, useEffect, useId, useMemo } from 'preact/hooks';
+import { api, useLatest, useModel } from './client.ts';
+import type { EncoderInfo } from './compute.ts';
+import { ModelBar } from './model-bar.tsx';
+import type { PartProps } from './props.ts';
+import { DEFAULTS } from './settings.ts';
+import { MOST, nearestOf, sentencesOf, sharesOf } from './similarity.ts';
+
+/** Typing goes on for so long before the table follows. */
+const PAUSE_MS = 120;
+
+/** What there is to know of an encoder. */
+export const encoderFacts = ({ layers, heads, width, family }: EncoderInfo): string =>
+  `${family}: ${layers} layers of ${heads[0]} heads, vectors of ${width} numbers`;
+
+/** Sentences and their similarity as a table of colours. */
+export function Sentences({ settings, set, models, choose }: PartProps) {
+  const id = useId();
+  const { info, work, load, stop } = useModel('encoder', models.encoder);
+  const { texts, left } = useMemo(() => sentencesOf(settings.texts), [settings.texts]);
+  const ask = useCallback((question: readonly string[]) => api().similarity(question), []);
+  const { answer, failure, busy, put } = useLatest(ask, PAUSE_MS);
+  useEffect(() => {
+    if (info && texts.length > 1) put(texts);
+  }, [info, texts, put]);
+  const shown = texts.length > 1 ? answer : undefined;
+  return (
+    <>
+      <ModelBar
+        kind="encoder"
+        chosen={models.encoder}
+        facts={info && encoderFacts(info)}
+        work={work}
+        stop={stop}
+        load={load}
+        choose={(encoder) => choose({ encoder })}
+      />
+      <div class="stacked">
+        <div>
+          <label for={id}>Sentences, one on each line</label>
+          <textarea
+            id={id}
+            rows={7}
+            spellcheck={false}
+            value={settings.texts}
+            onInput={(event) => set({ texts: event.currentTarget.value })}
+          />
+          <p class="row">
+            <button type="button" onClick={() => set({ texts: DEFAULTS.texts })} disabled={settings.texts === DEFAULTS.texts}>
+              Begin anew
+            </button>
+            <span role="status" class="quiet" data-busy={busy}>
+              {statusOf(texts, left, shown?.value, busy)}
+            </span>
+          </p>
+          {failure && <p role="alert">{failure}</p>}
+        </div>
+        {shown && <Table texts={shown.question} values={shown.value.values} />}
+      </div>
+    </>
+  );
+}
+
+function statusOf(
+  texts: readonly string[],
+  left: number,
+  value: { readonly ms: number; readonly fresh: number } | undefined,
+  busy: boolean,
+): string {
+  if (texts.length < 2) return 'Two sentences are needed at least.';
+  const over = left ? ` ${left} more than the ${MOST} that fit are left out.` : '';
+  if (!value) return busy ? `Comparing …${over}` : over;
+  return `${texts.length} sentences, ${value.fresh} read anew, in ${Math.max(1, Math.round(value.ms))} ms.${over}`;
+}
+
+function Table({ texts, values }: { texts: readonly string[]; values: Float32Array }) {
+  const n = texts.length;
+  const share = sharesOf(values, n);
+  return (
+    <figure>
+      <figcaption>
+        Cosines of their vectors: 1 for the same, 0 for nothing in common. Look for the deepest colour off the diagonal; the nearest of each
+        row has a frame.
+      </figcaption>
+      <section class="scrolls" aria-label="Similarities" tabIndex={0}>
+        <table class="similarity">
+          <thead>
+            <tr>
+              <td />
+              {texts.map((text, j) => (
+                <th key={`${j} ${text}`} scope="col">
+                  {j + 1}
+                  <span class="unseen">: {text}</span>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {texts.map((text, i) => {
+              const nearest = nearestOf(values, n, i);
+              return (
+                <tr key={`${i} ${text}`}>
+                  <th scope="row">
+                    <b>{i + 1}</b> {text}
+                  </th>
+                  {texts.map((other, j) => {
+                    const x = values[i * n + j] as number;
+                    const kind = i === j ? 'self' : j === nearest ? 'nearest' : '';
+                    return (
+                      <td key={`${j} ${other}`} class={kind} style={{ '--share': i === j ? 0 : share(x).toFixed(3) }}>
+                        {x.toFixed(2).replace('-', '−')}
+                        {j === nearest && <span class="unseen">, the nearest</span>}
+                      </td>
+                    );
+                  })}
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </section>
+    </figure>
+  );
+}
