@@ -449,11 +449,14 @@ async function pictures() {
 
 const escaped = (text) => text.replaceAll('|', '\\|');
 
+/** Where Position Lab shows a scheme, as `npm run lab` and `npx relpos-lab` serve it. */
+const LAB = 'http://127.0.0.1:4173/#/schemes?a=';
+
 function encodingsPage(drawn) {
   const rows = registry.map(({ name, formula, options, models }) => {
     const picture = `pictures/${name}.svg`;
     const image = drawn.has(`docs/${picture}`) ? `<img src="${picture}" width="96" height="96" alt="${name}">` : '';
-    return `| \`${name}\` | ${image} | ${escaped(formula)} | ${escaped(options)} | ${escaped(models)} |`;
+    return `| [\`${name}\`](${LAB}${name}) | ${image} | ${escaped(formula)} | ${escaped(options)} | ${escaped(models)} |`;
   });
   return `# Encodings
 
@@ -465,6 +468,9 @@ options of a model. Several encodings in an array add up.
 
 Pictures: the score over keys (to the right) and queries (down) of one head, computed by the engine; dark is high, empty is hidden. All queries
 and keys are the same row, and tables are ramps over their rows, so a shade tells which row a pair reads. Squares of cells are numbered row by row.
+
+A name leads to the scheme in Position Lab, with sliders for what the formula has: the page is on no server but your own, so first start it there,
+by \`npm run lab\` in a clone or \`npx relpos-lab\`. Wherever else it is served, the address ends the same way: \`#/schemes?a=t5\`.
 
 | name | picture | formula | options | models |
 | --- | --- | --- | --- | --- |

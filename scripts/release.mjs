@@ -1,5 +1,5 @@
-// Readies a checkout for publishing: checks that tag, manifests and changelog speak of one version, and writes into package.json where the
-// project is, which only who publishes knows. npm takes a package's statement of origin, and makes its README's links, by that address.
+// Readies a checkout for publishing: checks that tag, manifests and changelog speak of one version, and writes into package.json, and that of web/,
+// where the project is, which only who publishes knows. npm takes a package's statement of origin, and makes its README's links, by that address.
 //   node scripts/release.mjs v1.2.3 https://github.com/owner/name
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
@@ -7,15 +7,23 @@ import process from 'node:process';
 const [tag, address] = process.argv.slice(2);
 if (!tag || !/^https:\/\/[^/]+\/[^/]+\/[^/]+$/.test(address ?? '')) throw new Error('expected a tag and the address of the repository');
 
-const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const manifest = read('package.json');
+const page = read('web/package.json');
 const versions = {
   tag: tag.replace(/^v/, ''),
   'package.json': manifest.version,
-  'jsr.json': JSON.parse(readFileSync('jsr.json', 'utf8')).version,
+  'jsr.json': read('jsr.json').version,
+  'web/package.json': page.version,
 };
 if (new Set(Object.values(versions)).size > 1) throw new Error(`these are to be one version: ${JSON.stringify(versions)}`);
 if (!readFileSync('CHANGELOG.md', 'utf8').includes(`\n## ${manifest.version}`))
   throw new Error(`CHANGELOG.md has no "## ${manifest.version}"`);
 
-const located = { ...manifest, repository: { type: 'git', url: `git+${address}.git` }, bugs: { url: `${address}/issues` } };
-writeFileSync('package.json', `${JSON.stringify(located, undefined, 2)}\n`);
+const located = (directory) => ({
+  repository: { type: 'git', url: `git+${address}.git`, ...directory },
+  bugs: { url: `${address}/issues` },
+});
+const write = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
+write('package.json', { ...manifest, ...located() });
+write('web/package.json', { ...page, ...located({ directory: 'web' }) });

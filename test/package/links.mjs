@@ -1,6 +1,12 @@
-// The links of the texts in the packed library: each that is no address must lead to a file or folder of the package, and to a heading there.
+// The links of the texts in the packed library: each that is no address must lead to a file or folder of the package, and to a heading there. Pictures
+// of the page stay in the repository, where npm looks for what a README shows.
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const PICTURES = /^web\/pictures\//;
 
 /** The anchor that GitHub, npm and JSR give a heading. */
 const anchorOf = (heading) =>
@@ -26,6 +32,7 @@ export function brokenLinks(tarball) {
     if (/^[a-z]+:/.test(target)) return undefined;
     const [to, anchor] = target.split('#');
     const file = to ? posix.join(posix.dirname(path), to) : path;
+    if (PICTURES.test(file)) return existsSync(root + file) ? undefined : 'no such picture in the repository';
     if (!files.some((name) => name === file || name.startsWith(`${file}/`))) return 'no such file in the package';
     if (anchor && !anchorsOf(texts.get(file) ?? '').includes(anchor)) return 'no such heading';
     return undefined;

@@ -1,6 +1,6 @@
 // scripts/release.mjs on copies of the manifests: what it writes, and what it refuses.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -13,8 +13,10 @@ const ADDRESS = 'https://host.example/owner/name';
 export function releaseCheck() {
   const folder = mkdtempSync(join(tmpdir(), 'relpos-release-'));
   try {
-    for (const name of ['package.json', 'jsr.json']) copyFileSync(join(root, name), join(folder, name));
-    const before = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    mkdirSync(join(folder, 'web'));
+    for (const name of ['package.json', 'jsr.json', 'web/package.json']) copyFileSync(join(root, name), join(folder, name));
+    const manifests = () => ['package.json', 'web/package.json'].map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')));
+    const [before, page] = manifests();
     const release = (version, changelog, address = ADDRESS) => {
       writeFileSync(join(folder, 'CHANGELOG.md'), changelog);
       return spawnSync(process.execPath, [join(root, 'scripts/release.mjs'), version, address], { cwd: folder, encoding: 'utf8' });
@@ -31,9 +33,15 @@ export function releaseCheck() {
     }
     const { status, stderr } = release(`v${before.version}`, log);
     if (status !== 0) throw new Error(stderr);
-    const after = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    const expected = { ...before, repository: { type: 'git', url: `git+${ADDRESS}.git` }, bugs: { url: `${ADDRESS}/issues` } };
-    if (JSON.stringify(after) !== JSON.stringify(expected)) throw new Error(`it wrote ${JSON.stringify(after)}`);
+    const bugs = { url: `${ADDRESS}/issues` };
+    const repository = { type: 'git', url: `git+${ADDRESS}.git` };
+    const expected = [
+      { ...before, repository, bugs },
+      { ...page, repository: { ...repository, directory: 'web' }, bugs },
+    ];
+    if (JSON.stringify(manifests()) !== JSON.stringify(expected)) throw new Error(`it wrote ${JSON.stringify(manifests())}`);
+    writeFileSync(join(folder, 'web/package.json'), JSON.stringify({ ...page, version: '0.0.9' }));
+    if (release(`v${before.version}`, log).status === 0) throw new Error('a page of another version expected to be refused');
     return { name: 'a release says where it comes from' };
   } catch (error) {
     return { name: 'a release says where it comes from', error: error.message };
