@@ -1,5 +1,5 @@
 import { type Remote, wrap } from 'comlink';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api } from './compute.ts';
 import { keyOf, type Results } from './results.ts';
@@ -95,8 +95,8 @@ export function useLosses(settings: Settings, own: string) {
     void start(evaluate);
   }, [text, missing, start, worker]);
 
-  // What is read changed: what goes on is of another text.
-  useEffect(() => stop, [text, stop]);
+  // What is read changed: what goes on is of another text. Not later than the change is seen, or it would stop what is begun after it.
+  useLayoutEffect(() => stop, [text, stop]);
   // The panel opens computed.
   const opened = useRef(false);
   useEffect(() => {
