@@ -4,7 +4,10 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { lengthOf, recipes } from '../../../src/encodings/generated/recipes.ts';
 import { registry } from '../../../src/encodings/registry.ts';
 import { makeExplainer } from '../../src/panels/cell/explain.ts';
+import { problemOf } from '../../src/panels/cell/problem.ts';
+import { readSettings } from '../../src/panels/cell/settings.ts';
 import type { CallOptions, Explanation, Problem, ScoreParts } from '../../src/panels/cell/types.ts';
+import { descriptions } from '../../src/schemes/describe.ts';
 
 const engine = await relpos.createEngine({ threads: 1 });
 afterAll(() => engine.dispose());
@@ -22,7 +25,7 @@ const H = 4;
 const D = 16;
 const size = (shape: readonly number[]): number => shape.reduce((a, n) => a * n, 1);
 
-function problemOf(name: string, options: CallOptions = {}): Problem {
+function recipeOf(name: string, options: CallOptions = {}): Problem {
   const recipe = recipes[name];
   if (!recipe) throw new Error(`${name} has no recipe`);
   const L = lengthOf(recipe, 17);
@@ -143,7 +146,7 @@ describe.each(registry.map(({ name }) => name))('%s', (name) => {
     ['in a window, with sinks', { causal: true, window: { left: 6 }, sinks }],
     ['with a scale of its own', { scale: 0.7 }],
   ])('%s', (_, options) => {
-    const problem = problemOf(name, options);
+    const problem = recipeOf(name, options);
     const { used } = engine.memoryUsage();
     for (const one of explainAll(problem)) expectWhole(one);
     engine.releaseTables();
@@ -151,9 +154,18 @@ describe.each(registry.map(({ name }) => name))('%s', (name) => {
   });
 });
 
+describe.each(descriptions.map(({ name }) => name))('%s, as the page has it', (name) => {
+  test.each([{}, { L: '9', S: '20', causal: 'yes', window: '7', softcap: '4', sink: '1', i: '5', j: '11' }])('%j', (words) => {
+    const owned: { dispose(): void }[] = [];
+    const settings = readSettings({ a: name, ...words });
+    for (const one of explainAll(problemOf(engine, settings, owned))) expectWhole(one);
+    for (const one of owned) one.dispose();
+  });
+});
+
 describe('what is found in a cell', () => {
   test('rotary turns by the place, and the product is that of the turned', () => {
-    const problem = problemOf('rotary');
+    const problem = recipeOf('rotary');
     const [, , one] = explainAll(problem);
     expect(one?.vectors.qHat).not.toEqual(one?.vectors.q);
     const length = (x: Float32Array | undefined): number => Math.hypot(...(x ?? []));
@@ -161,7 +173,7 @@ describe('what is found in a cell', () => {
   });
 
   test('fewer queries than keys stand at the end of them', () => {
-    const whole = problemOf('rotary', { causal: true });
+    const whole = recipeOf('rotary', { causal: true });
     const problem = { ...whole, L: 5, q: seeded(H * 5 * D, 3) };
     const list = explainAll(problem);
     for (const one of list) expectWhole(one);
@@ -175,7 +187,7 @@ describe('what is found in a cell', () => {
   });
 
   test('key heads that queries share', () => {
-    const whole = problemOf('alibi');
+    const whole = recipeOf('alibi');
     const one = explainAll({ ...whole, G: 2, k: seeded(2 * whole.S * D, 3) })[0];
     if (!one) throw new Error('nothing was explained');
     expect(one.keyHead).toBe(1);
@@ -183,14 +195,14 @@ describe('what is found in a cell', () => {
   });
 
   test('what hides a key is named', () => {
-    const explainer = makeExplainer(engine, problemOf('alibi', { causal: true, window: { left: 2 } }));
+    const explainer = makeExplainer(engine, recipeOf('alibi', { causal: true, window: { left: 2 } }));
     const by = (i: number, j: number): readonly string[] => explainer.explain({ i, j, block: 4 }).hiddenBy;
     expect([by(5, 6), by(5, 2), by(5, 3), by(5, 5)]).toEqual([['causal'], ['window'], [], []]);
     explainer.dispose();
   });
 
   test('the parts of Transformer-XL: content, u, and rows of the table with w', () => {
-    const { parts, vectors } = explainAll(problemOf('transformerXL'))[2] as Explanation;
+    const { parts, vectors } = explainAll(recipeOf('transformerXL'))[2] as Explanation;
     expect(vectors.u).toHaveLength(D);
     expect(parts.contentBias).not.toBe(0);
     expect(parts.terms).toHaveLength(1);
@@ -199,14 +211,14 @@ describe('what is found in a cell', () => {
   });
 
   test('contextual positions count all visible keys: they cannot be split, and a hidden key has none', () => {
-    const list = explainAll(problemOf('cope'));
+    const list = explainAll(recipeOf('cope'));
     expect(list.map(({ halves }) => halves)).toEqual([undefined, undefined, undefined, undefined, undefined]);
     expect(list.map(({ parts }) => parts.context === undefined)).toEqual([false, false, false, true, false]);
   });
 
   test('what does not fit together is refused and leaves nothing behind', () => {
     const { used } = engine.memoryUsage();
-    expect(() => makeExplainer(engine, { ...problemOf('alibi'), H: 8, G: 8, q: seeded(8 * 17 * D, 1), k: seeded(8 * 17 * D, 2) })).toThrow(
+    expect(() => makeExplainer(engine, { ...recipeOf('alibi'), H: 8, G: 8, q: seeded(8 * 17 * D, 1), k: seeded(8 * 17 * D, 2) })).toThrow(
       RangeError,
     );
     expect(engine.memoryUsage().used).toBe(used);

@@ -2,10 +2,12 @@ import { wrap } from 'comlink';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useSettings } from '../../address.ts';
 import { descriptionOf } from '../../schemes/describe.ts';
+import { Copy } from '../../ui/copy.tsx';
 import { Figure } from '../../ui/figure.tsx';
 import { HeatMap } from '../../ui/heat-map.tsx';
 import { useLatest } from '../../ui/latest.ts';
 import { sizesOf } from './asked.ts';
+import { programOf } from './code.ts';
 import type { CellApi } from './compute.ts';
 import { Controls } from './controls.tsx';
 import { type Light, type PartName, ProbabilityFormula, ScoreFormula } from './formula.tsx';
@@ -51,6 +53,7 @@ export default function Panel() {
                 onSelect={(cell) => set(within({ ...settings, ...cell }))}
               />
               <Cell cell={answer.cell} settings={of} halves={halves} />
+              <Copy label="Copy as code" text={() => programOf({ asked: of, cell: answer.cell, halves, address: location.href })} />
             </>
           ) : (
             failure === undefined && <p role="status">Computing …</p>

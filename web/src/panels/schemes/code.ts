@@ -1,33 +1,9 @@
 // The program that computes what the panel shows.
 
 import { writtenKeys, writtenQueries } from '../../schemes/inputs.ts';
-import makersText from '../../schemes/numbers.ts?raw';
+import { makersFor } from '../../schemes/makers.ts';
 import { made, makersOf, textOf, type Written } from '../../schemes/written.ts';
 import type { Request } from './request.ts';
-
-/** The functions of numbers.ts by their names, with their comments. */
-const makers: ReadonlyMap<string, string> = new Map(
-  makersText
-    .split(/\n(?=\/\*\*)/)
-    .map((part) => part.trim())
-    .flatMap((part): (readonly [string, string])[] => {
-      const name = /export function (\w+)/.exec(part)?.[1];
-      return name ? [[name, part.replace('export function', 'function')]] : [];
-    }),
-);
-
-/** The makers that are needed, and those that these call, as they stand in numbers.ts. */
-function makersFor(names: Iterable<string>): string[] {
-  const needed = new Set<string>();
-  const add = (name: string): void => {
-    const text = makers.get(name);
-    if (!text || needed.has(name)) return;
-    needed.add(name);
-    for (const other of makers.keys()) if (other !== name && new RegExp(`\\b${other}\\(`).test(text)) add(other);
-  };
-  for (const name of names) add(name);
-  return [...makers].filter(([name]) => needed.has(name)).map(([, text]) => text);
-}
 
 /** A key of an object: in quotes where it is no plain word. */
 const keyOf = (title: string): string => (/^[a-z]\w*$/i.test(title) ? title : `'${title.replaceAll("'", "\\'")}'`);
