@@ -18,7 +18,7 @@ const KINDS = ['added', 'scores', 'probabilities'] as const;
 export default function Panel() {
   const [settings, set] = useSettings('schemes', readSettings, writeSettings);
   const request = requestOf(settings);
-  const { answer, error } = usePictures(request);
+  const { answer, error, busy } = usePictures(request);
   const [key, setKey] = useState(0);
   const { query, view } = settings;
   const L = answer?.request.sizes.L ?? 1;
@@ -34,7 +34,7 @@ export default function Panel() {
         <Schemes settings={settings} set={set} />
         <Mistakes settings={settings} set={set} />
       </div>
-      <div class="shown">
+      <div class="shown" aria-busy={busy}>
         <Look settings={settings} />
         {error !== undefined && <p role="alert">This could not be computed: {error}</p>}
         {answer ? (
@@ -48,7 +48,15 @@ export default function Panel() {
             <Curve answer={answer} />
             <div class={`maps ${answer.pictures.length > 1 && view === 'beside' ? 'two' : ''}`}>
               {KINDS.map((kind) => (
-                <Maps key={kind} kind={kind} answer={answer} cell={cell} onSelect={select} difference={view === 'difference'} />
+                <Maps
+                  key={kind}
+                  kind={kind}
+                  answer={answer}
+                  cell={cell}
+                  onSelect={select}
+                  difference={view === 'difference'}
+                  alike={findMistake(settings.mistake) !== undefined}
+                />
               ))}
             </div>
             <Row answer={answer} query={query} />

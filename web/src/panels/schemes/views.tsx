@@ -14,6 +14,8 @@ const TITLES: Readonly<Record<Kind, string>> = {
   scores: 'Score before the softmax',
   probabilities: 'Attention probability',
 };
+/** With the name of a scheme behind it. */
+const SHORT: Readonly<Record<Kind, string>> = { added: 'Added', scores: 'Score', probabilities: 'Probability' };
 const RAMPS: Readonly<Record<Kind, Ramp>> = { added: 'diverging', scores: 'sequential', probabilities: 'sequential' };
 
 interface ViewProps {
@@ -22,6 +24,8 @@ interface ViewProps {
   readonly cell: Cell;
   readonly onSelect: (cell: Cell) => void;
   readonly difference: boolean;
+  /** Two of one kind are drawn in the same colours. */
+  readonly alike: boolean;
 }
 
 /** The least and the most of all. */
@@ -30,8 +34,8 @@ function commonDomain(lists: readonly Float32Array[], ramp: Ramp): [number, numb
   return [Math.min(...domains.map(([least]) => least)), Math.max(...domains.map(([, most]) => most))];
 }
 
-/** Heat maps of one kind: one, two in the same colours, or their difference. */
-export function Maps({ answer, kind, cell, onSelect, difference }: ViewProps & { kind: Kind }) {
+/** Heat maps of one kind: one, two, or their difference. */
+export function Maps({ answer, kind, cell, onSelect, difference, alike }: ViewProps & { kind: Kind }) {
   const { pictures, request } = answer;
   const { L, S } = request.sizes;
   const [first, second] = request.sides;
@@ -43,8 +47,12 @@ export function Maps({ answer, kind, cell, onSelect, difference }: ViewProps & {
   const apart = difference && second !== undefined;
   const ramp: Ramp = apart ? 'diverging' : RAMPS[kind];
   const bright = kind === 'probabilities' && !apart ? Math.max(...pictures.map((one) => one.bright)) : undefined;
-  const domain = useMemo((): [number, number] => (bright === undefined ? commonDomain(lists, ramp) : [0, bright]), [lists, ramp, bright]);
-  const name = kind === 'added' && first?.bias && (second?.bias ?? true) ? 'Bias' : TITLES[kind];
+  const domains = useMemo(() => {
+    if (bright !== undefined) return lists.map((): [number, number] => [0, bright]);
+    const common = commonDomain(lists, ramp);
+    return lists.map((list) => (alike ? common : domainOf(list, ramp)));
+  }, [lists, ramp, bright, alike]);
+  const name = kind === 'added' && first?.bias && (second?.bias ?? true) ? 'Bias' : (second ? SHORT : TITLES)[kind];
   const say = ({ i, j }: Cell, value: number): string =>
     `query ${i}, key ${j}, distance ${i + S - L - j}: ${Number.isFinite(value) ? three(value) : 'hidden'}`;
   return (
@@ -60,7 +68,7 @@ export function Maps({ answer, kind, cell, onSelect, difference }: ViewProps & {
               columns={S}
               values={values}
               ramp={ramp}
-              domain={domain}
+              domain={domains[n] as [number, number]}
               beyond={bright !== undefined}
               selected={cell}
               onSelect={onSelect}
