@@ -22,6 +22,8 @@ interface HeatMapProps {
   readonly beyond?: boolean;
   readonly down?: string;
   readonly across?: string;
+  /** What the rows are called, written beside them in place of `down`. */
+  readonly names?: readonly string[];
   readonly selected?: Cell | undefined;
   /** A cell was clicked, or chosen by Enter. */
   readonly onSelect?: (cell: Cell) => void;
@@ -42,6 +44,7 @@ export function HeatMap({
   beyond = false,
   down = 'query i',
   across = 'key j',
+  names,
   selected,
   onSelect,
   follows = false,
@@ -99,7 +102,17 @@ export function HeatMap({
   return (
     <div>
       <div class="heat" style={{ '--shape': `${columns} / ${rows}` }}>
-        <span class="down quiet">{down}</span>
+        {names ? (
+          <ol class="names quiet" aria-hidden="true">
+            {names.map((name, n) => (
+              <li key={`${n} ${name}`} class={n === cell?.i ? 'chosen' : ''}>
+                {name}
+              </li>
+            ))}
+          </ol>
+        ) : (
+          <span class="down quiet">{down}</span>
+        )}
         <div
           class="cells"
           ref={box}

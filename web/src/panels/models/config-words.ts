@@ -47,14 +47,16 @@ const lines: Reader = (own, model) => {
   };
 };
 
+const reach = (own: Json): number => {
+  const most = numberIn(own, 'max_relative_positions') ?? -1;
+  return most > 0 ? most : (numberIn(own, 'max_position_embeddings') ?? 512);
+};
+
 const disentangled: Reader = (own) => {
   if (own.relative_attention !== true) return undefined;
   const kinds = Array.isArray(own.pos_att_type) ? own.pos_att_type.join(' and ') : String(own.pos_att_type ?? '');
   const many = numberIn(own, 'position_buckets') ?? -1;
-  const clipped =
-    many > 0
-      ? `in ${many} logarithmic buckets to each side`
-      : `up to ${numberIn(own, 'max_relative_positions', 'max_position_embeddings') ?? 512} tokens`;
+  const clipped = many > 0 ? `in ${many} logarithmic buckets to each side` : `up to ${reach(own)} tokens`;
   return {
     scheme: 'deberta',
     words: `DeBERTa: queries and keys meet learned vectors of the distance, ${clipped}${kinds ? ` (${kinds.replaceAll('|', ' and ')})` : ''}.`,
@@ -100,7 +102,7 @@ const added: Reader = (own, model) => {
   const end = count === undefined ? '' : `, one for each of ${count.toLocaleString('en')} places: no text can be longer`;
   return {
     scheme: 'absolute',
-    words: `A vector of the place in the text is added to each embedding${end}. Attention itself knows nothing of distances.`,
+    words: `A vector of the place in the text is added to each embedding${end}.`,
   };
 };
 

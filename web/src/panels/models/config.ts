@@ -39,7 +39,7 @@ export async function describeConfig(text: string): Promise<ConfigReport> {
   const turns = turnsOf(config, own);
   const others = otherSchemes(config);
   if (turns.failure && others.length === 0) throw new Error(turns.failure);
-  const rotations = await Promise.all(turns.labels.map((label) => describeRotation(ready, config, own, label, distances)));
+  const rotations = await Promise.all(turns.kinds.map((kind) => describeRotation(ready, config, own, kind, distances)));
   const heads = others.some(({ scheme }) => scheme === 'alibi') ? await slopes(ready, own, distances) : [];
   const curves = [...rotations.map(({ curve }) => curve), ...heads];
   const link = rotations.length ? rotationLink(own) : others.find((one) => one.link)?.link;
@@ -76,22 +76,49 @@ function distancesTo(most: number): Float64Array {
   return Float64Array.from(new Set(all));
 }
 
-/** The types of layers that turn, `undefined` for a model whose layers are alike; why none does. */
-function turnsOf(config: Json, own: Json): { readonly labels: readonly (string | undefined)[]; readonly failure?: string } {
-  const isTurning = (layerType: string | undefined): string | undefined => {
+/** Layers that turn alike, and how a sentence about them begins. */
+interface Turning {
+  readonly label: string;
+  readonly begin: string;
+  readonly which: { readonly layerType?: string; readonly layer?: number };
+}
+
+/** The kinds of layers that turn; why none does. */
+function turnsOf(config: Json, own: Json): { readonly kinds: readonly Turning[]; readonly failure?: string } {
+  const failureOf = (which: Turning['which']): string | undefined => {
     try {
-      rotaryFromConfig(config, layerType === undefined ? {} : { layerType });
+      rotaryFromConfig(config, which);
       return undefined;
     } catch (error) {
       return (error as Error).message;
     }
   };
-  const failure = isTurning(undefined);
-  if (failure === undefined) return { labels: [undefined] };
+  const failure = failureOf({});
+  if (failure?.includes('expected a type of the table')) {
+    return {
+      kinds: [],
+      failure: `“${String(own.model_type)}” is no model type of transformers 5.18: what its positions mean is in its own code.`,
+    };
+  }
+  if (failure === undefined) return { kinds: [{ label: 'score', begin: 'Rotary positions:', which: {} }] };
+  if (!/layer/.test(failure)) return { kinds: [], failure: failure.replace(/^rotaryFromConfig: /, '').replace(/\s+/g, ' ') };
   const listed = Array.isArray(own.layer_types) ? own.layer_types.filter((type) => typeof type === 'string') : [];
-  const types = [...new Set([...listed, 'full_attention', 'sliding_attention'])].slice(0, 8);
-  const labels = /layer/.test(failure) ? types.filter((type) => isTurning(type) === undefined) : [];
-  return labels.length ? { labels } : { labels, failure: failure.replace(/^rotaryFromConfig: /, '').replace(/\s+/g, ' ') };
+  const kinds = [...new Set([...listed, 'full_attention', 'sliding_attention'])]
+    .slice(0, 8)
+    .filter((layerType) => failureOf({ layerType }) === undefined)
+    .map((layerType) => ({
+      label: layerType,
+      begin: `In layers of ${layerType.replaceAll('_', ' ')}, rotary positions:`,
+      which: { layerType },
+    }));
+  if (kinds.length) return { kinds };
+  // Some layers turn, whatever their type.
+  const depth = Math.min(256, numberIn(own, 'num_hidden_layers', 'n_layer') ?? 1);
+  const turning = Array.from({ length: depth }, (_, layer) => layer).filter((layer) => failureOf({ layer }) === undefined);
+  const [layer] = turning;
+  if (layer === undefined) return { kinds: [], failure: failure.replace(/^rotaryFromConfig: /, '').replace(/\s+/g, ' ') };
+  const begin = `In ${turning.length} of the ${depth} layers (the others know of no positions), rotary positions:`;
+  return { kinds: [{ label: 'score', begin, which: { layer } }] };
 }
 
 /** Widths that a head may have, the likeliest first. */
@@ -113,22 +140,18 @@ async function describeRotation(
   engine: Engine,
   config: Json,
   own: Json,
-  layerType: string | undefined,
+  { label, begin, which }: Turning,
   distances: Float64Array,
 ): Promise<Rotation> {
-  const type = layerType === undefined ? {} : { layerType };
-  const encoding = rotaryFromConfig(config, { ...type, positions: [0], queryPositions: Array.from(distances) });
-  const one = rotaryFromConfig(config, { ...type, positions: [1] });
+  const encoding = rotaryFromConfig(config, { ...which, positions: [0], queryPositions: Array.from(distances) });
+  const one = rotaryFromConfig(config, { ...which, positions: [1] });
   let wrong: unknown;
   for (const D of widthsOf(own)) {
     try {
       const values = await scoresOf(engine, encoding, D, distances.length);
       const { turning, layout } = await channelsOf(engine, one, D);
-      const label = layerType ?? 'score';
-      const where = layerType === undefined ? '' : `In layers of ${layerType.replaceAll('_', ' ')}: `;
-      const begin = where ? 'rotary' : 'Rotary';
       const part = turning === D ? `all ${D} channels of a head turn` : `${turning} of the ${D} channels of a head turn`;
-      return { curve: { label, values }, words: [`${where}${begin} positions: ${part}, ${layout}.${scalingWords(own, layerType)}`] };
+      return { curve: { label, values }, words: [`${begin} ${part}, ${layout}.${scalingWords(own, which.layerType)}`] };
     } catch (error) {
       wrong ??= error;
     }
@@ -161,17 +184,25 @@ async function channelsOf(engine: Engine, encoding: Encoding, D: number): Promis
   // The slowest pairs may turn too little for a step to show.
   const turning =
     partner === undefined ? moved.length : Math.max(moved.length, partner === first + 1 ? moved.length : 2 * (partner - first));
-  const layout = partner === first + 1 ? 'neighbours in pairs' : 'each channel of the first half with one of the second';
-  return { turning, layout };
+  if (partner === first + 1) return { turning, layout: 'neighbours in pairs' };
+  // DeepSeek's: what a neighbour turns into stands beside nothing of its own.
+  const neighbour = await turned(Float32Array.from({ length: D }, (_, n) => (n === first + 1 ? 1 : 0)));
+  return {
+    turning,
+    layout: neighbour[first] === 0 ? 'each of the first half with one of the second' : 'neighbours in pairs, written as two halves',
+  };
 }
 
 /** What the config says of a longer context. */
 function scalingWords(own: Json, layerType: string | undefined): string {
   const { rope_parameters: given, rope_scaling: older } = own;
-  const nested = isObject(given) && layerType !== undefined && isObject(given[layerType]) ? given[layerType] : given;
-  const parameters = isObject(nested) ? nested : isObject(older) ? older : {};
+  const inside = isObject(given) && layerType !== undefined && isObject(given[layerType]) ? given[layerType] : undefined;
+  // Where layers differ, keys beside one another are those of full attention, but for these.
+  const isLocal = inside === undefined && layerType === 'sliding_attention';
+  const parameters = inside ?? (isLocal ? {} : isObject(given) ? given : isObject(older) ? older : {});
   const kind = parameters.rope_type ?? parameters.type ?? 'default';
-  const theta = numberIn(parameters, 'rope_theta') ?? numberIn(own, 'rope_theta', 'rotary_emb_base');
+  const bases = isLocal ? ['rope_local_base_freq', 'local_rope_theta'] : ['rope_theta', 'global_rope_theta', 'rotary_emb_base'];
+  const theta = numberIn(parameters, 'rope_theta') ?? numberIn(own, ...bases);
   const base = theta === undefined ? '' : ` The base θ is ${theta.toLocaleString('en')}.`;
   if (kind === 'default') return base;
   const factor = numberIn(parameters, 'factor');
@@ -202,7 +233,7 @@ async function slopes(engine: Engine, own: Json, distances: Float64Array): Promi
   const L = Math.min(1024, Number(distances.at(-1)) + 1);
   using q = engine.tensor([1, heads, L, 4]);
   using k = engine.tensor([1, heads, 1, 4]);
-  const { out, lse } = await engine.attentionPartial(q, k, k, { encoding: alibi({ heads }), queryOffset: 0, keyOffset: 0 });
+  const { out, lse } = await engine.attentionPartial(q, k, k, { encoding: alibi({ heads }), queryOffset: 0, keyOffset: 0, totalKeys: L });
   using _ = out;
   using scores = lse;
   const all = scores.toArray() as Float32Array;

@@ -10,6 +10,8 @@ import { encoderFacts } from './sentences.tsx';
 import { goesOn, headOf, largestOf, wordOf } from './tokens.ts';
 
 const PAUSE_MS = 120;
+/** Words at most that are written beside the map. */
+const LABELLED = 24;
 
 interface Question {
   readonly text: string;
@@ -129,6 +131,7 @@ function Shown({ tokens, values, chosen, choose }: ShownProps) {
             values={values}
             domain={[0, Math.max(...values)]}
             down="word that looks"
+            {...(T <= LABELLED && { names: tokens.map(wordOf) })}
             across="word that is looked at"
             selected={{ i: chosen, j: largestOf(row, 1)[0] as number }}
             onSelect={({ i }) => choose(i)}

@@ -21,6 +21,10 @@ const REASONS = { end: 'The model ended its text', stop: 'The stop text came', l
 
 const speedOf = (tokens: number, ms: number): string => (ms > 0 ? Math.round((1000 * tokens) / ms).toLocaleString('en') : '–');
 
+/** Schemes as people call them. */
+const positionsOf = (names: readonly string[]): string =>
+  names.map((name) => (name === 'rotaryFromConfig' ? 'rotary' : name)).join(' and ') || 'no';
+
 /** A text that a model goes on with. */
 export function Story({ settings, set, models, choose }: PartProps) {
   const id = useId();
@@ -55,10 +59,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
       <ModelBar
         kind="decoder"
         chosen={models.decoder}
-        facts={
-          info &&
-          `${info.family}: ${info.layers} layers, ${info.positions.join(' and ') || 'no'} positions, texts of ${info.longest} tokens`
-        }
+        facts={info && `${info.family}: ${info.layers} layers, ${positionsOf(info.positions)} positions, texts of ${info.longest} tokens`}
         work={work}
         stop={stop}
         load={load}
