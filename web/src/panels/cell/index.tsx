@@ -18,6 +18,9 @@ import { BiasSteps, ContentSteps, ScoreStep, SumSteps, TermSteps } from './steps
 import type { Explanation } from './types.ts';
 import './style.css';
 
+/** What of the settings has to be computed. */
+const keyOf = ({ halves: _, ...question }: Settings): string => JSON.stringify(question);
+
 /** The worker of the panel, as long as it is open. */
 function useWorker() {
   const worker = useMemo(() => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }), []);
@@ -28,11 +31,11 @@ function useWorker() {
 export default function Panel() {
   const [settings, set] = useSettings('cell', readSettings, writeSettings);
   const api = useWorker();
-  const { halves, ...question } = settings;
-  const { answer, of, failure } = useLatest(settings, JSON.stringify(question), ({ i, j, block, halves: _, ...asked }) =>
+  const { answer, of, failure } = useLatest(settings, keyOf(settings), ({ i, j, block, halves: _, ...asked }) =>
     api.explain(asked, { i, j, block }),
   );
-  const { i, j } = settings;
+  const busy = failure === undefined && (!of || keyOf(of) !== keyOf(settings));
+  const { i, j, halves } = settings;
   return (
     <>
       <p>
@@ -41,7 +44,7 @@ export default function Panel() {
       </p>
       <div class="sides">
         <Controls settings={settings} set={set} />
-        <div class="shown">
+        <div class="shown" aria-busy={busy}>
           {failure !== undefined && <p role="alert">{failure}</p>}
           {answer && of ? (
             <>
