@@ -27,7 +27,7 @@ interface HeatMapProps {
   readonly selected?: Cell | undefined;
   /** A cell was clicked, or chosen by Enter. */
   readonly onSelect?: (cell: Cell) => void;
-  /** The arrow keys choose every cell that they come to, without Enter. */
+  /** The arrow keys, and a pointer that is held down, choose every cell that they come to. */
   readonly follows?: boolean;
   /** The value under the pointer, in words. */
   readonly say?: (cell: Cell, value: number) => string;
@@ -121,7 +121,11 @@ export function HeatMap({
           aria-roledescription="heat map"
           aria-label={`${label}. Arrow keys move from cell to cell, with Shift by ten${onSelect && !follows ? '; Enter chooses one' : ''}.`}
           aria-describedby={id}
-          onPointerMove={(event) => setAt(under(event))}
+          onPointerMove={(event) => {
+            const cell = under(event);
+            setAt(cell);
+            if (follows && event.buttons && cell) onSelect?.(cell);
+          }}
           onPointerLeave={() => setAt(undefined)}
           onClick={(event) => {
             const chosen = under(event);

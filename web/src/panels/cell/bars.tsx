@@ -9,6 +9,8 @@ interface BarsProps {
   /** The size that fills half of the height; that of the values if left out. */
   readonly size?: number;
   readonly colour: number;
+  /** One that stands out. */
+  readonly chosen?: number;
 }
 
 /** The largest size among the numbers of several vectors. */
@@ -20,7 +22,7 @@ const heard = (label: string, values: Float32Array): string =>
   `${label}: ${values.length <= 16 ? [...values].map(four).join(', ') : `${values.length} channels, the first ${[...values.subarray(0, 8)].map(four).join(', ')}`}`;
 
 /** A vector's channels as bars up and down from a line. */
-export function Bars({ label, values, before, size, colour }: BarsProps) {
+export function Bars({ label, values, before, size, colour, chosen }: BarsProps) {
   const most = size || sizeOf(values, before) || 1;
   const n = values.length;
   const bar = (x: number, at: number, kind: string) => {
@@ -37,7 +39,7 @@ export function Bars({ label, values, before, size, colour }: BarsProps) {
       style={{ '--bar': `var(--series-${colour})` }}
     >
       {before && [...before].map((x, at) => bar(x, at, 'before'))}
-      {[...values].map((x, at) => bar(x, at, 'now'))}
+      {[...values].map((x, at) => bar(x, at, chosen === undefined || chosen === at ? 'now' : 'other'))}
       <line x1="0" x2={n} y1="20" y2="20" />
     </svg>
   );

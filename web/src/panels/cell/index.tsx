@@ -1,7 +1,7 @@
 import { wrap } from 'comlink';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { useSettings } from '../../address.ts';
-import { descriptionOf } from '../../schemes/describe.ts';
+import { hashOf, useSettings } from '../../address.ts';
+import { descriptionOf, writeScheme } from '../../schemes/describe.ts';
 import { Copy } from '../../ui/copy.tsx';
 import { Figure } from '../../ui/figure.tsx';
 import { HeatMap } from '../../ui/heat-map.tsx';
@@ -91,6 +91,7 @@ function Matrix({ settings, probabilities, i, j, onSelect }: MatrixProps) {
         follows
         say={({ i, j }, p) => `query ${i}, key ${j}: ${Number.isFinite(p) ? percent(p) : 'hidden'}`}
       />
+      <a href={hashOf('schemes', writeScheme(settings.scheme, 'a', 'rotary'))}>The whole scheme</a>
     </Figure>
   );
 }

@@ -77,7 +77,8 @@ export function SoftmaxSteps({ cell, ...light }: { cell: Explanation } & Light) 
           label={`Probabilities of query ${i}`}
           values={softmax.probabilities.map((p) => (Number.isNaN(p) ? 0 : p))}
           size={sizeOf(softmax.probabilities.filter((p) => !Number.isNaN(p)))}
-          colour={3}
+          colour={8}
+          chosen={j}
         />
       </Step>
     </>
