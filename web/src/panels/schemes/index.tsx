@@ -2,13 +2,14 @@ import './style.css';
 import { useState } from 'preact/hooks';
 import { hashOf, useSettings } from '../../address.ts';
 import { InputControls } from '../../schemes/controls.tsx';
-import { descriptionOf } from '../../schemes/describe.ts';
+import { descriptionOf, type Sizes, writeScheme } from '../../schemes/describe.ts';
+import { writeInputs } from '../../schemes/inputs.ts';
 import { Copy } from '../../ui/copy.tsx';
 import type { Cell } from '../../ui/heat-map.tsx';
 import { programOf } from './code.ts';
 import { findMistake } from './mistakes.ts';
 import { obstacle, requestOf } from './request.ts';
-import { readSettings, type Settings, writeSettings } from './settings.ts';
+import { FIRST, readSettings, type Settings, writeSettings } from './settings.ts';
 import { Call, Mistakes, Schemes } from './settings-controls.tsx';
 import { usePictures } from './use-pictures.ts';
 import { Curve, Maps, Row } from './views.tsx';
@@ -60,6 +61,10 @@ export default function Panel() {
               ))}
             </div>
             <Row answer={answer} query={query} />
+            <p>
+              <a href={cellHash(settings, cell, answer.request.sizes)}>Take one score of {descriptionOf(settings.first).title} apart</a>,
+              step by step.
+            </p>
           </>
         ) : (
           error === undefined && <p role="status">Computing …</p>
@@ -71,6 +76,25 @@ export default function Panel() {
       </div>
     </div>
   );
+}
+
+/** The panel Inside a cell at the same scheme, and a pair as far apart as the one that is chosen; it has fewer tokens. */
+function cellHash({ first, inputs, asked, head, causal, softcap }: Settings, { i, j }: Cell, { L, S }: Sizes): string {
+  const tokens = 32;
+  const query = Math.min(tokens - 1, i + S - L);
+  const key = Math.min(tokens - 1, Math.max(0, query - (i + S - L - j)));
+  return hashOf('cell', {
+    ...writeScheme(first, 'a', FIRST),
+    ...writeInputs(inputs),
+    H: String(asked.H),
+    D: String(Math.min(64, asked.D)),
+    L: String(tokens),
+    head: String(head),
+    causal: causal ? 'yes' : 'no',
+    softcap: String(softcap),
+    i: String(query),
+    j: String(key),
+  });
 }
 
 /** What to look at. */
