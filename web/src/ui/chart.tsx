@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import { three } from './numbers.ts';
 
@@ -109,6 +109,8 @@ export function Chart(props: ChartProps) {
   const plot = useRef<uPlot | undefined>(undefined);
   const last = useRef(props);
   last.current = props;
+  // The table is not made while nobody sees it: charts change with every step of a slider.
+  const [open, setOpen] = useState(false);
   const shape = shapeOf(props);
   useEffect(() => {
     const element = place.current;
@@ -136,10 +138,10 @@ export function Chart(props: ChartProps) {
   return (
     <>
       <div class="chart" ref={place} role="img" aria-label={props.label} />
-      <details>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary class="quiet">Numbers</summary>
         <section class="scrolls" tabIndex={0} aria-label={`Numbers of: ${props.label}`}>
-          <Numbers {...props} />
+          {open && <Numbers {...props} />}
         </section>
       </details>
     </>

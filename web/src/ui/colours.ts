@@ -47,8 +47,13 @@ export function paint(pixels: Uint8ClampedArray, values: ArrayLike<number>, ramp
   const table = new Uint32Array(colours.buffer, colours.byteOffset, STEPS);
   for (let n = 0; n < values.length; n++) {
     const x = values[n] as number;
-    const step = factor ? Math.min(STEPS - 1, Math.max(0, Math.round((x - least) * factor))) : middle;
-    words[n] = Number.isFinite(x) ? (table[step] as number) : 0;
+    // Less itself, a number is 0, and what is not finite is none.
+    if (x - x !== 0) {
+      words[n] = 0;
+      continue;
+    }
+    const step = factor ? Math.trunc((x - least) * factor + 0.5) : middle;
+    words[n] = table[step < 0 ? 0 : step < STEPS ? step : STEPS - 1] as number;
   }
 }
 
