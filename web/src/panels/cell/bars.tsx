@@ -6,7 +6,7 @@ interface BarsProps {
   readonly values: Float32Array;
   /** Drawn as outlines: what it was before. */
   readonly before?: Float32Array;
-  /** The size that fills half of the height; that of the values if left out. */
+  /** The size that fills the height above the line; that of the values if left out. */
   readonly size?: number;
   readonly colour: number;
   /** One that stands out. */
@@ -25,9 +25,11 @@ const heard = (label: string, values: Float32Array): string =>
 export function Bars({ label, values, before, size, colour, chosen }: BarsProps) {
   const most = size || sizeOf(values, before) || 1;
   const n = values.length;
+  // Where nothing is below zero, the line is at the foot.
+  const foot = values.some((x) => x < 0) || before?.some((x) => x < 0) ? 20 : 40;
   const bar = (x: number, at: number, kind: string) => {
-    const height = (20 * Math.abs(x)) / most;
-    return <rect key={`${kind}${at}`} class={kind} x={at + 0.12} width={0.76} y={x < 0 ? 20 : 20 - height} height={height} />;
+    const height = (foot * Math.abs(x)) / most;
+    return <rect key={`${kind}${at}`} class={kind} x={at + 0.12} width={0.76} y={x < 0 ? foot : foot - height} height={height} />;
   };
   return (
     <svg
@@ -40,7 +42,7 @@ export function Bars({ label, values, before, size, colour, chosen }: BarsProps)
     >
       {before && [...before].map((x, at) => bar(x, at, 'before'))}
       {[...values].map((x, at) => bar(x, at, chosen === undefined || chosen === at ? 'now' : 'other'))}
-      <line x1="0" x2={n} y1="20" y2="20" />
+      <line x1="0" x2={n} y1={foot} y2={foot} />
     </svg>
   );
 }

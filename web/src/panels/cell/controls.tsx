@@ -7,18 +7,39 @@ interface ControlsProps {
   readonly set: (settings: Settings) => void;
 }
 
-/** All that can be set. */
-export function Controls({ settings, set }: ControlsProps) {
-  const change = (some: Partial<Settings>): void => set(within({ ...settings, ...some }));
-  const { scheme, inputs, H, L, S, D, head, causal, window, softcap, sink, block, halves } = settings;
-  const none = (when: boolean) => (n: number) => (when ? 'none' : String(n));
+/** The settings that a change leaves inside the call. */
+const changer =
+  ({ settings, set }: ControlsProps) =>
+  (some: Partial<Settings>): void =>
+    set(within({ ...settings, ...some }));
+
+/** The scheme, and how its softmax is shown. */
+export function SchemeSettings(props: ControlsProps) {
+  const change = changer(props);
+  const { scheme, block, halves } = props.settings;
   return (
-    <div class="controls">
+    <div class="controls choose">
       <SchemeControls
         label="Scheme"
         choice={scheme}
-        onChange={(scheme) => change({ scheme, ...(scheme.name !== settings.scheme.name && { causal: causalBy(scheme) }) })}
+        onChange={(next) => change({ scheme: next, ...(next.name !== scheme.name && { causal: causalBy(next) }) })}
       />
+      <fieldset>
+        <legend>Softmax</legend>
+        <Slider label="keys of a block" value={block} {...ends('block')} onChange={(block) => change({ block })} />
+        <Toggle label="the keys in two halves, merged" checked={halves} onChange={(halves) => change({ halves })} />
+      </fieldset>
+    </div>
+  );
+}
+
+/** The call, its queries and its keys. */
+export function CallSettings(props: ControlsProps) {
+  const change = changer(props);
+  const { inputs, H, L, S, D, head, causal, window, softcap, sink } = props.settings;
+  const none = (when: boolean) => (n: number) => (when ? 'none' : String(n));
+  return (
+    <div class="controls more">
       <fieldset>
         <legend>Call</legend>
         <Toggle label="causal: keys that come later are hidden" checked={causal} onChange={(causal) => change({ causal })} />
@@ -52,11 +73,6 @@ export function Controls({ settings, set }: ControlsProps) {
         <Slider label="D, channels of a head" value={D} {...ends('D')} step={16} onChange={(D) => change({ D })} />
       </fieldset>
       <InputControls inputs={inputs} onChange={(inputs) => change({ inputs })} />
-      <fieldset>
-        <legend>Softmax</legend>
-        <Slider label="keys of a block" value={block} {...ends('block')} onChange={(block) => change({ block })} />
-        <Toggle label="the keys in two halves, merged" checked={halves} onChange={(halves) => change({ halves })} />
-      </fieldset>
     </div>
   );
 }

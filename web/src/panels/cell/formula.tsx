@@ -49,15 +49,14 @@ function Part({ name, title, value, children, lit, light, go }: PartProps) {
     <button
       type="button"
       class={`part of-${name}${lit === name ? ' lit' : ''}`}
-      aria-label={`${title}: ${value}`}
       onClick={() => go(name)}
       onPointerEnter={() => light(name)}
       onPointerLeave={() => light(undefined)}
       onFocus={() => light(name)}
       onBlur={() => light(undefined)}
     >
-      <span class="symbol">{children}</span>
-      <span class="number">{value}</span>
+      <span class="unseen">{title} </span>
+      <span class="symbol">{children}</span> <span class="number">{value}</span>
     </button>
   );
 }

@@ -9,7 +9,7 @@ import { useLatest } from '../../ui/latest.ts';
 import { sizesOf } from './asked.ts';
 import { programOf } from './code.ts';
 import type { CellApi } from './compute.ts';
-import { Controls } from './controls.tsx';
+import { CallSettings, SchemeSettings } from './controls.tsx';
 import { type Light, type PartName, ProbabilityFormula, ScoreFormula } from './formula.tsx';
 import { percent } from './numbers.ts';
 import { readSettings, type Settings, within, writeSettings } from './settings.ts';
@@ -43,7 +43,7 @@ export default function Panel() {
         probability, with the engine’s number for every part. Pressed, a part leads to its step.
       </p>
       <div class="sides">
-        <Controls settings={settings} set={set} />
+        <SchemeSettings settings={settings} set={set} />
         <div class="shown" aria-busy={busy}>
           {failure !== undefined && <p role="alert">{failure}</p>}
           {answer && of ? (
@@ -62,6 +62,7 @@ export default function Panel() {
             failure === undefined && <p role="status">Computing …</p>
           )}
         </div>
+        <CallSettings settings={settings} set={set} />
       </div>
     </>
   );

@@ -212,6 +212,12 @@ export function ScoreStep({ cell, ...light }: { cell: Explanation } & Light) {
   const factor = factors.map((x) => ` × ${four(x)}`).join('');
   const product = factors.length && middle.length > 1 ? `(${line(middle)})` : line(middle);
   const sum = middle.reduce((a, x) => a + x, 0) * factors.reduce((a, x) => a * x, 1) + biases.reduce((a, { value }) => a + value, 0);
+  const apart =
+    context !== undefined
+      ? '; the contextual position is what the others leave of it.'
+      : sum === score
+        ? ', the same bits.'
+        : `, ${four(Math.abs(sum - score))} apart: roundings of f32.`;
   return (
     <Step name="score" title="the score" value={four(score)} {...light}>
       {Number.isNaN(score) ? (
@@ -230,7 +236,7 @@ export function ScoreStep({ cell, ...light }: { cell: Explanation } & Light) {
           <p>
             Each of these is a call of its own, in which the rest is left out. Asked for all at once the engine says{' '}
             <span class="number">{four(score)}</span>
-            {Math.abs(sum - score) > 0 ? `, ${four(Math.abs(sum - score))} apart: roundings of f32.` : ', the same bits.'}
+            {apart}
           </p>
         </>
       )}
