@@ -16,6 +16,7 @@ if (!existsSync(`${site}/index.html`)) {
 }
 
 const files = sirv(site, {
+  dev: true, // Files are looked up when they are asked for: a page that is built anew meanwhile is served.
   etag: true,
   setHeaders(response) {
     response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');

@@ -78,7 +78,7 @@ interface ToggleProps {
 /** Yes or no. */
 export function Toggle({ label, checked, disabled = false, onChange }: ToggleProps) {
   return (
-    <label>
+    <label class="toggle">
       <input type="checkbox" checked={checked} disabled={disabled} onChange={(event) => onChange(event.currentTarget.checked)} /> {label}
     </label>
   );
