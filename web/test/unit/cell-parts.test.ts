@@ -113,7 +113,9 @@ function expectWhole({ parts, softmax, vectors, hiddenBy, halves, j }: Explanati
   if (halves) {
     const weighted = halves.parts.reduce((a, { weight, probability }) => a + weight * probability, 0);
     expectClose('halves', halves.probability, softmax.probability, bound(ROUNDINGS.halves));
-    expectClose('weights', halves.probability, weighted, bound(ROUNDINGS.probability, Math.abs(halves.lse) + 1));
+    const weights = halves.parts.reduce((a, { weight }) => a + weight, halves.sink ?? 0);
+    if (halves.lse !== Number.NEGATIVE_INFINITY) expectClose('weights', weights, 1, bound(ROUNDINGS.probability, Math.abs(halves.lse) + 1));
+    expectClose('weighted', halves.probability, weighted, bound(ROUNDINGS.probability, Math.abs(halves.lse) + 1));
   }
 }
 
@@ -214,6 +216,26 @@ describe('what is found in a cell', () => {
     const list = explainAll(recipeOf('cope'));
     expect(list.map(({ halves }) => halves)).toEqual([undefined, undefined, undefined, undefined, undefined]);
     expect(list.map(({ parts }) => parts.context === undefined)).toEqual([false, false, false, true, false]);
+  });
+
+  test('a key of contextual positions that is far below the others has a probability of 0, and of its score nothing is known', () => {
+    const whole = recipeOf('cope');
+    const explainer = makeExplainer(engine, { ...whole, q: whole.q.map((x) => 400 * x) });
+    const { probabilities, scores } = explainer.matrix;
+    const row = 10;
+    const S = whole.S;
+    const zero = [...probabilities.subarray(row * S, row * S + row)].indexOf(0);
+    expect(zero).toBeGreaterThanOrEqual(0);
+    expect(scores[row * S + zero]).toBeNaN();
+    const { softmax, parts, hiddenBy } = explainer.explain({ i: row, j: zero, block: 4 });
+    expect({ hiddenBy, score: parts.score, probability: softmax.probability, own: softmax.own }).toEqual({
+      hiddenBy: [],
+      score: Number.NaN,
+      probability: 0,
+      own: 0,
+    });
+    expectClose('log-sum-exp', softmax.lse, softmax.max + Math.log(softmax.sum), bound(ROUNDINGS.probability, Math.abs(softmax.max) + 1));
+    explainer.dispose();
   });
 
   test('what does not fit together is refused and leaves nothing behind', () => {

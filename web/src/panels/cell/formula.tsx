@@ -68,6 +68,10 @@ const shown = (x: number | undefined): string | undefined => (x === undefined ? 
 
 const Op = ({ children }: { children: ComponentChildren }) => <span class="op">{children}</span>;
 
+/** Probabilities smaller than exp(−87) are 0 in f32: of the score no more is known then. */
+export const scoreWords = ({ parts, softmax }: Explanation): string =>
+  Number.isNaN(parts.score) ? `< ${four(softmax.lse - 87)}` : four(parts.score);
+
 /** s(i, j) = … with the numbers of a cell below the letters. */
 export function ScoreFormula({ cell, ...light }: { cell: Explanation } & Light) {
   const { parts, hiddenBy } = cell;
@@ -76,7 +80,7 @@ export function ScoreFormula({ cell, ...light }: { cell: Explanation } & Light) 
   const hidden = hiddenBy.length > 0;
   return (
     <section class="formula" aria-label="The score's formula, with its numbers">
-      <Part name="score" title="score" value={hidden ? '−∞' : four(parts.score)} {...light}>
+      <Part name="score" title="score" value={hidden ? '−∞' : scoreWords(cell)} {...light}>
         <i>s</i>(<i>i</i>, <i>j</i>)
       </Part>
       <Op>=</Op>

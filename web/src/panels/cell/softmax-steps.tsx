@@ -90,7 +90,7 @@ export function HalvesStep({ halves, j }: { halves: Halves | undefined; j: numbe
   if (!halves) {
     return <p>Contextual positions count all visible keys: they cannot be split.</p>;
   }
-  const { parts, lse, probability, apart } = halves;
+  const { parts, sink, lse, probability, apart } = halves;
   return (
     <>
       <p>
@@ -119,10 +119,18 @@ export function HalvesStep({ halves, j }: { halves: Halves | undefined; j: numbe
                 <td>{four(part.probability)}</td>
               </tr>
             ))}
+            {sink !== undefined && (
+              <tr>
+                <th scope="row">sink</th>
+                <td>–</td>
+                <td>{four(sink)}</td>
+                <td>–</td>
+              </tr>
+            )}
             <tr>
               <th scope="row">merged</th>
               <td>{four(lse)}</td>
-              <td>{four(parts.reduce((a, { weight }) => a + weight, 0))}</td>
+              <td>{four(parts.reduce((a, { weight }) => a + weight, sink ?? 0))}</td>
               <td>{four(probability)}</td>
             </tr>
           </tbody>

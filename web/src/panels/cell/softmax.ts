@@ -53,7 +53,8 @@ export function softmaxOf(stage: Stage, matrix: Matrix, { i, j }: { readonly i: 
   const { S, head } = problem;
   const scores = matrix.scores.slice(i * S, (i + 1) * S);
   const probabilities = matrix.probabilities.slice(i * S, (i + 1) * S);
-  for (let n = 0; n < S; n++) if (Number.isNaN(probabilities[n])) scores[n] = Number.NEGATIVE_INFINITY;
+  // A score of which nothing is known has a probability of 0.
+  for (let n = 0; n < S; n++) if (Number.isNaN(probabilities[n]) || Number.isNaN(scores[n])) scores[n] = Number.NEGATIVE_INFINITY;
   const { contextTable } = stage.plan;
   const blocks = contextTable ? byScores(engine, scores, size) : byStates(stage, scores, i, size);
   const last = blocks.at(-1);
@@ -145,7 +146,9 @@ export function halvesOf(stage: Stage, { i, j }: { readonly i: number; readonly 
   });
   const whole = merged(stage, states, problem.options.sinks);
   const lse = rowOf(stage, whole.lse, i);
+  const logit = problem.options.sinks?.[problem.head];
   return {
+    ...(logit !== undefined && { sink: share(engine, logit, lse) }),
     apart,
     parts: states.map((state, n) => {
       const [first, end] = ranges[n] as readonly [number, number];

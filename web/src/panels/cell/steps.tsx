@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Bars, sizeOf } from './bars.tsx';
-import type { Light, PartName } from './formula.tsx';
+import { type Light, type PartName, scoreWords } from './formula.tsx';
 import { four, signed } from './numbers.ts';
 import type { BiasPart, Explanation, ScoreParts, TermPart } from './types.ts';
 
@@ -205,6 +205,7 @@ export function BiasSteps({ cell, ...light }: { cell: Explanation } & Light) {
 /** The parts once more in one line, beside what the engine says of all at once. */
 export function ScoreStep({ cell, ...light }: { cell: Explanation } & Light) {
   const { content, contentBias, terms, capped, context, factors, biases, score } = cell.parts;
+  const { hiddenBy } = cell;
   const inside =
     capped === undefined ? [content, ...(contentBias === undefined ? [] : [contentBias]), ...terms.map(({ value }) => value)] : [capped];
   const middle = [...inside, ...(context === undefined ? [] : [context])];
@@ -219,9 +220,13 @@ export function ScoreStep({ cell, ...light }: { cell: Explanation } & Light) {
         ? ', the same bits.'
         : `, ${four(Math.abs(sum - score))} apart: roundings of f32.`;
   return (
-    <Step name="score" title="the score" value={four(score)} {...light}>
+    <Step name="score" title="the score" value={hiddenBy.length && Number.isNaN(score) ? '–' : scoreWords(cell)} {...light}>
       {Number.isNaN(score) ? (
-        <p>Contextual positions count visible keys only; a hidden key has no place, and no score.</p>
+        <p>
+          {hiddenBy.length
+            ? 'Contextual positions count visible keys only; a hidden key has no place, and no score.'
+            : 'Its probability is too small for f32. With contextual positions a score can be told by its probability alone, so all that is known is that it is more than 87 below the log-sum-exp.'}
+        </p>
       ) : (
         <>
           <p class="number">

@@ -33,7 +33,7 @@ export interface CallOptions {
 export interface Matrix {
   /** NaN where the key is hidden. */
   readonly probabilities: Float32Array;
-  /** Before the mask; NaN where nothing can be said, which is so for hidden keys of contextual positions. */
+  /** Before the mask; NaN where nothing can be said: for keys of contextual positions that are hidden, or whose probability is 0. */
   readonly scores: Float32Array;
 }
 
@@ -97,7 +97,7 @@ export interface ScoreParts {
   /** Multiply what is there. */
   readonly factors: readonly number[];
   readonly biases: readonly BiasPart[];
-  /** All of them, by a call of their own, before the mask; NaN for a hidden key of contextual positions, of which nothing can be said. */
+  /** All of them, by a call of their own, before the mask; NaN for a key of contextual positions that is hidden or whose probability is 0, of which nothing can be said. */
   readonly score: number;
 }
 
@@ -147,6 +147,8 @@ export interface Halves {
     /** Of key j within the half; 0 in the half that does not hold it. */
     readonly probability: number;
   }[];
+  /** The weight of the sink, where there is one. */
+  readonly sink?: number;
   readonly lse: number;
   readonly probability: number;
 }
