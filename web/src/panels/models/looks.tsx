@@ -98,7 +98,7 @@ function Shown({ tokens, values, chosen, choose }: ShownProps) {
   const said = largestOf(row, 3).map((n) => `${word(n)} (${three(row[n] as number)})`);
   return (
     <>
-      <Figure title="Choose a word: the deeper the colour of another, the more of it the chosen one takes in. The numbers of a word sum to 1.">
+      <Figure title="Choose a word: the deeper the colour of another, the more of it the chosen one takes in. The shares of a word sum to 100%.">
         <fieldset class="tokens" aria-label="Words of the sentence">
           {tokens.map((token, n) => {
             const share = most > 0 ? (row[n] as number) / most : 0;
@@ -108,12 +108,10 @@ function Shown({ tokens, values, chosen, choose }: ShownProps) {
                 type="button"
                 class={goesOn(token, tokens) ? 'joined' : ''}
                 aria-pressed={n === chosen}
-                aria-label={`${wordOf(token)}, ${three(row[n] as number)}`}
                 style={{ '--share': share.toFixed(3) }}
                 onClick={() => choose(n)}
               >
-                {wordOf(token)}
-                <small class="number">{(100 * (row[n] as number)).toFixed(0)}</small>
+                {wordOf(token)} <small class="number">{(100 * (row[n] as number)).toFixed(0)}%</small>
               </button>
             );
           })}
