@@ -31,6 +31,9 @@ export const OWN = {
   decoder: () => builtIn('story-llama', 'story-llama'),
 };
 
+/** Where a program finds the model. */
+export const addressOf = ({ source }: Chosen): string => ('builtIn' in source ? source.address : 'the/folder/of/your/model');
+
 interface Held<Info> {
   readonly chosen: Chosen;
   readonly info: Info;

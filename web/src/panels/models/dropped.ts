@@ -5,9 +5,9 @@ import type { Files } from './sources.ts';
 const MOST_FILES = 2000;
 
 /** A file and its path from what was dropped on. */
-interface Found {
+export interface Found {
   readonly path: string;
-  readonly file: File;
+  readonly file: Blob;
 }
 
 const fileOf = (entry: FileSystemFileEntry): Promise<File> => new Promise((resolve, reject) => entry.file(resolve, reject));
@@ -58,8 +58,8 @@ export function tellApart(found: readonly Found[]): Dropped {
   const [first] = found;
   if (!first) throw new Error('Nothing was dropped that is a file.');
   if (found.length === 1) {
-    const { file } = first;
-    const { name } = file;
+    const { file, path } = first;
+    const name = path.split('/').at(-1) as string;
     if (/\.safetensors$/i.test(name)) return { kind: 'tensors', name, file };
     if (/\.gguf$/i.test(name)) return { kind: 'folder', name, files: new Map([[name, file]]) };
     if (/\.json$/i.test(name)) return { kind: 'config', name, file };

@@ -2,14 +2,14 @@ import { proxy } from 'comlink';
 import { useId, useState } from 'preact/hooks';
 import { Choice } from '../../ui/controls.tsx';
 import { Progress, type Tell, useWork } from '../../ui/work.tsx';
-import { api, type Chosen, keep } from './client.ts';
+import { addressOf, api, type Chosen, keep, OWN } from './client.ts';
 import type { ConfigReport } from './config.ts';
 import { ConfigShown } from './config-shown.tsx';
-import { type Dropped, filesOfDrop, filesOfList, sizeOf, tellApart } from './dropped.ts';
+import { type Dropped, type Found, filesOfDrop, filesOfList, sizeOf, tellApart } from './dropped.ts';
 import type { FolderReport } from './folder.ts';
 import type { PartProps } from './props.ts';
 import type { Part } from './settings.ts';
-import type { ModelSource } from './sources.ts';
+import { filesOf, type ModelSource } from './sources.ts';
 import type { TensorList } from './tensors.ts';
 import { Tensors } from './tensors-shown.tsx';
 
@@ -58,7 +58,7 @@ export function Files({ set, choose }: PartProps) {
   const [over, setOver] = useState(false);
   const [report, setReport] = useState<Report>();
   const { work, run, stop } = useWork();
-  const take = (find: Promise<ReturnType<typeof filesOfList>>): void => {
+  const take = (find: Promise<readonly Found[]>): void => {
     void run(async (signal) => {
       setReport(undefined);
       const dropped = tellApart(await find);
@@ -102,6 +102,11 @@ export function Files({ set, choose }: PartProps) {
           {/* @ts-expect-error Preact's types lack it; all browsers have it */}
           <input id={`${id} folder`} type="file" webkitdirectory onChange={chosen} />
         </div>
+        <p>
+          <button type="button" onClick={() => take(filesOf('story-llama', addressOf(OWN.decoder())))}>
+            Take story-llama as an example
+          </button>
+        </p>
       </div>
       <p class="files-status" role={work.failed ? 'alert' : 'status'} data-busy={work.busy}>
         {work.busy ? 'Reading …' : work.text}{' '}

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useId, useMemo } from 'preact/hooks';
 import { Choice } from '../../ui/controls.tsx';
+import { Copy } from '../../ui/copy.tsx';
 import { Figure } from '../../ui/figure.tsx';
 import { HeatMap } from '../../ui/heat-map.tsx';
 import { three } from '../../ui/numbers.ts';
-import { api, useLatest, useModel } from './client.ts';
+import { addressOf, api, useLatest, useModel } from './client.ts';
+import { attentionProgram } from './code.ts';
 import { ModelBar } from './model-bar.tsx';
 import type { PartProps } from './props.ts';
 import { encoderFacts } from './sentences.tsx';
@@ -78,6 +80,7 @@ export function Looks({ settings, set, models, choose }: PartProps) {
         {map && values && (
           <Shown tokens={map.tokens} values={values} chosen={Math.min(settings.token, map.length - 1)} choose={(token) => set({ token })} />
         )}
+        {map && <Copy label="Copy as code" text={() => attentionProgram({ ...settings, text, layer, head }, addressOf(models.encoder))} />}
       </div>
     </>
   );

@@ -1,5 +1,7 @@
 import { useCallback, useEffect, useId, useMemo } from 'preact/hooks';
-import { api, useLatest, useModel } from './client.ts';
+import { Copy } from '../../ui/copy.tsx';
+import { addressOf, api, useLatest, useModel } from './client.ts';
+import { similarityProgram } from './code.ts';
 import type { EncoderInfo } from './compute.ts';
 import { ModelBar } from './model-bar.tsx';
 import type { PartProps } from './props.ts';
@@ -55,7 +57,12 @@ export function Sentences({ settings, set, models, choose }: PartProps) {
           </p>
           {failure && <p role="alert">{failure}</p>}
         </div>
-        {shown && <Table texts={shown.question} values={shown.value.values} />}
+        {shown && (
+          <div>
+            <Table texts={shown.question} values={shown.value.values} />
+            <Copy label="Copy as code" text={() => similarityProgram(settings, addressOf(models.encoder))} />
+          </div>
+        )}
       </div>
     </>
   );

@@ -25,3 +25,14 @@ export function fetchOf(name: BuiltIn, address: string): typeof fetch {
     return known.has(url) ? fetch(input, init) : new Response(null, { status: 404 });
   };
 }
+
+/** The files of one of the page's models, as somebody would drop them. @throws Error if one cannot be fetched */
+export async function filesOf(name: BuiltIn, address: string): Promise<{ readonly path: string; readonly file: Blob }[]> {
+  return Promise.all(
+    FILES[name].map(async (path) => {
+      const answer = await fetch(new URL(path, address)).catch(() => undefined);
+      if (!answer?.ok) throw new Error(`${path} of ${name} could not be fetched${answer ? `: ${answer.status}` : ''}.`);
+      return { path: `${name}/${path}`, file: await answer.blob() };
+    }),
+  );
+}

@@ -3,19 +3,10 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { Slider } from '../../ui/controls.tsx';
 import { Copy } from '../../ui/copy.tsx';
 import { Progress, useWork } from '../../ui/work.tsx';
-import { api, useModel } from './client.ts';
+import { addressOf, api, useModel } from './client.ts';
+import { generationOf, storyProgram } from './code.ts';
 import { ModelBar } from './model-bar.tsx';
 import type { PartProps } from './props.ts';
-import type { Settings } from './settings.ts';
-
-const optionsOf = ({ temperature, topK, topP, seed, end, tokens }: Settings) => ({
-  maxTokens: tokens,
-  temperature,
-  topK,
-  topP,
-  seed,
-  ...(end !== '' && { stop: end }),
-});
 
 const REASONS = { end: 'The model ended its text', stop: 'The stop text came', length: 'The tokens ended' } as const;
 
@@ -40,7 +31,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
       const say = proxy((text: string, tokens: number, ms: number) => {
         if (!signal.aborted) setStory((last) => ({ prompt, text: (last?.text ?? '') + text, tokens, ms }));
       });
-      const finish = await worker.generate(prompt, optionsOf(settings), say);
+      const finish = await worker.generate(prompt, generationOf(settings), say);
       signal.throwIfAborted();
       if (finish === 'stopped') throw new Error('It was stopped by another.');
       return `${REASONS[finish.reason]}, after ${finish.tokens} tokens.`;
@@ -128,25 +119,12 @@ export function Story({ settings, set, models, choose }: PartProps) {
             {story?.text}
           </p>
           <p class="quiet">
-            The same beginning, numbers and seed give the same text on every machine. A small model: its words are better than its sense.
+            The same beginning, numbers and seed give the same text on every machine.{' '}
+            {'builtIn' in models.decoder.source && 'The page’s model has read one old book: its words are better than its sense.'}
           </p>
-          <Copy label="Copy as code" text={() => codeOf(settings)} />
+          <Copy label="Copy as code" text={() => storyProgram(settings, addressOf(models.decoder))} />
         </div>
       </div>
     </>
   );
-}
-
-/** The program that writes the same. */
-function codeOf(settings: Settings): string {
-  const options = Object.entries(optionsOf(settings)).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
-  return `import { loadDecoder } from 'relpos/models';
-
-// The folder examples/models/story-llama of relpos' repository.
-const decoder = await loadDecoder('story-llama');
-for await (const piece of decoder.generate(${JSON.stringify(settings.prompt)}, { ${options.join(', ')} })) {
-  process.stdout.write(piece);
-}
-decoder.dispose();
-`;
 }
