@@ -120,7 +120,7 @@ async function address(lab) {
   await set(lab, 'Scheme', 'fire');
   await set(lab, 'L, threshold', 17);
   await set(lab, 'S, keys', 200);
-  await set(lab, 'softcap', 30);
+  await set(lab, 'c, softcap', 30);
   await set(lab, 'ν', 0.5);
   await lab.until(`location.hash.includes('spread=0.5')`, 'the address is written');
   const [hash, before] = await lab.eval(`[location.hash, lab.text('.maps output')]`);

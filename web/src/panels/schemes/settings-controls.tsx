@@ -58,7 +58,7 @@ export function Call({ settings, set }: ControlsProps) {
   const { asked, head, causal, left, softcap } = settings;
   return (
     <fieldset>
-      <legend>The call</legend>
+      <legend>Call</legend>
       <Slider label="L, queries" value={asked.L} least={4} most={MOST} onChange={(L) => set(withSizes(settings, { L }))} />
       <Slider
         label="S, keys; queries are the last"
@@ -68,7 +68,7 @@ export function Call({ settings, set }: ControlsProps) {
         onChange={(S) => set(withSizes(settings, { S }))}
       />
       <Slider
-        label="D, width of a head"
+        label="D, channels of a head"
         value={asked.D}
         least={16}
         most={128}
@@ -77,23 +77,23 @@ export function Call({ settings, set }: ControlsProps) {
       />
       <Slider label="H, heads" value={asked.H} least={1} most={16} onChange={(H) => set(withSizes(settings, { H }))} />
       <Slider
-        label="h, head shown, from 0"
+        label="h, the head that is shown"
         value={head}
         least={0}
         most={Math.max(1, asked.H - 1)}
         onChange={(h) => set({ ...settings, head: Math.min(h, asked.H - 1) })}
       />
-      <Toggle label="Causal: keys after the query are hidden" checked={causal} onChange={(on) => set({ ...settings, causal: on })} />
+      <Toggle label="causal: keys that come later are hidden" checked={causal} onChange={(on) => set({ ...settings, causal: on })} />
       <Slider
-        label="window, keys to the left"
+        label="window to the left"
         value={left}
         least={0}
         most={NO_WINDOW}
-        show={(x) => (x === NO_WINDOW ? 'all' : String(x))}
+        show={(x) => (x === NO_WINDOW ? 'none' : String(x))}
         onChange={(x) => set({ ...settings, left: x })}
       />
       <Slider
-        label="softcap of the score"
+        label="c, softcap"
         value={softcap}
         least={0}
         most={60}
