@@ -24,7 +24,6 @@ async function opened(lab) {
   const cores = await lab.eval('navigator.hardwareConcurrency');
   const slider = await lab.eval("(({ value, max }) => [Number(value), Number(max)])(lab.field('Threads'))");
   lab.check('one core is left to the page', slider[0] === Math.max(1, cores - 1) && slider[1] === cores, slider);
-  await lab.axe('the panel before a run');
 }
 
 async function runs(lab) {
@@ -34,12 +33,11 @@ async function runs(lab) {
   const verdict = await lab.eval("lab.text('.verdict')");
   lab.check('the bits are those of Node', verdict.startsWith('same bits This browser computed the same bits as Node'), verdict);
   const table = await lab.eval("lab.text('[aria-labelledby=results] tbody')");
-  lab.check('a row has a rate', (await lab.eval(rows)) === 1 && /a step of decoding.* 1 [\d.]+ GB\/s.*✓ same/.test(table), table);
+  lab.check('a row has a rate', (await lab.eval(rows)) === 1 && /a step of decoding.*\d GB\/s.*✓ same/.test(table), table);
   await lab.eval(`lab.set('Case', ${JSON.stringify(CASE)})`);
   await lab.until("lab.text('[aria-labelledby=beside] tbody').startsWith('this browser')", 'this browser is among the published runs');
   await lab.eval("lab.set('Shown as', 'tokens')");
   await lab.until("/\\d tokens\\/s/.test(lab.text('[aria-labelledby=results] tbody'))", 'rows show tokens a second');
-  await lab.axe('the panel with results');
   await copies(lab);
 }
 
@@ -97,7 +95,10 @@ async function compares(lab) {
   const table = await lab.eval("lab.text('[aria-labelledby=contest] tbody')");
   lab.check('the ratio is there', /attention, 128 tokens.*[\d.]+× as fast/.test(table), table);
   lab.check('all of it came from the page itself', lab.asked().filter((path) => OTHERS.test(path)).length >= 3, lab.asked());
-  await lab.axe('the comparison');
+  // Once, with all that the panel can show.
+  await lab.eval("lab.press('Run the benchmark')");
+  await lab.until(done, 'a run after the comparison', 30_000);
+  await lab.axe('results and a comparison');
 }
 
 /** A host that did not take the files along. */
@@ -128,8 +129,9 @@ export async function drive(lab) {
   await opened(lab);
   await runs(lab);
   await stops(lab);
+  await compares(lab);
+  if (lab.browser !== 'chromium') return;
   await addresses(lab);
   await alone(lab);
-  await compares(lab);
   await comparesWithout(lab);
 }

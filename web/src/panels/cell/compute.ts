@@ -1,5 +1,5 @@
 // The panel's worker: one engine, one problem at a time on its stage.
-import { expose } from 'comlink';
+
 import { createEngine, type Engine } from 'relpos';
 import type { Asked } from './asked.ts';
 import { type Explainer, makeExplainer, type Wanted } from './explain.ts';
@@ -37,7 +37,7 @@ function leave({ explainer, owned }: Staged): void {
 const engine = createEngine({ threads: 1 });
 let last: Staged | undefined;
 
-const api = {
+export const api = {
   /** The matrix of a problem, and one of its cells explained. @throws what the engine says if the scheme does not fit */
   async explain(asked: Asked, wanted: Wanted): Promise<Answer> {
     const running = await engine;
@@ -52,5 +52,3 @@ const api = {
 };
 
 export type CellApi = typeof api;
-
-expose(api);

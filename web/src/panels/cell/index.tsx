@@ -17,13 +17,14 @@ import { HalvesStep, SoftmaxSteps } from './softmax-steps.tsx';
 import { BiasSteps, ContentSteps, ScoreStep, SumSteps, TermSteps } from './steps.tsx';
 import type { Explanation } from './types.ts';
 import './style.css';
+import { startWorker } from '../../start-worker.ts';
 
 /** What of the settings has to be computed. */
 const keyOf = ({ halves: _, ...question }: Settings): string => JSON.stringify(question);
 
 /** The worker of the panel, as long as it is open. */
 function useWorker() {
-  const worker = useMemo(() => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }), []);
+  const worker = useMemo(() => startWorker('cell'), []);
   useEffect(() => () => worker.terminate(), [worker]);
   return useMemo(() => wrap<CellApi>(worker), [worker]);
 }

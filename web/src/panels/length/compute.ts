@@ -1,5 +1,5 @@
 // What the panel's worker does: it fetches the models, and reads a text with one of them.
-import { expose, transfer } from 'comlink';
+import { transfer } from 'comlink';
 import { createEngine, type Engine } from 'relpos';
 import { createLayers, type Layers } from 'relpos/nn';
 import { blockLosses } from './losses.ts';
@@ -52,7 +52,7 @@ async function start(): Promise<{ engine: Engine; nn: Layers }> {
   return { engine, nn: await createLayers(engine) };
 }
 
-const api = {
+export const api = {
   /**
    * Losses by block of 32 bytes, or undefined if it was stopped.
    *
@@ -82,5 +82,3 @@ const api = {
 };
 
 export type Api = typeof api;
-
-expose(api);

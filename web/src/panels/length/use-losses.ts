@@ -1,5 +1,6 @@
 import { type Remote, wrap } from 'comlink';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { startWorker } from '../../start-worker.ts';
 import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api } from './compute.ts';
 import { keyOf, type Results } from './results.ts';
@@ -39,7 +40,7 @@ function useWorker(): () => Remote<Api> {
   useEffect(() => () => made.current?.worker.terminate(), []);
   return useCallback(() => {
     if (!made.current) {
-      const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+      const worker = startWorker('length');
       made.current = { worker, api: wrap<Api>(worker) };
     }
     return made.current.api;

@@ -1,6 +1,7 @@
 // The panel's worker, and the models in it. Both stay when the panel goes away: coming back costs nothing.
 import { proxy, type Remote, wrap } from 'comlink';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { startWorker } from '../../start-worker.ts';
 import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api, DecoderInfo, EncoderInfo, Opened } from './compute.ts';
 import type { BuiltIn, ModelSource } from './sources.ts';
@@ -9,7 +10,7 @@ let made: Remote<Api> | undefined;
 
 /** The worker, made when it is first asked. */
 export function api(): Remote<Api> {
-  made ??= wrap<Api>(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
+  made ??= wrap<Api>(startWorker('models'));
   return made;
 }
 

@@ -1,5 +1,5 @@
 // What the panel's worker does: it loads models, and asks them. A model of each kind is held: the page's own, or one that was dropped.
-import { expose, transfer } from 'comlink';
+import { transfer } from 'comlink';
 import { type Decoder, type Encoder, type Finish, type GenerateOptions, loadDecoder, loadEncoder } from 'relpos/models';
 import { describeConfig } from './config.ts';
 import { inspectFolder } from './folder.ts';
@@ -96,7 +96,7 @@ async function openDecoder(source: ModelSource, progress: Progress): Promise<Dec
   return { layers: layers.length, positions: namesOf(layers), family: blueprint.modelType, longest: blueprint.longest ?? 2048 };
 }
 
-const api = {
+export const api = {
   openEncoder,
   openDecoder,
 
@@ -172,5 +172,3 @@ const api = {
 };
 
 export type Api = typeof api;
-
-expose(api);

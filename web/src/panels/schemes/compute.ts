@@ -1,4 +1,4 @@
-import { expose, transfer } from 'comlink';
+import { transfer } from 'comlink';
 import { createEngine } from 'relpos';
 import { PictureMaker, type Pictures } from './pictures.ts';
 import type { Request } from './request.ts';
@@ -12,7 +12,7 @@ export interface Answer {
 
 let started: Promise<PictureMaker> | undefined;
 
-const api = {
+export const api = {
   async compute(request: Request): Promise<Answer> {
     started ??= createEngine({ threads: 1 }).then((engine) => new PictureMaker(engine));
     const maker = await started;
@@ -27,5 +27,3 @@ const api = {
 };
 
 export type Api = typeof api;
-
-expose(api);

@@ -1,5 +1,6 @@
 import { type Remote, wrap } from 'comlink';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { startWorker } from '../../start-worker.ts';
 import type { Answer, Api } from './compute.ts';
 import type { Request } from './request.ts';
 
@@ -10,7 +11,7 @@ const keyOf = (request: Request): string => JSON.stringify(request);
 
 /** The worker that computes; one request is under way at a time, and of those that come meanwhile the newest is next. */
 class Pictures {
-  readonly #worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  readonly #worker = startWorker('schemes');
   readonly #api: Remote<Api> = wrap<Api>(this.#worker);
   readonly #say: Say;
   #next: Request | undefined;

@@ -1,14 +1,19 @@
 interface BarProps {
+  /** The number as people read it. */
+  readonly text: string;
   readonly value: number;
   readonly most: number;
   readonly own?: boolean;
 }
 
-/** A length beside its number, which stands in the cell before it. */
-export function Bar({ value, most, own = false }: BarProps) {
+/** A number and its length; under one another where there is no room. */
+export function Bar({ text, value, most, own = false }: BarProps) {
   return (
-    <span class="track" aria-hidden="true">
-      <span class={own ? 'bar own' : 'bar'} style={{ width: `${most > 0 ? (100 * value) / most : 0}%` }} />
+    <span class="measured">
+      <span class="number">{text}</span>
+      <span class="track" aria-hidden="true">
+        <span class={own ? 'bar own' : 'bar'} style={{ width: `${most > 0 ? (100 * value) / most : 0}%` }} />
+      </span>
     </span>
   );
 }

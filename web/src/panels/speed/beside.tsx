@@ -39,9 +39,6 @@ export function Beside({ found, settings: { measure, beside, precision }, change
               <th scope="col">runtime</th>
               <th scope="col">threads</th>
               <th scope="col">{unit}</th>
-              <th scope="col">
-                <span class="unseen">as a length</span>
-              </th>
             </tr>
           </thead>
           <tbody>
@@ -49,9 +46,8 @@ export function Beside({ found, settings: { measure, beside, precision }, change
               <tr key={`${label} ${threads}`} class={mine ? 'mine' : ''}>
                 <th scope="row">{label}</th>
                 <td class="number">{threads}</td>
-                <td class="number">{three(value)}</td>
                 <td class="length">
-                  <Bar value={value} most={most} own={mine} />
+                  <Bar text={three(value)} value={value} most={most} own={mine} />
                 </td>
               </tr>
             ))}

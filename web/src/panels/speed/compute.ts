@@ -1,5 +1,5 @@
 // The benchmark, in a worker: the page stays free, and a stop ends the worker.
-import { expose } from 'comlink';
+
 import { createEngine } from 'relpos';
 import { type BenchProgress, type BenchResult, bench } from 'relpos/bench';
 import type { Device } from './device.ts';
@@ -16,7 +16,7 @@ export interface Run {
 
 const quiet = { warn(): void {} };
 
-const api = {
+export const api = {
   /** What an engine gets here. */
   async device(): Promise<Device> {
     const engine = await createEngine({ threads: 'auto', logger: quiet });
@@ -36,5 +36,3 @@ const api = {
 };
 
 export type Api = typeof api;
-
-expose(api);

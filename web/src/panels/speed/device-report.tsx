@@ -12,16 +12,16 @@ const place = (): Place => ({
 });
 
 /** What this device gives, in words, as an engine of the library found it. */
-export function DeviceReport({ start }: { start: () => Worker }) {
+export function DeviceReport() {
   const [device, setDevice] = useState<Device>();
   const [failure, setFailure] = useState<string>();
   useEffect(() => {
     const leaving = new AbortController();
-    inWorker<Api, Device>(start, leaving.signal, (api) => api.device()).then(setDevice, (error: unknown) => {
+    inWorker<Api, Device>('speed', leaving.signal, (api) => api.device()).then(setDevice, (error: unknown) => {
       if (!leaving.signal.aborted) setFailure(error instanceof Error ? error.message : String(error));
     });
     return () => leaving.abort();
-  }, [start]);
+  }, []);
   const help = helpFor(place());
   return (
     <section aria-labelledby="device" class="device">

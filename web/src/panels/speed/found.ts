@@ -16,8 +16,6 @@ export interface Found {
   readonly result?: BenchResult;
 }
 
-export const startWorker = (): Worker => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-
 /** Runs the benchmark in a worker; `show` gets what is there so far. */
 export async function runBench(settings: Settings, signal: AbortSignal, show: (found: Found) => void, tell: Tell): Promise<BenchResult> {
   const { threads, one, precision, cases } = settings;
@@ -29,7 +27,7 @@ export async function runBench(settings: Settings, signal: AbortSignal, show: (f
     quick: cases !== 'all',
     only: cases === 'all' || cases === 'quick' ? undefined : cases,
   };
-  const result = await inWorker<Api, BenchResult>(startWorker, signal, (api) =>
+  const result = await inWorker<Api, BenchResult>('speed', signal, (api) =>
     api.run(
       options,
       proxy(({ done, total, next, row }) => {

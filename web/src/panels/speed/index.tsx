@@ -8,9 +8,9 @@ import { cases, inWords, MEASURES } from './cases.ts';
 import type { ContestFound } from './contest/found.ts';
 import { Contest } from './contest/section.tsx';
 import { DeviceReport } from './device-report.tsx';
-import { exported, type Found, runBench, startWorker } from './found.ts';
+import { exported, type Found, runBench } from './found.ts';
 import { Results } from './results.tsx';
-import { chosenCases, coresOf, PRECISIONS, type Settings, settingsFor } from './settings.ts';
+import { besideOf, chosenCases, coresOf, PRECISIONS, type Settings, settingsFor } from './settings.ts';
 import './style.css';
 
 const CASES: readonly (readonly [string, string])[] = [
@@ -59,7 +59,12 @@ export default function Panel() {
           {settings.threads > 1 && <Toggle label="One thread beside" checked={settings.one} onChange={(one) => change({ one })} />}
           <Choice label="Precision" value={settings.precision} options={PRECISIONS} onChange={(precision) => change({ precision })} />
           <p class="quiet">{SAYS[settings.precision]}</p>
-          <Choice label="Cases" value={settings.cases} options={CASES} onChange={(chosen) => change({ cases: chosen })} />
+          <Choice
+            label="Cases"
+            value={settings.cases}
+            options={CASES}
+            onChange={(chosen) => change({ cases: chosen, beside: besideOf(chosen) })}
+          />
           <div>
             <button type="button" class="first" disabled={busy} onClick={start}>
               Run the benchmark
@@ -68,7 +73,7 @@ export default function Panel() {
           <Progress work={bench.work} stop={bench.stop} label="The benchmark" />
         </fieldset>
         <Choice label="Shown as" value={settings.measure} options={MEASURES} onChange={(measure) => change({ measure })} />
-        <DeviceReport start={startWorker} />
+        <DeviceReport />
       </div>
       <div class="found">
         <Results found={found} measure={settings.measure} />

@@ -40,10 +40,10 @@ function Table({ found, measure }: { found: Found; measure: Measure }) {
           <tr>
             <th scope="col">Case</th>
             <th scope="col">threads</th>
-            <th scope="col" colSpan={2}>
-              median
+            <th scope="col">median</th>
+            <th scope="col" class="less">
+              of peak
             </th>
-            <th scope="col">of peak</th>
             <th scope="col">bits</th>
           </tr>
         </thead>
@@ -56,9 +56,10 @@ function Table({ found, measure }: { found: Found; measure: Measure }) {
               <tr key={`${row.case} ${row.threads}`}>
                 <th scope="row">{rows[n - 1]?.case === row.case ? <span class="unseen">{inWords(row.case)}</span> : inWords(row.case)}</th>
                 <td class="number">{row.threads}</td>
-                <td class="number">{value === undefined ? '–' : `${three(value)} ${unit}`}</td>
-                <td class="length">{value !== undefined && <Bar value={value} most={most(unit)} own />}</td>
-                <td class="number">{row.share === null ? '–' : `${Math.round(100 * row.share)} %`}</td>
+                <td class="length">
+                  {value === undefined ? '–' : <Bar text={`${three(value)} ${unit}`} value={value} most={most(unit)} own />}
+                </td>
+                <td class="number less">{row.share === null ? '–' : `${Math.round(100 * row.share)} %`}</td>
                 <td class={bits === 'same' ? 'good' : bits === 'other' ? 'warn' : ''} title={row.hash}>
                   {row.failure ?? BITS[bits]}
                 </td>

@@ -28,6 +28,9 @@ const CASES = ['quick', 'all', ...cases.map(({ id }) => id)];
 /** The published runs have the quick cases. */
 export const PUBLISHED = cases.filter(({ quick }) => quick).map(({ id }) => id);
 
+/** What a choice of cases is put beside: itself, if it is published. */
+export const besideOf = (chosen: string): string => PUBLISHED.find((id) => id === chosen) ?? PUBLISHED[0] ?? '';
+
 const oneOf = <T extends string>(word: string | undefined, words: readonly T[], fallback: T): T =>
   words.find((one) => one === word) ?? fallback;
 
@@ -37,6 +40,7 @@ export function settingsFor(cores: number) {
   return {
     read(words: Readonly<Record<string, string>>): Settings {
       const threads = Number(words.threads);
+      const chosen = oneOf(words.cases, CASES, 'quick');
       return {
         threads: Number.isInteger(threads) && threads >= 1 ? Math.min(threads, cores) : usual,
         one: words.one !== 'no',
@@ -45,13 +49,13 @@ export function settingsFor(cores: number) {
           PRECISIONS.map(([name]) => name),
           'reproducible',
         ),
-        cases: oneOf(words.cases, CASES, 'quick'),
+        cases: chosen,
         measure: oneOf(
           words.measure,
           MEASURES.map(([name]) => name),
           'rate',
         ),
-        beside: oneOf(words.beside, PUBLISHED, PUBLISHED[0] ?? ''),
+        beside: oneOf(words.beside, PUBLISHED, besideOf(chosen)),
       };
     },
     write({ threads, one, precision, cases: chosen, measure, beside }: Settings): Readonly<Record<string, string | undefined>> {
@@ -61,7 +65,7 @@ export function settingsFor(cores: number) {
         precision: precision === 'reproducible' ? undefined : precision,
         cases: chosen === 'quick' ? undefined : chosen,
         measure: measure === 'rate' ? undefined : measure,
-        beside: beside === PUBLISHED[0] ? undefined : beside,
+        beside: beside === besideOf(chosen) ? undefined : beside,
       };
     },
   };

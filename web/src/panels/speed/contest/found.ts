@@ -13,8 +13,6 @@ export interface ContestFound {
   readonly version?: string;
 }
 
-const startWorker = (): Worker => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-
 /** Compares in a worker; `show` gets what is there so far. */
 export async function runContest(
   { threads, precision }: Settings,
@@ -25,7 +23,7 @@ export async function runContest(
 ): Promise<ContestFound> {
   let rows: readonly ContestRow[] = [];
   const folder = new URL('onnxruntime/', document.baseURI).href;
-  const { version, rows: all } = await inWorker<Api, { version: string; rows: ContestRow[] }>(startWorker, signal, (api) =>
+  const { version, rows: all } = await inWorker<Api, { version: string; rows: ContestRow[] }>('contest', signal, (api) =>
     api.run(
       { folder, threads, precision, cases },
       proxy(({ text, share, row }) => {
