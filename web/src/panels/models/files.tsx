@@ -180,7 +180,7 @@ function Load({ report, dropped, choose, go }: LoadProps) {
           Load this model
         </button>
       </div>
-      <Progress work={work} stop={stop} label={`Loading ${dropped.name}`} />
+      {work.text !== '' && <Progress work={work} stop={stop} label={`Loading ${dropped.name}`} />}
       {kind === 'encoder' && (
         <p class="row">
           <button type="button" onClick={() => go('sentences')}>
