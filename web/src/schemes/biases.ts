@@ -231,7 +231,7 @@ export const biases: readonly SchemeDescription[] = [
     group: 'biases by distance',
     bias: true,
     causal: true,
-    look: 'Each token forgets a part of what was before it. With gates that vary, single tokens cut: a dark edge runs down from them.',
+    look: 'Each token forgets a part of what was before it. With gates that vary, one token of ten forgets most: from there down all to its left is darker.',
     tables: 'Models compute the gates from their input; these are made up, and vary by a seed.',
     params: [
       { key: 'lambda', letter: 'λ', label: 'forgotten at a token, −ln f', least: 0, most: 1, step: 0.005, default: 0.1 },

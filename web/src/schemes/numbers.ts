@@ -85,10 +85,13 @@ export function oneTooFar(table: Float32Array, columns: number): Float32Array {
   return table.map((x, n) => table[n + columns] ?? x);
 }
 
-/** Logarithms of forget gates [heads, tokens], ≤ 0: −λ at most, less for further heads, and for single tokens by `vary` from 0 to 1. */
+/**
+ * Logarithms of forget gates [heads, tokens], ≤ 0: about −λ in the mean, nearer to 0 in further heads; the same for all tokens, or by `vary` from
+ * 0 to 1 more and more of it in one token of ten.
+ */
 export function gates(heads: number, tokens: number, lambda: number, vary: number, seed: number): Float32Array {
-  const most = (n: number) => -lambda * (1 - Math.floor(n / tokens) / heads);
-  return new Float32Array(heads * tokens).map((_, n) => most(n) * (1 - vary * (0.5 + noiseAt(n % tokens, seed) / 3.4641016)));
+  const share = (token: number) => 1 - vary + (noiseAt(token, seed) > 1.3856406 ? 10 * vary : 0);
+  return new Float32Array(heads * tokens).map((_, n) => -lambda * (1 - Math.floor(n / tokens) / heads) * share(n % tokens));
 }
 
 /** 0 for the first tokens, 1 for the others. */

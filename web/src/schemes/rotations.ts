@@ -262,9 +262,9 @@ export const rotations: readonly SchemeDescription[] = [
     name: 'mrope',
     title: 'M-RoPE (text and image)',
     group: 'rotations',
-    look: 'Words, then an image, then words: within the image rows and columns have positions of their own, so a lattice appears there.',
+    look: 'Words, then an image, then words: the image’s cells have rows and columns for positions, so that a lattice stands there. With the great θ of models it is nearly flat.',
     params: [
-      theta(10000),
+      theta(100),
       {
         key: 'arrangement',
         label: 'pairs of the axes',

@@ -36,6 +36,7 @@ export const windows: readonly SchemeDescription[] = [
     name: 'swinV2',
     title: 'Swin v2',
     group: 'windows and pages',
+    bias: true,
     form: 'square',
     look: 'The score is a cosine, times τ, and the bias is at most 16: content and position cannot drown one another.',
     tables: MLP,

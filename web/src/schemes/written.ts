@@ -44,6 +44,7 @@ export function textOf(written: Written, depth = 0): string {
   if (typeof written === 'number') return number(written);
   if (typeof written === 'string') return `'${written.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   if (typeof written !== 'object' || written === null) return String(written);
+  if (isMade(written) && written.with.length === 1) return `${written.call}(${textOf(written.with[0], depth)})`;
   const [open, close, items] = partsOf(written, depth + 1);
   const padding = open === '{' ? ' ' : '';
   const line = `${open}${padding}${items.join(', ')}${padding}${close}`;

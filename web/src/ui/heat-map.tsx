@@ -156,7 +156,7 @@ export function HeatMap({
           {three(most)}
         </span>
       </div>
-      <output id={id} class="number" aria-live="polite">
+      <output id={id} class="number" aria-live={at ? 'polite' : 'off'}>
         {words}
       </output>
     </div>

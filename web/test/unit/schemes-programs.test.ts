@@ -15,6 +15,7 @@ const cases: readonly (readonly [string, Settings])[] = [
   ...descriptions.map(({ name }): [string, Settings] => [name, withFirst(small, choose(name))]),
   ...mistakes.map((one): [string, Settings] => [`mistake ${one.name}`, { ...one.start(small), mistake: one.name }]),
   ['two', { ...small, second: choose('t5'), causal: true, left: 12, softcap: 20 }],
+  ['the same twice', { ...withFirst(small, choose('t5')), second: choose('t5', { buckets: 16 }) }],
   ['llama 3', withFirst(small, choose('rotary', { scaling: 'llama3', part: 0.5 }))],
   ['longrope', withFirst(small, choose('rotary', { scaling: 'longrope', trained: 16 }))],
 ];

@@ -61,6 +61,10 @@ export default function Panel() {
               ))}
             </div>
             <Row answer={answer} query={query} />
+            <p class="quiet">
+              With the identity matrix as values attention’s output is the matrix of probabilities. A score is the logarithm of a
+              probability plus the row’s log-sum-exp; that logarithm is JavaScript’s, for the eye only.
+            </p>
             <p>
               <a href={cellHash(settings, cell, answer.request.sizes)}>Take one score of {descriptionOf(settings.first).title} apart</a>,
               step by step.

@@ -1,5 +1,5 @@
 // What is computed: one call of attention, or two that are compared.
-import { type Sizes, shareSizes, sizesFor } from '../../schemes/describe.ts';
+import { descriptionOf, type Sizes, shareSizes, sizesFor } from '../../schemes/describe.ts';
 import type { InputSettings } from '../../schemes/inputs.ts';
 import { findMistake } from './mistakes.ts';
 import type { Settings } from './settings.ts';
@@ -8,10 +8,15 @@ import { type Side, sideOf } from './side.ts';
 /** All that the worker needs. */
 export interface Request {
   readonly sizes: Sizes;
+  /** The tokens are the cells of a window. */
+  readonly windows: boolean;
   readonly inputs: InputSettings;
   readonly head: number;
   readonly sides: readonly Side[];
 }
+
+/** The same scheme twice has two names. */
+const numbered = (side: Side, again: boolean): Side => (again ? { ...side, title: `${side.title}, second` } : side);
 
 /** What to compute with these settings: a scheme, two, or a scheme as it should be and with a mistake. */
 export function requestOf(settings: Settings): Request {
@@ -19,7 +24,7 @@ export function requestOf(settings: Settings): Request {
   const mistake = findMistake(settings.mistake);
   const choices = !mistake && second && shareSizes([first, second]) ? [first, second] : [first];
   const sizes = sizesFor(asked, choices);
-  const sides = choices.map((choice) => sideOf(choice, settings, sizes));
+  const sides = choices.map((choice, n) => numbered(sideOf(choice, settings, sizes), n > 0 && choice.name === first.name));
   const [own] = sides as [Side];
   const pair = mistake
     ? [
@@ -27,7 +32,8 @@ export function requestOf(settings: Settings): Request {
         { ...mistake.wrong(own, settings, sizes), title: 'wrong' },
       ]
     : sides;
-  return { sizes, inputs, head: Math.min(head, sizes.H - 1), sides: pair };
+  const windows = choices.some((choice) => descriptionOf(choice).form !== undefined);
+  return { sizes, windows, inputs, head: Math.min(head, sizes.H - 1), sides: pair };
 }
 
 /** What keeps the second scheme from being shown. */

@@ -2,6 +2,7 @@ import { SchemeControls } from '../../schemes/controls.tsx';
 import { choose } from '../../schemes/describe.ts';
 import { Choice, Slider, Toggle } from '../../ui/controls.tsx';
 import { findMistake, mistakes } from './mistakes.ts';
+import { requestOf } from './request.ts';
 import { MOST, NO_WINDOW, type Settings, withFirst, withSizes } from './settings.ts';
 
 interface ControlsProps {
@@ -53,6 +54,18 @@ export function Mistakes({ settings, set }: ControlsProps) {
   );
 }
 
+/** What a window makes of the sizes. */
+function WindowNote({ settings }: { settings: Settings }) {
+  const { sizes, windows } = requestOf(settings);
+  if (!windows) return null;
+  const more = sizes.L - sizes.side ** 2;
+  return (
+    <p class="quiet">
+      Here L = S = {sizes.L}: a window of {sizes.side} × {sizes.side} cells{more > 0 && ' and a class token'}.
+    </p>
+  );
+}
+
 /** Sizes of the call, and which keys a query sees. */
 export function Call({ settings, set }: ControlsProps) {
   const { asked, head, causal, left, softcap } = settings;
@@ -67,6 +80,7 @@ export function Call({ settings, set }: ControlsProps) {
         most={MOST}
         onChange={(S) => set(withSizes(settings, { S }))}
       />
+      <WindowNote settings={settings} />
       <Slider
         label="D, channels of a head"
         value={asked.D}
