@@ -27,10 +27,11 @@ export function Bars({ label, values, before, size, colour, chosen }: BarsProps)
   const n = values.length;
   // Where nothing is below zero, the line is at the foot.
   const foot = values.some((x) => x < 0) || before?.some((x) => x < 0) ? 20 : 40;
-  const bar = (x: number, at: number, kind: string) => {
-    const height = (foot * Math.abs(x)) / most;
-    return <rect key={`${kind}${at}`} class={kind} x={at + 0.12} width={0.76} y={x < 0 ? foot : foot - height} height={height} />;
-  };
+  // One path for all bars of a kind: hundreds of elements would cost a frame while a slider is dragged.
+  const bar = (x: number, at: number): string => `M${at + 0.12} ${foot}v${((-foot * x) / most).toFixed(2)}h.76V${foot}z`;
+  const path = (vector: Float32Array, kind: string, which: (at: number) => boolean = () => true) => (
+    <path class={kind} d={[...vector].map((x, at) => (which(at) ? bar(x, at) : '')).join('')} />
+  );
   return (
     <svg
       class="bars"
@@ -40,8 +41,9 @@ export function Bars({ label, values, before, size, colour, chosen }: BarsProps)
       aria-label={heard(label, values)}
       style={{ '--bar': `var(--series-${colour})` }}
     >
-      {before && [...before].map((x, at) => bar(x, at, 'before'))}
-      {[...values].map((x, at) => bar(x, at, chosen === undefined || chosen === at ? 'now' : 'other'))}
+      {before && path(before, 'before')}
+      {path(values, 'now', (at) => chosen === undefined || chosen === at)}
+      {chosen !== undefined && path(values, 'other', (at) => at !== chosen)}
       <line x1="0" x2={n} y1={foot} y2={foot} />
     </svg>
   );
