@@ -55,37 +55,32 @@ async function keys(lab) {
 }
 
 /** Frames of the page, since a window has one width: how far each is wider than it should be. */
-const widthsOf = (panels) => `Promise.all(${JSON.stringify(panels)}.flatMap((panel) => ${JSON.stringify(WIDTHS)}.map(async (width) => {
+const widthsOf = (panel) => `Promise.all(${JSON.stringify(WIDTHS)}.map(async (width) => {
   const frame = document.createElement('iframe');
   frame.style.cssText = 'position: absolute; border: 0; height: 900px; width: ' + width + 'px';
-  frame.src = location.pathname + '?frame=' + width + '#/' + panel;
+  frame.src = location.pathname + '?frame=' + width + '#/' + ${JSON.stringify(panel)};
   document.body.append(frame);
   const there = await lab.until(() => frame.contentWindow?.lab?.ready() && frame.contentDocument.querySelector('section.panel'), 20000);
   await lab.pause(700);
   const { scrollWidth } = frame.contentDocument.documentElement;
-  const wide = [...frame.contentDocument.querySelectorAll('main *')].filter((element) => !element.closest('.scrolls *, .unseen') && element.getBoundingClientRect().right > width + 1);
+  const wide = [...frame.contentDocument.querySelectorAll('main *')].filter(
+    (element) => !element.closest('.scrolls *, .unseen') && element.getBoundingClientRect().right > width + 1,
+  );
   frame.remove();
-  return { panel, width, there, scrollWidth, wide: wide.slice(-3).map((element) => element.outerHTML.slice(0, 120)) };
-})))`;
+  return { width, there, scrollWidth, wide: wide.slice(-3).map((element) => element.outerHTML.slice(0, 120)) };
+}))`;
 
-async function widths(lab) {
-  await lab.open('#/nowhere');
-  for (const panel of PANELS) {
-    for (const { width, there, scrollWidth, wide } of await lab.eval(widthsOf([panel])))
-      lab.check(`${panel} fits ${width} pixels`, there && scrollWidth <= width, `there: ${there}; ${scrollWidth} wide\n${wide.join('\n')}`);
-  }
+async function widths(lab, panel) {
+  for (const { width, there, scrollWidth, wide } of await lab.eval(widthsOf(panel)))
+    lab.check(`${panel} fits ${width} pixels`, there && scrollWidth <= width, `there: ${there}; ${scrollWidth} wide\n${wide.join('\n')}`);
 }
 
-/** Each panel on a host of its own, so that nothing is there already: what it asks for until it rests. */
-async function weights(lab) {
-  for (const panel of PANELS) {
-    await lab.serve();
-    await lab.open(`#/${panel}`);
-    for (let before = -1; before !== lab.asked().length; await lab.eval('lab.pause(1000)')) before = lab.asked().length;
-    const bytes = sizeOf(lab.asked());
-    console.log(`lab: ${panel} loads ${bytes} bytes with brotli before models`);
-    lab.check(`${panel} loads less than ${BUDGET} bytes before models`, bytes > 10_000 && bytes < BUDGET, `${bytes}: ${lab.asked()}`);
-  }
+/** What the panel asks for until it rests. */
+async function weight(lab, panel) {
+  for (let before = -1; before !== lab.asked().length; await lab.eval('lab.pause(700)')) before = lab.asked().length;
+  const bytes = sizeOf(lab.asked());
+  console.log(`lab: ${panel} loads ${bytes} bytes with brotli before models`);
+  lab.check(`${panel} loads less than ${BUDGET} bytes before models`, bytes > 10_000 && bytes < BUDGET, `${bytes}: ${lab.asked()}`);
 }
 
 /** Rules that move something although people may have asked for stillness. */
@@ -102,16 +97,9 @@ const moving = `(() => {
   return { found, sheets: document.styleSheets.length };
 })()`;
 
-async function motion(lab) {
-  const all = [];
-  let sheets = 0;
-  for (const panel of PANELS) {
-    await lab.open(`#/${panel}`);
-    const { found, sheets: count } = await lab.eval(moving);
-    all.push(...found);
-    sheets += count;
-  }
-  lab.check('nothing moves for people who asked for stillness', sheets > 0 && all.length === 0, all.join('\n'));
+async function motion(lab, panel) {
+  const { found, sheets } = await lab.eval(moving);
+  lab.check(`nothing moves in ${panel} for people who asked for stillness`, sheets > 0 && found.length === 0, found.join('\n'));
 }
 
 /** A plain server of files, below a path: the service worker adds the headers. */
@@ -136,7 +124,11 @@ export async function drive(lab) {
   await keys(lab);
   await plainHost(lab);
   if (lab.browser !== 'chromium') return;
-  await widths(lab);
-  await motion(lab);
-  await weights(lab);
+  for (const panel of PANELS) {
+    await lab.serve(); // A host of its own: no file is there already.
+    await lab.open(`#/${panel}`);
+    await weight(lab, panel);
+    await motion(lab, panel);
+    await widths(lab, panel);
+  }
 }
