@@ -74,7 +74,11 @@ export class RunnerDriver implements Driver {
   }
 
   attention(text: TokenText, layer: number, { signal }: RunOptions = {}): Promise<Weighed> {
-    return this.#lifetime.during(() => this.#reader.attention(asRunnerText(text), layer, signal));
+    return this.#lifetime.during(async () => {
+      const { weigh } = await import('./attention-map.ts');
+      const given = asRunnerText(text);
+      return this.#reader.alone('text', given, (encoder) => weigh(encoder, given, layer, signal));
+    });
   }
 
   async #decodedLogits(text: TokenText, places: readonly number[], signal: RunOptions['signal']): Promise<Float32Array[]> {

@@ -10,7 +10,6 @@ import type { Stage } from '../threads/types.ts';
 import type { BesideProgram } from './beside.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { PackedHeads } from './declared.ts';
-import type { Weighed } from './driver-types.ts';
 import { EncoderProgram, type Tail, type TokenText } from './encoder.ts';
 import { type LogitsProgram, StepsProgram } from './head-program.ts';
 import { inHalves, Leftovers } from './leftovers.ts';
@@ -105,25 +104,22 @@ export class TextReader {
     });
   }
 
-  /** Does something with the rows of a text, [tokens, width], which hold as long. */
-  async rowsOf<T>(name: string, text: TokenText, use: (rows: Tensor) => Promise<T>, signal?: Signal): Promise<T> {
+  /** Does something with the encoder, which runs nothing else as long. */
+  async alone<T>(name: string, text: TokenText, use: (encoder: EncoderProgram) => Promise<T>): Promise<T> {
     this.#check(name, text);
-    const work = async (): Promise<T> => {
-      const { rows } = await this.#encoder.run([text], signal);
+    return this.#inTurn(() => this.#leftovers.again(() => use(this.#encoder)));
+  }
+
+  /** Does something with the rows of a text, [tokens, width], which hold as long. */
+  rowsOf<T>(name: string, text: TokenText, use: (rows: Tensor) => Promise<T>, signal?: Signal): Promise<T> {
+    return this.alone(name, text, async (encoder) => {
+      const { rows } = await encoder.run([text], signal);
       try {
         return await use(rows);
       } finally {
         rows.dispose();
       }
-    };
-    return this.#inTurn(() => this.#leftovers.again(work));
-  }
-
-  /** The weights of a layer's attention over a text. */
-  async attention(text: TokenText, layer: number, signal?: Signal): Promise<Weighed> {
-    this.#check('text', text);
-    const { weigh } = await import('./attention-map.ts');
-    return this.#inTurn(() => weigh(this.#encoder, text, layer, signal));
+    });
   }
 
   /**

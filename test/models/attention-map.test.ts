@@ -5,8 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/index.ts';
+import { weigh } from '../../src/models/attention-map.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import type { Weighed } from '../../src/models/driver-types.ts';
+import type { TokenText } from '../../src/models/encoder.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
 import { type Encoder, loadEncoder } from '../../src/models/index.ts';
 import { Runner } from '../../src/models/runner.ts';
@@ -32,6 +34,9 @@ async function load(name: string): Promise<Runner> {
     await tensors.close();
   }
 }
+
+const weighed = (reader: TextReader, text: TokenText, layer: number): Promise<Weighed> =>
+  reader.alone('text', text, (encoder) => weigh(encoder, text, layer));
 
 /** By layer the weights of a text, [H, T, S]. */
 function weightsOf(name: string, { ids, types }: ReferenceCase, round?: (x: number) => number): Weighed[] {
@@ -73,7 +78,7 @@ describe.each(names)('%s', (name) => {
         const [truth, naive] = [weightsOf(name, one), weightsOf(name, one, Math.fround)];
         for (const [layer, expected] of truth.entries()) {
           const text = { ids: one.ids as number[], segments: one.types };
-          const { heads, keys, weights } = await reader.attention(text, layer);
+          const { heads, keys, weights } = await weighed(reader, text, layer);
           expect([heads, keys, weights.length]).toEqual([expected.heads, expected.keys, expected.weights.length]);
           const own = naive[layer] as Weighed;
           // The naive errors of weights that are nearly 1 may be lucky: no less than four units in the last place of 1.
@@ -178,7 +183,7 @@ describe('attention', () => {
 
   test('a text without tokens has no weights', async () => {
     const runner = await load('bert');
-    expect((await (runner.reader as TextReader).attention({ ids: [] }, 0)).weights).toHaveLength(0);
+    expect((await weighed(runner.reader as TextReader, { ids: [] }, 0)).weights).toHaveLength(0);
     runner.dispose();
   });
 
