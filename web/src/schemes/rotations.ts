@@ -169,7 +169,7 @@ export const rotations: readonly SchemeDescription[] = [
     name: 'rotary',
     title: 'RoPE, rotary',
     group: 'rotations',
-    look: 'Near keys score highest, and the score swings as it falls: each pair of channels turns at its own speed. A greater θ slows them all.',
+    look: 'Near keys score highest, and the score swings as it falls: each pair of channels turns at its own speed. A greater θ slows them all. With ones the curve is the mean of all seeded vectors.',
     params: [theta(10000), PART, layout('halves'), ...SCALINGS],
     make: (values, sizes) => {
       const dim = dimOf(values, sizes);

@@ -116,7 +116,7 @@ async function keys(lab) {
   await lab.eval(`lab.field('Score before').focus()`);
   for (const key of ['ArrowDown', 'ArrowDown', 'ArrowRight', 'Enter']) await lab.press(key);
   await lab.until(`lab.text('.shown > figure').includes('Attention of query 7,')`, 'the arrow keys and Enter choose a query');
-  await lab.until(`location.hash.includes('query=7')`, 'the address holds it');
+  await lab.until(`location.hash.includes('query=7&key=1')`, 'the address holds it');
 }
 
 async function address(lab) {

@@ -81,6 +81,7 @@ test('settings come back from the address as they went', () => {
       softcap: 30,
       inputs: { shared: 'seeded', spread: 1, size: 2, seed: 7 },
       query: 11,
+      key: 31,
     },
   ];
   for (const settings of all) {

@@ -1,5 +1,4 @@
 import './style.css';
-import { useState } from 'preact/hooks';
 import { hashOf, useSettings } from '../../address.ts';
 import { InputControls } from '../../schemes/controls.tsx';
 import { descriptionOf, type Sizes, writeScheme } from '../../schemes/describe.ts';
@@ -20,14 +19,10 @@ export default function Panel() {
   const [settings, set] = useSettings('schemes', readSettings, writeSettings);
   const request = requestOf(settings);
   const { answer, error, busy } = usePictures(request);
-  const [key, setKey] = useState(0);
-  const { query, view } = settings;
+  const { query, key, view } = settings;
   const L = answer?.request.sizes.L ?? 1;
   const cell: Cell = { i: Math.min(query, L - 1), j: Math.min(key, (answer?.request.sizes.S ?? 1) - 1) };
-  const select = ({ i, j }: Cell): void => {
-    setKey(j);
-    set({ ...settings, query: i });
-  };
+  const select = ({ i, j }: Cell): void => set({ ...settings, query: i, key: j });
   const address = (): string => new URL(hashOf('schemes', writeSettings(settings)), location.href).href;
   return (
     <div class="schemes-panel">

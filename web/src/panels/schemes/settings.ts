@@ -24,6 +24,8 @@ export interface Settings {
   readonly inputs: InputSettings;
   /** The query whose attention is shown as a row. */
   readonly query: number;
+  /** The key whose values are said. */
+  readonly key: number;
 }
 
 export const FIRST = 'rotary';
@@ -40,6 +42,7 @@ export const DEFAULTS: Settings = {
   softcap: 0,
   inputs: INPUTS,
   query: 96,
+  key: 0,
 };
 
 /** A whole number of a word, within its limits; else the default. */
@@ -66,11 +69,12 @@ export function readSettings(words: Readonly<Record<string, string>>): Settings 
     softcap: whole(words.softcap, 0, 60, 0),
     inputs: readInputs(words),
     query: whole(words.query, 0, MOST - 1, Math.min(DEFAULTS.query, L - 1)),
+    key: whole(words.key, 0, MOST - 1, 0),
   };
 }
 
 export function writeSettings(settings: Settings): Record<string, string | undefined> {
-  const { first, second, view, mistake, asked, head, causal, left, softcap, inputs, query } = settings;
+  const { first, second, view, mistake, asked, head, causal, left, softcap, inputs, query, key } = settings;
   const unless = (value: number | string, otherwise: number | string): string | undefined =>
     value === otherwise ? undefined : String(value);
   return {
@@ -87,6 +91,7 @@ export function writeSettings(settings: Settings): Record<string, string | undef
     softcap: unless(softcap, 0),
     ...writeInputs(inputs),
     query: unless(query, Math.min(DEFAULTS.query, asked.L - 1)),
+    key: unless(key, 0),
   };
 }
 
