@@ -6,13 +6,32 @@ import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api, DecoderInfo, EncoderInfo, Opened } from './compute.ts';
 import type { BuiltIn, ModelSource } from './sources.ts';
 
-let made: Remote<Api> | undefined;
+let made: { readonly remote: Remote<Api>; readonly broken: Promise<never> } | undefined;
 
-/** The worker, made when it is first asked. */
-export function api(): Remote<Api> {
-  made ??= wrap<Api>(startWorker('models'));
+/** The worker, made when it is first asked, and anew after it broke. */
+function workerOf(): NonNullable<typeof made> {
+  if (made) return made;
+  const worker = startWorker('models');
+  const broken = new Promise<never>((_, reject) => {
+    worker.addEventListener('error', ({ message }) => {
+      worker.terminate();
+      made = undefined;
+      delete held.encoder;
+      delete held.decoder;
+      reject(new Error(`The worker of this panel broke${message ? `: ${message}` : ', or could not be loaded'}.`));
+    });
+  });
+  // Whoever waits is told; nobody may.
+  broken.catch(() => {});
+  made = { remote: wrap<Api>(worker), broken };
   return made;
 }
+
+export const api = (): Remote<Api> => workerOf().remote;
+
+/** What the worker answers, or that it broke. */
+export const answered = <Answer extends Promise<unknown>>(answer: Answer): Promise<Awaited<Answer>> =>
+  Promise.race([answer, workerOf().broken]) as Promise<Awaited<Answer>>;
 
 /** A model that is loaded, or is to be. */
 export interface Chosen {
@@ -75,7 +94,9 @@ export function useModel<Kind extends keyof Infos>(
         tell(`Loading ${chosen.title}: ${megabytes(loaded)} of ${megabytes(total)} MB`, total ? loaded / total : undefined),
       );
       const began = performance.now();
-      const found = await (kind === 'encoder' ? worker.openEncoder(chosen.source, progress) : worker.openDecoder(chosen.source, progress));
+      const found = await answered(
+        kind === 'encoder' ? worker.openEncoder(chosen.source, progress) : worker.openDecoder(chosen.source, progress),
+      );
       held[kind] = { chosen, info: found } as never;
       // Somebody who stopped at the last moment has the model, and nobody who waits for it.
       signal.throwIfAborted();
@@ -105,7 +126,7 @@ export function useLatest<Question, Answer>(ask: (question: Question) => Promise
     current.busy = true;
     setBusy(true);
     try {
-      const value = await ask(question);
+      const value = await answered(ask(question));
       if (!current.gone) {
         setAnswer({ question, value });
         setFailure(undefined);

@@ -2,7 +2,7 @@ import { proxy } from 'comlink';
 import { useId, useState } from 'preact/hooks';
 import { Choice } from '../../ui/controls.tsx';
 import { Progress, type Tell, useWork } from '../../ui/work.tsx';
-import { addressOf, api, type Chosen, keep, OWN } from './client.ts';
+import { addressOf, answered, api, type Chosen, keep, OWN } from './client.ts';
 import type { ConfigReport } from './config.ts';
 import { ConfigShown } from './config-shown.tsx';
 import { type Dropped, type Found, filesOfDrop, filesOfList, sizeOf, tellApart } from './dropped.ts';
@@ -62,7 +62,7 @@ export function Files({ set, choose }: PartProps) {
     void run(async (signal) => {
       setReport(undefined);
       const dropped = tellApart(await find);
-      const found = await read(dropped);
+      const found = await answered(read(dropped));
       signal.throwIfAborted();
       setReport(found);
       return `“${dropped.name}” was read.`;
@@ -160,7 +160,7 @@ function Load({ report, dropped, choose, go }: LoadProps) {
         tell(`Loading ${dropped.name}: ${sizeOf(loaded)} of ${sizeOf(total)}`, total ? loaded / total : undefined),
       );
       const model: Chosen = { title: dropped.name, source: { files: dropped.files, weights } };
-      const found = await worker.openAny(model.source, progress);
+      const found = await answered(worker.openAny(model.source, progress));
       signal.throwIfAborted();
       keep(model, found);
       choose({ [found.kind]: model });

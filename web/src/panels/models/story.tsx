@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { Slider } from '../../ui/controls.tsx';
 import { Copy } from '../../ui/copy.tsx';
 import { Progress, useWork } from '../../ui/work.tsx';
-import { addressOf, api, useModel } from './client.ts';
+import { addressOf, answered, api, useModel } from './client.ts';
 import { generationOf, storyProgram } from './code.ts';
 import { ModelBar } from './model-bar.tsx';
 import type { PartProps } from './props.ts';
@@ -31,7 +31,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
       const say = proxy((text: string, tokens: number, ms: number) => {
         if (!signal.aborted) setStory((last) => ({ prompt, text: (last?.text ?? '') + text, tokens, ms }));
       });
-      const finish = await worker.generate(prompt, generationOf(settings), say);
+      const finish = await answered(worker.generate(prompt, generationOf(settings), say));
       signal.throwIfAborted();
       if (finish === 'stopped') throw new Error('It was stopped by another.');
       return `${REASONS[finish.reason]}, after ${finish.tokens} tokens.`;
