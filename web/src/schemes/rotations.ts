@@ -262,7 +262,7 @@ export const rotations: readonly SchemeDescription[] = [
     name: 'mrope',
     title: 'M-RoPE (text and image)',
     group: 'rotations',
-    look: 'Words, then an image, then words: the image’s cells have rows and columns for positions, so that a lattice stands there. With the great θ of models it is nearly flat.',
+    look: 'Words, then an image, then words: the image’s cells stand at one time and are a block. Interleaved, rows and columns have fast pairs too, and a lattice shows in it.',
     params: [
       theta(100),
       {
