@@ -50,9 +50,11 @@ async function words(lab) {
   await lab.eval(`document.querySelector('.tokens button').click()`);
   await lab.until(`lab.text('.said').startsWith('“The” looks most at')`, 'another word is chosen');
   await lab.eval(`lab.set('Head', 'mean of all')`);
-  const hash = '#/models?part=words&text=The+cat+sleeps.&layer=2&head=all&token=1';
+  const hash = '#/models?part=words&text=The+cat+sleeps.&token=1';
   await lab.until(`location.hash === '${hash}'`, 'the address follows');
   await lab.axe('words that look');
+  await lab.open('#/models?part=words');
+  await lab.until(`lab.text('.said').startsWith('“she” looks most at “cat”')`, 'the first picture is the one to see', 60_000);
 }
 
 /** Files that are wrong are said so in a sentence, and the panel goes on. */

@@ -16,8 +16,8 @@ test('an address holds all settings, and no default', () => {
     part: 'story',
     texts: 'One.\nTwo.',
     text: 'A word.',
-    layer: 1,
-    head: -1,
+    layer: 0,
+    head: 2,
     token: 3,
     prompt: 'Now',
     temperature: 0,
@@ -32,7 +32,7 @@ test('an address holds all settings, and no default', () => {
 });
 
 test('what an address has wrong is a default, and long texts stay in the page', () => {
-  const wrong = { part: 'x', layer: '0', head: '1.5', temperature: '9', k: '-1', p: '0', seed: 'a', tokens: '9999', token: '' };
+  const wrong = { part: 'x', layer: '0', head: '-1', temperature: '9', k: '-1', p: '0', seed: 'a', tokens: '9999', token: '' };
   expect(readSettings(wrong)).toEqual(DEFAULTS);
   expect(words({ ...DEFAULTS, texts: 'a'.repeat(801), text: 'b'.repeat(800) })).toEqual({ text: 'b'.repeat(800) });
 });

@@ -15,7 +15,7 @@ export interface Settings {
   /** The sentence whose words look. */
   readonly text: string;
   readonly layer: number;
-  /** From 0; −1 for the mean of all. */
+  /** From 0; −1 for the mean of all, which an address has as 0. */
   readonly head: number;
   /** Which token is chosen. */
   readonly token: number;
@@ -38,9 +38,10 @@ A kitten is dozing on top of the house.
 Trains were late because of the snow.
 Snow delayed the railway.`,
   text: 'The cat sleeps on the warm roof, and she dreams of fish.',
-  layer: 0,
-  head: 0,
-  token: 1,
+  // “she” looks at the cat.
+  layer: 1,
+  head: -1,
+  token: 10,
   prompt: 'There was a certain man',
   temperature: 0.7,
   topK: 0,
@@ -72,7 +73,7 @@ export function readSettings(words: Words): Settings {
     texts: texts ?? DEFAULTS.texts,
     text: text ?? DEFAULTS.text,
     layer: whole(words.layer, 1, 256, DEFAULTS.layer + 1) - 1,
-    head: words.head === 'all' ? -1 : whole(words.head, 1, 256, DEFAULTS.head + 1) - 1,
+    head: whole(words.head, 0, 256, DEFAULTS.head + 1) - 1,
     token: whole(words.token, 1, 4096, DEFAULTS.token + 1) - 1,
     prompt: prompt ?? DEFAULTS.prompt,
     temperature: within(words.temperature, 0, 2, DEFAULTS.temperature),
@@ -100,7 +101,7 @@ export function writeSettings(settings: Settings): Readonly<Record<string, strin
     if (settings[key] !== DEFAULTS[key] && settings[key].length <= LONGEST) words[key] = settings[key];
   }
   if (settings.layer !== DEFAULTS.layer) words.layer = String(settings.layer + 1);
-  if (settings.head !== DEFAULTS.head) words.head = settings.head < 0 ? 'all' : String(settings.head + 1);
+  if (settings.head !== DEFAULTS.head) words.head = String(settings.head + 1);
   if (settings.token !== DEFAULTS.token) words.token = String(settings.token + 1);
   for (const [key, word] of LETTERS) if (settings[key] !== DEFAULTS[key]) words[word] = String(settings[key]);
   return words;
