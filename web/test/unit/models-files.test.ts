@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type ConfigReport, describeConfig } from '../../src/panels/models/config.ts';
 import { inspectFolder } from '../../src/panels/models/folder.ts';
+import { schemeAddress } from '../../src/panels/models/link.ts';
 import { readTensorList } from '../../src/panels/models/tensors.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -27,7 +28,8 @@ describe('configs', () => {
       'Rotary positions: all 128 channels of a head turn, each of the first half with one of the second. The base θ is 500,000.',
     );
     expect(words[1]).toBe('Scores are q·k times 0.0884.');
-    expect(link).toEqual({ a: 'rotary', 'a.theta': '500000' });
+    expect(link).toEqual({ scheme: 'rotary', values: { layout: 'halves', part: 1, theta: 500000 } });
+    expect(link && schemeAddress(link)).toEqual({ hash: '#/schemes?a=rotary&a.theta=500000', exact: true });
     expect([distances[0], distances.at(-1)]).toEqual([1, 8192]);
     const [curve] = curves;
     for (const [n, distance] of distances.entries()) {
@@ -47,7 +49,15 @@ describe('configs', () => {
     const scaling = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 8192 };
     const { words, link } = await told({ ...LLAMA, max_position_embeddings: 32768, rope_scaling: scaling });
     expect(words[0]).toContain('The context is made longer by a factor of 4, beyond the 8,192 tokens of the training: yarn.');
-    expect(link).toEqual({ a: 'rotary', 'a.theta': '500000', 'a.scaling': 'yarn', 'a.factor': '4' });
+    expect(link && schemeAddress(link)).toEqual({
+      hash: '#/schemes?a=rotary&a.theta=500000&a.scaling=yarn&a.trained=8192',
+      exact: true,
+    });
+    const far = await told({ ...LLAMA, rope_scaling: { ...scaling, factor: 40 } });
+    expect(far.link && schemeAddress(far.link)).toEqual({
+      hash: '#/schemes?a=rotary&a.theta=500000&a.scaling=yarn&a.factor=32&a.trained=8192',
+      exact: false,
+    });
   });
 
   test('layers that differ have a curve each, and their own base', async () => {
@@ -74,7 +84,7 @@ describe('configs', () => {
 
   test('the lines of ALiBi are those of the kernels', async () => {
     const { curves, distances, link } = await told({ model_type: 'bloom', hidden_size: 64, n_head: 8 });
-    expect(link).toEqual({ a: 'alibi' });
+    expect(link).toEqual({ scheme: 'alibi', values: {} });
     expect(curves.map(({ label }) => label)).toEqual(['head 1 of 8', 'head 5 of 8', 'head 8 of 8']);
     for (const [n, distance] of distances.entries()) {
       if (distance < 1024) expect(curves[0]?.values[n]).toBeCloseTo(-0.5 * distance, 4);
@@ -84,16 +94,16 @@ describe('configs', () => {
 
   test.each([
     ['bert', 'A vector of the place in the text is added to each embedding, one for each of 80 places', undefined],
-    ['t5', 'one of 12 buckets', { a: 't5', 'a.buckets': '12', 'a.maxDistance': '24' }],
-    ['mpnet', 'one of 32 buckets', { a: 'mpnet', 'a.buckets': '32', 'a.maxDistance': '128' }],
-    ['deberta-v3', 'in 8 logarithmic buckets to each side (p2c and c2p)', { a: 'deberta' }],
-    ['xlnet', 'sinusoids of the distance', { a: 'xlnet' }],
-    ['swin', 'Windows of 4 × 4 cells', { a: 'swin' }],
-    ['jina-v2', 'ALiBi', { a: 'alibi' }],
+    ['t5', 'one of 12 buckets', '#/schemes?a=t5&a.buckets=12&a.maxDistance=33'],
+    ['mpnet', 'one of 32 buckets', '#/schemes?a=mpnet'],
+    ['deberta-v3', 'in 8 logarithmic buckets to each side (p2c and c2p)', '#/schemes?a=deberta'],
+    ['xlnet', 'sinusoids of the distance', '#/schemes?a=xlnet'],
+    ['swin', 'Windows of 4 × 4 cells', '#/schemes?a=swin'],
+    ['jina-v2', 'ALiBi', '#/schemes?a=alibi'],
   ])('%s in words', async (name, words, link) => {
     const report = await tiny(name);
     expect(report.words.join(' ')).toContain(words);
-    expect(report.link).toEqual(link);
+    expect(report.link && schemeAddress(report.link).hash).toBe(link);
   });
 
   test.each([

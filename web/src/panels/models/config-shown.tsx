@@ -1,11 +1,12 @@
-import { hashOf } from '../../address.ts';
 import { Chart } from '../../ui/chart.tsx';
 import { Figure } from '../../ui/figure.tsx';
 import type { ConfigReport } from './config.ts';
+import { schemeAddress } from './link.ts';
 
 /** What a config says of positions. */
 export function ConfigShown({ report }: { report: ConfigReport }) {
   const { model, words, distances, curves, caption, link } = report;
+  const found = link && schemeAddress(link);
   return (
     <section class="config" aria-label="What the config says">
       <h3>Positions of {model}</h3>
@@ -28,9 +29,10 @@ export function ConfigShown({ report }: { report: ConfigReport }) {
           />
         </Figure>
       )}
-      {link && (
+      {found && (
         <p>
-          <a href={hashOf('schemes', link)}>See this scheme in Schemes</a>
+          <a href={found.hash}>See this scheme in Schemes</a>
+          {!found.exact && ', as near as its controls go'}
         </p>
       )}
     </section>

@@ -3,12 +3,17 @@
 /** A config.json, or an object in it. */
 export type Json = Readonly<Record<string, unknown>>;
 
+/** A scheme of the panel Schemes, and values of its parameters. */
+export interface Link {
+  readonly scheme: string;
+  readonly values: Readonly<Record<string, number | string>>;
+}
+
 /** What a config says in one respect. */
 export interface Said {
   readonly scheme: string;
   readonly words: string;
-  /** Settings of the panel Schemes. */
-  readonly link?: Readonly<Record<string, string>>;
+  readonly link?: Link;
 }
 
 /** The first of these keys that is a number. */
@@ -20,7 +25,7 @@ export function numberIn(config: Json, ...keys: readonly string[]): number | und
   return undefined;
 }
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The part of a config that speaks of texts. */
 export const ownConfig = (config: Json): Json => (isObject(config.text_config) ? { ...config, ...config.text_config } : config);
@@ -33,7 +38,7 @@ const buckets: Reader = (own, model) => {
   const far = numberIn(own, 'relative_attention_max_distance') ?? 128;
   const scheme = model === 'mpnet' ? 'mpnet' : 't5';
   const words = `Each head adds a learned number for the distance, which lies in one of ${count} buckets: near distances have one each, and from ${far} tokens on all share the last.`;
-  return { scheme, words, link: { a: scheme, 'a.buckets': String(count), 'a.maxDistance': String(far) } };
+  return { scheme, words, link: { scheme, values: { buckets: count, maxDistance: far } } };
 };
 
 const lines: Reader = (own, model) => {
@@ -43,7 +48,7 @@ const lines: Reader = (own, model) => {
     scheme: 'alibi',
     words:
       'ALiBi: each head takes a number off its scores for every token of distance. Nothing is learned, and a text may be longer than those of the training.',
-    link: { a: 'alibi' },
+    link: { scheme: 'alibi', values: {} },
   };
 };
 
@@ -60,7 +65,7 @@ const disentangled: Reader = (own) => {
   return {
     scheme: 'deberta',
     words: `DeBERTa: queries and keys meet learned vectors of the distance, ${clipped}${kinds ? ` (${kinds.replaceAll('|', ' and ')})` : ''}.`,
-    link: { a: 'deberta' },
+    link: { scheme: 'deberta', values: {} },
   };
 };
 
@@ -69,7 +74,7 @@ const streams: Reader = (_, model) => {
   return {
     scheme: model === 'xlnet' ? 'xlnet' : 'transformerXL',
     words: 'Transformer-XL: queries meet sinusoids of the distance through a learned map, with a bias of each head.',
-    link: { a: model === 'xlnet' ? 'xlnet' : 'transformerXL' },
+    link: { scheme: model === 'xlnet' ? 'xlnet' : 'transformerXL', values: {} },
   };
 };
 
@@ -79,7 +84,7 @@ const windows: Reader = (own, model) => {
   return {
     scheme: 'swin',
     words: `Windows of ${size} × ${size} cells: each head adds a learned number for the step in rows and columns from query to key.`,
-    link: { a: model === 'swinv2' ? 'swinV2' : 'swin' },
+    link: { scheme: model === 'swinv2' ? 'swinV2' : 'swin', values: {} },
   };
 };
 
@@ -87,7 +92,7 @@ const learnedDistances: Reader = (own) => {
   const kind = own.position_embedding_type;
   if (kind !== 'relative_key' && kind !== 'relative_key_query') return undefined;
   const more = kind === 'relative_key' ? 'Queries meet' : 'Queries and keys meet';
-  return { scheme: 'shaw', words: `${more} a learned vector for each distance (Shaw).`, link: { a: 'shaw' } };
+  return { scheme: 'shaw', words: `${more} a learned vector for each distance (Shaw).`, link: { scheme: 'shaw', values: {} } };
 };
 
 /** Models whose tables of positions are added to the embeddings. */

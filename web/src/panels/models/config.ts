@@ -1,12 +1,7 @@
 // What a config.json says of positions: in words, and as curves that the engine computes.
-import { alibi, attentionScale, createEngine, type Encoding, type Engine, rotaryFromConfig } from 'relpos';
-import { type Json, numberIn, otherSchemes, ownConfig, type Said } from './config-words.ts';
-
-/** A score over the distance. */
-export interface Curve {
-  readonly label: string;
-  readonly values: Float32Array;
-}
+import { alibi, attentionScale, createEngine, type Engine } from 'relpos';
+import { type Json, type Link, numberIn, otherSchemes, ownConfig } from './config-words.ts';
+import { type Curve, describeRotation, turnsOf } from './rotation.ts';
 
 export interface ConfigReport {
   readonly model: string;
@@ -17,8 +12,8 @@ export interface ConfigReport {
   readonly curves: readonly Curve[];
   /** What the curves are. */
   readonly caption: string;
-  /** Settings of the panel Schemes for the nearest scheme there. */
-  readonly link?: Readonly<Record<string, string>>;
+  /** The nearest scheme of the panel Schemes. */
+  readonly link?: Link;
 }
 
 /** Points of a curve. */
@@ -42,10 +37,10 @@ export async function describeConfig(text: string): Promise<ConfigReport> {
   const rotations = await Promise.all(turns.kinds.map((kind) => describeRotation(ready, config, own, kind, distances)));
   const heads = others.some(({ scheme }) => scheme === 'alibi') ? await slopes(ready, own, distances) : [];
   const curves = [...rotations.map(({ curve }) => curve), ...heads];
-  const link = rotations.length ? rotationLink(own) : others.find((one) => one.link)?.link;
+  const link = rotations[0]?.link ?? others.find((one) => one.link)?.link;
   return {
     model,
-    words: [...rotations.flatMap(({ words }) => words), ...others.map((one: Said) => one.words), ...scoreWords(config, own)],
+    words: [...rotations.map(({ words }) => words), ...others.map(({ words }) => words), ...scoreWords(config, own)],
     distances,
     curves,
     caption: heads.length
@@ -74,157 +69,6 @@ function distancesTo(most: number): Float64Array {
   const far = Math.max(2, Math.min(most, 2 ** 21));
   const all = Array.from({ length: POINTS }, (_, n) => Math.round(far ** (n / (POINTS - 1))));
   return Float64Array.from(new Set(all));
-}
-
-/** Layers that turn alike, and how a sentence about them begins. */
-interface Turning {
-  readonly label: string;
-  readonly begin: string;
-  readonly which: { readonly layerType?: string; readonly layer?: number };
-}
-
-/** The kinds of layers that turn; why none does. */
-function turnsOf(config: Json, own: Json): { readonly kinds: readonly Turning[]; readonly failure?: string } {
-  const failureOf = (which: Turning['which']): string | undefined => {
-    try {
-      rotaryFromConfig(config, which);
-      return undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
-  };
-  const failure = failureOf({});
-  if (failure?.includes('expected a type of the table')) {
-    return {
-      kinds: [],
-      failure: `“${String(own.model_type)}” is no model type of transformers 5.18: what its positions mean is in its own code.`,
-    };
-  }
-  if (failure === undefined) return { kinds: [{ label: 'score', begin: 'Rotary positions:', which: {} }] };
-  if (!/layer/.test(failure)) return { kinds: [], failure: failure.replace(/^rotaryFromConfig: /, '').replace(/\s+/g, ' ') };
-  const listed = Array.isArray(own.layer_types) ? own.layer_types.filter((type) => typeof type === 'string') : [];
-  const kinds = [...new Set([...listed, 'full_attention', 'sliding_attention'])]
-    .slice(0, 8)
-    .filter((layerType) => failureOf({ layerType }) === undefined)
-    .map((layerType) => ({
-      label: layerType,
-      begin: `In layers of ${layerType.replaceAll('_', ' ')}, rotary positions:`,
-      which: { layerType },
-    }));
-  if (kinds.length) return { kinds };
-  // Some layers turn, whatever their type.
-  const depth = Math.min(256, numberIn(own, 'num_hidden_layers', 'n_layer') ?? 1);
-  const turning = Array.from({ length: depth }, (_, layer) => layer).filter((layer) => failureOf({ layer }) === undefined);
-  const [layer] = turning;
-  if (layer === undefined) return { kinds: [], failure: failure.replace(/^rotaryFromConfig: /, '').replace(/\s+/g, ' ') };
-  const begin = `In ${turning.length} of the ${depth} layers (the others know of no positions), rotary positions:`;
-  return { kinds: [{ label: 'score', begin, which: { layer } }] };
-}
-
-/** Widths that a head may have, the likeliest first. */
-function widthsOf(own: Json): number[] {
-  const width = numberIn(own, 'hidden_size', 'n_embd', 'd_model', 'dim');
-  const heads = numberIn(own, 'num_attention_heads', 'n_head', 'num_heads', 'n_heads');
-  const latent = (numberIn(own, 'qk_nope_head_dim') ?? 0) + (numberIn(own, 'qk_rope_head_dim') ?? 0);
-  const all = [latent, numberIn(own, 'head_dim', 'd_kv'), width && heads && width / heads, 64, 128, 256];
-  return [...new Set(all)].filter((D): D is number => Number.isInteger(D) && (D as number) > 0 && (D as number) <= 1024);
-}
-
-interface Rotation {
-  readonly curve: Curve;
-  readonly words: readonly string[];
-}
-
-/** The scores of ones over distances, and what a rotation does to single channels. */
-async function describeRotation(
-  engine: Engine,
-  config: Json,
-  own: Json,
-  { label, begin, which }: Turning,
-  distances: Float64Array,
-): Promise<Rotation> {
-  const encoding = rotaryFromConfig(config, { ...which, positions: [0], queryPositions: Array.from(distances) });
-  const one = rotaryFromConfig(config, { ...which, positions: [1] });
-  let wrong: unknown;
-  for (const D of widthsOf(own)) {
-    try {
-      const values = await scoresOf(engine, encoding, D, distances.length);
-      const { turning, layout } = await channelsOf(engine, one, D);
-      const part = turning === D ? `all ${D} channels of a head turn` : `${turning} of the ${D} channels of a head turn`;
-      return { curve: { label, values }, words: [`${begin} ${part}, ${layout}.${scalingWords(own, which.layerType)}`] };
-    } catch (error) {
-      wrong ??= error;
-    }
-  }
-  throw wrong;
-}
-
-async function scoresOf(engine: Engine, encoding: Encoding, D: number, L: number): Promise<Float32Array> {
-  using q = engine.tensor([1, 1, L, D], new Float32Array(L * D).fill(1));
-  using k = engine.tensor([1, 1, 1, D], new Float32Array(D).fill(1));
-  // Of one key the logarithm of the sum is the score.
-  const { out, lse } = await engine.attentionPartial(q, k, k, { encoding, scale: 1 / D });
-  using _ = out;
-  using scores = lse;
-  return scores.toArray() as Float32Array;
-}
-
-/** How many channels turn, and which form a pair: a vector of ones, and one of the first channel that turns, turned by a step. */
-async function channelsOf(engine: Engine, encoding: Encoding, D: number): Promise<{ readonly turning: number; readonly layout: string }> {
-  const turned = async (data: Float32Array): Promise<Float32Array> => {
-    using x = engine.tensor([1, 1, 1, D], data);
-    using out = await engine.rotate(x, encoding);
-    return out.toArray() as Float32Array;
-  };
-  const ones = await turned(new Float32Array(D).fill(1));
-  const moved = [...ones.keys()].filter((n) => ones[n] !== 1);
-  const first = moved[0] ?? 0;
-  const alone = await turned(Float32Array.from({ length: D }, (_, n) => (n === first ? 1 : 0)));
-  const partner = [...alone.keys()].find((n) => n !== first && alone[n] !== 0);
-  // The slowest pairs may turn too little for a step to show.
-  const turning =
-    partner === undefined ? moved.length : Math.max(moved.length, partner === first + 1 ? moved.length : 2 * (partner - first));
-  if (partner === first + 1) return { turning, layout: 'neighbours in pairs' };
-  // DeepSeek's: what a neighbour turns into stands beside nothing of its own.
-  const neighbour = await turned(Float32Array.from({ length: D }, (_, n) => (n === first + 1 ? 1 : 0)));
-  return {
-    turning,
-    layout: neighbour[first] === 0 ? 'each of the first half with one of the second' : 'neighbours in pairs, written as two halves',
-  };
-}
-
-/** What the config says of a longer context. */
-function scalingWords(own: Json, layerType: string | undefined): string {
-  const { rope_parameters: given, rope_scaling: older } = own;
-  const inside = isObject(given) && layerType !== undefined && isObject(given[layerType]) ? given[layerType] : undefined;
-  // Where layers differ, keys beside one another are those of full attention, but for these.
-  const isLocal = inside === undefined && layerType === 'sliding_attention';
-  const parameters = inside ?? (isLocal ? {} : isObject(given) ? given : isObject(older) ? older : {});
-  const kind = parameters.rope_type ?? parameters.type ?? 'default';
-  const bases = isLocal ? ['rope_local_base_freq', 'local_rope_theta'] : ['rope_theta', 'global_rope_theta', 'rotary_emb_base'];
-  const theta = numberIn(parameters, 'rope_theta') ?? numberIn(own, ...bases);
-  const base = theta === undefined ? '' : ` The base θ is ${theta.toLocaleString('en')}.`;
-  if (kind === 'default') return base;
-  const factor = numberIn(parameters, 'factor');
-  const trained = numberIn(parameters, 'original_max_position_embeddings') ?? numberIn(own, 'original_max_position_embeddings');
-  const by = factor === undefined ? '' : ` by a factor of ${factor}`;
-  const beyond = trained === undefined ? '' : `, beyond the ${trained.toLocaleString('en')} tokens of the training`;
-  return `${base} The context is made longer${by}${beyond}: ${String(kind)}.`;
-}
-
-/** How the panel Schemes has it. */
-function rotationLink(own: Json): Record<string, string> {
-  const parameters = isObject(own.rope_parameters) ? own.rope_parameters : isObject(own.rope_scaling) ? own.rope_scaling : {};
-  const theta = numberIn(parameters, 'rope_theta') ?? numberIn(own, 'rope_theta', 'rotary_emb_base');
-  const kind = parameters.rope_type ?? parameters.type;
-  const factor = numberIn(parameters, 'factor');
-  const known = ['linear', 'ntk', 'dynamic', 'yarn', 'llama3', 'longrope'];
-  return {
-    a: 'rotary',
-    ...(theta !== undefined && { 'a.theta': String(theta) }),
-    ...(typeof kind === 'string' && known.includes(kind) && { 'a.scaling': kind }),
-    ...(factor !== undefined && { 'a.factor': String(factor) }),
-  };
 }
 
 /** The lines of some heads of ALiBi. */
@@ -265,5 +109,3 @@ function scaleOf(config: Json): number | undefined {
   }
   return undefined;
 }
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
