@@ -296,7 +296,9 @@ const whole = [
   source('a text is looked at beyond what the model takes', 'attention-map.ts', 'length > maxLength', 'length > 9 * maxLength', [
     'models/attention-map',
   ]),
-  source('weights are those of the last layer', 'encoder.ts', 'seen?.layer !== layer', 'seen === undefined', ['models/attention-map']),
+  source('weights of heads lie between one another', 'attention-map.ts', '[keys, rows * keys, 1]', '[keys * heads, keys, 1]', [
+    'models/attention-map',
+  ]),
   source(
     'a sub-layer is not added to the stream',
     'layer-program.ts',
