@@ -70,6 +70,8 @@ export function Maps({ answer, kind, cell, onSelect, difference, alike }: ViewPr
               ramp={ramp}
               domain={domains[n] as [number, number]}
               beyond={bright !== undefined}
+              down={`query i, 0 … ${L - 1}`}
+              across={`key j, 0 … ${S - 1}`}
               selected={cell}
               onSelect={onSelect}
               say={say}
