@@ -34,8 +34,8 @@ async function chooses(lab) {
 /** A text of one's own: too short, then long enough. */
 async function ownText(lab) {
   await lab.open('#/length?text=own&schemes=none&windows=64,128');
-  await lab.until(`lab.field('Your text')`, 'there is a field for a text');
-  lab.check('nothing is computed of no text', await lab.eval(`lab.button('Compute').disabled && ${cells}.length === 0`));
+  await lab.until(`${cells}.length === 0 && document.querySelector('#own-text')`, 'there is a field for a text, and none yet');
+  lab.check('nothing is computed of no text', await lab.eval(`lab.button('Compute').disabled`));
   await lab.eval(`lab.set('Your text', 'Jesus wept. 中')`);
   await lab.until(`lab.text('.length [role=alert]').startsWith('15 bytes. A window of 64 needs 65.')`, 'a text too short is told so');
   await lab.axe('a text too short');

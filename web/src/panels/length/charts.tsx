@@ -5,7 +5,7 @@ import { Figure } from '../../ui/figure.tsx';
 import { BLOCK } from './losses.ts';
 import { byPosition, keyOf, meanLoss } from './results.ts';
 import { bytes, complete, type Shown } from './say.ts';
-import { SCHEME_NAMES, SCHEMES, type SchemeName, TRAINED, WINDOWS, type Window } from './schemes.ts';
+import { SCHEME_NAMES, SCHEMES, type SchemeName, TRAINED, WINDOWS, type WindowLength } from './schemes.ts';
 
 const MARK = { x: TRAINED, text: 'trained up to here' };
 
@@ -46,8 +46,8 @@ export function ByLength({ shown: { results, schemes, windows } }: { shown: Show
 
 interface ByPositionProps {
   readonly shown: Shown;
-  readonly at: Window | undefined;
-  readonly choose: (window: Window) => void;
+  readonly at: WindowLength | undefined;
+  readonly choose: (window: WindowLength) => void;
 }
 
 /** Loss over the place in the window. */
@@ -71,7 +71,7 @@ export function ByPosition({ shown, at, choose }: ByPositionProps) {
         label="Windows of"
         value={String(window)}
         options={computed.map((one) => [String(one), `${bytes(one)} bytes`] as const)}
-        onChange={(one) => choose(Number(one) as Window)}
+        onChange={(one) => choose(Number(one) as WindowLength)}
       />
       <Chart
         label={`Loss by the place in windows of ${window} bytes, a line a scheme`}

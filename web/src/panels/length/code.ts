@@ -5,8 +5,13 @@ import model from './model.ts?raw';
 import schemes from './schemes.ts?raw';
 import { MOST, PART, type Settings } from './texts.ts';
 
-/** A source without its imports of the others, which stand beside it. */
-const body = (source: string): string => source.replace(/^import [^;]*;\n/gm, '').trim();
+/** A source without its imports, its exports and what it says of itself: all stand in one file. */
+const body = (source: string): string =>
+  source
+    .replace(/^import [^;]*;\n/gm, '')
+    .replace(/^\/\/.*\n/, '')
+    .replace(/^export /gm, '')
+    .trim();
 
 /**
  * The TypeScript that computes what is chosen: the files of this panel, one after another, and a few lines that use them.

@@ -7,7 +7,7 @@ import { ByLength, ByPosition } from './charts.tsx';
 import { program } from './code.ts';
 import { LossTable } from './loss-table.tsx';
 import { sentences } from './say.ts';
-import { SCHEME_NAMES, SCHEMES, type SchemeName, TRAINED, WINDOWS, type Window } from './schemes.ts';
+import { SCHEME_NAMES, SCHEMES, type SchemeName, TRAINED, WINDOWS, type WindowLength } from './schemes.ts';
 import './style.css';
 import { bytesOf, fitting, MOST, PART, readSettings, type Settings, type Source, writeSettings } from './texts.ts';
 import { useLosses } from './use-losses.ts';
@@ -60,7 +60,7 @@ export default function Length() {
               ))}
             </ul>
           )}
-          <ByPosition shown={shown} at={settings.at} choose={(at: Window) => set({ ...settings, at })} />
+          <ByPosition shown={shown} at={settings.at} choose={(at: WindowLength) => set({ ...settings, at })} />
           <LossTable shown={shown} known={source === 'own' ? undefined : data?.known} whole={source === 'all'} />
           <p class="wide quiet">
             One seed, models of 164,000 weights, one book: differences under 0.02 nats a byte mean nothing. A scheme counts as failed where
@@ -121,7 +121,7 @@ interface OwnTextProps {
   readonly own: string;
   readonly setOwn: (own: string) => void;
   readonly bytes: number;
-  readonly windows: readonly Window[];
+  readonly windows: readonly WindowLength[];
 }
 
 /** The visitor's text, and what of it is read. */

@@ -6,7 +6,7 @@ export const TRAINED = 64;
 export const WINDOWS = [64, 128, 256, 512, 1024] as const;
 export const SCHEME_NAMES = ['none', 'sinusoidal', 'shaw', 't5', 'alibi', 'rotary', 'rotary-linear', 'rotary-ntk', 'rotary-yarn'] as const;
 
-export type Window = (typeof WINDOWS)[number];
+export type WindowLength = (typeof WINDOWS)[number];
 export type SchemeName = (typeof SCHEME_NAMES)[number];
 
 /** How a model knows where a byte is. */

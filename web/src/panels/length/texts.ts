@@ -1,6 +1,6 @@
 // The text that is read, and the panel's settings as words of the address.
 import { windowsOf } from './losses.ts';
-import { SCHEME_NAMES, type SchemeName, WINDOWS, type Window } from './schemes.ts';
+import { SCHEME_NAMES, type SchemeName, WINDOWS, type WindowLength } from './schemes.ts';
 
 /** Which text is read: the beginning of the held-out one, all of it, or the visitor's. */
 export type Source = 'part' | 'all' | 'own';
@@ -12,10 +12,10 @@ export const MOST = 20_000;
 
 export interface Settings {
   readonly schemes: readonly SchemeName[];
-  readonly windows: readonly Window[];
+  readonly windows: readonly WindowLength[];
   readonly source: Source;
   /** The window whose losses are shown by position; undefined: the longest that is computed. */
-  readonly at?: Window | undefined;
+  readonly at?: WindowLength | undefined;
 }
 
 type Words = Readonly<Record<string, string>>;
@@ -53,5 +53,5 @@ export function bytesOf(source: Source, heldOut: Uint8Array, own: string): Uint8
 }
 
 /** The windows that a text fills at least once. */
-export const fitting = (windows: readonly Window[], text: Uint8Array): Window[] =>
+export const fitting = (windows: readonly WindowLength[], text: Uint8Array): WindowLength[] =>
   windows.filter((window) => windowsOf(text.length, window) > 0);

@@ -4,7 +4,7 @@ import { startWorker } from '../../start-worker.ts';
 import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api } from './compute.ts';
 import { keyOf, type Results } from './results.ts';
-import { SCHEMES, type SchemeName, type Window } from './schemes.ts';
+import { SCHEMES, type SchemeName, type WindowLength } from './schemes.ts';
 import { bytesOf, fitting, type Settings } from './texts.ts';
 
 const FOLDER = 'models/positions/';
@@ -19,7 +19,7 @@ interface Data {
 
 interface Job {
   readonly scheme: SchemeName;
-  readonly window: Window;
+  readonly window: WindowLength;
 }
 
 async function fetchData(): Promise<Data> {
@@ -34,16 +34,36 @@ async function fetchData(): Promise<Data> {
   return { text: new Uint8Array(await text.arrayBuffer()), known: ((await losses.json()) as { schemes: Known }).schemes };
 }
 
-/** A worker of the panel's own, made when it is first asked and ended with the panel. */
-function useWorker(): () => Remote<Api> {
-  const made = useRef<{ worker: Worker; api: Remote<Api> } | undefined>(undefined);
+interface Calculator {
+  readonly worker: Worker;
+  readonly api: Remote<Api>;
+  /** Fails when the worker does: calls that it had would be awaited for ever. */
+  readonly broken: Promise<never>;
+}
+
+function startCalculator(): Calculator {
+  const worker = startWorker('length');
+  const broken = new Promise<never>((_, reject) => {
+    worker.addEventListener('error', ({ message }) =>
+      reject(new Error(`The worker that computes failed${message ? `: ${message}` : ''}.`)),
+    );
+  });
+  broken.catch(() => {}); // Whoever waits for an answer hears of it.
+  return { worker, api: wrap<Api>(worker), broken };
+}
+
+/** A worker of the panel's own, made when it is first asked, anew when it was broken, and ended with the panel. */
+function useWorker(): () => Calculator {
+  const made = useRef<Calculator | undefined>(undefined);
   useEffect(() => () => made.current?.worker.terminate(), []);
   return useCallback(() => {
-    if (!made.current) {
-      const worker = startWorker('length');
-      made.current = { worker, api: wrap<Api>(worker) };
-    }
-    return made.current.api;
+    const calculator = made.current ?? startCalculator();
+    made.current = calculator;
+    calculator.broken.catch(() => {
+      calculator.worker.terminate();
+      if (made.current === calculator) made.current = undefined;
+    });
+    return calculator;
   }, []);
 }
 
@@ -71,7 +91,7 @@ export function useLosses(settings: Settings, own: string) {
   const run = useCallback((): void => {
     if (!text) return;
     const evaluate = async (signal: AbortSignal, tell: Tell): Promise<string> => {
-      const api = worker();
+      const { api, broken } = worker();
       const ended = (): void => void api.stop();
       signal.addEventListener('abort', ended);
       const began = performance.now();
@@ -80,7 +100,7 @@ export function useLosses(settings: Settings, own: string) {
       const folder = new URL(FOLDER, document.baseURI).href;
       for (const job of missing) {
         tell(`${SCHEMES[job.scheme].title}, windows of ${job.window.toLocaleString('en')}`, done / whole);
-        const losses = await api.evaluate(job.scheme, job.window, text, folder);
+        const losses = await Promise.race([api.evaluate(job.scheme, job.window, text, folder), broken]);
         signal.throwIfAborted();
         if (!losses) throw new Error('The evaluation was ended by another.');
         setKept((last) => ({
@@ -112,5 +132,5 @@ export function useLosses(settings: Settings, own: string) {
 const NOTHING: Results = new Map();
 
 /** All of some schemes and windows, short windows first. */
-const jobs = (schemes: readonly SchemeName[], windows: readonly Window[]): Job[] =>
+const jobs = (schemes: readonly SchemeName[], windows: readonly WindowLength[]): Job[] =>
   windows.flatMap((window) => schemes.map((scheme) => ({ scheme, window })));
