@@ -19,7 +19,7 @@ export function Beside({ found, settings: { measure, beside, precision }, change
   const wanted = found?.precision ?? precision;
   const published = publishedOf(wanted) ?? publishedOf('reproducible');
   if (!published) return null;
-  const own = found && { label: 'this browser', rows: found.rows };
+  const own = found && { label: `this browser${found.precision === published.precision ? '' : `, ${found.precision}`}`, rows: found.rows };
   const bars = barsOf(beside, measure, own, published);
   const most = Math.max(...bars.map(({ value }) => value));
   const unit = unitOf(measure, beside);

@@ -35,7 +35,7 @@ function Table({ found, measure }: { found: Found; measure: Measure }) {
   const most = (unit: string): number => Math.max(0, ...rows.map((row, n) => (unitOf(measure, row.case) === unit ? (values[n] ?? 0) : 0)));
   return (
     <section class="scrolls" tabIndex={0} aria-label="Results of the benchmark">
-      <table class="bars">
+      <table class="bars cases">
         <thead>
           <tr>
             <th scope="col">Case</th>
@@ -54,7 +54,11 @@ function Table({ found, measure }: { found: Found; measure: Measure }) {
             const bits = bitsOf(row, precision);
             return (
               <tr key={`${row.case} ${row.threads}`}>
-                <th scope="row">{rows[n - 1]?.case === row.case ? <span class="unseen">{inWords(row.case)}</span> : inWords(row.case)}</th>
+                {rows[n - 1]?.case !== row.case && (
+                  <th scope="rowgroup" rowSpan={rows.filter((one) => one.case === row.case).length}>
+                    {inWords(row.case)}
+                  </th>
+                )}
                 <td class="number">{row.threads}</td>
                 <td class="length">
                   {value === undefined ? '–' : <Bar text={`${three(value)} ${unit}`} value={value} most={most(unit)} own />}
@@ -68,6 +72,7 @@ function Table({ found, measure }: { found: Found; measure: Measure }) {
           })}
         </tbody>
       </table>
+      <p class="quiet">{measure === 'ms' ? 'Shorter' : 'Longer'} is faster; bars of one unit are of one scale.</p>
       {result?.clock.why && <p class="warn">No times: {result.clock.why}.</p>}
       {result && <p class="quiet">{peakWords(result.peak)}</p>}
     </section>
