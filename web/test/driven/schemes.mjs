@@ -119,6 +119,26 @@ async function keys(lab) {
   await lab.until(`location.hash.includes('query=7&key=1')`, 'the address holds it');
 }
 
+/** A click at a share of a picture's width and height. */
+const click = (label, x, y) => `(() => {
+  const box = lab.field(${JSON.stringify(label)});
+  const { left, top, width, height } = box.querySelector('canvas').getBoundingClientRect();
+  box.dispatchEvent(new MouseEvent('click', { bubbles: true, clientX: left + ${x} * width, clientY: top + ${y} * height }));
+})()`;
+
+async function clicks(lab) {
+  await lab.open('#/schemes?a=t5&L=20&S=200');
+  await shown(lab, 'few queries and many keys are computed');
+  await lab.eval(click('Attention probability', 0.7525, 0.525));
+  await lab.until(`location.hash.includes('query=10&key=150')`, 'a click chooses the query and the key under it');
+  const { mark, canvas } = await lab.eval(`(() => {
+    const cells = lab.field('Attention probability');
+    const [mark, canvas] = ['.mark', 'canvas'].map((css) => cells.querySelector(css).getBoundingClientRect());
+    return { mark: (mark.top + mark.height / 2 - canvas.top) / canvas.height, canvas: canvas.height };
+  })()`);
+  lab.check('the mark stands where the cell is', Math.abs(mark - 0.525) < 0.02, { mark, canvas });
+}
+
 async function address(lab) {
   await lab.open('#/schemes');
   await shown(lab, 'the panel is computed');
@@ -152,5 +172,5 @@ async function copies(lab) {
 }
 
 export async function drive(lab) {
-  for (const part of [opens, everyScheme, drags, compares, mistakes, keys, address, copies]) await part(lab);
+  for (const part of [opens, everyScheme, drags, compares, mistakes, keys, clicks, address, copies]) await part(lab);
 }
