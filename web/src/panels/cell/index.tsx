@@ -8,7 +8,7 @@ import { HeatMap } from '../../ui/heat-map.tsx';
 import { useLatest } from '../../ui/latest.ts';
 import { sizesOf } from './asked.ts';
 import { programOf } from './code.ts';
-import type { CellApi } from './compute.ts';
+import type { Answer, CellApi } from './compute.ts';
 import { CallSettings, SchemeSettings } from './controls.tsx';
 import { type Light, type PartName, ProbabilityFormula, ScoreFormula } from './formula.tsx';
 import { percent } from './numbers.ts';
@@ -22,21 +22,27 @@ import { startWorker } from '../../start-worker.ts';
 /** What of the settings has to be computed. */
 const keyOf = ({ halves: _, ...question }: Settings): string => JSON.stringify(question);
 
-/** The worker of the panel, as long as it is open. */
-function useWorker() {
+/** The worker of the panel, as long as it is open, as a function that asks it. A worker that breaks answers nothing: then every question fails. */
+function useWorker(): (settings: Settings) => Promise<Answer> {
   const worker = useMemo(() => startWorker('cell'), []);
   useEffect(() => () => worker.terminate(), [worker]);
-  return useMemo(() => wrap<CellApi>(worker), [worker]);
+  return useMemo(() => {
+    const api = wrap<CellApi>(worker);
+    const broken = new Promise<never>((_, reject) => {
+      const text = 'The worker that computes did not start: load the page again.';
+      worker.addEventListener('error', () => reject(new Error(text)), { once: true });
+    });
+    broken.catch(() => {});
+    return ({ i, j, block, halves: _, ...asked }) => Promise.race([api.explain(asked, { i, j, block }), broken]);
+  }, [worker]);
 }
 
 export default function Panel() {
   const [settings, set] = useSettings('cell', readSettings, writeSettings);
-  const api = useWorker();
-  const { answer, of, failure } = useLatest(settings, keyOf(settings), ({ i, j, block, halves: _, ...asked }) =>
-    api.explain(asked, { i, j, block }),
-  );
+  const { answer, of, failure } = useLatest(settings, keyOf(settings), useWorker());
   const busy = failure === undefined && (!of || keyOf(of) !== keyOf(settings));
   const { i, j, halves } = settings;
+  const address = (): string => new URL(hashOf('cell', writeSettings(settings)), location.href).href;
   return (
     <>
       <p>
@@ -57,7 +63,7 @@ export default function Panel() {
                 onSelect={(cell) => set(within({ ...settings, ...cell }))}
               />
               <Cell cell={answer.cell} settings={of} halves={halves} />
-              <Copy label="Copy as code" text={() => programOf({ asked: of, cell: answer.cell, halves, address: location.href })} />
+              <Copy label="Copy as code" text={() => programOf({ asked: of, cell: answer.cell, halves, address: address() })} />
             </>
           ) : (
             failure === undefined && <p role="status">Computing …</p>
