@@ -53,7 +53,9 @@ function readValue(param: Param, word: string | undefined): number | string {
   if (word === undefined) return param.default;
   if ('words' in param) return param.words.some(([one]) => one === word) ? word : param.default;
   const x = Number(word);
-  return word.trim() !== '' && x >= param.least && x <= param.most ? x : param.default;
+  if (word.trim() === '' || !(x >= param.least && x <= param.most)) return param.default;
+  // Where its slider can stand: buckets and rows are whole numbers.
+  return Math.min(param.most, Math.max(param.least, Number((Math.round(x / param.step) * param.step).toPrecision(12))));
 }
 
 /** A choice as an address holds it: `a=t5&a.buckets=16`, with the prefix `a`. */

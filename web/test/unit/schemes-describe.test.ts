@@ -72,6 +72,11 @@ test.each(descriptions.map(({ name }) => name))('%s comes back from the address 
   }
 });
 
+test('a number of an address stands where its slider can', () => {
+  const words = { a: 't5', 'a.buckets': '17.3', 'a.maxDistance': '40.5', 'a.fall': '0.333' };
+  expect(readScheme(words, 'a', 'rotary')).toEqual(choose('t5', { buckets: 16, maxDistance: 41, fall: 0.33 }));
+});
+
 test('what an address says wrongly becomes a default', () => {
   expect(readScheme({ a: 'nothing' }, 'a', 't5')).toEqual(choose('t5'));
   expect(readScheme({ a: 't5', 'a.buckets': '1e9', 'a.directions': 'three', 'a.fall': '' }, 'a', 'rotary')).toEqual(choose('t5'));
