@@ -35,9 +35,13 @@ test('a difference is that of the bytes both read, its error that of the means o
   expect(found.mean).toBe(2);
   expect(found.error).toBeCloseTo(Math.sqrt(2 / 2 / 3), 12);
   expect(difference(Float32Array.of(2, 2), Float32Array.of(1, 1), 64)).toEqual({ mean: 1, error: Number.POSITIVE_INFINITY });
+  // One window of 256: its four parts of 64 differ by 1, 1, 3 and 3.
+  const one = difference(Float32Array.of(1, 1, 1, 1, 3, 3, 3, 3), new Float32Array(8), 256);
+  expect(one.mean).toBe(2);
+  expect(one.error).toBeCloseTo(Math.sqrt(4 / 3 / 4), 12);
 });
 
-test('a scheme fails where it rises by more than 0.02 and two errors, and one window alone tells nothing', () => {
+test('a scheme fails where it rises by more than 0.02 and two errors, and one part alone tells nothing', () => {
   expect(verdictOf({ mean: 0.02, error: 0 })).toBe('holds');
   expect(verdictOf({ mean: -1, error: 9 })).toBe('holds');
   expect(verdictOf({ mean: 0.05, error: 0.014 })).toBe('fails');
@@ -76,9 +80,9 @@ test('windows that not all have read yet are not spoken of; nothing computed, no
 });
 
 test('a text that is too short to tell is said to be', () => {
-  const one = { 64: blocks(4, [1.3, 1.2]), 256: blocks(1, flat(8, 3)) };
+  const one = { 64: blocks(4, [1.3, 1.2]), 256: blocks(1, [1.2, 1.3, 0.9, 1, 2.9, 3.1, 1, 0.9]) };
   const said = sentences({ results: resultsOf({ alibi: one }), schemes: ['alibi'], windows: [64, 256] });
-  expect(said[0]).toBe('Of ALiBi (+1.75) this text is too short to tell.');
+  expect(said[0]).toBe('Of ALiBi (+0.29) this text is too short to tell.');
 });
 
 test('the best of the rotary rows is one, or those that it does not lead by anything that means something', () => {

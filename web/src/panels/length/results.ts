@@ -1,6 +1,6 @@
 // What was computed, and what it comes to: means, and differences with their errors.
 import { BLOCK } from './losses.ts';
-import type { SchemeName } from './schemes.ts';
+import { type SchemeName, TRAINED } from './schemes.ts';
 
 /** Losses by block of the text, for schemes and windows. */
 export type Results = ReadonlyMap<string, Float32Array>;
@@ -28,10 +28,17 @@ export interface Difference {
   readonly error: number;
 }
 
-/** How much the first lost more than the second on what both read, block by block. Errors are those of means over `window` bytes, which do not overlap. */
+/** So many windows are enough for the error of their mean. */
+const ENOUGH = 3;
+
+/**
+ * How much the first lost more than the second on what both read, block by block. The error is that of the mean over windows, which do not overlap;
+ * of fewer than three it is that of the mean over parts as long as the windows of the training.
+ */
 export function difference(first: Float32Array, second: Float32Array, window: number): Difference {
-  const size = window / BLOCK;
-  const count = Math.floor(Math.min(first.length, second.length) / size);
+  const common = Math.min(first.length, second.length);
+  const size = (common * BLOCK < ENOUGH * window ? TRAINED : window) / BLOCK;
+  const count = Math.floor(common / size);
   const each = Array.from({ length: count }, (_, n) => {
     const part = (of: Float32Array): number => mean(of.subarray(n * size, (n + 1) * size));
     return part(first) - part(second);
