@@ -33,11 +33,17 @@ export function useWork(): {
     const say = (next: Work): void => {
       if (mine()) setWork(next);
     };
+    let over = false;
     say({ busy: true, text: 'Working …' });
     try {
-      const text = await job(controller.signal, (text, share) => say({ busy: true, text, share }));
+      const text = await job(controller.signal, (text, share) => {
+        // What a worker told on its way may come behind its answer.
+        if (!over) say({ busy: true, text, share });
+      });
+      over = true;
       say({ busy: false, text });
     } catch (error) {
+      over = true;
       if (controller.signal.aborted) say({ busy: false, text: 'Stopped.' });
       else say({ busy: false, failed: true, text: error instanceof Error ? error.message : String(error) });
     }

@@ -113,6 +113,21 @@ async function folder(lab) {
   await lab.until(`lab.text('.load').includes('is loaded: bert, which reads texts')`, 'it is loaded');
   await lab.eval(`lab.press('See where its words look')`);
   await lab.until(`lab.text('.tokens').includes('[CLS]')`, 'its words look');
+  await lab.open('#/models?part=files');
+  await lab.drop('.drop', checkpoint('t5'));
+  await lab.until(`${filesDone} && lab.button('Load this model')`, 'another folder is read');
+  await lab.eval(`lab.press('Load this model')`);
+  await lab.until(
+    `lab.text('.load [role=alert]').startsWith('It is a model of another kind')`,
+    'a model that the page has no use for is refused',
+  );
+  await lab.drop('.drop', checkpoint('smollm2'));
+  await lab.until(`${filesDone} && lab.text('.models h3').startsWith('Positions of llama')`, 'a third folder is read');
+  await lab.eval(`lab.set('Weights in memory', 'i8')`);
+  await lab.eval(`lab.press('Load this model')`);
+  await lab.until(`lab.text('.load').includes('is loaded: llama, which continues texts')`, 'it is loaded');
+  await lab.eval(`lab.press('Continue a text with it')`);
+  await lab.until(`Number(document.querySelector('[data-tokens]')?.dataset.tokens) > 10`, 'it continues a text');
 }
 
 /** A story comes piece by piece, and stops at once. */

@@ -106,6 +106,8 @@ export const api = {
       return { kind: 'encoder', info: await openEncoder(source, progress) };
     } catch (error) {
       const message = error instanceof Error ? error.message : '';
+      if (/use load(Seq2Seq|ImageClassifier)/.test(message))
+        throw new Error('It is a model of another kind: the page runs those that read texts, and those that go on with them.');
       if (!message.includes('use loadDecoder')) throw error;
       return { kind: 'decoder', info: await openDecoder(source, progress) };
     }
