@@ -4,11 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { makePublished, makeReference, publishedFiles } from '../../scripts/speed.mjs';
 import { bitsOf, verdictOf } from '../../src/panels/speed/bits.ts';
 import { cases, inWords, MEASURES, measured, tokensOf, unitOf } from '../../src/panels/speed/cases.ts';
+import { programOf } from '../../src/panels/speed/code.ts';
 import { deviceWords, helpFor } from '../../src/panels/speed/device.ts';
 import published from '../../src/panels/speed/published.json';
 import { barsOf, publishedOf } from '../../src/panels/speed/published.ts';
 import reference from '../../src/panels/speed/reference.json';
 import { chosenCases, coresOf, PUBLISHED, settingsFor } from '../../src/panels/speed/settings.ts';
+import { runPrograms } from './programs.ts';
 
 const row = (id: string, hash: string, more: Partial<BenchRow> = {}): BenchRow => ({
   ...{ case: id, hash, threads: 1, unit: 'GFLOP/s', work: 1, ms: 1, mad: 0, samples: 5, calls: 1, rate: 1, share: null, error: 0 },
@@ -152,6 +154,23 @@ describe('settings', () => {
     expect(chosenCases('quick').length).toBe(9);
     expect(chosenCases('all').length).toBe(cases.length);
     expect(chosenCases('causal/512x12x64')).toEqual(['causal/512x12x64']);
+  });
+});
+
+describe('the copied program', () => {
+  const { read } = settingsFor(2);
+  it('runs what the panel runs', () => {
+    const program = programOf(read({ threads: '2', precision: 'int16', cases: 'rotary/512x32x64' }));
+    const [lines] = runPrograms([program]);
+    const hash = cases.find(({ id }) => id === 'rotary/512x32x64')?.hashes.int16;
+    expect(lines).toEqual([1, 2].map((threads) => ({ id: 'rotary/512x32x64', threads, rate: expect.any(Number), unit: 'GB/s', hash })));
+    expect(program).toContain('npx relpos bench --threads 1,2 --precision int16 --quick --only rotary/512x32x64');
+  });
+  it('has the options that are chosen', () => {
+    expect(programOf(read({ cases: 'all', one: 'no', threads: '2' }))).toContain(
+      "await bench({ threads: [2], precision: 'reproducible' });",
+    );
+    expect(programOf(read({}))).toContain("await bench({ threads: [1], precision: 'reproducible' }, { quick: true });");
   });
 });
 

@@ -3,16 +3,7 @@
 import { createEngine } from 'relpos';
 import { type BenchProgress, type BenchResult, bench } from 'relpos/bench';
 import type { Device } from './device.ts';
-import type { Precision } from './settings.ts';
-
-/** What a run is of. */
-export interface Run {
-  readonly threads: readonly number[];
-  readonly precision: Precision;
-  readonly quick: boolean;
-  /** The cases whose id this is a part of; missing: all of the run. */
-  readonly only?: string | undefined;
-}
+import type { Run } from './settings.ts';
 
 const quiet = { warn(): void {} };
 

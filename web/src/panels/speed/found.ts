@@ -6,7 +6,7 @@ import type { Api } from './compute.ts';
 import type { ContestFound } from './contest/found.ts';
 import { inWorker } from './in-worker.ts';
 import reference from './reference.json';
-import type { Precision, Settings } from './settings.ts';
+import { type Precision, runOf, type Settings } from './settings.ts';
 
 /** A run of the benchmark, as far as it is. */
 export interface Found {
@@ -18,15 +18,10 @@ export interface Found {
 
 /** Runs the benchmark in a worker; `show` gets what is there so far. */
 export async function runBench(settings: Settings, signal: AbortSignal, show: (found: Found) => void, tell: Tell): Promise<BenchResult> {
-  const { threads, one, precision, cases } = settings;
+  const options = runOf(settings);
+  const { precision } = options;
   let rows: readonly BenchRow[] = [];
   show({ precision, rows });
-  const options = {
-    threads: one ? [1, threads] : [threads],
-    precision,
-    quick: cases !== 'all',
-    only: cases === 'all' || cases === 'quick' ? undefined : cases,
-  };
   const result = await inWorker<Api, BenchResult>('speed', signal, (api) =>
     api.run(
       options,

@@ -5,6 +5,7 @@ import { Copy } from '../../ui/copy.tsx';
 import { Progress, useWork } from '../../ui/work.tsx';
 import { Beside } from './beside.tsx';
 import { cases, inWords, MEASURES } from './cases.ts';
+import { programOf } from './code.ts';
 import type { ContestFound } from './contest/found.ts';
 import { Contest } from './contest/section.tsx';
 import { DeviceReport } from './device-report.tsx';
@@ -26,7 +27,8 @@ const SAYS: Readonly<Record<Settings['precision'], string>> = {
 };
 
 export default function Panel() {
-  const cores = coresOf(navigator.hardwareConcurrency);
+  // Without isolation there is one thread, whatever the device has; the report says why.
+  const cores = crossOriginIsolated ? coresOf(navigator.hardwareConcurrency) : 1;
   const { read, write } = useMemo(() => settingsFor(cores), [cores]);
   const [settings, set] = useSettings('speed', read, write);
   const [found, setFound] = useState<Found>();
@@ -77,9 +79,12 @@ export default function Panel() {
       </div>
       <div class="found">
         <Results found={found} measure={settings.measure} />
-        {(found?.result || contest?.version) && (
-          <Copy label="Copy as JSON" text={() => JSON.stringify(exported(found ?? {}, contest), null, 2)} />
-        )}
+        <div class="row">
+          <Copy label="Copy as code" text={() => programOf(settings)} />
+          {(found?.result || contest?.version) && (
+            <Copy label="Copy as JSON" text={() => JSON.stringify(exported(found ?? {}, contest), null, 2)} />
+          )}
+        </div>
         <Beside found={found} settings={settings} change={change} />
         <Contest
           settings={settings}

@@ -71,6 +71,23 @@ export function settingsFor(cores: number) {
   };
 }
 
+/** What a run is of. */
+export interface Run {
+  readonly threads: readonly number[];
+  readonly precision: Precision;
+  readonly quick: boolean;
+  /** The case that is run alone. */
+  readonly only?: string | undefined;
+}
+
+/** The run that settings describe. */
+export const runOf = ({ threads, one, precision, cases: chosen }: Settings): Run => ({
+  threads: one && threads > 1 ? [1, threads] : [threads],
+  precision,
+  quick: chosen !== 'all',
+  ...(chosen !== 'all' && chosen !== 'quick' && { only: chosen }),
+});
+
 /** The cases that a setting names. */
 export const chosenCases = (chosen: string): readonly string[] =>
   cases.filter(({ id, quick }) => chosen === 'all' || (chosen === 'quick' ? quick : chosen === id)).map(({ id }) => id);
