@@ -50,9 +50,9 @@ function Table({ found: { rows } }: { found: ContestFound }) {
         <thead>
           <tr>
             <th scope="col">Case</th>
+            <th scope="col">relpos is</th>
             <th scope="col">relpos, ms</th>
             <th scope="col">onnxruntime-web, ms</th>
-            <th scope="col">relpos is</th>
             <th scope="col">results differ by</th>
           </tr>
         </thead>
@@ -77,6 +77,7 @@ function Line({ row }: { row: ContestRow }) {
         {inWords(row.case)}
         <span class="quiet">, {threads === 1 ? '1 thread' : `${threads} threads`}</span>
       </th>
+      <td>{ratio === undefined ? '–' : <b>{inTimes(ratio)}</b>}</td>
       <td class="number">{three(ms)}</td>
       <td>
         {best?.ms === undefined ? (
@@ -91,7 +92,6 @@ function Line({ row }: { row: ContestRow }) {
           </>
         )}
       </td>
-      <td>{ratio === undefined ? '–' : <b class="ratio">{inTimes(ratio)}</b>}</td>
       <td class="number">{best?.difference === undefined ? '–' : three(best.difference)}</td>
     </tr>
   );
