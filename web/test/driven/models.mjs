@@ -53,6 +53,10 @@ async function words(lab) {
   const hash = '#/models?part=words&text=The+cat+sleeps.&token=1';
   await lab.until(`location.hash === '${hash}'`, 'the address follows');
   await lab.axe('words that look');
+  await lab.eval(`lab.set('Sentence', 'word '.repeat(200))`);
+  await lab.until(`lab.text('.models [role=alert]').includes('at most 128 tokens')`, 'a sentence too long is told so');
+  await lab.eval(`lab.set('Sentence', 'A dog.')`);
+  await lab.until(`lab.text('.tokens').startsWith('A ') && !document.querySelector('.models [role=alert]')`, 'and the panel goes on');
   await lab.open('#/models?part=words');
   await lab.until(`lab.text('.said').startsWith('“she” looks most at “cat”')`, 'the first picture is the one to see', 60_000);
 }

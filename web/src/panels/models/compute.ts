@@ -7,6 +7,8 @@ import { fetchOf, type ModelSource } from './sources.ts';
 import { readTensorList } from './tensors.ts';
 import { Vectors } from './vectors.ts';
 
+/** Tokens whose attention is drawn. */
+const MOST_TOKENS = 256;
 /** Pieces of a text are told together, as often as a screen shows them. */
 const PIECES_MS = 30;
 
@@ -127,6 +129,8 @@ export const api = {
   /** Where the tokens of a text look in a layer: [heads, tokens, tokens]. */
   async attention(text: string, layer: number) {
     const { model } = needed(encoder, 'encoder');
+    const { length } = model.tokenizer.encode(text).ids;
+    if (length > MOST_TOKENS) throw new Error(`The sentence has ${length} tokens, and the picture has room for ${MOST_TOKENS}.`);
     const map = await model.attention(text, { layer, signal: begin('attention') });
     return transfer(map, [map.probabilities.buffer]);
   },

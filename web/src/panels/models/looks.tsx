@@ -86,6 +86,8 @@ export function Looks({ settings, set, models, choose }: PartProps) {
   );
 }
 
+const largest = (numbers: Float32Array): number => numbers.reduce((most, x) => Math.max(most, x), 0);
+
 interface ShownProps {
   readonly tokens: readonly string[];
   readonly values: Float32Array;
@@ -97,7 +99,7 @@ function Shown({ tokens, values, chosen, choose }: ShownProps) {
   const T = tokens.length;
   const row = values.subarray(chosen * T, (chosen + 1) * T);
   const word = (n: number): string => `“${wordOf(tokens[n] as string)}”`;
-  const most = Math.max(...row);
+  const most = largest(row);
   const said = largestOf(row, 3).map((n) => `${word(n)} (${three(row[n] as number)})`);
   return (
     <>
@@ -130,7 +132,7 @@ function Shown({ tokens, values, chosen, choose }: ShownProps) {
             rows={T}
             columns={T}
             values={values}
-            domain={[0, Math.max(...values)]}
+            domain={[0, largest(values)]}
             down="word that looks"
             {...(T <= LABELLED && { names: tokens.map(wordOf) })}
             across="word that is looked at"

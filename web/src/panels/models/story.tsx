@@ -22,8 +22,8 @@ export function Story({ settings, set, models, choose }: PartProps) {
   const { info, work, load, stop } = useModel('decoder', models.decoder);
   const writing = useWork();
   const [story, setStory] = useState<{ prompt: string; text: string; tokens: number; ms: number }>();
-  const run = (): void => {
-    const { prompt } = settings;
+  const run = (asked = settings): void => {
+    const { prompt } = asked;
     const write = async (signal: AbortSignal): Promise<string> => {
       const worker = api();
       signal.addEventListener('abort', () => void worker.stop('generate'));
@@ -31,7 +31,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
       const say = proxy((text: string, tokens: number, ms: number) => {
         if (!signal.aborted) setStory((last) => ({ prompt, text: (last?.text ?? '') + text, tokens, ms }));
       });
-      const finish = await answered(worker.generate(prompt, generationOf(settings), say));
+      const finish = await answered(worker.generate(prompt, generationOf(asked), say));
       signal.throwIfAborted();
       if (finish === 'stopped') throw new Error('It was stopped by another.');
       return `${REASONS[finish.reason]}, after ${finish.tokens} tokens.`;
@@ -104,7 +104,15 @@ export function Story({ settings, set, models, choose }: PartProps) {
             <button type="submit" class="first" disabled={!info}>
               Write
             </button>
-            <button type="button" disabled={!info} onClick={() => set({ seed: (settings.seed + 1) % 100 })}>
+            <button
+              type="button"
+              disabled={!info}
+              onClick={() => {
+                const seed = (settings.seed + 1) % 100;
+                set({ seed });
+                run({ ...settings, seed });
+              }}
+            >
               Next seed
             </button>
           </div>
