@@ -1,5 +1,5 @@
 // What is around the panels: links, titles, keys, widths, motion, and hosts that send no headers.
-import { BUDGET, sizeOf } from '../sizes.mjs';
+import { BUDGET, filesOfSite, sizeOf } from '../sizes.mjs';
 
 export const name = 'shell';
 
@@ -119,10 +119,24 @@ async function plainHost(lab) {
   lab.check('a host without the service worker is no fault', !(await lab.eval('crossOriginIsolated')));
 }
 
+/** A part that a host does not have. */
+async function failing(lab) {
+  await lab.serve({ without: filesOfSite().find((path) => /^assets\/length-.*\.js$/.test(path)) });
+  await lab.open('#/length');
+  const alert = await lab.eval('lab.text("[role=alert]")');
+  lab.check('a panel that cannot be loaded says so', /^This panel failed: \S/.test(alert), alert);
+  await lab.axe('a panel that failed');
+  const errors = await lab.eval('lab.errors.splice(0)');
+  lab.check('no more than that is wrong', errors.length <= 1 && errors.every((error) => /^not loaded: .*length-/.test(error)), errors);
+  await lab.eval('lab.press("Schemes")');
+  await lab.until('lab.ready() && document.querySelector("main canvas") !== null', 'the other panels open');
+}
+
 export async function drive(lab) {
   await links(lab);
   await keys(lab);
   await plainHost(lab);
+  await failing(lab);
   if (lab.browser !== 'chromium') return;
   for (const panel of PANELS) {
     await lab.serve(); // A host of its own: no file is there already.
