@@ -10,7 +10,7 @@ import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import type { Weighed } from '../../src/models/driver-types.ts';
 import type { TokenText } from '../../src/models/encoder.ts';
 import { blueprintOf } from '../../src/models/families/index.ts';
-import { type Encoder, loadEncoder } from '../../src/models/index.ts';
+import { type AttentionMap, type Encoder, estimate, loadEncoder } from '../../src/models/index.ts';
 import { Runner } from '../../src/models/runner.ts';
 import { TextReader } from '../../src/models/text-reader.ts';
 import { layerContext } from '../../src/nn/context.ts';
@@ -110,6 +110,21 @@ test('there are readers of every kind of position', () => {
 
 const TEXT = 'The cat sleeps on the roof.';
 
+/** A ModernBERT of windows for texts of 2048 tokens, and one of some 1200. */
+function longer(): { readonly files: Record<string, Uint8Array<ArrayBuffer>>; readonly text: string } {
+  const { folder } = checkpoint('modernbert-mask');
+  const file = (name: string) => new Uint8Array(readFileSync(`${folder}${name}`));
+  const config = { ...JSON.parse(readFileSync(`${folder}config.json`, 'utf8')), max_position_embeddings: 2048 };
+  return {
+    files: {
+      'config.json': new TextEncoder().encode(JSON.stringify(config)),
+      'tokenizer.json': file('tokenizer.json'),
+      'model.safetensors': file('model.safetensors'),
+    },
+    text: Array.from({ length: 400 }, (_, n) => 'the cat sleeps on a roof'.split(' ')[n % 6]).join(' '),
+  };
+}
+
 async function using<T>(name: string, use: (encoder: Encoder) => Promise<T>): Promise<T> {
   const encoder = await loadEncoder(checkpoint(name).folder, { threads: 1 });
   try {
@@ -148,19 +163,9 @@ describe('attention', () => {
     }));
 
   test('a window hides what is farther, in a text of more tokens than a head may be wide', async () => {
-    const { folder } = checkpoint('modernbert-mask');
-    const file = (name: string) => readFileSync(`${folder}${name}`);
-    const config = { ...JSON.parse(file('config.json').toString()), max_position_embeddings: 2048 };
-    const encoder = await loadEncoder(
-      {
-        'config.json': new TextEncoder().encode(JSON.stringify(config)),
-        'tokenizer.json': file('tokenizer.json'),
-        'model.safetensors': file('model.safetensors'),
-      },
-      { threads: 1, context: 2048 },
-    );
+    const { files, text } = longer();
+    const encoder = await loadEncoder(files, { threads: 1, context: 2048 });
     try {
-      const text = Array.from({ length: 400 }, (_, n) => 'the cat sleeps on a roof'.split(' ')[n % 6]).join(' ');
       const { layers: all = [] } = encoder.blueprint.encoder ?? {};
       const layer = all.findIndex(({ attention }) => attention.window?.left !== undefined);
       const left = all[layer]?.attention.window?.left as number;
@@ -179,6 +184,36 @@ describe('attention', () => {
     } finally {
       encoder.dispose();
     }
+  });
+
+  test('a result for which there is no memory is refused, and the model goes on', async () => {
+    const { files, text } = longer();
+    const { total } = await estimate(files, { threads: 1, context: 2048 });
+    const encoder = await loadEncoder(files, { threads: 1, context: 2048, maxMemory: total + 2 ** 20 });
+    try {
+      const before = await encoder.embed(TEXT);
+      await expect(encoder.attention(text, { layer: 0 })).rejects.toMatchObject({ code: 'out-of-memory' });
+      expect(await encoder.embed(TEXT)).toEqual(before);
+      expect((await encoder.attention(TEXT, { layer: 0 })).length).toBeGreaterThan(2);
+    } finally {
+      encoder.dispose();
+    }
+  });
+
+  test.each(['reproducible', 'int16', 'relaxed'] as const)('two threads give what one gives, %s', async (precision) => {
+    const { folder } = checkpoint('deberta-v3');
+    const maps = [];
+    for (const threads of [1, 2]) {
+      const encoder = await loadEncoder(folder, { threads, precision });
+      maps.push(await encoder.attention(`${TEXT} ${TEXT} ${TEXT}`, { layer: 1 }));
+      encoder.dispose();
+    }
+    expect(maps[1]).toEqual(maps[0]);
+    const [{ length, probabilities }] = maps as [AttentionMap];
+    const sums = Array.from({ length: probabilities.length / length }, (_, row) =>
+      probabilities.subarray(row * length, (row + 1) * length).reduce((a, b) => a + b, 0),
+    );
+    for (const sum of sums) expect(Math.abs(sum - 1)).toBeLessThan(precision === 'int16' ? 2e-3 : 1e-5);
   });
 
   test('a text without tokens has no weights', async () => {
