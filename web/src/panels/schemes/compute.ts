@@ -15,7 +15,10 @@ let started: Promise<PictureMaker> | undefined;
 export const api = {
   async compute(request: Request): Promise<Answer> {
     started ??= createEngine({ threads: 1 }).then((engine) => new PictureMaker(engine));
-    const maker = await started;
+    const maker = await started.catch((error: unknown) => {
+      started = undefined;
+      throw error;
+    });
     const began = performance.now();
     const pictures = maker.make(request);
     const ms = performance.now() - began;
