@@ -34,15 +34,17 @@ server.on('error', (error) => {
   process.stderr.write(`relpos-lab: ${why}\n`);
   process.exit(1);
 });
+const unopened = () => process.stderr.write('relpos-lab: no browser could be opened here; open the address by hand\n');
 server.listen(port, '127.0.0.1', async () => {
   const address = `http://127.0.0.1:${server.address().port}/`;
   process.stdout.write(`Position Lab: ${address}\n`);
   if (!opens) return;
   try {
-    const browser = await open(address);
-    browser.once('error', () => process.stderr.write('relpos-lab: no browser could be opened here; open the address by hand\n'));
+    const opener = await open(address);
+    opener.once('error', unopened);
+    opener.once('exit', (code) => code && unopened());
   } catch {
-    process.stderr.write('relpos-lab: no browser could be opened here; open the address by hand\n');
+    unopened();
   }
 });
 for (const signal of ['SIGINT', 'SIGTERM']) {

@@ -1,9 +1,11 @@
 // relpos-lab as npm hands it out: packed, installed into an empty folder, started by its name.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { killGroup, within } from '../../test/browsers/processes.mjs';
 
@@ -75,26 +77,59 @@ async function wrongAnswer(address, path, type) {
   return missing.length ? `${path} has no ${missing.map(([name]) => name).join(', ')}` : undefined;
 }
 
-/** The command serves the page until it is interrupted. */
-async function servingChecks(folder, files) {
+/** Starts the installed command; it serves while `use({ child, address, said, ended })` runs. */
+async function serving(folder, words, env, use) {
   // Not by npx, which ends of a signal itself, whatever its command does.
   const program = join(folder, 'node_modules/.bin/relpos-lab');
-  const child = spawn(program, ['--port', '0', '--no-open'], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program, ['--port', '0', ...words], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
+  const said = { out: '', err: '' };
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    said.err += text;
+  });
   try {
-    const address = await within(
-      START_MS,
-      'the start of relpos-lab',
-      new Promise((resolve, reject) => {
-        let said = '';
-        child.stdout.setEncoding('utf8').on('data', (text) => {
-          said += text;
-          const found = /^Position Lab: (\S+)\n/.exec(said)?.[1];
-          if (found) resolve(found);
-        });
-        ended.then((code) => reject(new Error(`it ended with ${code}`)));
-      }),
-    );
+    const started = new Promise((resolve, reject) => {
+      child.stdout.setEncoding('utf8').on('data', (text) => {
+        said.out += text;
+        const found = /^Position Lab: (\S+)\n/.exec(said.out)?.[1];
+        if (found) resolve(found);
+      });
+      ended.then((code) => reject(new Error(`it ended with ${code}: ${said.err}`)));
+    });
+    return await use({ child, address: await within(START_MS, 'the start of relpos-lab', started), said, ended });
+  } finally {
+    killGroup(child.pid);
+  }
+}
+
+/** Waits until something is so; false if it is not in time. */
+async function soon(isSo) {
+  for (const end = Date.now() + START_MS; Date.now() < end; await sleep(50)) if (isSo()) return true;
+  return false;
+}
+
+/** The command opens what the desktop calls its browser; here that is a script, or a program that fails. */
+async function openingChecks(folder) {
+  if (process.platform !== 'linux') return [];
+  const [browser, opened] = [join(folder, 'browser'), join(folder, 'opened')];
+  writeFileSync(browser, `#!/bin/sh\nprintf %s "$1" > ${opened}\n`, { mode: 0o755 });
+  const env = (program) => ({ ...process.env, DISPLAY: '', WAYLAND_DISPLAY: '', XDG_CURRENT_DESKTOP: 'X-Generic', BROWSER: program });
+  const there = await serving(folder, [], env(browser), async ({ address, said }) => {
+    const isThere = await soon(() => existsSync(opened) && readFileSync(opened, 'utf8') !== '');
+    return isThere && readFileSync(opened, 'utf8') === address ? undefined : `${address} was not opened; ${said.err}`;
+  });
+  const absent = await serving(folder, [], env('false'), async ({ said }) => {
+    const isSaid = await soon(() => said.err.endsWith('\n'));
+    return isSaid && said.err === 'relpos-lab: no browser could be opened here; open the address by hand\n'
+      ? undefined
+      : said.err || 'nothing is said';
+  });
+  return [check('opens its address in the browser', there), check('says so where no browser can be opened, and goes on', absent)];
+}
+
+/** The command serves the page until it is interrupted. */
+const servingChecks = (folder, files) =>
+  serving(folder, ['--no-open'], process.env, async ({ child, address, ended }) => {
     const some = (pattern) => files.find((path) => pattern.test(path))?.replace(/^dist\//, '') ?? `nothing like ${pattern}`;
     const wrong = await Promise.all([
       wrongAnswer(address, '', 'text/html'),
@@ -116,10 +151,7 @@ async function servingChecks(folder, files) {
       ),
       check('ends when it is interrupted', code === 0 ? undefined : `exit code ${code}`),
     ];
-  } finally {
-    killGroup(child.pid);
-  }
-}
+  });
 
 /** All checks of the package. */
 export async function packageChecks() {
@@ -134,6 +166,7 @@ export async function packageChecks() {
       answerCheck(folder, ['--port', '70000'], { status: 2, err: /^relpos-lab: --port expected a number from 0 to 65535, got "70000"/ }),
       await takenCheck(folder),
       ...(await servingChecks(folder, files)),
+      ...(await openingChecks(folder)),
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });
