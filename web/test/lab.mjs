@@ -8,8 +8,8 @@ const READY_MS = 30_000;
 const ANSWER_MS = 120_000;
 /** The longest time without a frame, as people feel it, and how often it is measured: on a machine with other work only the best says what the page does. */
 export const SMOOTH_MS = 60;
-const TRIES = 6;
-const REST_MS = 500;
+const TRIES = 8;
+const REST_MS = 1000;
 const POLL_MS = 25;
 
 const literal = JSON.stringify;
