@@ -1,7 +1,7 @@
 // What the sentences of the mistakes say is so in the numbers, and the panel's settings come back from the address.
 import { createEngineSync, type Engine } from 'relpos';
 import { afterAll, expect, test } from 'vitest';
-import { findMistake, mistakes } from '../../src/panels/schemes/mistakes.ts';
+import { findMistake, fitting, mistakes, readFitting } from '../../src/panels/schemes/mistakes.ts';
 import { type Pictures, picturesOf } from '../../src/panels/schemes/pictures.ts';
 import { obstacle, requestOf } from '../../src/panels/schemes/request.ts';
 import { DEFAULTS, readSettings, type Settings, withFirst, withSizes, writeSettings } from '../../src/panels/schemes/settings.ts';
@@ -65,6 +65,46 @@ test('a mistake of a scheme ends when another scheme is chosen', () => {
   expect(withFirst(settings, choose('t5', { buckets: 16 })).mistake).toBe('bucket');
 });
 
+test('a mistake ends where its words are no longer true', () => {
+  const begun = (name: string): Settings => made(name).settings;
+  const ends = (settings: Settings): boolean => fitting(settings).mistake === 'none';
+  for (const { name } of mistakes) expect(ends(begun(name))).toBe(false);
+  expect(ends({ ...begun('causal'), causal: false })).toBe(true);
+  expect(ends({ ...begun('bucket'), first: choose('t5', { directions: 'one' }) })).toBe(true);
+  expect(ends({ ...begun('scaling'), first: choose('rotary', { scaling: 'yarn' }) })).toBe(true);
+  expect(ends({ ...begun('halves'), first: choose('rotary', { layout: 'pairs' }) })).toBe(true);
+  expect(ends({ ...begun('slopes'), first: choose('alibi', { maxBias: 4 }) })).toBe(true);
+});
+
+test.each(mistakes)('an address that names no scheme shows $name; one that names another scheme shows that', ({ name }) => {
+  const shown = readFitting({ mistake: name, L: '24', S: '48' });
+  expect(shown.mistake).toBe(name);
+  expect(shown.asked).toMatchObject({ L: 24, S: 48 });
+  expect(requestOf(shown).sides.map(({ title }) => title)).toEqual(['right', 'wrong']);
+  const other = readFitting({ mistake: name, a: 'swin', L: '24' });
+  expect([other.first.name, other.mistake]).toEqual(['swin', 'none']);
+  expect(picturesOf(engine, requestOf(other)).length).toBe(1);
+});
+
+test('where a mistake changes nothing, that is said, and so it is', () => {
+  const cases: Settings[] = [
+    withSizes(made('slopes').settings, { H: 8 }),
+    withSizes(made('slopes').settings, { H: 1 }),
+    withSizes(made('causal').settings, { L: 64, S: 64 }),
+    { ...made('scaling').settings, first: choose('rotary', { scaling: 'linear', factor: 1 }) },
+    { ...made('halves').settings, inputs: { ...made('halves').settings.inputs, shared: 'ones' } },
+  ];
+  for (const settings of cases) {
+    const mistake = findMistake(settings.mistake);
+    expect(mistake?.fits(settings)).toBe(true);
+    expect(mistake?.same?.(settings)).toMatch(/same/);
+    const [right, wrong] = picturesOf(engine, requestOf(settings)) as [Pictures, Pictures];
+    const apart = right.probabilities.reduce((most, x, n) => Math.max(most, Math.abs(x - (wrong.probabilities[n] as number))), 0);
+    expect(apart, settings.mistake).toBeLessThan(1e-6);
+  }
+  for (const { name, same } of mistakes) expect(same?.(made(name).settings)).toBeUndefined();
+});
+
 test('settings come back from the address as they went', () => {
   const all: Settings[] = [
     DEFAULTS,
@@ -86,7 +126,9 @@ test('settings come back from the address as they went', () => {
   ];
   for (const settings of all) {
     const words = Object.entries(writeSettings(settings)).filter(([, word]) => word !== undefined);
-    expect(readSettings(Object.fromEntries(words) as Record<string, string>)).toEqual(settings);
+    const address = Object.fromEntries(words) as Record<string, string>;
+    expect(readSettings(address)).toEqual(settings);
+    expect(readFitting(address)).toEqual(settings);
   }
 });
 

@@ -6,9 +6,9 @@ import { writeInputs } from '../../schemes/inputs.ts';
 import { Copy } from '../../ui/copy.tsx';
 import type { Cell } from '../../ui/heat-map.tsx';
 import { programOf } from './code.ts';
-import { findMistake } from './mistakes.ts';
+import { findMistake, fitting, readFitting } from './mistakes.ts';
 import { obstacle, requestOf } from './request.ts';
-import { FIRST, readSettings, type Settings, writeSettings } from './settings.ts';
+import { FIRST, type Settings, writeSettings } from './settings.ts';
 import { Call, Mistakes, Schemes } from './settings-controls.tsx';
 import { usePictures } from './use-pictures.ts';
 import { Curve, Maps, Row } from './views.tsx';
@@ -16,7 +16,8 @@ import { Curve, Maps, Row } from './views.tsx';
 const KINDS = ['added', 'scores', 'probabilities'] as const;
 
 export default function Panel() {
-  const [settings, set] = useSettings('schemes', readSettings, writeSettings);
+  const [settings, write] = useSettings('schemes', readFitting, writeSettings);
+  const set = (next: Settings): void => write(fitting(next));
   const request = requestOf(settings);
   const { answer, error, busy } = usePictures(request);
   const { query, key, view } = settings;
@@ -78,7 +79,7 @@ export default function Panel() {
 }
 
 /** The panel Inside a cell at the same scheme, and a pair as far apart as the one that is chosen; it has fewer tokens. */
-function cellHash({ first, inputs, asked, head, causal, softcap }: Settings, { i, j }: Cell, { L, S }: Sizes): string {
+function cellHash({ first, inputs, asked, head, causal, left, softcap }: Settings, { i, j }: Cell, { L, S }: Sizes): string {
   const tokens = 32;
   const query = Math.min(tokens - 1, i + S - L);
   const key = Math.min(tokens - 1, Math.max(0, query - (i + S - L - j)));
@@ -90,6 +91,7 @@ function cellHash({ first, inputs, asked, head, causal, softcap }: Settings, { i
     L: String(tokens),
     head: String(head),
     causal: causal ? 'yes' : 'no',
+    window: String(left),
     softcap: String(softcap),
     i: String(query),
     j: String(key),
@@ -102,10 +104,14 @@ function Look({ settings }: { settings: Settings }) {
   const { first, second } = settings;
   const block = obstacle(settings);
   if (mistake) {
+    const same = mistake.same?.(settings);
     return (
-      <p class="look">
-        <strong>{mistake.title}.</strong> {mistake.look}
-      </p>
+      <>
+        <p class="look">
+          <strong>{mistake.title}.</strong> {mistake.look}
+        </p>
+        {same && <p role="status">{same}</p>}
+      </>
     );
   }
   return (
