@@ -1,4 +1,8 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { shortened } from './shortened.ts';
+
+/** Letters of an error at most: it may quote a file. */
+const LONGEST = 500;
 
 /** Work that may take long: how far it is, and how it ended. */
 export interface Work {
@@ -45,7 +49,7 @@ export function useWork(): {
     } catch (error) {
       over = true;
       if (controller.signal.aborted) say({ busy: false, text: 'Stopped.' });
-      else say({ busy: false, failed: true, text: error instanceof Error ? error.message : String(error) });
+      else say({ busy: false, failed: true, text: shortened(error instanceof Error ? error.message : String(error), LONGEST) });
     }
   }, []);
   useEffect(

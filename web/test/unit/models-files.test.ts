@@ -116,6 +116,10 @@ describe('configs', () => {
     ['{"model_type":"llama","hidden_size":64,"num_attention_heads":0}', '"num_attention_heads" expected an integer ≥ 1, got 0'],
     ['{"model_type":"llama","hidden_size":64,"num_attention_heads":8,"rope_scaling":{"type":"zoom"}}', 'zoom'],
     [JSON.stringify({ ...LLAMA, rope_theta: -1 }), 'rope_theta'],
+    ['{"model_type":{"a":1},"hidden_size":64}', 'The “model_type” of a config is a word'],
+    ['{"model_type":"bloom","hidden_size":64,"n_head":-3}', '“n_head” expected a whole number'],
+    ['{"model_type":"bloom","hidden_size":64,"n_head":1e12}', '“n_head” expected a whole number'],
+    ['{"model_type":"bloom","hidden_size":64,"n_head":2.5}', '“n_head” expected a whole number'],
   ])('%s is refused in a sentence', async (text, message) => {
     const error = (await describeConfig(text).catch((wrong: Error) => wrong)) as Error;
     expect(error).toBeInstanceOf(Error);
@@ -127,6 +131,26 @@ describe('configs', () => {
 const MODEL = readFileSync(new URL('examples/models/story-llama/model.safetensors', root));
 const header = (text: string, length = BigInt(new TextEncoder().encode(text).length)): Blob =>
   new Blob([new Uint8Array(new BigUint64Array([length]).buffer), text]);
+
+describe('what a config says at length', () => {
+  test('a model type of 5 MB, and layers of such types, are shortened', async () => {
+    const error = (await told({ model_type: 'x'.repeat(5e6), hidden_size: 8 }).catch((wrong: Error) => wrong)) as Error;
+    expect(error.message.length).toBeLessThan(200);
+    const long = `sliding_${'é'.repeat(1e5)}`;
+    const { words, curves } = await told({ ...LLAMA, model_type: 'gemma3_text', head_dim: 128, layer_types: [long, 'full_attention'] });
+    expect(words.length).toBeGreaterThan(0);
+    for (const text of [...words, ...curves.map(({ label }) => label)]) expect(text.length).toBeLessThan(300);
+  });
+
+  test('a depth of 100,000 is read, or refused in a sentence', async () => {
+    const deep = `${'['.repeat(1e5)}${']'.repeat(1e5)}`;
+    const found = await describeConfig(`{"model_type":"bert","hidden_size":8,"extra":${deep}}`).catch((wrong: Error) => wrong);
+    expect('words' in found ? found.model : found.message).toMatch(/^bert$|^This file is not JSON/);
+    const error = (await describeConfig(`{"model_type":${deep},"hidden_size":8}`).catch((wrong: Error) => wrong)) as Error;
+    expect(error.message).toMatch(/model_type/);
+    expect(error.message.length).toBeLessThan(300);
+  });
+});
 
 describe('safetensors', () => {
   test('a good file is listed', async () => {

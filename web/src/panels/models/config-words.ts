@@ -1,4 +1,5 @@
 // Schemes that are no rotation, as keys of a config.json tell them.
+import { shortened } from '../../ui/shortened.ts';
 
 /** A config.json, or an object in it. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -64,7 +65,7 @@ const disentangled: Reader = (own) => {
   const clipped = many > 0 ? `in ${many} logarithmic buckets to each side` : `up to ${reach(own)} tokens`;
   return {
     scheme: 'deberta',
-    words: `DeBERTa: queries and keys meet learned vectors of the distance, ${clipped}${kinds ? ` (${kinds.replaceAll('|', ' and ')})` : ''}.`,
+    words: `DeBERTa: queries and keys meet learned vectors of the distance, ${clipped}${kinds ? ` (${shortened(kinds.replaceAll('|', ' and '), 60)})` : ''}.`,
     link: { scheme: 'deberta', values: {} },
   };
 };

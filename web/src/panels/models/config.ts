@@ -1,5 +1,6 @@
 // What a config.json says of positions: in words, and as curves that the engine computes.
 import { alibi, attentionScale, createEngine, type Engine } from 'relpos';
+import { shortened } from '../../ui/shortened.ts';
 import { type Json, type Link, numberIn, otherSchemes, ownConfig } from './config-words.ts';
 import { type Curve, describeRotation, turnsOf } from './rotation.ts';
 
@@ -21,13 +22,20 @@ const POINTS = 257;
 /** The farthest distance, where the config says nothing. */
 const FAR = 2048;
 
+/** Keys of the number of heads. */
+const HEADS = ['num_attention_heads', 'n_head', 'n_heads'];
+/** More than any model has. */
+const MOST_HEADS = 1024;
+
 let engine: Promise<Engine> | undefined;
 
 /** Reads a config. @throws Error that says in a sentence why it is none */
 export async function describeConfig(text: string): Promise<ConfigReport> {
   const config = parse(text);
   const own = ownConfig(config);
-  const model = String(own.model_type ?? config.model_type ?? 'a model without “model_type”');
+  const named = own.model_type ?? config.model_type ?? 'a model without “model_type”';
+  if (typeof named !== 'string') throw new Error('The “model_type” of a config is a word, and here it is none.');
+  const model = shortened(named, 60);
   engine ??= createEngine({ threads: 1 });
   const ready = await engine;
   const distances = distancesTo(numberIn(own, 'max_position_embeddings', 'n_positions', 'max_seq_len', 'seq_length') ?? FAR);
@@ -73,7 +81,11 @@ function distancesTo(most: number): Float64Array {
 
 /** The lines of some heads of ALiBi. */
 async function slopes(engine: Engine, own: Json, distances: Float64Array): Promise<Curve[]> {
-  const heads = numberIn(own, 'num_attention_heads', 'n_head', 'n_heads') ?? 8;
+  const heads = numberIn(own, ...HEADS) ?? 8;
+  if (!Number.isInteger(heads) || heads < 1 || heads > MOST_HEADS) {
+    const key = HEADS.find((one) => typeof own[one] === 'number');
+    throw new Error(`“${key}” expected a whole number from 1 to ${MOST_HEADS.toLocaleString('en')}, got ${heads}.`);
+  }
   const L = Math.min(1024, Number(distances.at(-1)) + 1);
   using q = engine.tensor([1, heads, L, 4]);
   using k = engine.tensor([1, heads, 1, 4]);

@@ -1,5 +1,6 @@
 // What a config.json says of rotary positions: which layers turn, and what that leaves of a score.
 import { type Encoding, type Engine, rotaryFromConfig } from 'relpos';
+import { shortened } from '../../ui/shortened.ts';
 import { isObject, type Json, type Link, numberIn } from './config-words.ts';
 
 /** Layers that turn alike, and how a sentence about them begins. */
@@ -23,7 +24,7 @@ export function turnsOf(config: Json, own: Json): { readonly kinds: readonly Tur
   if (failure?.includes('expected a type of the table')) {
     return {
       kinds: [],
-      failure: `“${String(own.model_type)}” is no model type of transformers 5.18: what its positions mean is in its own code.`,
+      failure: `“${shortened(String(own.model_type), 60)}” is no model type of transformers 5.18: what its positions mean is in its own code.`,
     };
   }
   if (failure === undefined) return { kinds: [{ label: 'score', begin: 'Rotary positions:', which: {} }] };
@@ -33,8 +34,8 @@ export function turnsOf(config: Json, own: Json): { readonly kinds: readonly Tur
     .slice(0, 8)
     .filter((layerType) => failureOf({ layerType }) === undefined)
     .map((layerType) => ({
-      label: layerType,
-      begin: `In layers of ${layerType.replaceAll('_', ' ')}, rotary positions:`,
+      label: shortened(layerType, 60),
+      begin: `In layers of ${shortened(layerType, 60).replaceAll('_', ' ')}, rotary positions:`,
       which: { layerType },
     }));
   if (kinds.length) return { kinds };
@@ -159,7 +160,7 @@ function scalingWords(own: Json, layerType: string | undefined): string {
   const trained = numberIn(parameters, 'original_max_position_embeddings') ?? numberIn(own, 'original_max_position_embeddings');
   const by = factor === undefined ? '' : ` by a factor of ${factor}`;
   const beyond = trained === undefined ? '' : `, beyond the ${trained.toLocaleString('en')} tokens of the training`;
-  return `${base} The context is made longer${by}${beyond}: ${String(kind)}.`;
+  return `${base} The context is made longer${by}${beyond}: ${shortened(String(kind), 60)}.`;
 }
 
 /** How the panel Schemes has it. */
