@@ -83,6 +83,27 @@ async function wrongAddress(lab) {
   lab.check('without a fault', alerts === '', alerts);
 }
 
+/** A worker that breaks. */
+async function breaks(lab) {
+  await lab.open('#/speed');
+  await lab.eval(
+    `(globalThis.Worker = class extends Worker { constructor(...values) { super(...values); globalThis.newest = this; } }, 1)`,
+  );
+  await lab.eval(`(location.hash = '#/cell', 1)`);
+  await lab.until(rests, 'the panel is computed');
+  await lab.eval(`(newest.terminate(), newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), 1)`);
+  await lab.eval(`lab.set('Scheme', 'alibi')`);
+  await lab.until(
+    `lab.text('.cell [role=alert]').startsWith('The worker that computes failed') || ${rests}`,
+    'the failure is said, or mended',
+  );
+  await lab.eval(`lab.set('c, softcap', 5)`);
+  await lab.until(`${rests} && lab.text('.cell figcaption').startsWith('ALiBi')`, 'a new worker answers what is changed next');
+  lab.check('and nothing is wrong any more', (await lab.eval(`lab.text('.cell [role=alert]')`)) === '');
+  const errors = await lab.eval('lab.errors.splice(0)');
+  lab.check('the broken worker is the only fault', errors.length === 1 && errors[0].includes('out of memory'), errors);
+}
+
 async function copies(lab) {
   await lab.eval(`lab.press('Copy as code')`);
   await lab.until(`/Copied|does not let/.test(lab.text('.cell [role=status]'))`, 'the program is given out');
@@ -110,6 +131,9 @@ export async function drive(lab) {
   await chooses(lab);
   await sets(lab);
   await wrongAddress(lab);
+  await breaks(lab);
+  await lab.open('#/cell');
+  await lab.until(rests, 'the panel is computed');
   await copies(lab);
   await smooth(lab);
 }

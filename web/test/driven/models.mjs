@@ -167,6 +167,25 @@ async function story(lab) {
   lab.check('no frame waits over 60 ms while it writes', gap <= 60, gap);
 }
 
+/** The worker breaks, and with it goes the model. */
+async function breaks(lab) {
+  await lab.open('#/speed');
+  await lab.eval(
+    `(globalThis.Worker = class extends Worker { constructor(...values) { super(...values); globalThis.newest = this; } }, 1)`,
+  );
+  await lab.eval(`(location.hash = '#/models', 1)`);
+  await lab.until(compared, 'sentences are compared', 60_000);
+  await lab.eval(`(newest.terminate(), newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), 1)`);
+  await lab.until(`lab.text('.model [role=alert]').includes('broke: out of memory')`, 'the failure is said');
+  await lab.eval(`lab.press('Load again')`);
+  await lab.until(`lab.text('.model').includes('2 layers')`, 'the model is loaded again', 60_000);
+  await lab.eval(`lab.set('Sentences', 'One.\\nTwo.\\nThree.')`);
+  await lab.until(`${compared} && ${cells}.length === 9`, 'sentences are compared again');
+  lab.check('nothing is wrong any more', (await lab.eval(`lab.text('.models [role=alert]')`)) === '');
+  const errors = await lab.eval('lab.errors.splice(0)');
+  lab.check('the broken worker is the only fault', errors.length === 1 && errors[0].includes('out of memory'), errors);
+}
+
 /** The page draws while somebody types. */
 async function smooth(lab) {
   await lab.open('#/models');
@@ -186,5 +205,6 @@ export async function drive(lab) {
   if (lab.browser !== 'chromium') return;
   await folder(lab);
   await story(lab);
+  await breaks(lab);
   await smooth(lab);
 }

@@ -1,5 +1,5 @@
 import { wrap } from 'comlink';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { hashOf, useSettings } from '../../address.ts';
 import { descriptionOf, writeScheme } from '../../schemes/describe.ts';
 import { Copy } from '../../ui/copy.tsx';
@@ -22,19 +22,30 @@ import { startWorker } from '../../start-worker.ts';
 /** What of the settings has to be computed. */
 const keyOf = ({ halves: _, ...question }: Settings): string => JSON.stringify(question);
 
-/** The worker of the panel, as long as it is open, as a function that asks it. A worker that breaks answers nothing: then every question fails. */
+/** A worker, and a promise that fails when it does: it answers nothing then. */
+function start() {
+  const worker = startWorker('cell');
+  const broken = new Promise<never>((_, reject) => {
+    const text = 'The worker that computes failed. What you change next is asked of a new one.';
+    worker.addEventListener('error', () => reject(new Error(text)), { once: true });
+  });
+  broken.catch(() => {});
+  return { worker, api: wrap<CellApi>(worker), broken };
+}
+
+/** The worker of the panel, as long as it is open, as a function that asks it. One that breaks is replaced at the next question. */
 function useWorker(): (settings: Settings) => Promise<Answer> {
-  const worker = useMemo(() => startWorker('cell'), []);
-  useEffect(() => () => worker.terminate(), [worker]);
-  return useMemo(() => {
-    const api = wrap<CellApi>(worker);
-    const broken = new Promise<never>((_, reject) => {
-      const text = 'The worker that computes did not start: load the page again.';
-      worker.addEventListener('error', () => reject(new Error(text)), { once: true });
+  const made = useRef<ReturnType<typeof start> | undefined>(undefined);
+  useEffect(() => () => made.current?.worker.terminate(), []);
+  return useCallback(({ i, j, block, halves: _, ...asked }) => {
+    const mine = made.current ?? start();
+    made.current = mine;
+    mine.broken.catch(() => {
+      mine.worker.terminate();
+      if (made.current === mine) made.current = undefined;
     });
-    broken.catch(() => {});
-    return ({ i, j, block, halves: _, ...asked }) => Promise.race([api.explain(asked, { i, j, block }), broken]);
-  }, [worker]);
+    return Promise.race([mine.api.explain(asked, { i, j, block }), mine.broken]);
+  }, []);
 }
 
 export default function Panel() {

@@ -8,6 +8,9 @@ import type { BuiltIn, ModelSource } from './sources.ts';
 
 let made: { readonly remote: Remote<Api>; readonly broken: Promise<never> } | undefined;
 
+/** Told when the worker broke: what it held is gone. */
+const onBroken = new Set<(error: Error) => void>();
+
 /** The worker, made when it is first asked, and anew after it broke. */
 function workerOf(): NonNullable<typeof made> {
   if (made) return made;
@@ -18,7 +21,9 @@ function workerOf(): NonNullable<typeof made> {
       made = undefined;
       delete held.encoder;
       delete held.decoder;
-      reject(new Error(`The worker of this panel broke${message ? `: ${message}` : ', or could not be loaded'}.`));
+      const error = new Error(`The worker of this panel broke${message ? `: ${message}` : ', or could not be loaded'}.`);
+      reject(error);
+      for (const tell of onBroken) tell(error);
     });
   });
   // Whoever waits is told; nobody may.
@@ -106,6 +111,15 @@ export function useModel<Kind extends keyof Infos>(
     void run(open);
   }, [kind, chosen, run]);
   useEffect(load, [load]);
+  // A model that is gone with its worker is loaded again by hand: whatever broke it may do so again.
+  useEffect(() => {
+    const gone = (error: Error): void => {
+      setInfo(undefined);
+      void run(() => Promise.reject(error));
+    };
+    onBroken.add(gone);
+    return () => void onBroken.delete(gone);
+  }, [run]);
   return { info, work, load, stop };
 }
 
