@@ -23,7 +23,7 @@ export function Copy({ label, text }: CopyProps) {
     }
   };
   return (
-    <div>
+    <div class="copy">
       <button type="button" onClick={copy}>
         {label}
       </button>{' '}

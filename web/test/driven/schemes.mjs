@@ -167,6 +167,11 @@ async function copies(lab) {
   await lab.until(`globalThis.copied || lab.text('pre')`, 'the program is copied, or shown');
   const program = await lab.eval(`globalThis.copied ?? lab.text('pre')`);
   lab.check('the program imports what it uses', program.includes("createEngine, rotary, shaw } from 'relpos'"), program.slice(0, 300));
+  await lab.eval(`(Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true }), 1)`);
+  await lab.eval(`lab.press('Copy as code')`);
+  await lab.until(`lab.text('pre').includes('createEngine')`, 'where the page may not copy, the program is shown');
+  const over = await lab.eval(`document.documentElement.scrollWidth - innerWidth`);
+  lab.check('and the page is no wider for it', over <= 0, over);
 }
 
 export async function drive(lab) {

@@ -50,6 +50,12 @@ describe('the address', () => {
     expect(readSettings(words)).toEqual(readSettings({}));
   });
 
+  test('has no softcap that the engine would refuse', () => {
+    expect(['1e-300', '0.001', '0.004', '2.345', '-1', '1e9'].map((softcap) => readSettings({ softcap }).softcap)).toEqual([
+      0, 0, 0, 2.35, 0, 60,
+    ]);
+  });
+
   test('keeps the cell inside a window, which is a square', () => {
     const settings = within({ ...readSettings({}), scheme: choose('swin'), i: 31, j: 31 });
     const { L, S } = sizesOf(settings);

@@ -34,6 +34,8 @@ test('an address holds all settings, and no default', () => {
 test('what an address has wrong is a default, and long texts stay in the page', () => {
   const wrong = { part: 'x', layer: '0', head: '-1', temperature: '9', k: '-1', p: '0', seed: 'a', tokens: '9999', token: '' };
   expect(readSettings(wrong)).toEqual(DEFAULTS);
+  // The library refuses temperatures that are next to nothing.
+  expect(['1e-300', '0.001', '1.234'].map((temperature) => readSettings({ temperature }).temperature)).toEqual([0, 0, 1.23]);
   expect(words({ ...DEFAULTS, texts: 'a'.repeat(801), text: 'b'.repeat(800) })).toEqual({ text: 'b'.repeat(800) });
 });
 

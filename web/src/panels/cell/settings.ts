@@ -62,7 +62,8 @@ export function within(settings: Settings): Settings {
 
 export function readSettings(words: Words): Settings {
   const numbers = Object.fromEntries(NAMES.map((name) => [name, number(words, name, NUMBERS[name])])) as Record<NumberName, number>;
-  for (const name of NAMES) if (name !== 'softcap') numbers[name] = Math.round(numbers[name]);
+  // A softcap of next to nothing is none: the engine knows no such numbers.
+  for (const name of NAMES) numbers[name] = name === 'softcap' ? Math.round(100 * numbers[name]) / 100 : Math.round(numbers[name]);
   const scheme = readScheme(words, PREFIX, FALLBACK);
   return within({
     ...numbers,

@@ -76,7 +76,8 @@ export function readSettings(words: Words): Settings {
     head: whole(words.head, 0, 256, DEFAULTS.head + 1) - 1,
     token: whole(words.token, 1, 4096, DEFAULTS.token + 1) - 1,
     prompt: prompt ?? DEFAULTS.prompt,
-    temperature: within(words.temperature, 0, 2, DEFAULTS.temperature),
+    // Next to nothing is the likeliest token always.
+    temperature: Math.round(100 * within(words.temperature, 0, 2, DEFAULTS.temperature)) / 100,
     topK: whole(words.k, 0, 200, DEFAULTS.topK),
     topP: within(words.p, 0.05, 1, DEFAULTS.topP),
     seed: whole(words.seed, 0, 9999, DEFAULTS.seed),
