@@ -47,9 +47,11 @@ let waiting: ReturnType<typeof setTimeout> | undefined;
 /** Writes the state into the address, without a step for the browser's arrow back. Browsers refuse hundreds of changes in a row: the last of a drag is written. */
 export function writeAddress(panel: string, settings: Readonly<Record<string, string | undefined>>): void {
   clearTimeout(waiting);
+  const from = location.hash;
+  if (parseHash(from).panel !== panel && from !== '') return;
   waiting = setTimeout(() => {
-    // Somebody who has gone elsewhere in the meantime stays there.
-    if (parseHash(location.hash).panel !== panel && location.hash !== '') return;
+    // Somebody who has gone elsewhere in the meantime, to other settings of the panel too, stays there.
+    if (location.hash !== from) return;
     history.replaceState(history.state, '', hashOf(panel, settings));
     dispatchEvent(new Event(CHANGED));
   }, 200);

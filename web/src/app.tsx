@@ -2,6 +2,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { hashOf, useAddress } from './address.ts';
 import { type Panel, panels } from './panels/index.ts';
+import { shortened } from './ui/shortened.ts';
 
 const [FIRST] = panels as [Panel];
 
@@ -24,7 +25,11 @@ export function App() {
         </nav>
       </header>
       <main id="main" tabIndex={-1}>
-        {panel ? <Shown key={panel.name} panel={panel} /> : <p role="alert">There is no panel “{name}”. Choose one above.</p>}
+        {panel ? (
+          <Shown key={panel.name} panel={panel} />
+        ) : (
+          <p role="alert">There is no panel “{shortened(name, 60)}”. Choose one above.</p>
+        )}
       </main>
       <footer>
         <p>

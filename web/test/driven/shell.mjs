@@ -54,6 +54,36 @@ async function keys(lab) {
   );
 }
 
+/** Addresses that change while something is about to be written into them, and that are as long as somebody likes. */
+async function addresses(lab) {
+  await lab.open('#/schemes?a=t5');
+  await lab.eval(`(lab.set('fall of the table', 0.5), location.hash = '#/schemes?a=kerple', lab.pause(500))`);
+  const { hash, scheme } = await lab.eval(`({ hash: location.hash, scheme: lab.field('Scheme').value })`);
+  lab.check('an address that somebody writes while a slider moves stays', hash === '#/schemes?a=kerple' && scheme === 'kerple', {
+    hash,
+    scheme,
+  });
+  const long = await lab.eval(
+    `(location.hash = '#/' + 'y'.repeat(10000), lab.pause(300).then(() => ({ text: lab.text('main [role=alert]').length, over: document.documentElement.scrollWidth - innerWidth })))`,
+  );
+  lab.check('a panel of 10,000 letters is named by its first ones', long.text > 50 && long.text < 200 && long.over <= 0, long);
+}
+
+/** A file dropped beside the place for it. */
+async function strayDrops(lab) {
+  await lab.open('#/models?part=files');
+  await lab.until(`document.querySelector('.drop input[type=file]')`, 'there is a place to drop files');
+  const kept = await lab.eval(`['dragover', 'drop'].map((kind) => {
+    const files = new DataTransfer();
+    files.items.add(new File(['{}'], 'config.json'));
+    const event = new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: files });
+    if (!event.dataTransfer) Object.defineProperty(event, 'dataTransfer', { value: files });
+    document.querySelector('h2').dispatchEvent(event);
+    return event.defaultPrevented;
+  })`);
+  lab.check('a file dropped beside the place for it does not open in place of the page', kept.every(Boolean), kept);
+}
+
 /** Frames of the page, since a window has one width: how far each is wider than it should be. */
 const widthsOf = (panel) => `Promise.all(${JSON.stringify(WIDTHS)}.map(async (width) => {
   const frame = document.createElement('iframe');
@@ -135,6 +165,8 @@ async function failing(lab) {
 export async function drive(lab) {
   await links(lab);
   await keys(lab);
+  await addresses(lab);
+  await strayDrops(lab);
   await plainHost(lab);
   await failing(lab);
   if (lab.browser !== 'chromium') return;

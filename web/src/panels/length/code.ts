@@ -31,7 +31,7 @@ import { readSafetensors, type SafeTensor } from 'relpos/safetensors';
 ${[schemes, encodings, model, losses].map(body).join('\n\n')}
 
 const bytesOf = async (name: string): Promise<Uint8Array> => {
-  const answer = await fetch('${folder}' + name);
+  const answer = await fetch(${JSON.stringify(folder)} + name);
   if (!answer.ok) throw new Error(\`\${answer.url}: \${answer.status}\`);
   return new Uint8Array(await answer.arrayBuffer());
 };

@@ -139,9 +139,14 @@ function OwnText({ own, setOwn, bytes, windows }: OwnTextProps) {
         </p>
       ) : (
         <p class="quiet">
-          {own === '' ? `At least ${(least + 1).toLocaleString('en')} bytes; English like the Bible’s is what the models know.` : words}
-          {own !== '' && bytes <= most && ` Windows of ${most.toLocaleString('en')} need ${(most + 1).toLocaleString('en')}.`} It is not
-          kept in the address.
+          {own === '' && windows.length > 0
+            ? `At least ${(least + 1).toLocaleString('en')} bytes; English like the Bible’s is what the models know.`
+            : words}
+          {own !== '' &&
+            windows.length > 0 &&
+            bytes <= most &&
+            ` Windows of ${most.toLocaleString('en')} need ${(most + 1).toLocaleString('en')}.`}{' '}
+          It is not kept in the address.
         </p>
       )}
     </div>
