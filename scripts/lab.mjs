@@ -19,6 +19,10 @@ function run(script, folder) {
   }
 }
 
+if (!existsSync(`${root}/node_modules`)) {
+  process.stderr.write('npm run lab: the packages of this folder are not installed; "npm ci" does that\n');
+  process.exit(1);
+}
 run('build', root);
 const failed = installLab().find(({ error }) => error);
 if (failed || !existsSync(`${root}/web/node_modules/sirv`)) {

@@ -1,6 +1,6 @@
 // relpos-lab as npm hands it out: packed, installed into an empty folder, started by its name.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,17 @@ async function takenCheck(folder) {
   });
   other.close();
   return { ...found, name: 'relpos-lab: a port that is taken is one sentence, and exit code 1' };
+}
+
+/** `npm run lab` in a clone whose packages nobody installed yet. */
+function cloneCheck(folder) {
+  const clone = join(folder, 'clone');
+  for (const path of ['package.json', 'scripts/lab.mjs', 'test/conformance/install.mjs', 'web/bin/options.mjs'])
+    cpSync(join(web, '..', path), join(clone, path));
+  const found = spawnSync(process.execPath, ['scripts/lab.mjs', '--no-open'], { cwd: clone, encoding: 'utf8', timeout: START_MS });
+  const fits = found.status === 1 && found.stdout === '' && /^npm run lab: [^\n]*"npm ci"[^\n]*\n$/.test(found.stderr);
+  const error = fits ? undefined : JSON.stringify([found.status, found.stdout, found.stderr]);
+  return { name: 'npm run lab: a clone whose packages are not installed is one sentence, and exit code 1', ...(error && { error }) };
 }
 
 const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
@@ -165,6 +176,7 @@ export async function packageChecks() {
       answerCheck(folder, ['8080'], { status: 2, err: /^relpos-lab: .*8080/ }),
       answerCheck(folder, ['--port', '70000'], { status: 2, err: /^relpos-lab: --port expected a number from 0 to 65535, got "70000"/ }),
       await takenCheck(folder),
+      cloneCheck(folder),
       ...(await servingChecks(folder, files)),
       ...(await openingChecks(folder)),
     ];
