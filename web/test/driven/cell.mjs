@@ -91,7 +91,7 @@ async function breaks(lab) {
   );
   await lab.eval(`(location.hash = '#/cell', 1)`);
   await lab.until(rests, 'the panel is computed');
-  await lab.eval(`(newest.terminate(), newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), 1)`);
+  await lab.eval(`(newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), newest.terminate(), 1)`);
   await lab.eval(`lab.set('Scheme', 'alibi')`);
   await lab.until(
     `lab.text('.cell [role=alert]').startsWith('The worker that computes failed') || ${rests}`,

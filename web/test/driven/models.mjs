@@ -175,7 +175,7 @@ async function breaks(lab) {
   );
   await lab.eval(`(location.hash = '#/models', 1)`);
   await lab.until(compared, 'sentences are compared', 60_000);
-  await lab.eval(`(newest.terminate(), newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), 1)`);
+  await lab.eval(`(newest.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })), newest.terminate(), 1)`);
   await lab.until(`lab.text('.model [role=alert]').includes('broke: out of memory')`, 'the failure is said');
   await lab.eval(`lab.press('Load again')`);
   await lab.until(`lab.text('.model').includes('2 layers')`, 'the model is loaded again', 60_000);
