@@ -132,7 +132,7 @@ function OwnText({ own, setOwn, bytes, windows }: OwnTextProps) {
   return (
     <div>
       <label for="own-text">Your text</label>
-      <textarea id="own-text" rows={6} value={own} onInput={({ currentTarget }) => setOwn(currentTarget.value)} />
+      <textarea id="own-text" rows={6} dir="auto" value={own} onInput={({ currentTarget }) => setOwn(currentTarget.value)} />
       {windows.length > 0 && bytes <= least && own !== '' ? (
         <p role="alert">
           {words} A window of {least.toLocaleString('en')} needs {(least + 1).toLocaleString('en')}.

@@ -53,6 +53,7 @@ export function Looks({ settings, set, models, choose }: PartProps) {
             <input
               id={id}
               type="text"
+              dir="auto"
               spellcheck={false}
               value={settings.text}
               onInput={(event) => set({ text: event.currentTarget.value })}

@@ -43,6 +43,7 @@ export function Sentences({ settings, set, models, choose }: PartProps) {
           <textarea
             id={id}
             rows={7}
+            dir="auto"
             spellcheck={false}
             value={settings.texts}
             onInput={(event) => set({ texts: event.currentTarget.value })}
@@ -108,7 +109,7 @@ function Table({ texts, values }: { texts: readonly string[]; values: Float32Arr
               return (
                 <tr key={`${i} ${text}`}>
                   <th scope="row">
-                    <b>{i + 1}</b> {text}
+                    <b>{i + 1}</b> <bdi>{text}</bdi>
                   </th>
                   {texts.map((other, j) => {
                     const x = values[i * n + j] as number;

@@ -66,7 +66,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
         >
           <div>
             <label for={id}>Beginning of the text</label>
-            <textarea id={id} rows={3} value={settings.prompt} onInput={(event) => set({ prompt: event.currentTarget.value })} />
+            <textarea id={id} rows={3} dir="auto" value={settings.prompt} onInput={(event) => set({ prompt: event.currentTarget.value })} />
           </div>
           <Slider
             label="T, temperature"
@@ -122,7 +122,7 @@ export function Story({ settings, set, models, choose }: PartProps) {
           <p class="number quiet" data-tokens={story?.tokens ?? 0}>
             {story && story.tokens > 0 ? `${story.tokens} tokens, ${speedOf(story.tokens, story.ms)} a second on one thread` : ' '}
           </p>
-          <p class="text">
+          <p class="text" dir="auto">
             <b>{story?.prompt}</b>
             {story?.text}
           </p>
