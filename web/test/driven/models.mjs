@@ -27,6 +27,16 @@ async function sentences(lab) {
   await lab.axe('a table of similarities');
   await lab.eval(`lab.set('Sentences', 'A dog barks.\\nA hound is barking.')`);
   await lab.until(`${cells}.length === 4 && ${compared}`, 'the table follows');
+  const cut = await lab.eval(`lab.text('.model')`);
+  lab.check('how much of a text is read is said', /; what is longer than [\d,]+ tokens is cut\.$/.test(cut), cut);
+  await lab.eval(`lab.set('Sentences', 'שלום עולם\\n' + 'word and sea '.repeat(2000))`);
+  await lab.until(`lab.text('.similarity tbody').includes('שלום') && ${compared}`, 'a line from right to left, and one of 26,000 letters');
+  const { direction, letters } = await lab.eval(
+    `({ direction: getComputedStyle(lab.field('Sentences')).direction, letters: lab.text('.similarity').length })`,
+  );
+  lab.check('the first is written so, and the second shortened', direction === 'rtl' && letters < 2000, { direction, letters });
+  await lab.eval(`lab.set('Sentences', 'A dog barks.\\nA hound is barking.')`);
+  await lab.until(`lab.text('.similarity tbody').includes('hound') && ${compared}`, 'the table follows again');
   const hash = `#/models?texts=A+dog+barks.%0AA+hound+is+barking.`;
   await lab.until(`location.hash === '${hash}'`, 'the address says what is compared');
   await lab.eval(`lab.set('Sentences', 'Alone.')`);

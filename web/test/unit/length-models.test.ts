@@ -124,6 +124,11 @@ describe('the code that is copied', () => {
     rmSync(scratch, { recursive: true });
   });
 
+  test('names a folder whose address has quotes', () => {
+    const source = program(readSettings({}), "https://example.org/it's/");
+    expect(source).toContain(`await fetch("https://example.org/it's/" + name)`);
+  });
+
   test('runs, and prints the losses', async () => {
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     const source = program(readSettings({ schemes: 't5,rotary-yarn', windows: '64,256' }), address);

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useId, useMemo } from 'preact/hooks';
 import { Copy } from '../../ui/copy.tsx';
+import { shortened } from '../../ui/shortened.ts';
 import { addressOf, api, useLatest, useModel } from './client.ts';
 import { similarityProgram } from './code.ts';
 import type { EncoderInfo } from './compute.ts';
@@ -12,8 +13,13 @@ import { MOST, nearestOf, sentencesOf, sharesOf } from './similarity.ts';
 const PAUSE_MS = 120;
 
 /** What there is to know of an encoder. */
-export const encoderFacts = ({ layers, heads, width, family }: EncoderInfo): string =>
-  `${family}: ${layers} layers of ${heads[0]} heads, vectors of ${width} numbers`;
+export const encoderFacts = ({ layers, heads, width, family, maxLength }: EncoderInfo): string => {
+  const end = Number.isSafeInteger(maxLength) ? `; what is longer than ${maxLength.toLocaleString('en')} tokens is cut` : '';
+  return `${family}: ${layers} layers of ${heads[0]} heads, vectors of ${width} numbers${end}`;
+};
+
+/** Letters of a sentence at most that stand beside the table: it may be a book. */
+const LETTERS = 200;
 
 /** Sentences and their similarity as a table of colours. */
 export function Sentences({ settings, set, models, choose }: PartProps) {
@@ -53,14 +59,14 @@ export function Sentences({ settings, set, models, choose }: PartProps) {
               Begin anew
             </button>
             <span role="status" class="quiet" data-busy={busy}>
-              {statusOf(texts, left, shown?.value, busy)}
+              {statusOf(texts, left, shown, busy)}
             </span>
           </p>
           {failure && <p role="alert">{failure}</p>}
         </div>
         {shown && (
           <div>
-            <Table texts={shown.question} values={shown.value.values} />
+            <Table texts={shown.question.map((text) => shortened(text, LETTERS))} values={shown.value.values} />
             <Copy label="Copy as code" text={() => similarityProgram(settings, addressOf(models.encoder))} />
           </div>
         )}
@@ -72,13 +78,15 @@ export function Sentences({ settings, set, models, choose }: PartProps) {
 function statusOf(
   texts: readonly string[],
   left: number,
-  value: { readonly ms: number; readonly fresh: number } | undefined,
+  shown: { readonly question: readonly string[]; readonly value: { readonly ms: number; readonly fresh: number } } | undefined,
   busy: boolean,
 ): string {
   if (texts.length < 2) return 'Two sentences are needed at least.';
   const over = left ? ` ${left} more than the ${MOST} that fit are left out.` : '';
-  if (!value) return busy ? `Comparing …${over}` : over;
-  return `${texts.length} sentences, ${value.fresh} read anew, in ${Math.max(1, Math.round(value.ms))} ms.${over}`;
+  if (!shown) return busy ? `Comparing …${over}` : over;
+  // While a newer table is on its way, what is said is of the one that is there.
+  const { question, value } = shown;
+  return `${question.length} sentences, ${value.fresh} read anew, in ${Math.max(1, Math.round(value.ms))} ms.${over}`;
 }
 
 function Table({ texts, values }: { texts: readonly string[]; values: Float32Array }) {
