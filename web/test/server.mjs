@@ -25,9 +25,10 @@ const watchedPage = () =>
  * @param isolated whether with the headers that let it share memory.
  * @param under    the path that it stands below: `/` or `/some/folder/`.
  * @param without  a file that this host does not have.
+ * @param instead  whether it answers its front page where it has no file, as hosts of single pages do.
  * @returns its `address`, the paths that were `asked` for, those of them that are not there in `missing`, and `close`.
  */
-export async function serveSite({ isolated = true, under = '/', without } = {}) {
+export async function serveSite({ isolated = true, under = '/', without, instead = false } = {}) {
   const headers = isolated ? ISOLATION : {};
   const files = sirv(site, { etag: true, setHeaders: (response) => setAll(response, headers) });
   const asked = new Set();
@@ -42,8 +43,8 @@ export async function serveSite({ isolated = true, under = '/', without } = {}) 
     const path = pathname.slice(under.length);
     asked.add(path || 'index.html');
     const send = (type, body) => response.writeHead(200, { 'Content-Type': type, ...headers }).end(body);
-    if (path === without) return response.writeHead(404).end();
-    if (path === '' || path === 'index.html') return send('text/html', watchedPage());
+    if (path === without && !instead) return response.writeHead(404).end();
+    if (path === '' || path === without || path === 'index.html') return send('text/html', watchedPage());
     const added = path.startsWith('__lab/') && ADDED[path.slice('__lab/'.length)];
     if (added) return send('text/javascript', readFileSync(added));
     request.url = `/${path}`;

@@ -160,6 +160,12 @@ async function failing(lab) {
   lab.check('no more than that is wrong', errors.length <= 1 && errors.every((error) => /^not loaded: .*length-/.test(error)), errors);
   await lab.eval('lab.press("Schemes")');
   await lab.until('lab.ready() && document.querySelector("main canvas") !== null', 'the other panels open');
+  await lab.serve({ without: 'models/positions/losses.json', instead: true });
+  await lab.open('#/length');
+  await lab.until(
+    `lab.text('main [role=alert]') === 'models/positions/losses.json is not on this host, which answers a page in its place.'`,
+    'a host that answers a page in place of a file is named',
+  );
 }
 
 export async function drive(lab) {

@@ -27,6 +27,9 @@ async function fetchData(): Promise<Data> {
     ['text.txt', 'losses.json'].map(async (name) => {
       const answer = await fetch(`${FOLDER}${name}`).catch(() => undefined);
       if (!answer?.ok) throw new Error(`${FOLDER}${name} could not be fetched${answer ? `: ${answer.status}` : ''}.`);
+      // Some hosts answer their front page where they have no file.
+      if (answer.headers.get('content-type')?.startsWith('text/html'))
+        throw new Error(`${FOLDER}${name} is not on this host, which answers a page in its place.`);
       return answer;
     }),
   );
