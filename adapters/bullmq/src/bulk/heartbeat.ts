@@ -1,0 +1,46 @@
+// What a run tells of itself in Redis, for `relpos-bulk status` on any machine.
+import type { Redis } from 'ioredis';
+import { show } from '../content.ts';
+import type { Progress } from './embed-corpus.ts';
+
+/** A run as it is seen from elsewhere. */
+export interface RunState extends Progress {
+  readonly queue: string;
+  /** When it began, and when this was written: ISO 8601. */
+  readonly began: string;
+  readonly written: string;
+  readonly out: string;
+}
+
+const PREFIX = 'relpos-bulk-run:';
+/** Seconds after which a run that says nothing any more is forgotten. */
+const KEEP_S = 60;
+
+export async function writeRun(redis: Redis, id: string, state: RunState): Promise<void> {
+  await redis.set(`${PREFIX}${id}`, JSON.stringify(state), 'EX', KEEP_S);
+}
+
+export async function forgetRun(redis: Redis, id: string): Promise<void> {
+  await redis.unlink(`${PREFIX}${id}`);
+}
+
+/** All keys of a pattern. */
+export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const some of redis.scanStream({ match: pattern, count: 500 })) keys.push(...(some as string[]));
+  return [...new Set(keys)].sort();
+}
+
+export async function readRuns(redis: Redis): Promise<RunState[]> {
+  const states: RunState[] = [];
+  for (const key of await keysOf(redis, `${PREFIX}*`)) {
+    const text = await redis.get(key);
+    if (text === null) continue;
+    try {
+      const state = JSON.parse(text) as RunState;
+      if (typeof state.queue !== 'string' || typeof state.texts !== 'number') throw new RangeError(show(text));
+      states.push(state);
+    } catch {} // Not one of ours.
+  }
+  return states;
+}

@@ -1,0 +1,56 @@
+// What travels through the queue: claims and settings, never texts or vectors; and how both ends read it, as hostile as a file.
+import { type Claim, integer, isSha256, readClaim, record, show } from '../content.ts';
+import { readSettings, type Settings } from './settings.ts';
+
+const VERSION = 1;
+
+/** A job. */
+export interface EmbedJob {
+  readonly version: 1;
+  /** The shard's name. */
+  readonly shard: string;
+  readonly texts: Claim;
+  readonly count: number;
+  readonly settings: Settings;
+}
+
+/** What a worker answers. */
+export interface EmbedAnswer {
+  readonly version: 1;
+  readonly shard: string;
+  readonly vectors: Claim;
+  /** Texts without a vector. */
+  readonly setAside: number;
+}
+
+function expectVersion(version: unknown, what: string): void {
+  if (version !== VERSION) throw new RangeError(`${what}: "version" expected ${VERSION}, got ${show(version)}`);
+}
+
+function expectShard(shard: unknown, what: string): string {
+  if (!isSha256(shard)) throw new RangeError(`${what}: "shard" expected 64 hexadecimal digits, got ${show(shard)}`);
+  return shard;
+}
+
+export function readJob(given: unknown): EmbedJob {
+  const { version, shard, texts, count, settings } = record(given, 'job', ['version', 'shard', 'texts', 'count', 'settings']);
+  expectVersion(version, 'job');
+  return {
+    version: VERSION,
+    shard: expectShard(shard, 'job'),
+    texts: readClaim(texts, 'job.texts'),
+    count: integer(count, 'job: "count"', 1, 65_536),
+    settings: readSettings(settings, 'job.settings'),
+  };
+}
+
+export function readAnswer(given: unknown): EmbedAnswer {
+  const { version, shard, vectors, setAside } = record(given, 'answer', ['version', 'shard', 'vectors', 'setAside']);
+  expectVersion(version, 'answer');
+  return {
+    version: VERSION,
+    shard: expectShard(shard, 'answer'),
+    vectors: readClaim(vectors, 'answer.vectors'),
+    setAside: integer(setAside, 'answer: "setAside"', 0, 65_536),
+  };
+}

@@ -1,0 +1,92 @@
+// The folder of results: shards by name, each whole or not there, and at the end an index that says which rows are in which.
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256, show } from '../content.ts';
+import { writeWhole } from '../store/folder-store.ts';
+import { readSettings, type Settings, settingsText } from './settings.ts';
+import { decodeVectors, type SetAside } from './vectors.ts';
+
+/** One entry of the index. */
+export interface IndexEntry {
+  readonly file: string;
+  /** The row of the whole that its first row is. */
+  readonly first: number;
+  readonly rows: number;
+  readonly sha256: string;
+}
+
+/** A shard that is in the folder. */
+export interface Written {
+  readonly sha256: string;
+  readonly width: number;
+  readonly setAside: readonly SetAside[];
+}
+
+const FORMAT = 'relpos-bulk 1';
+const RUN = 'run.json';
+
+export class OutFolder {
+  readonly #folder: string;
+  readonly #settings: Settings;
+
+  private constructor(folder: string, settings: Settings) {
+    this.#folder = folder;
+    this.#settings = settings;
+  }
+
+  /** Opens or makes one. A folder that another run with other settings began is refused. */
+  static async open(folder: string, settings: Settings, tokens: number): Promise<OutFolder> {
+    await mkdir(join(folder, 'shards'), { recursive: true });
+    const run = `${JSON.stringify({ format: FORMAT, tokens, settings: JSON.parse(settingsText(settings)) }, undefined, 1)}\n`;
+    const found = await readFile(join(folder, RUN), 'utf8').catch(() => undefined);
+    if (found === undefined) await writeWhole(join(folder, RUN), run);
+    else if (found !== run) throw new Error(`out: ${folder} was begun ${difference(found, settings, tokens)}: choose another folder, or the same settings`);
+    return new OutFolder(folder, settings);
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, 'shards', `${name}.safetensors`);
+  }
+
+  /** A shard that is there and right; undefined if it is not. */
+  async find(name: string, rows: number): Promise<Written | undefined> {
+    const bytes = await readFile(this.#path(name)).catch(() => undefined);
+    if (!bytes) return undefined;
+    try {
+      const { width, setAside } = decodeVectors(bytes, name, rows);
+      return { sha256: sha256(bytes), width, setAside };
+    } catch {
+      return undefined; // Damaged since: it is computed again.
+    }
+  }
+
+  async write(name: string, rows: number, bytes: Uint8Array): Promise<Written> {
+    const { width, setAside } = decodeVectors(bytes, name, rows);
+    await writeWhole(this.#path(name), bytes);
+    return { sha256: sha256(bytes), width, setAside };
+  }
+
+  /** The end of a run: what was set aside, one line of JSON each, then the index. */
+  async finish(entries: readonly IndexEntry[], width: number, setAside: readonly SetAside[]): Promise<void> {
+    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
+    await writeWhole(join(this.#folder, 'set-aside.jsonl'), setAside.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    const about = { format: FORMAT, settings: this.#settings, rows, width, setAside: setAside.length };
+    const lines = entries.map((entry) => `  ${JSON.stringify(entry)}`).join(',\n');
+    await writeWhole(join(this.#folder, 'index.json'), `${JSON.stringify(about).slice(0, -1)},"shards":[\n${lines}\n]}\n`);
+  }
+}
+
+/** In what another run differs, in words. */
+function difference(text: string, settings: Settings, tokens: number): string {
+  try {
+    const { format, tokens: other, settings: given } = JSON.parse(text) as Record<string, unknown>;
+    if (format !== FORMAT) return `by another version, ${show(format)}`;
+    const theirs = readSettings(given, RUN);
+    const names = (['model', 'weights', 'pooling', 'normalize', 'prompt', 'maxLength'] as const).filter((name) => theirs[name] !== settings[name]);
+    const parts = names.map((name) => `${name} ${show(theirs[name])} for ${show(settings[name])}`);
+    if (other !== tokens) parts.push(`shards of ${show(other)} tokens for ${tokens}`);
+    return `with ${parts.join(', ')}`;
+  } catch {
+    return `by something else: its ${RUN} cannot be read`;
+  }
+}

@@ -1,0 +1,172 @@
+// Shards by workers: each is a job named by its content, so that a run which goes on, or another one with the same texts, finds it again, done or under
+// way. Whether a job is over is heard from the queue's events, and looked up now and then, for an event may be lost with a connection.
+import { Queue, QueueEvents } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { show } from '../content.ts';
+import { connect, type RedisAddress } from '../redis.ts';
+import { deposit, redeem, type Store } from '../store/store.ts';
+import type { Computer, ShardWork } from './computer.ts';
+import { type EmbedJob, readAnswer } from './job.ts';
+import { queueName, type Settings } from './settings.ts';
+import { encodeTexts, shardName } from './texts.ts';
+import { decodeVectors, encodeVectors, gather, join, type Vectors } from './vectors.ts';
+
+export interface QueueComputerOptions {
+  readonly redis: RedisAddress;
+  readonly settings: Settings;
+  readonly ahead: number;
+  readonly store: (redis: Redis) => Store;
+  /** Told what goes wrong and goes on nonetheless. */
+  readonly warn: (text: string) => void;
+}
+
+/** Why BullMQ gives a job up whose workers ended, or stood still past their lock, again and again. */
+const STALLED = /stalled more than allowable limit/;
+/** Milliseconds between two looks at jobs that no event told of. */
+const LOOK_MS = 2000;
+/** How often a job is tried whose worker says that something failed, and the first pause between two tries. */
+const ATTEMPTS = 8;
+const BACKOFF_MS = 1000;
+
+/** How often a shard is put into the queue that came to no good end there: what lay in the store may have been damaged. */
+const TRIES = 3;
+
+type Ending = { readonly answer: unknown } | { readonly failure: string };
+
+export class QueueComputer implements Computer {
+  readonly ahead: number;
+  readonly #settings: Settings;
+  readonly #connections: Redis[];
+  readonly #queue: Queue;
+  readonly #events: QueueEvents;
+  readonly #store: Store;
+  readonly #warn: (text: string) => void;
+  /** Those who wait for a job, by its id: each is woken to look. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  constructor({ redis, settings, ahead, store, warn }: QueueComputerOptions) {
+    this.ahead = ahead;
+    this.#settings = settings;
+    this.#warn = warn;
+    const open = (): Redis => connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
+    const [own, events] = (this.#connections = [open(), open()]) as [Redis, Redis];
+    this.#queue = new Queue(queueName(settings), { connection: own, skipVersionCheck: true });
+    this.#events = new QueueEvents(queueName(settings), { connection: events, skipVersionCheck: true });
+    this.#queue.on('error', () => {}); // The connection's own report is enough.
+    this.#events.on('error', () => {});
+    const wake = ({ jobId }: { jobId: string }): void => {
+      for (const look of this.#waiting.get(jobId) ?? []) look();
+    };
+    this.#events.on('completed', wake);
+    this.#events.on('failed', wake);
+    this.#store = store(own);
+  }
+
+  /** The workers that listen now. */
+  workers(): Promise<number> {
+    return this.#queue.getWorkersCount();
+  }
+
+  async compute({ name, items }: ShardWork, signal: AbortSignal): Promise<Uint8Array> {
+    let failure = '';
+    for (let tries = 0; tries < TRIES; tries++) {
+      const ending = await this.#run(name, items, signal);
+      if ('answer' in ending) {
+        const bytes = await this.#taken(name, items.length, ending.answer);
+        if (bytes) return bytes;
+        failure = 'its answers cannot be read';
+      } else if (STALLED.test(ending.failure)) {
+        return encodeVectors(name, await this.#divided(items, signal));
+      } else {
+        failure = ending.failure;
+        this.#warn(`a shard of ${items.length} texts failed: ${failure}`);
+      }
+    }
+    throw new Error(`a shard of ${items.length} texts failed ${TRIES} times, the last time: ${failure}`);
+  }
+
+  /** A shard whose workers ended, by halves: the text that ends them is found, and is set aside. */
+  async #divided(items: ShardWork['items'], signal: AbortSignal): Promise<Vectors> {
+    if (items.length === 1) return gather([{ reason: 'its worker ended, or stood still, each time that it was tried' }], 0);
+    this.#warn(`the workers of a shard of ${items.length} texts ended; its halves are tried`);
+    const half = items.length >> 1;
+    const parts: Vectors[] = [];
+    for (const part of [items.slice(0, half), items.slice(half)]) {
+      const name = shardName(part, this.#settings);
+      parts.push(decodeVectors(await this.compute({ name, items: part }, signal), name, part.length));
+    }
+    return join(parts);
+  }
+
+  /** Puts a job into the queue unless it is there, and waits for its end. */
+  async #run(name: string, items: ShardWork['items'], signal: AbortSignal): Promise<Ending> {
+    const id = `shard-${name}`;
+    // What failed in an earlier run is tried anew.
+    const old = await this.#queue.getJob(id);
+    if (old && (await old.getState()) === 'failed') await old.remove();
+    const texts = await deposit(this.#store, 'texts', await encodeTexts(items));
+    const job: EmbedJob = { version: 1, shard: name, texts, count: items.length, settings: this.#settings };
+    await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS } });
+    return this.#end(id, signal);
+  }
+
+  /** The end of a job, once it is there. */
+  async #end(id: string, signal: AbortSignal): Promise<Ending> {
+    for (;;) {
+      signal.throwIfAborted();
+      // Before the look, so that an end between the look and the wait is heard.
+      const woken = this.#woken(id, signal);
+      const job = await this.#queue.getJob(id);
+      if (!job) return { failure: 'its job is gone from the queue' };
+      const state = await job.getState();
+      if (state === 'completed') return { answer: job.returnvalue };
+      if (state === 'failed') return { failure: job.failedReason ?? 'without a reason' };
+      await woken;
+    }
+  }
+
+  #woken(id: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const all = this.#waiting.get(id) ?? new Set();
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        all.delete(done);
+        if (all.size === 0) this.#waiting.delete(id);
+        resolve();
+      };
+      const timer = setTimeout(done, LOOK_MS);
+      signal.addEventListener('abort', done);
+      this.#waiting.set(id, all.add(done));
+    });
+  }
+
+  /** The vectors that an answer stands for, checked; what is behind the job goes from queue and store. Undefined if they are gone or wrong: the shard is computed again. */
+  async #taken(name: string, rows: number, given: unknown): Promise<Uint8Array | undefined> {
+    const job = await this.#queue.getJob(`shard-${name}`);
+    try {
+      const { shard, vectors } = readAnswer(given);
+      if (shard !== name) throw new RangeError(`answer: "shard" expected ${name}, got ${show(shard)}`);
+      const bytes = await redeem(this.#store, vectors);
+      decodeVectors(bytes, name, rows);
+      await this.#forget(job, vectors.name);
+      return bytes;
+    } catch (error) {
+      this.#warn(`a shard is computed again: ${(error as Error).message}`);
+      await this.#forget(job);
+      return undefined;
+    }
+  }
+
+  async #forget(job: Awaited<ReturnType<Queue['getJob']>>, vectors?: string): Promise<void> {
+    const texts = (job?.data as EmbedJob | undefined)?.texts?.name;
+    if (job) await job.remove().catch(() => {});
+    for (const name of [texts, vectors]) if (name !== undefined) await this.#store.delete(name);
+  }
+
+  async close(): Promise<void> {
+    // A connection that is lost does not answer a farewell.
+    for (const connection of this.#connections) connection.disconnect();
+    await this.#store.close();
+  }
+}

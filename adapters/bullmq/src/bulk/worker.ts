@@ -1,0 +1,84 @@
+// A worker: takes jobs of its model from the queue, one after another.
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Encoder } from 'relpos/models';
+import { connect, type RedisAddress } from '../redis.ts';
+import { deposit, redeem, type Store } from '../store/store.ts';
+import { embedItems } from './compute.ts';
+import { type EmbedAnswer, type EmbedJob, readJob } from './job.ts';
+import { queueName, type Settings } from './settings.ts';
+import { decodeTexts, shardName } from './texts.ts';
+import { encodeVectors } from './vectors.ts';
+
+export interface WorkerOptions {
+  readonly redis: RedisAddress;
+  readonly encoder: Encoder;
+  /** What the encoder is: jobs for another one are refused. */
+  readonly model: Pick<Settings, 'model' | 'weights'>;
+  readonly store: (redis: Redis) => Store;
+  /** Milliseconds after which a worker that gives no sign counts as gone. */
+  readonly lockMs?: number;
+  readonly onShard?: (shard: { readonly texts: number; readonly setAside: number; readonly seconds: number }) => void;
+  /** Told of jobs that failed here and of lost connections. */
+  readonly warn: (text: string) => void;
+}
+
+const LOCK_MS = 30_000;
+/** How often a job may lose its worker before it is given up: its texts are then tried by halves. */
+const MOST_STALLS = 2;
+
+/** Work that goes on until it is closed. */
+export interface Working {
+  /** Finishes the shard that is under way, then ends. */
+  close(): Promise<void>;
+}
+
+/** Starts to work. */
+export async function startWorker({ redis, encoder, model, store: makeStore, lockMs = LOCK_MS, onShard, warn }: WorkerOptions): Promise<Working> {
+  const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
+  const store = makeStore(connection);
+  const process = async (job: Job): Promise<EmbedAnswer> => {
+    const began = performance.now();
+    const work = checked(job.data, model);
+    const items = await decodeTexts(await redeem(store, work.texts)).catch(refuseIfWrong);
+    if (items.length !== work.count || shardName(items, work.settings) !== work.shard) throw new UnrecoverableError('job: its texts are not those that its shard is named by');
+    const vectors = await embedItems(encoder, items, work.settings);
+    const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors));
+    const setAside = vectors.setAside.length;
+    onShard?.({ texts: items.length, setAside, seconds: (performance.now() - began) / 1000 });
+    return { version: 1, shard: work.shard, vectors: claim, setAside };
+  };
+  const worker = new Worker(queueName(model), process, {
+    connection,
+    concurrency: 1,
+    lockDuration: lockMs,
+    stalledInterval: lockMs,
+    maxStalledCount: MOST_STALLS,
+    skipVersionCheck: true,
+  });
+  worker.on('error', (error) => warn(error.message));
+  worker.on('failed', (job, error) => warn(`a shard failed here${job ? `, attempt ${job.attemptsMade}` : ''}: ${error.message}`));
+  return {
+    async close() {
+      await worker.close();
+      await store.close();
+      connection.disconnect();
+    },
+  };
+}
+
+/** What is wrong with a job stays wrong: it is not tried again. */
+function refuseIfWrong(error: unknown): never {
+  if (error instanceof RangeError || error instanceof TypeError) throw new UnrecoverableError(error.message);
+  throw error;
+}
+
+function checked(data: unknown, model: Pick<Settings, 'model' | 'weights'>): EmbedJob {
+  try {
+    const job = readJob(data);
+    if (queueName(job.settings) !== queueName(model)) throw new RangeError('job: it is for another model than this worker has');
+    return job;
+  } catch (error) {
+    return refuseIfWrong(error);
+  }
+}
