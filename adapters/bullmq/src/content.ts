@@ -10,6 +10,10 @@ export const sha256 = (...parts: readonly (string | Uint8Array)[]): string => {
 
 export const isSha256 = (given: unknown): given is string => typeof given === 'string' && /^[0-9a-f]{64}$/.test(given);
 
+/** The name of a run: a UUID. */
+export const isRun = (given: unknown): given is string =>
+  typeof given === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(given);
+
 /** Where bytes are and what they must be. */
 export interface Claim {
   /** Its name in the store. */

@@ -1,5 +1,5 @@
 // What travels through the queue: claims and settings, never texts or vectors; and how both ends read it, as hostile as a file.
-import { type Claim, integer, isSha256, readClaim, record, show } from '../content.ts';
+import { type Claim, integer, isRun, isSha256, readClaim, record, show } from '../content.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 const VERSION = 1;
@@ -7,6 +7,8 @@ const VERSION = 1;
 /** A job. */
 export interface EmbedJob {
   readonly version: 1;
+  /** The run that put it there: what lies in the store for it is the run's own. */
+  readonly run: string;
   /** The shard's name. */
   readonly shard: string;
   readonly texts: Claim;
@@ -33,10 +35,12 @@ function expectShard(shard: unknown, what: string): string {
 }
 
 export function readJob(given: unknown): EmbedJob {
-  const { version, shard, texts, count, settings } = record(given, 'job', ['version', 'shard', 'texts', 'count', 'settings']);
+  const { version, run, shard, texts, count, settings } = record(given, 'job', ['version', 'run', 'shard', 'texts', 'count', 'settings']);
   expectVersion(version, 'job');
+  if (!isRun(run)) throw new RangeError(`job: "run" expected a UUID, got ${show(run)}`);
   return {
     version: VERSION,
+    run,
     shard: expectShard(shard, 'job'),
     texts: readClaim(texts, 'job.texts'),
     count: integer(count, 'job: "count"', 1, 65_536),

@@ -1,8 +1,10 @@
 // The folder of results: shards by name, each whole or not there, and at the end an index that says which rows are in which.
-import { mkdir, readFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256, show } from '../content.ts';
+import { isRun, sha256, show } from '../content.ts';
 import { writeWhole } from '../store/folder-store.ts';
+import { lock } from './lock.ts';
 import { readSettings, type Settings, settingsText } from './settings.ts';
 import { decodeVectors, type SetAside } from './vectors.ts';
 
@@ -24,24 +26,51 @@ export interface Written {
 
 const FORMAT = 'relpos-bulk 1';
 const RUN = 'run.json';
+/** Holds the run's name while it is not finished. */
+const NAME = '.run';
+/** The name of a folder's run, which is begun if it was not. */
+async function begin(folder: string, settings: Settings, tokens: number): Promise<string> {
+  const run = `${JSON.stringify({ format: FORMAT, tokens, settings: JSON.parse(settingsText(settings)) }, undefined, 1)}\n`;
+  const found = await readFile(join(folder, RUN), 'utf8').catch(() => undefined);
+  if (found === undefined) await writeWhole(join(folder, RUN), run);
+  else if (found !== run) throw new Error(`out: ${folder} was begun ${difference(found, settings, tokens)}: choose another folder, or the same settings`);
+  const known = await readFile(join(folder, NAME), 'utf8').catch(() => '');
+  const name = isRun(known) ? known : randomUUID();
+  if (name !== known) await writeWhole(join(folder, NAME), name);
+  return name;
+}
 
 export class OutFolder {
   readonly #folder: string;
   readonly #settings: Settings;
+  /** The run's own name, by which it finds its jobs again when it goes on: another run of the same texts has jobs of its own. */
+  readonly run: string;
+  readonly #lock: string;
 
-  private constructor(folder: string, settings: Settings) {
+  private constructor(folder: string, settings: Settings, run: string, lock: string) {
     this.#folder = folder;
+    this.#lock = lock;
     this.#settings = settings;
+    this.run = run;
   }
 
   /** Opens or makes one. A folder that another run with other settings began is refused. */
   static async open(folder: string, settings: Settings, tokens: number): Promise<OutFolder> {
     await mkdir(join(folder, 'shards'), { recursive: true });
-    const run = `${JSON.stringify({ format: FORMAT, tokens, settings: JSON.parse(settingsText(settings)) }, undefined, 1)}\n`;
-    const found = await readFile(join(folder, RUN), 'utf8').catch(() => undefined);
-    if (found === undefined) await writeWhole(join(folder, RUN), run);
-    else if (found !== run) throw new Error(`out: ${folder} was begun ${difference(found, settings, tokens)}: choose another folder, or the same settings`);
-    return new OutFolder(folder, settings);
+    const locked = await lock(folder);
+    try {
+      // What a process that was killed had not finished to write.
+      for (const name of await readdir(join(folder, 'shards'))) if (name.endsWith('.part')) await rm(join(folder, 'shards', name), { force: true });
+      return new OutFolder(folder, settings, await begin(folder, settings, tokens), locked);
+    } catch (error) {
+      await rm(locked, { force: true });
+      throw error;
+    }
+  }
+
+  /** Leaves the folder to others. */
+  async close(): Promise<void> {
+    await rm(this.#lock, { force: true });
   }
 
   #path(name: string): string {
@@ -73,6 +102,7 @@ export class OutFolder {
     const about = { format: FORMAT, settings: this.#settings, rows, width, setAside: setAside.length };
     const lines = entries.map((entry) => `  ${JSON.stringify(entry)}`).join(',\n');
     await writeWhole(join(this.#folder, 'index.json'), `${JSON.stringify(about).slice(0, -1)},"shards":[\n${lines}\n]}\n`);
+    await rm(join(this.#folder, NAME), { force: true });
   }
 }
 

@@ -1,5 +1,4 @@
-// Shards by workers: each is a job named by its content, so that a run which goes on, or another one with the same texts, finds it again, done or under
-// way. Whether a job is over is heard from the queue's events, and looked up now and then, for an event may be lost with a connection.
+// Shards by workers: each is a job named by its run and its content, so that a run which goes on finds it again, done or under way. Whether a job is over is heard from the queue's events, and looked up now and then, for an event may be lost with a connection.
 import { Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { show } from '../content.ts';
@@ -14,6 +13,8 @@ import { decodeVectors, encodeVectors, gather, join, type Vectors } from './vect
 export interface QueueComputerOptions {
   readonly redis: RedisAddress;
   readonly settings: Settings;
+  /** The run's name, see `OutFolder`. */
+  readonly run: string;
   readonly ahead: number;
   readonly store: (redis: Redis) => Store;
   /** Told what goes wrong and goes on nonetheless. */
@@ -41,12 +42,14 @@ export class QueueComputer implements Computer {
   readonly #events: QueueEvents;
   readonly #store: Store;
   readonly #warn: (text: string) => void;
+  readonly #run: string;
   /** Those who wait for a job, by its id: each is woken to look. */
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  constructor({ redis, settings, ahead, store, warn }: QueueComputerOptions) {
+  constructor({ redis, settings, run, ahead, store, warn }: QueueComputerOptions) {
     this.ahead = ahead;
     this.#settings = settings;
+    this.#run = run;
     this.#warn = warn;
     const open = (): Redis => connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
     const [own, events] = (this.#connections = [open(), open()]) as [Redis, Redis];
@@ -70,7 +73,7 @@ export class QueueComputer implements Computer {
   async compute({ name, items }: ShardWork, signal: AbortSignal): Promise<Uint8Array> {
     let failure = '';
     for (let tries = 0; tries < TRIES; tries++) {
-      const ending = await this.#run(name, items, signal);
+      const ending = await this.#queued(name, items, signal);
       if ('answer' in ending) {
         const bytes = await this.#taken(name, items.length, ending.answer);
         if (bytes) return bytes;
@@ -98,14 +101,18 @@ export class QueueComputer implements Computer {
     return join(parts);
   }
 
+  #id(name: string): string {
+    return `${this.#run}-${name}`;
+  }
+
   /** Puts a job into the queue unless it is there, and waits for its end. */
-  async #run(name: string, items: ShardWork['items'], signal: AbortSignal): Promise<Ending> {
-    const id = `shard-${name}`;
-    // What failed in an earlier run is tried anew.
+  async #queued(name: string, items: ShardWork['items'], signal: AbortSignal): Promise<Ending> {
+    const id = this.#id(name);
     const old = await this.#queue.getJob(id);
-    if (old && (await old.getState()) === 'failed') await old.remove();
-    const texts = await deposit(this.#store, 'texts', await encodeTexts(items));
-    const job: EmbedJob = { version: 1, shard: name, texts, count: items.length, settings: this.#settings };
+    // What failed before the run was stopped is tried anew.
+    if (old && (await old.getState()) === 'failed') await this.#forget(old);
+    const texts = await deposit(this.#store, 'texts', await encodeTexts(items), this.#run);
+    const job: EmbedJob = { version: 1, run: this.#run, shard: name, texts, count: items.length, settings: this.#settings };
     await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS } });
     return this.#end(id, signal);
   }
@@ -143,7 +150,7 @@ export class QueueComputer implements Computer {
 
   /** The vectors that an answer stands for, checked; what is behind the job goes from queue and store. Undefined if they are gone or wrong: the shard is computed again. */
   async #taken(name: string, rows: number, given: unknown): Promise<Uint8Array | undefined> {
-    const job = await this.#queue.getJob(`shard-${name}`);
+    const job = await this.#queue.getJob(this.#id(name));
     try {
       const { shard, vectors } = readAnswer(given);
       if (shard !== name) throw new RangeError(`answer: "shard" expected ${name}, got ${show(shard)}`);

@@ -24,11 +24,15 @@ export interface WorkerOptions {
 }
 
 const LOCK_MS = 30_000;
+/** Faults of a disk that the next shard would meet too. */
+const DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EFBIG']);
 /** How often a job may lose its worker before it is given up: its texts are then tried by halves. */
 const MOST_STALLS = 2;
 
 /** Work that goes on until it is closed. */
 export interface Working {
+  /** Resolves, with what is wrong, if this worker is of no use any more: it cannot keep what it computes. It takes no more jobs then. */
+  readonly broken: Promise<Error>;
   /** Finishes the shard that is under way, then ends. */
   close(): Promise<void>;
 }
@@ -37,13 +41,25 @@ export interface Working {
 export async function startWorker({ redis, encoder, model, store: makeStore, lockMs = LOCK_MS, onShard, warn }: WorkerOptions): Promise<Working> {
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = makeStore(connection);
+  let tellBroken: (error: Error) => void = () => {};
+  const broken = new Promise<Error>((resolve) => {
+    tellBroken = resolve;
+  });
+  /** A full disk stays full: the job goes to another worker, and this one does not take all the others' as well. */
+  const breakDown = (error: unknown): never => {
+    if (DISK.has((error as NodeJS.ErrnoException).code ?? '')) {
+      tellBroken(error as Error);
+      void worker.close();
+    }
+    throw error;
+  };
   const process = async (job: Job): Promise<EmbedAnswer> => {
     const began = performance.now();
     const work = checked(job.data, model);
     const items = await decodeTexts(await redeem(store, work.texts)).catch(refuseIfWrong);
     if (items.length !== work.count || shardName(items, work.settings) !== work.shard) throw new UnrecoverableError('job: its texts are not those that its shard is named by');
     const vectors = await embedItems(encoder, items, work.settings);
-    const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors));
+    const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors), work.run).catch((error: unknown) => breakDown(error));
     const setAside = vectors.setAside.length;
     onShard?.({ texts: items.length, setAside, seconds: (performance.now() - began) / 1000 });
     return { version: 1, shard: work.shard, vectors: claim, setAside };
@@ -59,6 +75,7 @@ export async function startWorker({ redis, encoder, model, store: makeStore, loc
   worker.on('error', (error) => warn(error.message));
   worker.on('failed', (job, error) => warn(`a shard failed here${job ? `, attempt ${job.attemptsMade}` : ''}: ${error.message}`));
   return {
+    broken,
     async close() {
       await worker.close();
       await store.close();

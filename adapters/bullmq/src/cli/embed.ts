@@ -74,7 +74,7 @@ export async function embed(given: readonly string[]): Promise<number> {
   const local = args.flag('local');
   const computer: Computer & { workers?: () => Promise<number> } = local
     ? localComputer(await loadModel(model, args.count('threads') ?? 1, signal), settings)
-    : new QueueComputer({ redis, settings, ahead: args.count('ahead') ?? 32, store: storeOf(args), warn });
+    : new QueueComputer({ redis, settings, run: folder.run, ahead: args.count('ahead') ?? 32, store: storeOf(args), warn });
   const watch = new Watch(corpus.total !== undefined);
   const metrics = await watch.metrics(args.count('metrics'), args.word('metrics-host'));
   const beat = local ? undefined : heartbeat(redis, { queue: queueName(settings), out: resolve(out) }, watch, computer, warn);
@@ -89,6 +89,7 @@ export async function embed(given: readonly string[]): Promise<number> {
     await beat?.();
     metrics?.close();
     await computer.close();
+    await folder.close();
   }
 }
 

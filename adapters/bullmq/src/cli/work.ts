@@ -48,9 +48,14 @@ export async function work(given: readonly string[]): Promise<number> {
     },
   });
   say(`working: model ${model.model.slice(0, 12)}, weights ${model.weights}`);
-  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  const stopped = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined));
+  });
+  const broken = await Promise.race([stopped, worker.broken]);
   await worker.close();
   encoder.dispose();
   metrics.close();
+  if (broken) throw new Error(`this worker cannot keep its results, and ends: ${broken.message}`);
   return 0;
 }

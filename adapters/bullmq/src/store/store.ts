@@ -10,10 +10,10 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Puts bytes under `<kind>-<their SHA-256>`. */
-export async function deposit(store: Store, kind: string, bytes: Uint8Array): Promise<Claim> {
+/** Puts bytes under `<kind>-<their SHA-256>`, and what its owner adds who will delete them. */
+export async function deposit(store: Store, kind: string, bytes: Uint8Array, owner = ''): Promise<Claim> {
   const sum = sha256(bytes);
-  const name = `${kind}-${sum}`;
+  const name = `${kind}-${sum}${owner && `-${owner}`}`;
   await store.put(name, bytes);
   return { name, bytes: bytes.length, sha256: sum };
 }

@@ -1,0 +1,83 @@
+// A Redis (or Valkey) of the tests' own, on the loopback interface.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '../../src/redis.ts';
+
+const PROGRAMS = ['redis-server', 'valkey-server'];
+
+function works(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The server's program; undefined where there is none, which is a failure where everything must be. */
+export const program: string | undefined = PROGRAMS.find(works);
+
+/** Whether tests that need a server can be left out, with their names said. */
+export const mayLeaveOut: boolean = program === undefined && process.env.CI !== 'true';
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+export interface TestRedis {
+  readonly port: number;
+  readonly url: string;
+  /** Ends it as a power cut would, and starts it again with what its append-only file holds. */
+  restart(pause: number): Promise<void>;
+  stop(): void;
+}
+
+export async function startRedis(password?: string): Promise<TestRedis> {
+  if (program === undefined) throw new Error(`none of ${PROGRAMS.join(', ')} is installed: Debian has redis-server`);
+  const folder = mkdtempSync(join(tmpdir(), 'relpos-redis-'));
+  const port = await freePort();
+  const url = `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
+  const words = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
+  let child: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    child = spawn(program as string, [...words, ...(password === undefined ? [] : ['--requirepass', password])], { stdio: 'ignore' });
+    const redis = connect({ url });
+    try {
+      for (let left = 100; ; left--) {
+        const ready = await Promise.race([redis.ping().then(() => true), sleep(100, false)]);
+        if (ready) return;
+        if (!left) throw new Error('the server did not start in ten seconds');
+      }
+    } finally {
+      redis.disconnect();
+    }
+  };
+  await start();
+  return {
+    port,
+    url,
+    async restart(pause) {
+      const gone = new Promise((resolve) => child?.once('exit', resolve));
+      child?.kill('SIGKILL');
+      await gone;
+      await sleep(pause);
+      await start();
+    },
+    stop() {
+      child?.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
