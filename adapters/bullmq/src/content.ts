@@ -56,3 +56,6 @@ export function show(given: unknown): string {
   const text = typeof given === 'string' ? JSON.stringify(given) : given === undefined ? 'nothing' : (JSON.stringify(given) ?? String(given));
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
+
+/** A copy of bytes, aligned for any type. Not by `slice`, which of a Buffer is a view into memory that it shares with others. */
+export const copied = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer;

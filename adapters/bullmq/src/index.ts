@@ -1,6 +1,11 @@
 /**
  * relpos on BullMQ: a corpus embedded by the workers of a queue, and attention over keys that no machine holds.
  */
+export { type Chunk, type Context, planChunks } from './attention/context.ts';
+export { type HostAnswer, type ShardHostOptions, startShardHost } from './attention/host.ts';
+export { type MergeAnswer, type MergerOptions, startMerger } from './attention/merger.ts';
+export { type NamedEncoding, type ShardedOptions } from './attention/request.ts';
+export { type KeysAndValues, type PublishOptions, ShardedAttention, type ShardedResult } from './attention/sharded-attention.ts';
 export { type Computer, localComputer, type ShardWork } from './bulk/computer.ts';
 export { type Corpus, type CorpusOptions, type Item, openCorpus } from './bulk/corpus.ts';
 export { embedCorpus, type Progress, type RunOptions, type RunResult } from './bulk/embed-corpus.ts';

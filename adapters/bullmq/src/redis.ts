@@ -61,3 +61,23 @@ export function connect(address: RedisAddress, onTrouble: (why: string) => void 
   });
   return redis;
 }
+
+/** What of BullMQ is closed: it may have connections of its own beside the one that it was given. */
+interface Closing {
+  close(): Promise<void>;
+}
+
+/** How long a farewell may take: a server that is gone does not answer it. */
+const FAREWELL_MS = 1000;
+
+/** Closes what stands on connections, then these. */
+export async function closeAll(parts: readonly Closing[], connections: readonly Redis[]): Promise<void> {
+  const all = Promise.all(parts.map((part) => part.close().catch(() => {})));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, FAREWELL_MS);
+  });
+  await Promise.race([all, late]);
+  clearTimeout(timer);
+  for (const connection of connections) connection.disconnect();
+}

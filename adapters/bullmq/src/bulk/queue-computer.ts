@@ -2,7 +2,7 @@
 import { Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { show } from '../content.ts';
-import { connect, type RedisAddress } from '../redis.ts';
+import { closeAll, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import type { Computer, ShardWork } from './computer.ts';
 import { type EmbedJob, readAnswer } from './job.ts';
@@ -172,8 +172,7 @@ export class QueueComputer implements Computer {
   }
 
   async close(): Promise<void> {
-    // A connection that is lost does not answer a farewell.
-    for (const connection of this.#connections) connection.disconnect();
+    await closeAll([this.#queue, this.#events], this.#connections);
     await this.#store.close();
   }
 }

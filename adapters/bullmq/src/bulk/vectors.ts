@@ -1,7 +1,7 @@
 // The file of a shard: a row for each text, zeros for those that were set aside, which it lists with their reasons. The same texts and settings give the
 // same bytes, whoever computes them.
 import { readSafetensors, type SafeTensor, writeSafetensors } from 'relpos/safetensors';
-import { sha256, show } from '../content.ts';
+import { copied, sha256, show } from '../content.ts';
 
 /** A text without a vector. */
 export interface SetAside {
@@ -82,8 +82,8 @@ export function decodeVectors(bytes: Uint8Array, name: string, rows: number): Ve
   if (aside && (aside.dtype !== 'I32' || aside.shape.length !== 1)) throw new RangeError(`expected a list of I32 as set_aside, got ${aside.dtype} ${show(aside.shape)}`);
   const places = aside?.data ?? new Uint8Array();
   if (sha256(found.data, places) !== checksum) throw new RangeError('its numbers have another checksum than it says');
-  const list = [...new Int32Array(places.slice().buffer)];
+  const list = [...new Int32Array(copied(places))];
   if (list.some((row, n) => row < 0 || row >= rows || (n > 0 && row <= (list[n - 1] as number)))) throw new RangeError('its rows that were set aside are not in order');
   const texts = readReasons(reasons, list.length);
-  return { rows, width, data: new Float32Array(found.data.slice().buffer), setAside: list.map((row, n) => ({ row, reason: texts[n] as string })) };
+  return { rows, width, data: new Float32Array(copied(found.data)), setAside: list.map((row, n) => ({ row, reason: texts[n] as string })) };
 }

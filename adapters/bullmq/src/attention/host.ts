@@ -1,0 +1,116 @@
+// A host: holds the keys and values of its chunks, and answers requests with partial states. One that starts anew finds its chunks in the store.
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { createEngine, encodeState, type Engine, RelposError, type Tensor } from 'relpos';
+import { type Claim, integer, record } from '../content.ts';
+import { connect, type RedisAddress } from '../redis.ts';
+import { deposit, redeem, type Store } from '../store/store.ts';
+import { type Context, floatsOf, hostQueue, lookUp, seenChunks } from './context.ts';
+import { attentionOptions, readRequest, type Request } from './request.ts';
+
+export interface ShardHostOptions {
+  readonly redis: RedisAddress;
+  readonly store: (redis: Redis) => Store;
+  /** The context's name. */
+  readonly context: string;
+  /** Which of its hosts this is, from 0. */
+  readonly host: number;
+  readonly threads?: number;
+  /** Bytes that the engine may take: the chunks of this host, a request and its answer have to fit. */
+  readonly maxMemory?: number;
+  readonly precision?: 'reproducible' | 'int16';
+  readonly lockMs?: number;
+  readonly warn: (text: string) => void;
+}
+
+/** What a host answers: a state for each of its chunks that the queries see. */
+export interface HostAnswer {
+  readonly states: readonly Claim[];
+}
+
+/** How often a job may lose its host: one that was killed is started again by whoever watches over it. */
+const MOST_STALLS = 10;
+const LOCK_MS = 30_000;
+
+interface Held {
+  readonly index: number;
+  readonly first: number;
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
+/** What is wrong with a request, or too large for this host, stays so. */
+export function refuseIfWrong(error: unknown): never {
+  const full = error instanceof RelposError && error.code === 'out-of-memory';
+  if (full || error instanceof RangeError || error instanceof TypeError) throw new UnrecoverableError(error.message);
+  throw error;
+}
+
+async function hold(engine: Engine, store: Store, context: Context, host: number): Promise<Held[]> {
+  const { batch, keyHeads, headDim, valueDim } = context;
+  const held: Held[] = [];
+  for (const [index, chunk] of context.chunks.entries()) {
+    if (chunk.host !== host) continue;
+    const tensor = async (claim: Claim, width: number): Promise<Tensor> => engine.tensor([batch, keyHeads, chunk.keys, width], floatsOf(await redeem(store, claim)));
+    held.push({ index, first: chunk.first, k: await tensor(chunk.k, headDim), v: await tensor(chunk.v, valueDim) });
+  }
+  return held;
+}
+
+/** Starts a host: its chunks are in memory when it resolves. */
+export async function startShardHost(options: ShardHostOptions): Promise<{ readonly memory: () => number; close(): Promise<void> }> {
+  const { redis, context: id, host, threads = 1, maxMemory, precision, lockMs = LOCK_MS, warn } = options;
+  const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
+  const store = options.store(connection);
+  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), ...(precision && { precision }) });
+  const context = await lookUp(connection, id);
+  integer(host, 'host: "host"', 0, context.hosts - 1);
+  const held = await hold(engine, store, context, host);
+
+  const answer = async (request: Request): Promise<HostAnswer> => {
+    const { batch, headDim, totalKeys, chunks } = context;
+    if (request.start + request.queries > totalKeys) throw new RangeError(`request: expected queries within ${totalKeys} positions`);
+    const q = engine.tensor([batch, request.heads, request.queries, headDim], floatsOf(await redeem(store, request.q)));
+    const seen = seenChunks(context, { start: request.start, end: request.start + request.queries }, request.options);
+    const states: Claim[] = [];
+    try {
+      for (const { index, first, k, v } of held) {
+        if (!seen[index]) continue;
+        const state = await engine.attentionPartial(q, k, v, { ...attentionOptions(request.options), keyOffset: first, totalKeys, queryOffset: request.start });
+        const bytes = encodeState(state, { shard: { index, count: chunks.length }, id: request.id });
+        state.out.dispose();
+        state.lse.dispose();
+        states.push(await deposit(store, 'state', bytes, request.id));
+      }
+    } finally {
+      q.dispose();
+    }
+    return { states };
+  };
+  const process = async (job: Job): Promise<HostAnswer> => {
+    try {
+      return await answer(readRequest(record(job.data, 'job', ['request']).request));
+    } catch (error) {
+      return refuseIfWrong(error);
+    }
+  };
+  const worker = new Worker(hostQueue(id, host), process, {
+    connection,
+    concurrency: 1,
+    lockDuration: lockMs,
+    stalledInterval: lockMs,
+    maxStalledCount: MOST_STALLS,
+    skipVersionCheck: true,
+  });
+  worker.on('error', (error) => warn(error.message));
+  worker.on('failed', (_, error) => warn(`a request failed here: ${error.message}`));
+  return {
+    memory: () => engine.memoryUsage().reserved,
+    async close() {
+      await worker.close();
+      engine.dispose();
+      await store.close();
+      connection.disconnect();
+    },
+  };
+}

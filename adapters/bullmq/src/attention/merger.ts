@@ -1,0 +1,95 @@
+// Merging: the parent of a request's jobs takes their states in the order of the keys. The order is fixed, so the bits are, whoever answered first.
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { collectStates, createEngine, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
+import { type Claim, readClaim, record } from '../content.ts';
+import { connect, type RedisAddress } from '../redis.ts';
+import { deposit, redeem, type Store } from '../store/store.ts';
+import { lookUp, mergeQueue, seenChunks } from './context.ts';
+import { refuseIfWrong } from './host.ts';
+import { readRequest } from './request.ts';
+
+export interface MergerOptions {
+  readonly redis: RedisAddress;
+  readonly store: (redis: Redis) => Store;
+  readonly context: string;
+  readonly maxMemory?: number;
+  readonly lockMs?: number;
+  readonly warn: (text: string) => void;
+}
+
+/** What a merger answers: the whole, and the states that it was made of, which are of no more use. */
+export interface MergeAnswer {
+  readonly whole: Claim;
+  readonly states: readonly Claim[];
+}
+
+const MOST_STALLS = 10;
+const LOCK_MS = 30_000;
+const MOST_STATES = 4096;
+
+/** Claims on states that a host answered with. */
+export function readStates(given: unknown): Claim[] {
+  const { states } = record(given, 'answer', ['states']);
+  if (!Array.isArray(states) || states.length > MOST_STATES) throw new RangeError(`answer: "states" expected a list of ${MOST_STATES} at most`);
+  return states.map((state: unknown, n) => readClaim(state, `answer.states[${n}]`));
+}
+
+/** Starts a merger; several may work for one context. */
+export async function startMerger(options: MergerOptions): Promise<{ close(): Promise<void> }> {
+  const { redis, context: id, maxMemory, lockMs = LOCK_MS, warn } = options;
+  const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
+  const store = options.store(connection);
+  const engine = await createEngine({ threads: 1, ...(maxMemory !== undefined && { maxMemory }) });
+  const context = await lookUp(connection, id);
+
+  const merge = async (job: Job): Promise<MergeAnswer> => {
+    const request = readRequest(record(job.data, 'job', ['request']).request);
+    const [failure] = Object.values(await job.getIgnoredChildrenFailures());
+    if (failure !== undefined) throw new UnrecoverableError(failure);
+    const answers = Object.values(await job.getChildrenValues());
+    const states = answers.flatMap(readStates);
+    const decoded: DecodedState[] = [];
+    for (const state of states) decoded.push(decodeState(await redeem(store, state)));
+    const seen = seenChunks(context, { start: request.start, end: request.start + request.queries }, request.options);
+    const empty = [...seen.keys()].filter((index) => !seen[index]);
+    const ordered = collectStates(decoded, context.chunks.length, { empty });
+    if (ordered.some((state) => state.id !== request.id)) throw new RangeError(`merge: expected states of the request ${request.id}`);
+    const loaded = ordered.map((state) => loadState(engine, state));
+    try {
+      const merged = await engine.mergeStates(loaded);
+      const bytes = encodeState(merged, { id: request.id });
+      merged.out.dispose();
+      merged.lse.dispose();
+      return { whole: await deposit(store, 'whole', bytes, request.id), states };
+    } finally {
+      for (const { out, lse } of loaded) {
+        out.dispose();
+        lse.dispose();
+      }
+    }
+  };
+  const process = (job: Job): Promise<MergeAnswer> =>
+    merge(job).catch((error: unknown) => {
+      if (error instanceof UnrecoverableError) throw error;
+      return refuseIfWrong(error);
+    });
+  const worker = new Worker(mergeQueue(id), process, {
+    connection,
+    concurrency: 1,
+    lockDuration: lockMs,
+    stalledInterval: lockMs,
+    maxStalledCount: MOST_STALLS,
+    skipVersionCheck: true,
+  });
+  worker.on('error', (error) => warn(error.message));
+  worker.on('failed', (_, error) => warn(`a merge failed here: ${error.message}`));
+  return {
+    async close() {
+      await worker.close();
+      engine.dispose();
+      await store.close();
+      connection.disconnect();
+    },
+  };
+}

@@ -1,0 +1,211 @@
+// The asking end: publishes keys and values once, then sends queries. What it asks is a BullMQ flow: a job for each host that the queries see, and a parent
+// that merges their states.
+import { randomUUID } from 'node:crypto';
+import { type FlowJob, FlowProducer, Queue, QueueEvents } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { decodeState } from 'relpos';
+import { type Claim, integer, readClaim, record } from '../content.ts';
+import { closeAll, connect, type RedisAddress } from '../redis.ts';
+import { deposit, redeem, type Store } from '../store/store.ts';
+import { type Chunk, type Context, floatBytes, hostQueue, lookUp, mergeQueue, planChunks, publish, seenChunks, withdraw } from './context.ts';
+import { readStates } from './merger.ts';
+import { type Request, readShardedOptions, type ShardedOptions } from './request.ts';
+
+/** Keys and values of some positions: [B, G, keys, D] and [B, G, keys, E]. */
+export interface KeysAndValues {
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
+
+export interface PublishOptions {
+  readonly redis: RedisAddress;
+  readonly store: (redis: Redis) => Store;
+  readonly batch: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  /** Default `headDim`. */
+  readonly valueDim?: number;
+  readonly totalKeys: number;
+  /** Processes that will hold the keys. */
+  readonly hosts: number;
+  /** Whether queries will see the keys before them alone: the chunks are then dealt out so that all hosts have the same work. Default true. */
+  readonly causal?: boolean;
+  /** Gives the keys of some positions, when their turn comes: the whole need not fit here either. */
+  readonly keys: (first: number, count: number) => KeysAndValues | Promise<KeysAndValues>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+/** What a call gives: [B, H, L, E] and [B, H, L]. */
+export interface ShardedResult {
+  readonly out: Float32Array;
+  readonly lse: Float32Array;
+}
+
+const LOOK_MS = 2000;
+const ATTEMPTS = 8;
+
+/** Attention over keys that lie with hosts. */
+export class ShardedAttention {
+  readonly context: Context;
+  readonly #connections: Redis[];
+  readonly #store: Store;
+  readonly #flows: FlowProducer;
+  readonly #merges: Queue;
+  readonly #events: QueueEvents;
+  readonly #waiting = new Map<string, () => void>();
+
+  private constructor(context: Context, redis: RedisAddress, makeStore: (redis: Redis) => Store) {
+    this.context = context;
+    const [own, events] = (this.#connections = [connect(redis), connect(redis)]) as [Redis, Redis];
+    this.#store = makeStore(own);
+    this.#flows = new FlowProducer({ connection: own, skipVersionCheck: true });
+    this.#merges = new Queue(mergeQueue(context.id), { connection: own, skipVersionCheck: true });
+    this.#events = new QueueEvents(mergeQueue(context.id), { connection: events, skipVersionCheck: true });
+    // The connections come back by themselves.
+    this.#flows.on('error', () => {});
+    this.#merges.on('error', () => {});
+    this.#events.on('error', () => {});
+    const wake = ({ jobId }: { jobId: string }): void => this.#waiting.get(jobId)?.();
+    this.#events.on('completed', wake);
+    this.#events.on('failed', wake);
+  }
+
+  /** Publishes keys and values, chunk by chunk; hosts that are started with its name then hold them. */
+  static async publish(options: PublishOptions): Promise<ShardedAttention> {
+    const { redis, batch, keyHeads, headDim, valueDim = headDim, totalKeys, hosts, causal = true, keys, signal, onProgress } = options;
+    integer(totalKeys, 'publish: "totalKeys"', 1, 2 ** 31);
+    integer(hosts, 'publish: "hosts"', 1, 2048);
+    const client = connect(redis);
+    const store = options.store(client);
+    const id = randomUUID();
+    const chunks: Chunk[] = [];
+    try {
+      const plan = planChunks(totalKeys, hosts, causal);
+      for (const [n, { first, keys: count, host }] of plan.entries()) {
+        signal?.throwIfAborted();
+        const { k, v } = await keys(first, count);
+        const rows = batch * keyHeads * count;
+        if (k.length !== rows * headDim) throw new RangeError(`publish: "k" expected B·G·keys·D = ${rows * headDim} numbers, got ${k.length}`);
+        if (v.length !== rows * valueDim) throw new RangeError(`publish: "v" expected B·G·keys·E = ${rows * valueDim} numbers, got ${v.length}`);
+        chunks.push({ first, keys: count, host, k: await deposit(store, 'keys', floatBytes(k), id), v: await deposit(store, 'values', floatBytes(v), id) });
+        onProgress?.({ done: n + 1, total: plan.length });
+      }
+      const context: Context = { version: 1, id, batch, keyHeads, headDim, valueDim, totalKeys, hosts, chunks };
+      await publish(client, context);
+      return new ShardedAttention(context, redis, options.store);
+    } catch (error) {
+      for (const { k, v } of chunks) for (const { name } of [k, v]) await store.delete(name).catch(() => {});
+      throw error;
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  /** A context that was published elsewhere. */
+  static async open(options: Pick<PublishOptions, 'redis' | 'store'> & { readonly context: string }): Promise<ShardedAttention> {
+    const client = connect(options.redis);
+    try {
+      return new ShardedAttention(await lookUp(client, options.context), options.redis, options.store);
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  /**
+   * Attention of queries at positions `start` … over all keys. The bits are those of `attentionPartial` over the same chunks and `mergeStates` of them in
+   * order, on one machine.
+   *
+   * @param q [B, heads, L, D]
+   */
+  async attend(q: Float32Array, { start, heads, signal, ...given }: ShardedOptions & { readonly start: number; readonly heads: number; readonly signal?: AbortSignal }): Promise<ShardedResult> {
+    const { batch, headDim, totalKeys } = this.context;
+    const options = readShardedOptions(given, 'attend');
+    integer(heads, 'attend: "heads"', 1, 65_536);
+    const queries = q.length / (batch * heads * headDim);
+    if (!Number.isInteger(queries) || queries < 1) throw new RangeError(`attend: "q" expected a multiple of B·H·D = ${batch * heads * headDim} numbers, got ${q.length}`);
+    integer(start, 'attend: "start"', 0, totalKeys - queries);
+    signal?.throwIfAborted();
+    const id = randomUUID();
+    const request: Request = { version: 1, id, start, heads, queries, q: await deposit(this.#store, 'queries', floatBytes(q), id), options };
+    try {
+      return await this.#ask(request, signal);
+    } finally {
+      await this.#store.delete(request.q.name).catch(() => {});
+    }
+  }
+
+  async #ask(request: Request, signal?: AbortSignal): Promise<ShardedResult> {
+    const { context } = this;
+    const seen = seenChunks(context, { start: request.start, end: request.start + request.queries }, request.options);
+    const hosts = new Set(context.chunks.filter((_, index) => seen[index]).map(({ host }) => host));
+    const opts = { attempts: ATTEMPTS, backoff: { type: 'exponential', delay: 500 } };
+    const child = (host: number): FlowJob => ({
+      name: 'attend',
+      queueName: hostQueue(context.id, host),
+      data: { request },
+      // The parent hears of a failure with its reason.
+      opts: { ...opts, ignoreDependencyOnFailure: true, removeOnComplete: true, removeOnFail: true },
+    });
+    await this.#flows.add({ name: 'merge', queueName: mergeQueue(context.id), data: { request }, opts: { ...opts, jobId: request.id }, children: [...hosts].map(child) });
+    const { whole, states } = await this.#end(request.id, signal);
+    const { out, lse } = decodeState(await redeem(this.#store, whole));
+    for (const { name } of [whole, ...states]) await this.#store.delete(name).catch(() => {});
+    return { out: out as Float32Array, lse };
+  }
+
+  /** What the merger answered. */
+  async #end(id: string, signal?: AbortSignal): Promise<{ whole: Claim; states: Claim[] }> {
+    for (;;) {
+      if (signal?.aborted) {
+        // What has not begun is not begun any more; what has ends, and nobody asks for it.
+        await (await this.#merges.getJob(id))?.remove({ removeChildren: true }).catch(() => {});
+        throw signal.reason;
+      }
+      const woken = this.#woken(id, signal);
+      const job = await this.#merges.getJob(id);
+      const state = job ? await job.getState() : 'unknown';
+      if (!job || state === 'failed') {
+        const why = job?.failedReason ?? 'its job is gone';
+        await job?.remove().catch(() => {});
+        throw new Error(`attend: the request failed: ${why}`);
+      }
+      if (state === 'completed') {
+        const { whole, states } = record(job.returnvalue, 'answer', ['whole', 'states']);
+        await job.remove().catch(() => {});
+        return { whole: readClaim(whole, 'answer.whole'), states: readStates({ states }) };
+      }
+      await woken;
+    }
+  }
+
+  #woken(id: string, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        this.#waiting.delete(id);
+        resolve();
+      };
+      const timer = setTimeout(done, LOOK_MS);
+      signal?.addEventListener('abort', done);
+      this.#waiting.set(id, done);
+    });
+  }
+
+  /** Takes the context back: its tensors go from the store, and its queues from Redis. Hosts that still run are of no use any more. */
+  async withdraw(): Promise<void> {
+    const { id, chunks, hosts } = this.context;
+    const [own] = this.#connections as [Redis];
+    await withdraw(own, id);
+    for (const { k, v } of chunks) for (const { name } of [k, v]) await this.#store.delete(name);
+    for (const name of [mergeQueue(id), ...Array.from({ length: hosts }, (_, host) => hostQueue(id, host))]) {
+      await new Queue(name, { connection: own, skipVersionCheck: true }).obliterate({ force: true });
+    }
+  }
+
+  async close(): Promise<void> {
+    await closeAll([this.#flows, this.#merges, this.#events], this.#connections);
+    await this.#store.close();
+  }
+}
