@@ -79,6 +79,21 @@ async function lab() {
   return [...installs, ...built, ...tests, ...(await pageChecks(await packed()))];
 }
 
+/** relpos-bullmq: its build, its tests with real processes and a Redis of their own, and the package that it becomes. */
+async function adapters() {
+  const { installAdapters } = await import('./conformance/install.mjs');
+  const installs = installAdapters();
+  if (!existsSync('adapters/bullmq/node_modules/bullmq')) {
+    console.log('adapters: left out, for the packages of adapters/bullmq could not be installed');
+    return installs;
+  }
+  const built = script('build', '--prefix', 'adapters/bullmq');
+  if (built.some(({ error }) => error)) return [...installs, ...built];
+  const tests = vitest('--root', 'adapters/bullmq');
+  const { packageChecks } = await import('../adapters/bullmq/test/package.mjs');
+  return [...installs, ...built, ...tests, ...packageChecks(await packed())];
+}
+
 const steps = {
   runtimes: async () => {
     const { installRuntimes, installTrained } = await import('./conformance/install.mjs');
@@ -95,6 +110,7 @@ const steps = {
     return [...installTools(), ...(await bundlers(await packed())).checks];
   },
   lab,
+  adapters,
   conformance: () => conformance(),
 };
 

@@ -66,3 +66,6 @@ export const installTrained = () => installFolder('trained encoder', fileURLToPa
 
 /** What Position Lab is built of. */
 export const installLab = () => installFolder('lab', fileURLToPath(new URL('../../web/', import.meta.url)));
+
+/** What relpos-bullmq stands on. */
+export const installAdapters = () => installFolder('adapters', fileURLToPath(new URL('../../adapters/bullmq/', import.meta.url)));

@@ -38,7 +38,8 @@ export function readClaim(given: unknown, what: string): Claim {
 
 /** An object with these keys and no others. */
 export function record(given: unknown, what: string, keys: readonly string[]): Record<string, unknown> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new TypeError(`${what}: expected an object, got ${show(given)}`);
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new TypeError(`${what}: expected an object, got ${show(given)}`);
   const unknown = Object.keys(given).find((key) => !keys.includes(key));
   if (unknown !== undefined) throw new RangeError(`${what}: expected ${keys.join(', ')}, got ${show(unknown)} as well`);
   return given as Record<string, unknown>;
@@ -53,7 +54,8 @@ export function integer(given: unknown, what: string, least: number, most: numbe
 
 /** A value in an error: short, on one line. */
 export function show(given: unknown): string {
-  const text = typeof given === 'string' ? JSON.stringify(given) : given === undefined ? 'nothing' : (JSON.stringify(given) ?? String(given));
+  const text =
+    typeof given === 'string' ? JSON.stringify(given) : given === undefined ? 'nothing' : (JSON.stringify(given) ?? String(given));
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -4,7 +4,7 @@
 export { type Chunk, type Context, planChunks } from './attention/context.ts';
 export { type HostAnswer, type ShardHostOptions, startShardHost } from './attention/host.ts';
 export { type MergeAnswer, type MergerOptions, startMerger } from './attention/merger.ts';
-export { type NamedEncoding, type ShardedOptions } from './attention/request.ts';
+export type { NamedEncoding, ShardedOptions } from './attention/request.ts';
 export { type KeysAndValues, type PublishOptions, ShardedAttention, type ShardedResult } from './attention/sharded-attention.ts';
 export { type Computer, localComputer, type ShardWork } from './bulk/computer.ts';
 export { type Corpus, type CorpusOptions, type Item, openCorpus } from './bulk/corpus.ts';

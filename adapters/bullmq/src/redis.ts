@@ -26,7 +26,8 @@ function parseUrl(url: string): URL {
   if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
     throw new TypeError(`redis: "url" expected redis:// or rediss://, got ${parsed.protocol}//`);
   }
-  if (!/^\/?\d{0,5}$/.test(parsed.pathname)) throw new TypeError(`redis: "url" expected the number of a database after the port, got ${parsed.pathname}`);
+  if (!/^\/?\d{0,5}$/.test(parsed.pathname))
+    throw new TypeError(`redis: "url" expected the number of a database after the port, got ${parsed.pathname}`);
   return parsed;
 }
 

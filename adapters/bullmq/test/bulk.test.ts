@@ -4,9 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Redis } from 'ioredis';
 import { loadEncoder } from 'relpos/models';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { IndexEntry } from '../src/bulk/out-folder.ts';
 import { queueName, readSettings } from '../src/bulk/settings.ts';
 import { decodeVectors } from '../src/bulk/vectors.ts';
@@ -16,7 +16,7 @@ import { redisStore } from '../src/store/redis-store.ts';
 import type { Store } from '../src/store/store.ts';
 import { contents, MODEL, removeAll, sentences, shardsOf, temporary, writeCorpus } from './kit/files.ts';
 import { bulk, endAll, startNode, startWork, wireTo } from './kit/processes.ts';
-import { mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
+import { freePort, mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
 
 // A damaged line, which has a row nonetheless, and two alike.
 const texts = sentences(4000);
@@ -43,7 +43,8 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
   });
 
   const work = (...words: string[]) => startWork('--model', MODEL, '--redis', redis.url, '--lock', '2', ...words);
-  const run = (out: string, ...words: string[]) => bulk('embed', corpus, '--model', MODEL, '--out', out, '--redis', redis.url, ...SMALL, ...words);
+  const run = (out: string, ...words: string[]) =>
+    bulk('embed', corpus, '--model', MODEL, '--out', out, '--redis', redis.url, ...SMALL, ...words);
   /** Nothing of a run stays in Redis: no job, no text, no vector. */
   const expectNothingLeft = async (): Promise<void> => {
     const client = connect({ url: redis.url });
@@ -227,20 +228,24 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     const out = temporary();
     expect(await bulk('embed', corpus, '--model', MODEL, '--out', out, '--local', ...SMALL).ended).toBe(0);
     const other = bulk('embed', corpus, '--model', MODEL, '--out', out, '--local', '--pooling', 'cls');
-    expect([await other.ended, other.printed()]).toEqual([1, expect.stringMatching(/was begun with pooling nothing for "cls", shards of 256 tokens for 16384/)]);
+    expect([await other.ended, other.printed()]).toEqual([
+      1,
+      expect.stringMatching(/was begun with pooling nothing for "cls", shards of 256 tokens for 16384/),
+    ]);
     expect(contents(out)).toEqual(alone);
   });
 
   test('status and metrics tell of a run', async () => {
-    const worker = await work('--metrics', '19464');
+    const ports = [await freePort(), await freePort()] as const;
+    const worker = await work('--metrics', `${ports[0]}`);
     const out = temporary();
-    const embed = run(out, '--metrics', '19465');
+    const embed = run(out, '--metrics', `${ports[1]}`);
     await untilShards(out, 20);
     await sleep(2500);
     const status = bulk('status', '--redis', redis.url);
     expect(await status.ended).toBe(0);
     expect(status.printed()).toMatch(/^relpos-embed-[0-9a-f]{16}: 1 workers; shards: /m);
-    const [ofWorker, ofRun] = await Promise.all([19464, 19465].map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
+    const [ofWorker, ofRun] = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
     expect(ofWorker).toMatch(/^relpos_bulk_texts_total\{role="work"\} [1-9]/m);
     expect(ofRun).toMatch(/^relpos_bulk_texts\{role="embed"\} [1-9]/m);
     expect(await embed.ended).toBe(0);
@@ -289,19 +294,23 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     // A supervisor, which starts a worker anew whenever it ends.
     let over = false;
     const supervisor = (async () => {
-      while (!over) await startNode([fileURLToPath(new URL('kit/fragile-worker.mjs', import.meta.url)), redis.url, MODEL, await digestOf()]).ended;
+      while (!over)
+        await startNode([fileURLToPath(new URL('kit/fragile-worker.mjs', import.meta.url)), redis.url, MODEL, await digestOf()]).ended;
     })();
     const embed = bulk(...words, '--out', out, '--redis', redis.url);
     expect([await embed.ended, embed.printed()]).toEqual([0, expect.stringContaining('its halves are tried')]);
     over = true;
     endAll();
     await supervisor;
-    expect(readFileSync(join(out, 'set-aside.jsonl'), 'utf8')).toBe('{"row":23,"reason":"its worker ended, or stood still, each time that it was tried"}\n');
+    expect(readFileSync(join(out, 'set-aside.jsonl'), 'utf8')).toBe(
+      '{"row":23,"reason":"its worker ended, or stood still, each time that it was tried"}\n',
+    );
     // Where the text is harmless the others have the same vectors.
     expect(await bulk(...words, '--out', other, '--local').ended).toBe(0);
     const [found, expected] = [await rowsOf(out), await rowsOf(other)];
     expect(found.length).toBe(40);
-    for (const [row, vector] of found.entries()) expect(vector, `row ${row}`).toEqual(row === 23 ? new Float32Array(vector.length) : expected[row]);
+    for (const [row, vector] of found.entries())
+      expect(vector, `row ${row}`).toEqual(row === 23 ? new Float32Array(vector.length) : expected[row]);
   });
 });
 

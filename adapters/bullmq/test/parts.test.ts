@@ -47,16 +47,18 @@ describe('a corpus', () => {
   test('JSON lines, with what is wrong in its place', async () => {
     const lines = ['{"text":"one"}', '{"text":5}', '{', '[]', '"x"', '{"other":"two"}', '', '{"__proto__":{"text":"no"}}', 'null'];
     const reasons = (await read('a.jsonl', lines.join('\n'))).map((item) => (typeof item === 'string' ? item : item.reason));
-    expect(reasons).toEqual([
-      'one',
-      '"text" expected a string, got 5',
-      'the line is not JSON',
-      '"text" expected a string, got nothing',
-      'the line is no object of JSON',
-      '"text" expected a string, got nothing',
-      '"text" expected a string, got nothing',
-      'the line is no object of JSON',
-    ].toSpliced(6, 0, 'the line is not JSON'));
+    expect(reasons).toEqual(
+      [
+        'one',
+        '"text" expected a string, got 5',
+        'the line is not JSON',
+        '"text" expected a string, got nothing',
+        'the line is no object of JSON',
+        '"text" expected a string, got nothing',
+        '"text" expected a string, got nothing',
+        'the line is no object of JSON',
+      ].toSpliced(6, 0, 'the line is not JSON'),
+    );
     expect(await read('a.ndjson', '{"body":"one"}', { field: 'body' })).toEqual(['one']);
   });
   test('gzip by its first bytes, whatever the name', async () => {
@@ -65,7 +67,11 @@ describe('a corpus', () => {
     await expect(read('a.txt.gz', gzipSync('x'.repeat(1000)).subarray(0, 20))).rejects.toThrow(/unexpected end of file/);
   });
   test('lines that are too long, or no UTF-8, keep their rows', async () => {
-    expect(await read('a.txt', `a\n${'b'.repeat(11)}\n${'c'.repeat(10)}`, { longest: 10 })).toEqual(['a', { reason: 'the line is too long' }, 'c'.repeat(10)]);
+    expect(await read('a.txt', `a\n${'b'.repeat(11)}\n${'c'.repeat(10)}`, { longest: 10 })).toEqual([
+      'a',
+      { reason: 'the line is too long' },
+      'c'.repeat(10),
+    ]);
     expect(await read('a.txt', Uint8Array.of(97, 10, 0xff, 10, 98))).toEqual(['a', { reason: 'the line is not UTF-8' }, 'b']);
   });
   test('a file that is not there', async () => {
@@ -110,7 +116,10 @@ describe('texts on their way', () => {
     expect(await decodeTexts(await encodeTexts(items))).toEqual(items);
   });
   test('name their shard, with the settings', () => {
-    const names = [items, ['one'], [{ reason: 'one' }]].flatMap((list) => [shardName(list, settings), shardName(list, { ...settings, pooling: 'cls' })]);
+    const names = [items, ['one'], [{ reason: 'one' }]].flatMap((list) => [
+      shardName(list, settings),
+      shardName(list, { ...settings, pooling: 'cls' }),
+    ]);
     expect(new Set(names).size).toBe(6);
     expect(shardName(items, readSettings({ weights: 'i8', model: 'ab'.repeat(32) }, 'test'))).toBe(shardName(items, settings));
   });
@@ -182,12 +191,23 @@ describe('a text that cannot be embedded', () => {
     items[9] = 'bad one';
     items[40] = { reason: 'no text' };
     const { rows, width, data, setAside } = await embedItems(encoder, items, settings);
-    expect([rows, width, setAside]).toEqual([64, 1, [{ row: 9, reason: 'embed: bad one' }, { row: 40, reason: 'no text' }]]);
+    expect([rows, width, setAside]).toEqual([
+      64,
+      1,
+      [
+        { row: 9, reason: 'embed: bad one' },
+        { row: 40, reason: 'no text' },
+      ],
+    ]);
     expect([...data]).toEqual(Array.from({ length: 64 }, (_, n) => (n === 9 || n === 40 ? 0 : n)));
     expect(calls()).toBeLessThan(16);
   });
   test('a shard of nothing else knows how wide it is', async () => {
-    expect(await embedItems(fragile().encoder, [{ reason: 'a' }, 'bad'], settings)).toMatchObject({ rows: 2, width: 1, setAside: [{ row: 0 }, { row: 1 }] });
+    expect(await embedItems(fragile().encoder, [{ reason: 'a' }, 'bad'], settings)).toMatchObject({
+      rows: 2,
+      width: 1,
+      setAside: [{ row: 0 }, { row: 1 }],
+    });
   });
   test('a model that is gone is no fault of a text', async () => {
     const gone = { embed: () => Promise.reject(Object.assign(new Error('embed: the encoder was disposed'), { code: 'disposed' })) };
@@ -202,7 +222,10 @@ describe('models by their checksum', () => {
     server?.close();
   });
   /** Serves a folder; `change` may change what is sent. */
-  const serve = async (folder: string, change: (path: string, bytes: Buffer) => Buffer | undefined = (_, bytes) => bytes): Promise<string> => {
+  const serve = async (
+    folder: string,
+    change: (path: string, bytes: Buffer) => Buffer | undefined = (_, bytes) => bytes,
+  ): Promise<string> => {
     server = createServer((request, response) => {
       const path = (request.url ?? '').slice(1);
       let bytes: Buffer | undefined;
@@ -263,8 +286,14 @@ describe('models by their checksum', () => {
     };
     await refused((path, bytes) => (path === MANIFEST ? Buffer.from(`${bytes} `) : bytes), /expected the checksum/);
     await refused((path, bytes) => (path === 'model.safetensors' ? bytes.subarray(1) : bytes), /expected \d+ bytes, got \d+/);
-    await refused((path, bytes) => (path === 'model.safetensors' ? Buffer.concat([bytes, bytes]) : bytes), /expected \d+ bytes at most, got \d+/);
-    await refused((path, bytes) => (path === 'tokenizer.json' ? Buffer.alloc(bytes.length) : bytes), /has another checksum than the manifest says/);
+    await refused(
+      (path, bytes) => (path === 'model.safetensors' ? Buffer.concat([bytes, bytes]) : bytes),
+      /expected \d+ bytes at most, got \d+/,
+    );
+    await refused(
+      (path, bytes) => (path === 'tokenizer.json' ? Buffer.alloc(bytes.length) : bytes),
+      /has another checksum than the manifest says/,
+    );
     await refused((path, bytes) => (path === 'tokenizer.json' ? undefined : bytes), /404/);
     expect(Object.keys(contents(cache)).filter((path) => path.endsWith('.part') || path.endsWith('tokenizer.json'))).toEqual([]);
     await expect(fetchModel('http://127.0.0.1:1', 'short', cache)).rejects.toThrow(/needs its checksum/);
@@ -313,7 +342,14 @@ describe('the folder of results', () => {
 describe('addresses of Redis', () => {
   test('become options', () => {
     expect(redisOptions({ url: 'redis://10.0.0.1' })).toMatchObject({ host: '10.0.0.1', port: 6379, db: 0 });
-    expect(redisOptions({ url: 'rediss://me:p%40ss@[::1]:7000/3' })).toMatchObject({ host: '::1', port: 7000, username: 'me', password: 'p@ss', db: 3, tls: {} });
+    expect(redisOptions({ url: 'rediss://me:p%40ss@[::1]:7000/3' })).toMatchObject({
+      host: '::1',
+      port: 7000,
+      username: 'me',
+      password: 'p@ss',
+      db: 3,
+      tls: {},
+    });
     expect(showAddress({ url: 'redis://me:secret@host:1/2' })).toBe('redis://host:1/2');
   });
   test('wrong ones are refused without their password', () => {
@@ -330,7 +366,14 @@ describe('addresses of Redis', () => {
 
 describe('what travels', () => {
   const sum = createHash('sha256').update('x').digest('hex');
-  const job = { version: 1, run: 'c0ffee00-0000-4000-8000-000000000000', shard: sum, texts: { name: 'a', bytes: 1, sha256: sum }, count: 1, settings };
+  const job = {
+    version: 1,
+    run: 'c0ffee00-0000-4000-8000-000000000000',
+    shard: sum,
+    texts: { name: 'a', bytes: 1, sha256: sum },
+    count: 1,
+    settings,
+  };
   test('is read as it was written', () => {
     expect(readJob(JSON.parse(JSON.stringify(job)))).toEqual(job);
     const answer = { version: 1, shard: sum, vectors: job.texts, setAside: 0 };

@@ -51,7 +51,13 @@ export function seenChunks(
   queries: { readonly start: number; readonly end: number },
   { causal, window }: { readonly causal?: boolean; readonly window?: { readonly left?: number; readonly right?: number } },
 ): boolean[] {
-  const plan = planShards({ totalKeys, shards: chunks.length, queries, ...(causal !== undefined && { causal }), ...(window && { window }) });
+  const plan = planShards({
+    totalKeys,
+    shards: chunks.length,
+    queries,
+    ...(causal !== undefined && { causal }),
+    ...(window && { window }),
+  });
   return plan.map(({ visible }) => visible !== 'none');
 }
 
@@ -73,18 +79,26 @@ export function readContext(given: unknown): Context {
   const { version, id, chunks, ...rest } = record(given, 'context', keys);
   if (version !== VERSION) throw new RangeError(`context: "version" expected ${VERSION}, got ${show(version)}`);
   if (!isRun(id)) throw new RangeError(`context: "id" expected a UUID, got ${show(id)}`);
-  if (!Array.isArray(chunks) || chunks.length < 1 || chunks.length > MOST_CHUNKS) throw new RangeError(`context: "chunks" expected a list of 1 to ${MOST_CHUNKS}`);
+  if (!Array.isArray(chunks) || chunks.length < 1 || chunks.length > MOST_CHUNKS)
+    throw new RangeError(`context: "chunks" expected a list of 1 to ${MOST_CHUNKS}`);
   const size = (name: string, most: number): number => integer(rest[name], `context: "${name}"`, 1, most);
   const hosts = size('hosts', MOST_CHUNKS);
-  const sizes = { batch: size('batch', 65_536), keyHeads: size('keyHeads', 65_536), headDim: size('headDim', 65_536), valueDim: size('valueDim', 65_536) };
+  const sizes = {
+    batch: size('batch', 65_536),
+    keyHeads: size('keyHeads', 65_536),
+    headDim: size('headDim', 65_536),
+    valueDim: size('valueDim', 65_536),
+  };
   const totalKeys = size('totalKeys', 2 ** 31);
   const read = chunks.map((chunk: unknown, n) => chunkOf(chunk, n, hosts));
   const plan = planShards({ totalKeys, shards: read.length, queries: { start: 0, end: 0 } });
   for (const [n, { first, keys, k, v }] of read.entries()) {
     const { keyOffset, keys: planned } = plan[n] as (typeof plan)[number];
-    if (first !== keyOffset || keys !== planned) throw new RangeError(`context.chunks[${n}]: expected ${planned} keys from ${keyOffset}, got ${keys} from ${first}`);
+    if (first !== keyOffset || keys !== planned)
+      throw new RangeError(`context.chunks[${n}]: expected ${planned} keys from ${keyOffset}, got ${keys} from ${first}`);
     const rows = sizes.batch * sizes.keyHeads * keys * 4;
-    if (k.bytes !== rows * sizes.headDim || v.bytes !== rows * sizes.valueDim) throw new RangeError(`context.chunks[${n}]: its claims do not have the bytes of its keys`);
+    if (k.bytes !== rows * sizes.headDim || v.bytes !== rows * sizes.valueDim)
+      throw new RangeError(`context.chunks[${n}]: its claims do not have the bytes of its keys`);
   }
   return { version: VERSION, id, ...sizes, totalKeys, hosts, chunks: read };
 }

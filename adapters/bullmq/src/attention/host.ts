@@ -1,12 +1,12 @@
 // A host: holds the keys and values of its chunks, and answers requests with partial states. One that starts anew finds its chunks in the store.
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { createEngine, encodeState, type Engine, RelposError, type Tensor } from 'relpos';
+import { createEngine, type Engine, encodeState, RelposError, type Tensor } from 'relpos';
 import { type Claim, integer, record } from '../content.ts';
 import { connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { type Context, floatsOf, hostQueue, lookUp, seenChunks } from './context.ts';
-import { attentionOptions, readRequest, type Request } from './request.ts';
+import { attentionOptions, type Request, readRequest } from './request.ts';
 
 export interface ShardHostOptions {
   readonly redis: RedisAddress;
@@ -51,7 +51,8 @@ async function hold(engine: Engine, store: Store, context: Context, host: number
   const held: Held[] = [];
   for (const [index, chunk] of context.chunks.entries()) {
     if (chunk.host !== host) continue;
-    const tensor = async (claim: Claim, width: number): Promise<Tensor> => engine.tensor([batch, keyHeads, chunk.keys, width], floatsOf(await redeem(store, claim)));
+    const tensor = async (claim: Claim, width: number): Promise<Tensor> =>
+      engine.tensor([batch, keyHeads, chunk.keys, width], floatsOf(await redeem(store, claim)));
     held.push({ index, first: chunk.first, k: await tensor(chunk.k, headDim), v: await tensor(chunk.v, valueDim) });
   }
   return held;
@@ -76,7 +77,12 @@ export async function startShardHost(options: ShardHostOptions): Promise<{ reado
     try {
       for (const { index, first, k, v } of held) {
         if (!seen[index]) continue;
-        const state = await engine.attentionPartial(q, k, v, { ...attentionOptions(request.options), keyOffset: first, totalKeys, queryOffset: request.start });
+        const state = await engine.attentionPartial(q, k, v, {
+          ...attentionOptions(request.options),
+          keyOffset: first,
+          totalKeys,
+          queryOffset: request.start,
+        });
         const bytes = encodeState(state, { shard: { index, count: chunks.length }, id: request.id });
         state.out.dispose();
         state.lse.dispose();

@@ -31,7 +31,8 @@ const MOST_STATES = 4096;
 /** Claims on states that a host answered with. */
 export function readStates(given: unknown): Claim[] {
   const { states } = record(given, 'answer', ['states']);
-  if (!Array.isArray(states) || states.length > MOST_STATES) throw new RangeError(`answer: "states" expected a list of ${MOST_STATES} at most`);
+  if (!Array.isArray(states) || states.length > MOST_STATES)
+    throw new RangeError(`answer: "states" expected a list of ${MOST_STATES} at most`);
   return states.map((state: unknown, n) => readClaim(state, `answer.states[${n}]`));
 }
 

@@ -1,16 +1,20 @@
 // A request: queries of a range of positions, and the options of the call, as they travel. Schemes travel by name with their numbers: no code does.
-import * as relpos from 'relpos';
+
 import type { AttentionOptions, Encoding } from 'relpos';
+import * as relpos from 'relpos';
 import { type Claim, integer, isRun, readClaim, record, show } from '../content.ts';
 
 const VERSION = 1;
 
 /** Schemes that can be asked for by name: those whose options are numbers and words. */
-export const SCHEMES = ['alibi', 'kerple', 'rotary', 'sandwich', 't5', 'xpos'] as const;
+const MAKERS = { alibi, kerple, rotary, sandwich, t5, xpos };
+
+export type SchemeName = keyof typeof MAKERS;
+const SCHEMES = Object.keys(MAKERS) as SchemeName[];
 
 /** A scheme by name, with the options of its constructor. */
 export interface NamedEncoding {
-  readonly name: (typeof SCHEMES)[number];
+  readonly name: SchemeName;
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -46,19 +50,24 @@ function readEncoding(given: unknown, what: string): NamedEncoding {
   const { name, options } = record(given, what, ['name', 'options']);
   const known = SCHEMES.find((scheme) => scheme === name);
   if (!known) throw new RangeError(`${what}: "name" expected one of ${SCHEMES.join(', ')}, got ${show(name)}`);
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new TypeError(`${what}: "options" expected an object, got ${show(options)}`);
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError(`${what}: "options" expected an object, got ${show(options)}`);
   return { name: known, options: options as Record<string, unknown> };
 }
 
 /** Reads the options of a call, from a caller or from the queue. */
 export function readShardedOptions(given: unknown, what: string): ShardedOptions {
   const { encoding, causal, window, scale, softcap } = record(given, what, ['encoding', 'causal', 'window', 'scale', 'softcap']);
-  if (causal !== undefined && typeof causal !== 'boolean') throw new TypeError(`${what}: "causal" expected true or false, got ${show(causal)}`);
+  if (causal !== undefined && typeof causal !== 'boolean')
+    throw new TypeError(`${what}: "causal" expected true or false, got ${show(causal)}`);
   const sides = window === undefined ? undefined : record(window, `${what}.window`, ['left', 'right']);
-  const side = (name: 'left' | 'right') => (sides?.[name] === undefined ? {} : { [name]: integer(sides[name], `${what}.window: "${name}"`, 0, 2 ** 31) });
+  const side = (name: 'left' | 'right') =>
+    sides?.[name] === undefined ? {} : { [name]: integer(sides[name], `${what}.window: "${name}"`, 0, 2 ** 31) };
   return {
     ...(encoding !== undefined && {
-      encoding: Array.isArray(encoding) ? encoding.map((one, n) => readEncoding(one, `${what}.encoding[${n}]`)) : readEncoding(encoding, `${what}.encoding`),
+      encoding: Array.isArray(encoding)
+        ? encoding.map((one, n) => readEncoding(one, `${what}.encoding[${n}]`))
+        : readEncoding(encoding, `${what}.encoding`),
     }),
     ...(causal !== undefined && { causal }),
     ...(sides && { window: { ...side('left'), ...side('right') } }),
@@ -68,7 +77,15 @@ export function readShardedOptions(given: unknown, what: string): ShardedOptions
 }
 
 export function readRequest(given: unknown): Request {
-  const { version, id, start, heads, queries, q, options } = record(given, 'request', ['version', 'id', 'start', 'heads', 'queries', 'q', 'options']);
+  const { version, id, start, heads, queries, q, options } = record(given, 'request', [
+    'version',
+    'id',
+    'start',
+    'heads',
+    'queries',
+    'q',
+    'options',
+  ]);
   if (version !== VERSION) throw new RangeError(`request: "version" expected ${VERSION}, got ${show(version)}`);
   if (!isRun(id)) throw new RangeError(`request: "id" expected a UUID, got ${show(id)}`);
   return {
@@ -85,6 +102,6 @@ export function readRequest(given: unknown): Request {
 /** The options as `attentionPartial` takes them. Schemes are made here, by the constructors of the library, which check every number. */
 export function attentionOptions({ encoding, ...options }: ShardedOptions): AttentionOptions {
   if (encoding === undefined) return options;
-  const make = ({ name, options: given }: NamedEncoding): Encoding => (relpos[name] as (options: unknown) => Encoding)(given);
+  const make = ({ name, options: given }: NamedEncoding): Encoding => (MAKERS[name] as (options: unknown) => Encoding)(given);
   return { ...options, encoding: (Array.isArray(encoding) ? encoding : [encoding]).map(make) };
 }

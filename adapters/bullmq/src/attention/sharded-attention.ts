@@ -7,7 +7,18 @@ import { decodeState } from 'relpos';
 import { type Claim, integer, readClaim, record } from '../content.ts';
 import { closeAll, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
-import { type Chunk, type Context, floatBytes, hostQueue, lookUp, mergeQueue, planChunks, publish, seenChunks, withdraw } from './context.ts';
+import {
+  type Chunk,
+  type Context,
+  floatBytes,
+  hostQueue,
+  lookUp,
+  mergeQueue,
+  planChunks,
+  publish,
+  seenChunks,
+  withdraw,
+} from './context.ts';
 import { readStates } from './merger.ts';
 import { type Request, readShardedOptions, type ShardedOptions } from './request.ts';
 
@@ -57,7 +68,8 @@ export class ShardedAttention {
 
   private constructor(context: Context, redis: RedisAddress, makeStore: (redis: Redis) => Store) {
     this.context = context;
-    const [own, events] = (this.#connections = [connect(redis), connect(redis)]) as [Redis, Redis];
+    const [own, events] = [connect(redis), connect(redis)];
+    this.#connections = [own, events];
     this.#store = makeStore(own);
     this.#flows = new FlowProducer({ connection: own, skipVersionCheck: true });
     this.#merges = new Queue(mergeQueue(context.id), { connection: own, skipVersionCheck: true });
@@ -86,9 +98,17 @@ export class ShardedAttention {
         signal?.throwIfAborted();
         const { k, v } = await keys(first, count);
         const rows = batch * keyHeads * count;
-        if (k.length !== rows * headDim) throw new RangeError(`publish: "k" expected B·G·keys·D = ${rows * headDim} numbers, got ${k.length}`);
-        if (v.length !== rows * valueDim) throw new RangeError(`publish: "v" expected B·G·keys·E = ${rows * valueDim} numbers, got ${v.length}`);
-        chunks.push({ first, keys: count, host, k: await deposit(store, 'keys', floatBytes(k), id), v: await deposit(store, 'values', floatBytes(v), id) });
+        if (k.length !== rows * headDim)
+          throw new RangeError(`publish: "k" expected B·G·keys·D = ${rows * headDim} numbers, got ${k.length}`);
+        if (v.length !== rows * valueDim)
+          throw new RangeError(`publish: "v" expected B·G·keys·E = ${rows * valueDim} numbers, got ${v.length}`);
+        chunks.push({
+          first,
+          keys: count,
+          host,
+          k: await deposit(store, 'keys', floatBytes(k), id),
+          v: await deposit(store, 'values', floatBytes(v), id),
+        });
         onProgress?.({ done: n + 1, total: plan.length });
       }
       const context: Context = { version: 1, id, batch, keyHeads, headDim, valueDim, totalKeys, hosts, chunks };
@@ -118,16 +138,28 @@ export class ShardedAttention {
    *
    * @param q [B, heads, L, D]
    */
-  async attend(q: Float32Array, { start, heads, signal, ...given }: ShardedOptions & { readonly start: number; readonly heads: number; readonly signal?: AbortSignal }): Promise<ShardedResult> {
+  async attend(
+    q: Float32Array,
+    { start, heads, signal, ...given }: ShardedOptions & { readonly start: number; readonly heads: number; readonly signal?: AbortSignal },
+  ): Promise<ShardedResult> {
     const { batch, headDim, totalKeys } = this.context;
     const options = readShardedOptions(given, 'attend');
     integer(heads, 'attend: "heads"', 1, 65_536);
     const queries = q.length / (batch * heads * headDim);
-    if (!Number.isInteger(queries) || queries < 1) throw new RangeError(`attend: "q" expected a multiple of B·H·D = ${batch * heads * headDim} numbers, got ${q.length}`);
+    if (!Number.isInteger(queries) || queries < 1)
+      throw new RangeError(`attend: "q" expected a multiple of B·H·D = ${batch * heads * headDim} numbers, got ${q.length}`);
     integer(start, 'attend: "start"', 0, totalKeys - queries);
     signal?.throwIfAborted();
     const id = randomUUID();
-    const request: Request = { version: 1, id, start, heads, queries, q: await deposit(this.#store, 'queries', floatBytes(q), id), options };
+    const request: Request = {
+      version: 1,
+      id,
+      start,
+      heads,
+      queries,
+      q: await deposit(this.#store, 'queries', floatBytes(q), id),
+      options,
+    };
     try {
       return await this.#ask(request, signal);
     } finally {
@@ -147,7 +179,13 @@ export class ShardedAttention {
       // The parent hears of a failure with its reason.
       opts: { ...opts, ignoreDependencyOnFailure: true, removeOnComplete: true, removeOnFail: true },
     });
-    await this.#flows.add({ name: 'merge', queueName: mergeQueue(context.id), data: { request }, opts: { ...opts, jobId: request.id }, children: [...hosts].map(child) });
+    await this.#flows.add({
+      name: 'merge',
+      queueName: mergeQueue(context.id),
+      data: { request },
+      opts: { ...opts, jobId: request.id },
+      children: [...hosts].map(child),
+    });
     const { whole, states } = await this.#end(request.id, signal);
     const { out, lse } = decodeState(await redeem(this.#store, whole));
     for (const { name } of [whole, ...states]) await this.#store.delete(name).catch(() => {});

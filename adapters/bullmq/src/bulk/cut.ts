@@ -14,7 +14,8 @@ const MOST_TEXTS = 8192;
  * Tokens of a text, near enough for shares of work: 4 bytes each, and two that frame it. The count itself would take every text through the tokenizer
  * twice, on the machine that all the workers wait for.
  */
-const tokensOf = (item: Item, maxLength: number): number => (typeof item === 'string' ? Math.min(maxLength, 2 + Buffer.byteLength(item) / 4) : 1);
+const tokensOf = (item: Item, maxLength: number): number =>
+  typeof item === 'string' ? Math.min(maxLength, 2 + Buffer.byteLength(item) / 4) : 1;
 
 /** Cuts texts into shards of about so many tokens. The cuts hang on the texts and these numbers alone, so that a run that goes on finds its shards again. */
 export async function* cutShards(items: AsyncIterable<Item>, tokens: number, maxLength: number = Infinity): AsyncGenerator<Batch> {

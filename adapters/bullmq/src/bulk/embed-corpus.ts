@@ -1,7 +1,7 @@
 // A run: shards are cut from the corpus as it is read, those that are there are passed over, as many as the computer takes are under way, and the folder
 // gets its index at the end.
 import type { Computer } from './computer.ts';
-import { type Corpus, type Item } from './corpus.ts';
+import type { Corpus, Item } from './corpus.ts';
 import { type Batch, cutShards } from './cut.ts';
 import type { IndexEntry, OutFolder, Written } from './out-folder.ts';
 import type { Settings } from './settings.ts';
@@ -109,7 +109,9 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
 async function finish(out: OutFolder, done: Done[]): Promise<RunResult> {
   done.sort((a, b) => a.batch.first - b.batch.first);
   const entries = done.map(({ name, batch, sha256 }): IndexEntry => ({ file: `shards/${name}.safetensors`, ...batch, sha256 }));
-  const setAside = done.flatMap(({ batch, setAside: rows }) => rows.map(({ row, reason }): SetAside => ({ row: batch.first + row, reason })));
+  const setAside = done.flatMap(({ batch, setAside: rows }) =>
+    rows.map(({ row, reason }): SetAside => ({ row: batch.first + row, reason })),
+  );
   const width = Math.max(0, ...done.map((one) => one.width));
   await out.finish(entries, width, setAside);
   return { rows: entries.reduce((sum, { rows }) => sum + rows, 0), width, shards: entries.length, setAside: setAside.length };

@@ -30,7 +30,8 @@ export interface Manifest {
 }
 
 /** Files of models: their settings, tokenizers and weights, at the top or one folder deep, as sentence-transformers has them. */
-const isModelFile = (path: string): boolean => /^([\w.-]+\/)?[\w.-]+\.(json|safetensors|gguf|jinja)$/.test(path) && path !== MANIFEST && !path.includes('..');
+const isModelFile = (path: string): boolean =>
+  /^([\w.-]+\/)?[\w.-]+\.(json|safetensors|gguf|jinja)$/.test(path) && path !== MANIFEST && !path.includes('..');
 
 async function checksum(path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -68,11 +69,13 @@ export function readManifest(text: string): Manifest {
   }
   const { version, files } = record(parsed, MANIFEST, ['version', 'files']);
   if (version !== VERSION) throw new RangeError(`${MANIFEST}: "version" expected ${VERSION}, got ${show(version)}`);
-  if (!Array.isArray(files) || files.length > MOST_FILES) throw new RangeError(`${MANIFEST}: "files" expected a list of ${MOST_FILES} at most`);
+  if (!Array.isArray(files) || files.length > MOST_FILES)
+    throw new RangeError(`${MANIFEST}: "files" expected a list of ${MOST_FILES} at most`);
   const read = files.map((file: unknown, n): ModelFile => {
     const what = `${MANIFEST}: files[${n}]`;
     const { path, bytes, sha256: sum } = record(file, what, ['path', 'bytes', 'sha256']);
-    if (typeof path !== 'string' || !isModelFile(path)) throw new RangeError(`${what}: "path" expected a file of a model, got ${show(path)}`);
+    if (typeof path !== 'string' || !isModelFile(path))
+      throw new RangeError(`${what}: "path" expected a file of a model, got ${show(path)}`);
     if (!isSha256(sum)) throw new RangeError(`${what}: "sha256" expected 64 hexadecimal digits, got ${show(sum)}`);
     return { path, bytes: integer(bytes, `${what}: "bytes"`, 0, Number.MAX_SAFE_INTEGER), sha256: sum };
   });
@@ -108,7 +111,8 @@ async function download(address: URL, to: string, file: ModelFile, signal: Abort
     } finally {
       await target.close();
     }
-    if (bytes !== file.bytes) throw new RangeError(`${address.href}: expected ${file.bytes} bytes, got ${bytes > file.bytes ? 'more' : bytes}`);
+    if (bytes !== file.bytes)
+      throw new RangeError(`${address.href}: expected ${file.bytes} bytes, got ${bytes > file.bytes ? 'more' : bytes}`);
     if (hash.digest('hex') !== file.sha256) throw new RangeError(`${address.href}: has another checksum than the manifest says`);
     await rename(temporary, to);
   } catch (error) {
@@ -121,18 +125,30 @@ async function download(address: URL, to: string, file: ModelFile, signal: Abort
  * A model of an HTTP address in a folder of `cache`, named by its checksum: the manifest is believed if it has the checksum `digest`, a file if the manifest
  * says so. What is there already and right is not fetched again.
  */
-export async function fetchModel(address: string, digest: string, cache: string, signal?: AbortSignal): Promise<{ folder: string; digest: string }> {
-  if (!isSha256(digest)) throw new TypeError(`model: a model from an address needs its checksum (64 hexadecimal digits, from "relpos-bulk digest"), got ${show(digest)}`);
+export async function fetchModel(
+  address: string,
+  digest: string,
+  cache: string,
+  signal?: AbortSignal,
+): Promise<{ folder: string; digest: string }> {
+  if (!isSha256(digest))
+    throw new TypeError(
+      `model: a model from an address needs its checksum (64 hexadecimal digits, from "relpos-bulk digest"), got ${show(digest)}`,
+    );
   const base = new URL(address.endsWith('/') ? address : `${address}/`);
   const folder = join(cache, digest);
   const kept = await readFile(join(folder, MANIFEST), 'utf8').catch(() => undefined);
-  const text = kept !== undefined && sha256(kept) === digest ? kept : await (await fetchBytes(new URL(MANIFEST, base), MOST_MANIFEST, signal)).text();
+  const text =
+    kept !== undefined && sha256(kept) === digest ? kept : await (await fetchBytes(new URL(MANIFEST, base), MOST_MANIFEST, signal)).text();
   const { digest: found, files } = readManifest(text);
   if (found !== digest) throw new RangeError(`${base.href}${MANIFEST}: expected the checksum ${digest}, got ${found}`);
   await mkdir(folder, { recursive: true });
   for (const file of files) {
     const to = join(folder, file.path);
-    const size = await stat(to).then((found) => found.size, () => -1);
+    const size = await stat(to).then(
+      (found) => found.size,
+      () => -1,
+    );
     if (size === file.bytes && (await checksum(to)) === file.sha256) continue;
     await download(new URL(file.path, base), to, file, signal);
   }

@@ -33,7 +33,8 @@ async function begin(folder: string, settings: Settings, tokens: number): Promis
   const run = `${JSON.stringify({ format: FORMAT, tokens, settings: JSON.parse(settingsText(settings)) }, undefined, 1)}\n`;
   const found = await readFile(join(folder, RUN), 'utf8').catch(() => undefined);
   if (found === undefined) await writeWhole(join(folder, RUN), run);
-  else if (found !== run) throw new Error(`out: ${folder} was begun ${difference(found, settings, tokens)}: choose another folder, or the same settings`);
+  else if (found !== run)
+    throw new Error(`out: ${folder} was begun ${difference(found, settings, tokens)}: choose another folder, or the same settings`);
   const known = await readFile(join(folder, NAME), 'utf8').catch(() => '');
   const name = isRun(known) ? known : randomUUID();
   if (name !== known) await writeWhole(join(folder, NAME), name);
@@ -60,7 +61,8 @@ export class OutFolder {
     const locked = await lock(folder);
     try {
       // What a process that was killed had not finished to write.
-      for (const name of await readdir(join(folder, 'shards'))) if (name.endsWith('.part')) await rm(join(folder, 'shards', name), { force: true });
+      for (const name of await readdir(join(folder, 'shards')))
+        if (name.endsWith('.part')) await rm(join(folder, 'shards', name), { force: true });
       return new OutFolder(folder, settings, await begin(folder, settings, tokens), locked);
     } catch (error) {
       await rm(locked, { force: true });
@@ -112,7 +114,9 @@ function difference(text: string, settings: Settings, tokens: number): string {
     const { format, tokens: other, settings: given } = JSON.parse(text) as Record<string, unknown>;
     if (format !== FORMAT) return `by another version, ${show(format)}`;
     const theirs = readSettings(given, RUN);
-    const names = (['model', 'weights', 'pooling', 'normalize', 'prompt', 'maxLength'] as const).filter((name) => theirs[name] !== settings[name]);
+    const names = (['model', 'weights', 'pooling', 'normalize', 'prompt', 'maxLength'] as const).filter(
+      (name) => theirs[name] !== settings[name],
+    );
     const parts = names.map((name) => `${name} ${show(theirs[name])} for ${show(settings[name])}`);
     if (other !== tokens) parts.push(`shards of ${show(other)} tokens for ${tokens}`);
     return `with ${parts.join(', ')}`;

@@ -52,7 +52,8 @@ export class QueueComputer implements Computer {
     this.#run = run;
     this.#warn = warn;
     const open = (): Redis => connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
-    const [own, events] = (this.#connections = [open(), open()]) as [Redis, Redis];
+    const [own, events] = [open(), open()];
+    this.#connections = [own, events];
     this.#queue = new Queue(queueName(settings), { connection: own, skipVersionCheck: true });
     this.#events = new QueueEvents(queueName(settings), { connection: events, skipVersionCheck: true });
     this.#queue.on('error', () => {}); // The connection's own report is enough.

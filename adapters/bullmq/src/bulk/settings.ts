@@ -17,13 +17,22 @@ const POOLINGS = ['mean', 'cls', 'last', 'max'];
 
 /** Reads settings, from a command line, a file or a job. */
 export function readSettings(given: unknown, what: string): Settings {
-  const { model, weights, pooling, normalize, prompt, maxLength } = record(given, what, ['model', 'weights', 'pooling', 'normalize', 'prompt', 'maxLength']);
-  const wrong = (name: string, expected: string, got: unknown): RangeError => new RangeError(`${what}: "${name}" expected ${expected}, got ${show(got)}`);
+  const { model, weights, pooling, normalize, prompt, maxLength } = record(given, what, [
+    'model',
+    'weights',
+    'pooling',
+    'normalize',
+    'prompt',
+    'maxLength',
+  ]);
+  const wrong = (name: string, expected: string, got: unknown): RangeError =>
+    new RangeError(`${what}: "${name}" expected ${expected}, got ${show(got)}`);
   if (!isSha256(model)) throw wrong('model', '64 hexadecimal digits', model);
   if (!WEIGHTS.includes(weights as string)) throw wrong('weights', `one of ${WEIGHTS.join(', ')}`, weights);
   if (pooling !== undefined && !POOLINGS.includes(pooling as string)) throw wrong('pooling', `one of ${POOLINGS.join(', ')}`, pooling);
   if (normalize !== undefined && typeof normalize !== 'boolean') throw wrong('normalize', 'true or false', normalize);
-  if (prompt !== undefined && (typeof prompt !== 'string' || prompt.length > 200)) throw wrong('prompt', 'a name of 200 letters at most', prompt);
+  if (prompt !== undefined && (typeof prompt !== 'string' || prompt.length > 200))
+    throw wrong('prompt', 'a name of 200 letters at most', prompt);
   if (maxLength !== undefined && !(Number.isInteger(maxLength) && (maxLength as number) > 0 && (maxLength as number) <= 2 ** 20)) {
     throw wrong('maxLength', 'an integer from 1 to 1048576', maxLength);
   }
@@ -35,7 +44,8 @@ export const settingsText = ({ model, weights, pooling, normalize, prompt, maxLe
   JSON.stringify({ model, weights, pooling, normalize, prompt, maxLength });
 
 /** The queue of a model: workers that hold it listen there, and those that hold another one never hear of its jobs. */
-export const queueName = ({ model, weights }: Pick<Settings, 'model' | 'weights'>): string => `relpos-embed-${sha256(`${model} ${weights}`).slice(0, 16)}`;
+export const queueName = ({ model, weights }: Pick<Settings, 'model' | 'weights'>): string =>
+  `relpos-embed-${sha256(`${model} ${weights}`).slice(0, 16)}`;
 
 /** What settings make of a call. */
 export const embedOptions = ({ pooling, normalize, prompt, maxLength }: Settings): Record<string, unknown> => ({

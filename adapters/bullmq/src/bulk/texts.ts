@@ -1,7 +1,7 @@
 // The texts of a shard on their way to a worker: JSON in gzip, and the name that they give the shard.
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { show, sha256 } from '../content.ts';
+import { sha256, show } from '../content.ts';
 import type { Item } from './corpus.ts';
 import { type Settings, settingsText } from './settings.ts';
 
@@ -13,7 +13,8 @@ const pack = promisify(gzip);
 const unpack = promisify(gunzip);
 
 /** A shard's name: what it is computed from. */
-export const shardName = (items: readonly Item[], settings: Settings): string => sha256(settingsText(settings), '\n', JSON.stringify(items));
+export const shardName = (items: readonly Item[], settings: Settings): string =>
+  sha256(settingsText(settings), '\n', JSON.stringify(items));
 
 export const encodeTexts = async (items: readonly Item[]): Promise<Uint8Array> => pack(JSON.stringify(items), { level: 3 });
 
@@ -36,7 +37,8 @@ export async function decodeTexts(bytes: Uint8Array): Promise<Item[]> {
   }
   return list.map((item: unknown, n) => {
     if (typeof item === 'string') return item;
-    const reason = typeof item === 'object' && item !== null && Object.keys(item).length === 1 ? (item as { reason?: unknown }).reason : undefined;
+    const reason =
+      typeof item === 'object' && item !== null && Object.keys(item).length === 1 ? (item as { reason?: unknown }).reason : undefined;
     if (typeof reason !== 'string') throw new RangeError(`texts[${n}]: expected a string or a reason, got ${show(item)}`);
     return { reason };
   });

@@ -45,7 +45,8 @@ export function join(parts: readonly Vectors[]): Vectors {
   return gather(results, width);
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** The file. `name` is the shard's. */
 export function encodeVectors(name: string, { rows, width, data, setAside }: Vectors): Uint8Array {
@@ -64,7 +65,8 @@ export function encodeVectors(name: string, { rows, width, data, setAside }: Vec
 
 function readReasons(text: string | undefined, count: number): string[] {
   const list: unknown = count ? JSON.parse(text ?? 'null') : [];
-  if (!Array.isArray(list) || list.length !== count || list.some((reason) => typeof reason !== 'string')) throw new RangeError(`it has ${count} texts set aside and other reasons`);
+  if (!Array.isArray(list) || list.length !== count || list.some((reason) => typeof reason !== 'string'))
+    throw new RangeError(`it has ${count} texts set aside and other reasons`);
   return list as string[];
 }
 
@@ -79,11 +81,13 @@ export function decodeVectors(bytes: Uint8Array, name: string, rows: number): Ve
   if (found?.dtype !== 'F32' || found.shape.length !== 2 || found.shape[0] !== rows) {
     throw new RangeError(`expected embeddings of ${rows} rows of F32, got ${found ? `${found.dtype} ${show(found.shape)}` : 'none'}`);
   }
-  if (aside && (aside.dtype !== 'I32' || aside.shape.length !== 1)) throw new RangeError(`expected a list of I32 as set_aside, got ${aside.dtype} ${show(aside.shape)}`);
+  if (aside && (aside.dtype !== 'I32' || aside.shape.length !== 1))
+    throw new RangeError(`expected a list of I32 as set_aside, got ${aside.dtype} ${show(aside.shape)}`);
   const places = aside?.data ?? new Uint8Array();
   if (sha256(found.data, places) !== checksum) throw new RangeError('its numbers have another checksum than it says');
   const list = [...new Int32Array(copied(places))];
-  if (list.some((row, n) => row < 0 || row >= rows || (n > 0 && row <= (list[n - 1] as number)))) throw new RangeError('its rows that were set aside are not in order');
+  if (list.some((row, n) => row < 0 || row >= rows || (n > 0 && row <= (list[n - 1] as number))))
+    throw new RangeError('its rows that were set aside are not in order');
   const texts = readReasons(reasons, list.length);
   return { rows, width, data: new Float32Array(copied(found.data)), setAside: list.map((row, n) => ({ row, reason: texts[n] as string })) };
 }

@@ -1,5 +1,5 @@
 // A worker: takes jobs of its model from the queue, one after another.
-import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Encoder } from 'relpos/models';
 import { connect, type RedisAddress } from '../redis.ts';
@@ -38,7 +38,15 @@ export interface Working {
 }
 
 /** Starts to work. */
-export async function startWorker({ redis, encoder, model, store: makeStore, lockMs = LOCK_MS, onShard, warn }: WorkerOptions): Promise<Working> {
+export async function startWorker({
+  redis,
+  encoder,
+  model,
+  store: makeStore,
+  lockMs = LOCK_MS,
+  onShard,
+  warn,
+}: WorkerOptions): Promise<Working> {
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = makeStore(connection);
   let tellBroken: (error: Error) => void = () => {};
@@ -57,7 +65,8 @@ export async function startWorker({ redis, encoder, model, store: makeStore, loc
     const began = performance.now();
     const work = checked(job.data, model);
     const items = await decodeTexts(await redeem(store, work.texts)).catch(refuseIfWrong);
-    if (items.length !== work.count || shardName(items, work.settings) !== work.shard) throw new UnrecoverableError('job: its texts are not those that its shard is named by');
+    if (items.length !== work.count || shardName(items, work.settings) !== work.shard)
+      throw new UnrecoverableError('job: its texts are not those that its shard is named by');
     const vectors = await embedItems(encoder, items, work.settings);
     const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors), work.run).catch((error: unknown) => breakDown(error));
     const setAside = vectors.setAside.length;

@@ -17,7 +17,11 @@ export interface Args {
 }
 
 /** Reads them; `least` and `most` operands are expected. */
-export function readArgs(given: readonly string[], kinds: Kinds, operands: { readonly least: number; readonly most: number; readonly what: string }): Args {
+export function readArgs(
+  given: readonly string[],
+  kinds: Kinds,
+  operands: { readonly least: number; readonly most: number; readonly what: string },
+): Args {
   const options = Object.fromEntries(
     Object.entries(kinds).map(([name, kind]) => [name, { type: kind === 'flag' ? 'boolean' : 'string' }]),
   ) as NonNullable<ParseArgsConfig['options']>;
@@ -28,7 +32,8 @@ export function readArgs(given: readonly string[], kinds: Kinds, operands: { rea
     throw new UsageError((error as Error).message);
   }
   const { values, positionals } = parsed;
-  if (positionals.length < operands.least || positionals.length > operands.most) throw new UsageError(`expected ${operands.what}, got ${positionals.length ? positionals.join(' ') : 'nothing'}`);
+  if (positionals.length < operands.least || positionals.length > operands.most)
+    throw new UsageError(`expected ${operands.what}, got ${positionals.length ? positionals.join(' ') : 'nothing'}`);
   const word = (name: string): string | undefined => values[name] as string | undefined;
   return {
     operands: positionals,

@@ -60,7 +60,8 @@ export async function embed(given: readonly string[]): Promise<number> {
   const args = readArgs(given, OPTIONS, { least: 1, most: 1, what: 'one corpus' });
   const [path] = args.operands as [string];
   const format = args.word('format');
-  if (format !== undefined && format !== 'jsonl' && format !== 'text') throw new UsageError(`--format expected jsonl or text, got "${format}"`);
+  if (format !== undefined && format !== 'jsonl' && format !== 'text')
+    throw new UsageError(`--format expected jsonl or text, got "${format}"`);
   const out = args.need('out');
   const tokens = args.count('shard-tokens') ?? 16_384;
   const model = await modelOf(args);
@@ -79,7 +80,15 @@ export async function embed(given: readonly string[]): Promise<number> {
   const metrics = await watch.metrics(args.count('metrics'), args.word('metrics-host'));
   const beat = local ? undefined : heartbeat(redis, { queue: queueName(settings), out: resolve(out) }, watch, computer, warn);
   try {
-    const result = await embedCorpus({ corpus, out: folder, computer, settings, tokens, signal, onProgress: (progress) => watch.take(progress) });
+    const result = await embedCorpus({
+      corpus,
+      out: folder,
+      computer,
+      settings,
+      tokens,
+      signal,
+      onProgress: (progress) => watch.take(progress),
+    });
     watch.end();
     const aside = result.setAside ? `, ${result.setAside} set aside (${out}/set-aside.jsonl)` : '';
     say(`${result.rows} texts of width ${result.width} in ${result.shards} shards${aside}: ${out}/index.json`);

@@ -1,6 +1,6 @@
 // What Prometheus asks for: GET /metrics.
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Where metrics are served. */
 export interface MetricsPlace {

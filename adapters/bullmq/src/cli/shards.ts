@@ -57,7 +57,8 @@ async function hold(given: readonly string[]): Promise<number> {
   const host = args.need('host');
   if (!/^\d{1,9}$/.test(host)) throw new UsageError(`--host expected a whole number from 0, got "${host}"`);
   const precision = args.word('precision') ?? 'reproducible';
-  if (precision !== 'reproducible' && precision !== 'int16') throw new UsageError(`--precision expected reproducible or int16, got "${precision}"`);
+  if (precision !== 'reproducible' && precision !== 'int16')
+    throw new UsageError(`--precision expected reproducible or int16, got "${precision}"`);
   const options = { ...common(args), host: Number(host), threads: args.count('threads') ?? 1, precision } as const;
   return until(signal, startShardHost(options), `holding: host ${host} of ${options.context}`);
 }

@@ -21,7 +21,9 @@ export async function status(given: readonly string[]): Promise<number> {
     trouble = why;
   });
   try {
-    const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`Redis at ${showAddress(address)} cannot be reached: ${trouble}`)), PATIENCE_MS).unref());
+    const late = new Promise<never>((_, reject) =>
+      setTimeout(() => reject(new Error(`Redis at ${showAddress(address)} cannot be reached: ${trouble}`)), PATIENCE_MS).unref(),
+    );
     const found = await Promise.race([gatherStatus(redis), late]);
     process.stdout.write(args.flag('json') ? `${JSON.stringify(found)}\n` : text(found));
     return 0;
@@ -49,7 +51,15 @@ function text({ runs, queues }: Found): string {
     return `run of ${out}: ${texts} texts${percent}, ${setAside} set aside, ${underWay} shards under way, since ${began}, ${queue}`;
   });
   const shards = queues.map((one) => {
-    const { name, workers, waiting = 0, active = 0, delayed = 0, completed = 0, failed = 0 } = one as Record<string, number> & { name: string; workers: number };
+    const {
+      name,
+      workers,
+      waiting = 0,
+      active = 0,
+      delayed = 0,
+      completed = 0,
+      failed = 0,
+    } = one as Record<string, number> & { name: string; workers: number };
     return `${name}: ${workers} workers; shards: ${waiting} waiting, ${active} active, ${delayed} to be tried again, ${completed} done and not fetched, ${failed} failed`;
   });
   const all = [...lines, ...shards];

@@ -18,7 +18,15 @@ Works at the shards of a model, on any number of machines at a time, until it is
   --metrics <port>    Prometheus metrics at http://127.0.0.1:<port>/metrics; --metrics-host for another interface
 `;
 
-const OPTIONS = { ...REDIS_OPTIONS, ...MODEL_OPTIONS, store: 'word', threads: 'count', lock: 'count', metrics: 'count', 'metrics-host': 'word' } as const;
+const OPTIONS = {
+  ...REDIS_OPTIONS,
+  ...MODEL_OPTIONS,
+  store: 'word',
+  threads: 'count',
+  lock: 'count',
+  metrics: 'count',
+  'metrics-host': 'word',
+} as const;
 
 export async function work(given: readonly string[]): Promise<number> {
   const args = readArgs(given, OPTIONS, { least: 0, most: 0, what: 'options alone' });

@@ -29,7 +29,10 @@ export function sentences(count: number, seed = 1): string[] {
     state = (Math.imul(state, 1103515245) + 12345) >>> 1;
     return state % most;
   };
-  return Array.from({ length: count }, (_, n) => `${n} ${Array.from({ length: 3 + next(20) }, () => WORDS[next(WORDS.length)]).join(' ')}.`);
+  return Array.from(
+    { length: count },
+    (_, n) => `${n} ${Array.from({ length: 3 + next(20) }, () => WORDS[next(WORDS.length)]).join(' ')}.`,
+  );
 }
 
 /** A corpus of lines. */
@@ -40,11 +43,14 @@ export function writeCorpus(texts: readonly string[]): string {
 }
 
 /** Shards that are in a folder of results. */
-export const shardsOf = (folder: string): number => readdirSync(join(folder, 'shards')).filter((name) => name.endsWith('.safetensors')).length;
+export const shardsOf = (folder: string): number =>
+  readdirSync(join(folder, 'shards')).filter((name) => name.endsWith('.safetensors')).length;
 
 /** What a folder of results holds: names and checksums of all its files. */
 export function contents(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
-  return Object.fromEntries(paths.map((path) => [path.slice(folder.length + 1), createHash('sha256').update(readFileSync(path)).digest('hex')]));
+  return Object.fromEntries(
+    paths.map((path) => [path.slice(folder.length + 1), createHash('sha256').update(readFileSync(path)).digest('hex')]),
+  );
 }
