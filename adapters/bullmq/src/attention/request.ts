@@ -1,15 +1,15 @@
 // A request: queries of a range of positions, and the options of the call, as they travel. Schemes travel by name with their numbers: no code does.
 
-import type { AttentionOptions, Encoding } from 'relpos';
-import * as relpos from 'relpos';
+import { type AttentionOptions, alibi, type Encoding, kerple, rotary, sandwich, t5, xpos } from 'relpos';
 import { type Claim, integer, isRun, readClaim, record, show } from '../content.ts';
 
 const VERSION = 1;
 
 /** Schemes that can be asked for by name: those whose options are numbers and words. */
-const MAKERS = { alibi, kerple, rotary, sandwich, t5, xpos };
+export type SchemeName = 'alibi' | 'kerple' | 'rotary' | 'sandwich' | 't5' | 'xpos';
 
-export type SchemeName = keyof typeof MAKERS;
+const MAKERS: Record<SchemeName, unknown> = { alibi, kerple, rotary, sandwich, t5, xpos };
+
 const SCHEMES = Object.keys(MAKERS) as SchemeName[];
 
 /** A scheme by name, with the options of its constructor. */
