@@ -201,16 +201,13 @@ export class ShardedAttention {
         throw signal.reason;
       }
       const woken = this.#woken(id, signal);
-      const job = await this.#merges.getJob(id);
-      const state = job ? await job.getState() : 'unknown';
-      if (!job || state === 'failed') {
-        const why = job?.failedReason ?? 'its job is gone';
+      // First the state, then the job: read the other way round, a job that ends in between has no answer.
+      const state = await this.#merges.getJobState(id);
+      if (state === 'completed' || state === 'failed' || state === 'unknown') {
+        const job = await this.#merges.getJob(id);
         await job?.remove().catch(() => {});
-        throw new Error(`attend: the request failed: ${why}`);
-      }
-      if (state === 'completed') {
+        if (!job || state !== 'completed') throw new Error(`attend: the request failed: ${job?.failedReason ?? 'its job is gone'}`);
         const { whole, states } = record(job.returnvalue, 'answer', ['whole', 'states']);
-        await job.remove().catch(() => {});
         return { whole: readClaim(whole, 'answer.whole'), states: readStates({ states }) };
       }
       await woken;

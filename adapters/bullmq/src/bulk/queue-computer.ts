@@ -124,11 +124,13 @@ export class QueueComputer implements Computer {
       signal.throwIfAborted();
       // Before the look, so that an end between the look and the wait is heard.
       const woken = this.#woken(id, signal);
-      const job = await this.#queue.getJob(id);
-      if (!job) return { failure: 'its job is gone from the queue' };
-      const state = await job.getState();
-      if (state === 'completed') return { answer: job.returnvalue };
-      if (state === 'failed') return { failure: job.failedReason ?? 'without a reason' };
+      // First the state, then the job: read the other way round, a job that ends in between has no answer.
+      const state = await this.#queue.getJobState(id);
+      if (state === 'completed' || state === 'failed' || state === 'unknown') {
+        const job = await this.#queue.getJob(id);
+        if (!job) return { failure: 'its job is gone from the queue' };
+        return state === 'completed' ? { answer: job.returnvalue } : { failure: job.failedReason ?? 'without a reason' };
+      }
       await woken;
     }
   }
