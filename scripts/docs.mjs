@@ -1,11 +1,12 @@
 // The generated parts of the documentation: docs/encodings.md and docs/pictures from the registry and the engine, and every number in
-// README.md, docs/benchmarks.md and docs/models.md from the newest committed file of its topic in bench/results, and the code of docs/recipes from
+// README.md, docs/benchmarks.md, docs/models.md and docs/scale.md from the newest committed file of its topic in bench/results, and the code of docs/recipes from
 // examples/recipes, which the tests run. Needs `npm run build`.
 //   node scripts/docs.mjs            writes them
 //   node scripts/docs.mjs --check    writes nothing; exit code 1 if one is out of date
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { contextBlock, scaleBlock, throughputBlock } from '../adapters/bullmq/bench/scale.mjs';
 import { tablesOf } from '../bench/models/lib/docs.mjs';
 import { cellText, tableOf } from '../bench/peers/lib/aims.mjs';
 import { lengthOf, RECIPES } from '../bench/schemes.mjs';
@@ -352,6 +353,9 @@ const BLOCKS = {
     "The table is of `precision: 'reproducible'`. `npx relpos bench --precision int16` has the rates of 16-bit products on your machine.",
   sizes: sizesTable,
   bundlers: () => from('bundlers', bundlersTable),
+  bulk: () => from('bulk', (result) => `${throughputBlock(result)}\n\n${source(result)}`),
+  'long-context': () => from('long-context', (result) => `${contextBlock(result)}\n\n${source(result)}`),
+  scale: () => from('long-context', scaleBlock),
 };
 
 function filled(path) {
@@ -483,7 +487,7 @@ ${rows.join('\n')}
 const drawn = await pictures();
 const wanted = new Map([...drawn, ['docs/encodings.md', encodingsPage(drawn)]]);
 const recipes = readdirSync('docs/recipes').map((name) => `docs/recipes/${name}`);
-for (const path of ['README.md', 'docs/benchmarks.md', 'docs/bundlers.md', 'docs/models.md', ...recipes])
+for (const path of ['README.md', 'docs/benchmarks.md', 'docs/bundlers.md', 'docs/models.md', 'docs/scale.md', ...recipes])
   if (existsSync(path)) wanted.set(path, filled(path));
 
 mkdirSync('docs/pictures', { recursive: true });

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,4 +81,11 @@ export async function watchMemory(pids, until) {
   return Object.fromEntries(Object.keys(pids).map((name, n) => [name, [part(samples[n], 0.15, 0.4), part(samples[n], 0.75, 1)]]));
 }
 
-export const machine = () => ({ date: new Date().toISOString(), node: process.versions.node, cpu: cpus()[0]?.model, cpus: cpus().length });
+/** What a result is of; called at the start, for the load. */
+export const machine = () => ({
+  date: new Date().toISOString(),
+  node: process.versions.node,
+  cpu: cpus()[0]?.model,
+  cpus: cpus().length,
+  load: loadavg()[0],
+});

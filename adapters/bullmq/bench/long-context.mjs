@@ -38,6 +38,7 @@ function rows(first, count, seed) {
   return data;
 }
 
+const about = machine();
 const redis = await startRedis();
 const began = performance.now();
 const sharded = await ShardedAttention.publish({
@@ -149,7 +150,7 @@ if (values.json) {
     .join(' ')}`.trim();
   writeFileSync(
     values.json,
-    `${JSON.stringify({ ...machine(), command, keys: S, hosts, memoryMiB: memory, wholeMiB: whole, block, queries, precision: values.precision, seconds, flop, stateBytes: states, memory: memories, same }, undefined, 1)}\n`,
+    `${JSON.stringify({ ...about, command, keys: S, hosts, memoryMiB: memory, wholeMiB: whole, block, queries, precision: values.precision, seconds, flop, stateBytes: states, memory: memories, same }, undefined, 1)}\n`,
   );
 }
 for (const { child } of [...holders, merger]) child.kill('SIGKILL');

@@ -41,6 +41,7 @@ const checksum = (folder) => {
 const folder = mkdtempSync(join(tmpdir(), 'relpos-throughput-'));
 const corpus = join(folder, 'corpus.txt');
 writeTexts(corpus, Number(count));
+const about = machine();
 const redis = await startRedis();
 
 /** One run: seconds from the first text to the last, without the start of processes. */
@@ -86,6 +87,6 @@ console.log(
 if (values.json)
   writeFileSync(
     values.json,
-    `${JSON.stringify({ ...machine(), command: `node bench/throughput.mjs <model> ${count}`, texts: Number(count), runs: [alone, one, two] }, undefined, 1)}\n`,
+    `${JSON.stringify({ ...about, command: `node bench/throughput.mjs <model> ${count}`, texts: Number(count), runs: [alone, one, two] }, undefined, 1)}\n`,
   );
 process.exitCode = same ? 0 : 1;
