@@ -254,7 +254,7 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
   });
 
   test('a password is passed on and never printed', async () => {
-    const locked = await startRedis('se/cret:1@');
+    const locked = await startRedis({ password: 'se/cret:1@' });
     try {
       const out = temporary();
       const worker = await startWork('--model', MODEL, '--redis', locked.url);
@@ -266,6 +266,24 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
       for (const { printed } of [worker, embed, wrong]) expect(printed()).not.toMatch(/cret/);
     } finally {
       locked.stop();
+    }
+  });
+
+  test('TLS by a certificate that is named, and by no other', async () => {
+    const secure = await startRedis({ tls: true });
+    try {
+      const certificate = ['--redis-ca', secure.certificate ?? ''];
+      await startWork('--model', MODEL, '--redis', secure.url, ...certificate);
+      const out = temporary();
+      expect(await bulk('embed', corpus, '--model', MODEL, '--out', out, '--redis', secure.url, ...certificate, ...SMALL).ended).toBe(0);
+      expect(contents(out)).toEqual(alone);
+      const stranger = bulk('status', '--redis', secure.url);
+      expect([await stranger.ended, stranger.printed()]).toEqual([
+        1,
+        expect.stringMatching(/cannot be reached: .*self-signed certificate/),
+      ]);
+    } finally {
+      secure.stop();
     }
   });
 

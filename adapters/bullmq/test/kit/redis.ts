@@ -39,12 +39,40 @@ export function freePort(): Promise<number> {
 export interface TestRedis {
   readonly port: number;
   readonly url: string;
+  /** The certificate, of a server with TLS. */
+  readonly certificate: string | undefined;
   /** Ends it as a power cut would, and starts it again with what its append-only file holds. */
   restart(pause: number): Promise<void>;
   stop(): void;
 }
 
-export async function startRedis(password?: string): Promise<TestRedis> {
+/** How a server is started: with a password, or with TLS alone by a certificate of its own. */
+export interface Kind {
+  readonly password?: string;
+  readonly tls?: boolean;
+}
+
+/** A certificate for the loopback interface, which signs itself: [certificate, key]. */
+function certify(folder: string): [string, string] {
+  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
+  const words = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=IP:127.0.0.1',
+  ];
+  execFileSync('openssl', [...words, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
+  return [certificate, key];
+}
+
+export async function startRedis({ password, tls = false }: Kind = {}): Promise<TestRedis> {
   if (program === undefined) throw new Error(`none of ${PROGRAMS.join(', ')} is installed: Debian has redis-server`);
   const folder = mkdtempSync(join(tmpdir(), 'relpos-redis-'));
   const port = await freePort();
@@ -66,7 +94,7 @@ export async function startRedis(password?: string): Promise<TestRedis> {
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     child = spawn(program as string, [...words, ...(password === undefined ? [] : ['--requirepass', password])], { stdio: 'ignore' });
-    const redis = connect({ url });
+    const redis = connect({ url, ...(certificate !== undefined && { ca: certificate }) });
     try {
       for (let left = 100; ; left--) {
         const ready = await Promise.race([redis.ping().then(() => true), sleep(100, false)]);
@@ -81,6 +109,7 @@ export async function startRedis(password?: string): Promise<TestRedis> {
   return {
     port,
     url,
+    certificate,
     async restart(pause) {
       const gone = new Promise((resolve) => child?.once('exit', resolve));
       child?.kill('SIGKILL');
