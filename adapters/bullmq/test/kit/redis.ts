@@ -76,21 +76,12 @@ export async function startRedis({ password, tls = false }: Kind = {}): Promise<
   if (program === undefined) throw new Error(`none of ${PROGRAMS.join(', ')} is installed: Debian has redis-server`);
   const folder = mkdtempSync(join(tmpdir(), 'relpos-redis-'));
   const port = await freePort();
-  const url = `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
-  const words = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--dir',
-    folder,
-    '--save',
-    '',
-    '--appendonly',
-    'yes',
-    '--appendfsync',
-    'always',
-  ];
+  const user = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
+  const url = `${tls ? 'rediss' : 'redis'}://${user}127.0.0.1:${port}`;
+  const [certificate, key] = tls ? certify(folder) : [];
+  const secure = ['--tls-cert-file', certificate ?? '', '--tls-key-file', key ?? '', '--tls-auth-clients', 'no'];
+  const listen = tls ? ['--port', '0', '--tls-port', String(port), ...secure] : ['--port', String(port)];
+  const words = [...listen, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     child = spawn(program as string, [...words, ...(password === undefined ? [] : ['--requirepass', password])], { stdio: 'ignore' });
