@@ -18,10 +18,9 @@ export interface MergerOptions {
   readonly warn: (text: string) => void;
 }
 
-/** What a merger answers: the whole, and the states that it was made of, which are of no more use. */
+/** What a merger answers: the whole. */
 export interface MergeAnswer {
   readonly whole: Claim;
-  readonly states: readonly Claim[];
 }
 
 const MOST_STALLS = 10;
@@ -29,7 +28,7 @@ const LOCK_MS = 30_000;
 const MOST_STATES = 4096;
 
 /** Claims on states that a host answered with. */
-export function readStates(given: unknown): Claim[] {
+function readStates(given: unknown): Claim[] {
   const { states } = record(given, 'answer', ['states']);
   if (!Array.isArray(states) || states.length > MOST_STATES)
     throw new RangeError(`answer: "states" expected a list of ${MOST_STATES} at most`);
@@ -62,7 +61,7 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
       const bytes = encodeState(merged, { id: request.id });
       merged.out.dispose();
       merged.lse.dispose();
-      return { whole: await deposit(store, 'whole', bytes, request.id), states };
+      return { whole: await deposit(store, 'whole', bytes, request.id) };
     } finally {
       for (const { out, lse } of loaded) {
         out.dispose();

@@ -19,7 +19,6 @@ import {
   seenChunks,
   withdraw,
 } from './context.ts';
-import { readStates } from './merger.ts';
 import { type Request, readShardedOptions, type ShardedOptions } from './request.ts';
 
 /** Keys and values of some positions: [B, G, keys, D] and [B, G, keys, E]. */
@@ -115,7 +114,7 @@ export class ShardedAttention {
       await publish(client, context);
       return new ShardedAttention(context, redis, options.store);
     } catch (error) {
-      for (const { k, v } of chunks) for (const { name } of [k, v]) await store.delete(name).catch(() => {});
+      await store.sweep(id).catch(() => {});
       throw error;
     } finally {
       client.disconnect();
@@ -163,7 +162,8 @@ export class ShardedAttention {
     try {
       return await this.#ask(request, signal);
     } finally {
-      await this.#store.delete(request.q.name).catch(() => {});
+      // Queries, states and the whole: also those of a host that answered late.
+      await this.#store.sweep(id).catch(() => {});
     }
   }
 
@@ -186,14 +186,13 @@ export class ShardedAttention {
       opts: { ...opts, jobId: request.id },
       children: [...hosts].map(child),
     });
-    const { whole, states } = await this.#end(request.id, signal);
+    const whole = await this.#end(request.id, signal);
     const { out, lse } = decodeState(await redeem(this.#store, whole));
-    for (const { name } of [whole, ...states]) await this.#store.delete(name).catch(() => {});
     return { out: out as Float32Array, lse };
   }
 
   /** What the merger answered. */
-  async #end(id: string, signal?: AbortSignal): Promise<{ whole: Claim; states: Claim[] }> {
+  async #end(id: string, signal?: AbortSignal): Promise<Claim> {
     for (;;) {
       if (signal?.aborted) {
         // What has not begun is not begun any more; what has ends, and nobody asks for it.
@@ -207,8 +206,7 @@ export class ShardedAttention {
         const job = await this.#merges.getJob(id);
         await job?.remove().catch(() => {});
         if (!job || state !== 'completed') throw new Error(`attend: the request failed: ${job?.failedReason ?? 'its job is gone'}`);
-        const { whole, states } = record(job.returnvalue, 'answer', ['whole', 'states']);
-        return { whole: readClaim(whole, 'answer.whole'), states: readStates({ states }) };
+        return readClaim(record(job.returnvalue, 'answer', ['whole']).whole, 'answer.whole');
       }
       await woken;
     }
@@ -230,10 +228,10 @@ export class ShardedAttention {
 
   /** Takes the context back: its tensors go from the store, and its queues from Redis. Hosts that still run are of no use any more. */
   async withdraw(): Promise<void> {
-    const { id, chunks, hosts } = this.context;
+    const { id, hosts } = this.context;
     const [own] = this.#connections as [Redis];
     await withdraw(own, id);
-    for (const { k, v } of chunks) for (const { name } of [k, v]) await this.#store.delete(name);
+    await this.#store.sweep(id);
     for (const name of [mergeQueue(id), ...Array.from({ length: hosts }, (_, host) => hostQueue(id, host))]) {
       await new Queue(name, { connection: own, skipVersionCheck: true }).obliterate({ force: true });
     }

@@ -16,6 +16,8 @@ export interface Computer {
   compute(work: ShardWork, signal: AbortSignal): Promise<Uint8Array>;
   /** How many shards may be under way at a time. */
   readonly ahead: number;
+  /** All is computed: what is left behind goes. */
+  finish(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ export function localComputer(encoder: Encoder, settings: Settings): Computer {
     async compute({ name, items }, signal) {
       return encodeVectors(name, await embedItems(encoder, items, settings, signal));
     },
+    async finish() {},
     async close() {
       encoder.dispose();
     },

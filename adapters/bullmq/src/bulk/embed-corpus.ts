@@ -103,7 +103,9 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
   await Promise.all(underWay);
   options.signal.throwIfAborted();
   if (failure) throw failure.error;
-  return finish(out, done);
+  const result = await finish(out, done);
+  await computer.finish();
+  return result;
 }
 
 async function finish(out: OutFolder, done: Done[]): Promise<RunResult> {

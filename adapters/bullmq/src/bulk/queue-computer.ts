@@ -174,6 +174,11 @@ export class QueueComputer implements Computer {
     for (const name of [texts, vectors]) if (name !== undefined) await this.#store.delete(name);
   }
 
+  /** A shard that was computed twice, since its worker was thought to be gone, has left a second answer. */
+  async finish(): Promise<void> {
+    await this.#store.sweep(this.#run);
+  }
+
   async close(): Promise<void> {
     await closeAll([this.#queue, this.#events], this.#connections);
     await this.#store.close();

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Store } from './store.ts';
@@ -45,6 +45,9 @@ export function folderStore(folder: string): Store {
     },
     async delete(name) {
       await rm(path(name), { force: true });
+    },
+    async sweep(owner) {
+      for (const name of await readdir(folder).catch(() => [])) if (name.endsWith(`-${owner}`)) await rm(path(name), { force: true });
     },
     async close() {},
   };

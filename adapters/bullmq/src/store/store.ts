@@ -7,6 +7,8 @@ export interface Store {
   /** Undefined if there is nothing of that name. More than `most` bytes are not read. */
   get(name: string, most: number): Promise<Uint8Array | undefined>;
   delete(name: string): Promise<void>;
+  /** Deletes all that an owner has put there. */
+  sweep(owner: string): Promise<void>;
   close(): Promise<void>;
 }
 
