@@ -95,6 +95,7 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     first.child.kill('SIGCONT');
     expect(await embed.ended).toBe(0);
     expect(contents(out)).toEqual(alone);
+    await expectNothingLeft();
   });
 
   test('Redis is killed and comes back with its append-only file', async () => {

@@ -307,18 +307,32 @@ describe('models by their checksum', () => {
 });
 
 describe('the store', () => {
+  const owner = 'c0ffee00-0000-4000-8000-000000000000';
   test('gives back what a claim stands for, and nothing else', async () => {
     const folder = temporary();
     const store = folderStore(folder);
-    const claim = await deposit(store, 'texts', Uint8Array.of(1, 2, 3));
+    await store.begin(owner);
+    const claim = await deposit(store, 'texts', Uint8Array.of(1, 2, 3), owner);
     expect([...(await redeem(store, claim))]).toEqual([1, 2, 3]);
     await expect(redeem(store, { ...claim, bytes: 2 })).rejects.toThrow(/expected 2 bytes at most, got 3/);
     await expect(redeem(store, { ...claim, bytes: 4 })).rejects.toThrow(/expected 4 bytes, got 3/);
-    writeFileSync(join(folder, claim.name), Uint8Array.of(1, 2, 4));
+    writeFileSync(join(folder, owner, claim.name), Uint8Array.of(1, 2, 4));
     await expect(redeem(store, claim)).rejects.toThrow(/another checksum/);
     await store.delete(claim.name);
     await store.delete(claim.name);
     await expect(redeem(store, claim)).rejects.toThrow(/is not in the store/);
+    await expect(store.get('texts-without-an-owner', 10)).rejects.toThrow(/ends with its owner/);
+  });
+  test('keeps nothing for what is over', async () => {
+    const folder = temporary();
+    const store = folderStore(folder);
+    await expect(deposit(store, 'texts', Uint8Array.of(1), owner)).rejects.toThrow(/what it was for is over/);
+    await store.begin(owner);
+    await deposit(store, 'texts', Uint8Array.of(1), owner);
+    await store.sweep(owner);
+    await store.sweep(owner);
+    await expect(deposit(store, 'texts', Uint8Array.of(1), owner)).rejects.toThrow(/what it was for is over/);
+    expect(contents(folder)).toEqual({});
   });
 });
 

@@ -92,6 +92,7 @@ export class ShardedAttention {
     const id = randomUUID();
     const chunks: Chunk[] = [];
     try {
+      await store.begin(id);
       const plan = planChunks(totalKeys, hosts, causal);
       for (const [n, { first, keys: count, host }] of plan.entries()) {
         signal?.throwIfAborted();
@@ -150,6 +151,7 @@ export class ShardedAttention {
     integer(start, 'attend: "start"', 0, totalKeys - queries);
     signal?.throwIfAborted();
     const id = randomUUID();
+    await this.#store.begin(id);
     const request: Request = {
       version: 1,
       id,

@@ -43,6 +43,7 @@ export class QueueComputer implements Computer {
   readonly #store: Store;
   readonly #warn: (text: string) => void;
   readonly #run: string;
+  #begun: Promise<void> | undefined;
   /** Those who wait for a job, by its id: each is woken to look. */
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -112,6 +113,8 @@ export class QueueComputer implements Computer {
     const old = await this.#queue.getJob(id);
     // What failed before the run was stopped is tried anew.
     if (old && (await old.getState()) === 'failed') await this.#forget(old);
+    this.#begun ??= this.#store.begin(this.#run);
+    await this.#begun;
     const texts = await deposit(this.#store, 'texts', await encodeTexts(items), this.#run);
     const job: EmbedJob = { version: 1, run: this.#run, shard: name, texts, count: items.length, settings: this.#settings };
     await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS } });

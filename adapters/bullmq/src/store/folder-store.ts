@@ -1,7 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { Store } from './store.ts';
+import { isOver, ownerOf, type Store } from './store.ts';
 
 let count = 0;
 
@@ -25,29 +25,35 @@ export async function writeWhole(path: string, bytes: Uint8Array | string): Prom
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** Bytes in a folder that the machines share. */
+/** Bytes in a folder that the machines share, a folder in it for each owner. */
 export function folderStore(folder: string): Store {
-  const path = (name: string): string => join(folder, name);
+  const place = (name: string): string => join(folder, ownerOf(name));
   return {
+    async begin(owner) {
+      await mkdir(join(folder, owner), { recursive: true });
+    },
     async put(name, bytes) {
-      await mkdir(folder, { recursive: true });
-      await writeWhole(path(name), bytes);
+      try {
+        await writeWhole(join(place(name), name), bytes);
+      } catch (error) {
+        throw isMissing(error) ? isOver(name) : error;
+      }
     },
     async get(name, most) {
       try {
-        const { size } = await stat(path(name));
+        const { size } = await stat(join(place(name), name));
         if (size > most) throw new RangeError(`${name} expected ${most} bytes at most, got ${size}`);
-        return await readFile(path(name));
+        return await readFile(join(place(name), name));
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;
       }
     },
     async delete(name) {
-      await rm(path(name), { force: true });
+      await rm(join(place(name), name), { force: true });
     },
     async sweep(owner) {
-      for (const name of await readdir(folder).catch(() => [])) if (name.endsWith(`-${owner}`)) await rm(path(name), { force: true });
+      await rm(join(folder, owner), { recursive: true, force: true, maxRetries: 3 });
     },
     async close() {},
   };

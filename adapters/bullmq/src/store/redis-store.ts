@@ -1,22 +1,31 @@
 import type { Redis } from 'ioredis';
-import type { Store } from './store.ts';
+import { isOver, ownerOf, type Store } from './store.ts';
 
 /** Seconds that bytes are kept if nobody deletes them: what a run leaves behind does not stay for ever. */
 const KEEP_S = 7 * 24 * 3600;
 
-/** The owner in a name: the UUID at its end. */
-const ownerOf = (name: string): string | undefined => /-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(name)?.[1];
+/** Of an owner's set, which is there as long as things can be put for it. */
+const MARK = '.';
+
+/** In one step: bytes are there if, and only if, their owner is and knows of them. */
+const PUT = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return 1`;
 
 /** Bytes in Redis itself, under `prefix:name`, and the names of each owner in a set. The connection stays the caller's. */
 export function redisStore(redis: Redis, prefix = 'relpos-store'): Store {
   const key = (name: string): string => `${prefix}:${name}`;
   const owned = (owner: string): string => `${prefix}:of:${owner}`;
   return {
+    async begin(owner) {
+      await redis.multi().sadd(owned(owner), MARK).expire(owned(owner), KEEP_S).exec();
+    },
     async put(name, bytes) {
-      const owner = ownerOf(name);
-      // The name first: bytes that nobody knows of would stay until their time is over.
-      if (owner) await redis.multi().sadd(owned(owner), name).expire(owned(owner), KEEP_S).exec();
-      await redis.set(key(name), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'EX', KEEP_S);
+      const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      if (!(await redis.eval(PUT, 2, owned(ownerOf(name)), key(name), name, body, KEEP_S))) throw isOver(name);
     },
     async get(name, most) {
       const length = await redis.strlen(key(name));
@@ -24,9 +33,11 @@ export function redisStore(redis: Redis, prefix = 'relpos-store'): Store {
       return (await redis.getBuffer(key(name))) ?? undefined;
     },
     async delete(name) {
-      const owner = ownerOf(name);
-      await redis.unlink(key(name));
-      if (owner) await redis.srem(owned(owner), name);
+      await redis
+        .multi()
+        .unlink(key(name))
+        .srem(owned(ownerOf(name)), name)
+        .exec();
     },
     async sweep(owner) {
       const names = await redis.smembers(owned(owner));

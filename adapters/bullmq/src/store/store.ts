@@ -1,21 +1,36 @@
 // Where bytes lie that are too many for a queue: jobs hold claims on them.
-import { type Claim, sha256 } from '../content.ts';
+import { type Claim, isRun, sha256, show } from '../content.ts';
 
-/** Keeps bytes by name. What is put twice under one name is the same bytes. */
+/**
+ * Keeps bytes by name, each for an owner: a run, a request or a context, a UUID that ends the name. What is put twice under one name is the same bytes. Once
+ * an owner is swept nothing can be put for it any more: a worker that was thought to be gone, and comes back late, leaves nothing behind.
+ */
 export interface Store {
+  /** From now on things can be put for this owner. */
+  begin(owner: string): Promise<void>;
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** Undefined if there is nothing of that name. More than `most` bytes are not read. */
   get(name: string, most: number): Promise<Uint8Array | undefined>;
   delete(name: string): Promise<void>;
-  /** Deletes all that an owner has put there. */
+  /** Deletes all of an owner. */
   sweep(owner: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Puts bytes under `<kind>-<their SHA-256>`, and what its owner adds who will delete them. */
-export async function deposit(store: Store, kind: string, bytes: Uint8Array, owner = ''): Promise<Claim> {
+/** The owner in a name. */
+export function ownerOf(name: string): string {
+  const owner = name.slice(-36);
+  if (!isRun(owner)) throw new RangeError(`store: expected a name that ends with its owner's UUID, got ${show(name)}`);
+  return owner;
+}
+
+/** The error of a put for an owner that has been swept. */
+export const isOver = (name: string): Error => new Error(`${name} is not kept: what it was for is over`);
+
+/** Puts bytes under `<kind>-<their SHA-256>-<owner>`. */
+export async function deposit(store: Store, kind: string, bytes: Uint8Array, owner: string): Promise<Claim> {
   const sum = sha256(bytes);
-  const name = `${kind}-${sum}${owner && `-${owner}`}`;
+  const name = `${kind}-${sum}-${owner}`;
   await store.put(name, bytes);
   return { name, bytes: bytes.length, sha256: sum };
 }
