@@ -1,6 +1,6 @@
 // A causal prefill over keys that no process here may hold: chunks with several hosts, queries a block after another. Some blocks are computed again by this
 // process, chunk by chunk, and must have the same bits; one host is killed on the way.
-//   node bench/long-context.mjs [keys] [--hosts 4] [--memory 48] [--block 4096] [--every 1] [--precision int16] [--json <file>]
+//   node bench/long-context.mjs [keys] [--hosts 4] [--memory 64] [--block 4096] [--every 1] [--precision int16] [--json <file>]
 import { Buffer } from 'node:buffer';
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     hosts: { type: 'string', default: '4' },
-    memory: { type: 'string', default: '48' },
+    memory: { type: 'string', default: '64' },
     block: { type: 'string', default: '4096' },
     every: { type: 'string', default: '1' },
     precision: { type: 'string', default: 'int16' },
