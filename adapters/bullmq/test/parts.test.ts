@@ -321,7 +321,10 @@ describe('the store', () => {
     await store.delete(claim.name);
     await store.delete(claim.name);
     await expect(redeem(store, claim)).rejects.toThrow(/is not in the store/);
-    await expect(store.get('texts-without-an-owner', 10)).rejects.toThrow(/ends with its owner/);
+    for (const name of ['texts-without-an-owner', `../texts-${owner}`, `a/${owner}`, '']) {
+      await expect(store.get(name, 10), name).rejects.toThrow(/end with an owner's UUID/);
+      await expect(store.delete(name), name).rejects.toThrow(/end with an owner's UUID/);
+    }
   });
   test('keeps nothing for what is over', async () => {
     const folder = temporary();

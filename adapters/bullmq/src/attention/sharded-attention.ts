@@ -5,6 +5,7 @@ import { type FlowJob, FlowProducer, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { decodeState } from 'relpos';
 import { type Claim, integer, readClaim, record } from '../content.ts';
+import { JobEndings } from '../job-endings.ts';
 import { closeAll, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import {
@@ -52,7 +53,6 @@ export interface ShardedResult {
   readonly lse: Float32Array;
 }
 
-const LOOK_MS = 2000;
 const ATTEMPTS = 8;
 
 /** Attention over keys that lie with hosts. */
@@ -63,7 +63,7 @@ export class ShardedAttention {
   readonly #flows: FlowProducer;
   readonly #merges: Queue;
   readonly #events: QueueEvents;
-  readonly #waiting = new Map<string, () => void>();
+  readonly #endings: JobEndings;
 
   private constructor(context: Context, redis: RedisAddress, makeStore: (redis: Redis) => Store) {
     this.context = context;
@@ -77,9 +77,7 @@ export class ShardedAttention {
     this.#flows.on('error', () => {});
     this.#merges.on('error', () => {});
     this.#events.on('error', () => {});
-    const wake = ({ jobId }: { jobId: string }): void => this.#waiting.get(jobId)?.();
-    this.#events.on('completed', wake);
-    this.#events.on('failed', wake);
+    this.#endings = new JobEndings(this.#merges, this.#events);
   }
 
   /** Publishes keys and values, chunk by chunk; hosts that are started with its name then hold them. */
@@ -195,37 +193,15 @@ export class ShardedAttention {
 
   /** What the merger answered. */
   async #end(id: string, signal?: AbortSignal): Promise<Claim> {
-    for (;;) {
-      if (signal?.aborted) {
-        // What has not begun is not begun any more; what has ends, and nobody asks for it.
-        await (await this.#merges.getJob(id))?.remove({ removeChildren: true }).catch(() => {});
-        throw signal.reason;
-      }
-      const woken = this.#woken(id, signal);
-      // First the state, then the job: read the other way round, a job that ends in between has no answer.
-      const state = await this.#merges.getJobState(id);
-      if (state === 'completed' || state === 'failed' || state === 'unknown') {
-        const job = await this.#merges.getJob(id);
-        await job?.remove().catch(() => {});
-        if (!job || state !== 'completed') throw new Error(`attend: the request failed: ${job?.failedReason ?? 'its job is gone'}`);
-        return readClaim(record(job.returnvalue, 'answer', ['whole']).whole, 'answer.whole');
-      }
-      await woken;
+    try {
+      const ending = await this.#endings.of(id, signal);
+      if (!ending) throw new Error('attend: the request failed: its job is gone');
+      if ('failure' in ending) throw new Error(`attend: the request failed: ${ending.failure}`);
+      return readClaim(record(ending.answer, 'answer', ['whole']).whole, 'answer.whole');
+    } finally {
+      // Of one that was stopped, what has not begun is not begun any more; what has ends, and nobody asks for it.
+      await (await this.#merges.getJob(id))?.remove({ removeChildren: true }).catch(() => {});
     }
-  }
-
-  #woken(id: string, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        this.#waiting.delete(id);
-        resolve();
-      };
-      const timer = setTimeout(done, LOOK_MS);
-      signal?.addEventListener('abort', done);
-      this.#waiting.set(id, done);
-    });
   }
 
   /** Takes the context back: its tensors go from the store, and its queues from Redis. Hosts that still run are of no use any more. */

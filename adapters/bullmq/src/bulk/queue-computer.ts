@@ -1,7 +1,8 @@
-// Shards by workers: each is a job named by its run and its content, so that a run which goes on finds it again, done or under way. Whether a job is over is heard from the queue's events, and looked up now and then, for an event may be lost with a connection.
-import { Queue, QueueEvents } from 'bullmq';
+// Shards by workers: each is a job named by its run and its content, so that a run which goes on finds it again, done or under way.
+import { type Job, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { show } from '../content.ts';
+import { isName, show } from '../content.ts';
+import { type Ending, JobEndings } from '../job-endings.ts';
 import { closeAll, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import type { Computer, ShardWork } from './computer.ts';
@@ -23,16 +24,12 @@ export interface QueueComputerOptions {
 
 /** Why BullMQ gives a job up whose workers ended, or stood still past their lock, again and again. */
 const STALLED = /stalled more than allowable limit/;
-/** Milliseconds between two looks at jobs that no event told of. */
-const LOOK_MS = 2000;
 /** How often a job is tried whose worker says that something failed, and the first pause between two tries. */
 const ATTEMPTS = 8;
 const BACKOFF_MS = 1000;
 
 /** How often a shard is put into the queue that came to no good end there: what lay in the store may have been damaged. */
 const TRIES = 3;
-
-type Ending = { readonly answer: unknown } | { readonly failure: string };
 
 export class QueueComputer implements Computer {
   readonly ahead: number;
@@ -44,8 +41,7 @@ export class QueueComputer implements Computer {
   readonly #warn: (text: string) => void;
   readonly #run: string;
   #begun: Promise<void> | undefined;
-  /** Those who wait for a job, by its id: each is woken to look. */
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #endings: JobEndings;
 
   constructor({ redis, settings, run, ahead, store, warn }: QueueComputerOptions) {
     this.ahead = ahead;
@@ -59,11 +55,7 @@ export class QueueComputer implements Computer {
     this.#events = new QueueEvents(queueName(settings), { connection: events, skipVersionCheck: true });
     this.#queue.on('error', () => {}); // The connection's own report is enough.
     this.#events.on('error', () => {});
-    const wake = ({ jobId }: { jobId: string }): void => {
-      for (const look of this.#waiting.get(jobId) ?? []) look();
-    };
-    this.#events.on('completed', wake);
-    this.#events.on('failed', wake);
+    this.#endings = new JobEndings(this.#queue, this.#events);
     this.#store = store(own);
   }
 
@@ -76,8 +68,10 @@ export class QueueComputer implements Computer {
     let failure = '';
     for (let tries = 0; tries < TRIES; tries++) {
       const ending = await this.#queued(name, items, signal);
-      if ('answer' in ending) {
-        const bytes = await this.#taken(name, items.length, ending.answer);
+      if (!ending) {
+        failure = 'its job is gone from the queue';
+      } else if ('answer' in ending) {
+        const bytes = await this.#taken(name, items.length, ending.job, ending.answer);
         if (bytes) return bytes;
         failure = 'its answers cannot be read';
       } else if (STALLED.test(ending.failure)) {
@@ -108,7 +102,7 @@ export class QueueComputer implements Computer {
   }
 
   /** Puts a job into the queue unless it is there, and waits for its end. */
-  async #queued(name: string, items: ShardWork['items'], signal: AbortSignal): Promise<Ending> {
+  async #queued(name: string, items: ShardWork['items'], signal: AbortSignal): Promise<Ending | undefined> {
     const id = this.#id(name);
     const old = await this.#queue.getJob(id);
     // What failed before the run was stopped is tried anew.
@@ -118,45 +112,11 @@ export class QueueComputer implements Computer {
     const texts = await deposit(this.#store, 'texts', await encodeTexts(items), this.#run);
     const job: EmbedJob = { version: 1, run: this.#run, shard: name, texts, count: items.length, settings: this.#settings };
     await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS } });
-    return this.#end(id, signal);
-  }
-
-  /** The end of a job, once it is there. */
-  async #end(id: string, signal: AbortSignal): Promise<Ending> {
-    for (;;) {
-      signal.throwIfAborted();
-      // Before the look, so that an end between the look and the wait is heard.
-      const woken = this.#woken(id, signal);
-      // First the state, then the job: read the other way round, a job that ends in between has no answer.
-      const state = await this.#queue.getJobState(id);
-      if (state === 'completed' || state === 'failed' || state === 'unknown') {
-        const job = await this.#queue.getJob(id);
-        if (!job) return { failure: 'its job is gone from the queue' };
-        return state === 'completed' ? { answer: job.returnvalue } : { failure: job.failedReason ?? 'without a reason' };
-      }
-      await woken;
-    }
-  }
-
-  #woken(id: string, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const all = this.#waiting.get(id) ?? new Set();
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        all.delete(done);
-        if (all.size === 0) this.#waiting.delete(id);
-        resolve();
-      };
-      const timer = setTimeout(done, LOOK_MS);
-      signal.addEventListener('abort', done);
-      this.#waiting.set(id, all.add(done));
-    });
+    return this.#endings.of(id, signal);
   }
 
   /** The vectors that an answer stands for, checked; what is behind the job goes from queue and store. Undefined if they are gone or wrong: the shard is computed again. */
-  async #taken(name: string, rows: number, given: unknown): Promise<Uint8Array | undefined> {
-    const job = await this.#queue.getJob(this.#id(name));
+  async #taken(name: string, rows: number, job: Job, given: unknown): Promise<Uint8Array | undefined> {
     try {
       const { shard, vectors } = readAnswer(given);
       if (shard !== name) throw new RangeError(`answer: "shard" expected ${name}, got ${show(shard)}`);
@@ -171,10 +131,9 @@ export class QueueComputer implements Computer {
     }
   }
 
-  async #forget(job: Awaited<ReturnType<Queue['getJob']>>, vectors?: string): Promise<void> {
-    const texts = (job?.data as EmbedJob | undefined)?.texts?.name;
-    if (job) await job.remove().catch(() => {});
-    for (const name of [texts, vectors]) if (name !== undefined) await this.#store.delete(name);
+  async #forget(job: Job, vectors?: string): Promise<void> {
+    await job.remove().catch(() => {});
+    for (const name of [(job.data as Partial<EmbedJob> | null)?.texts?.name, vectors]) if (isName(name)) await this.#store.delete(name);
   }
 
   /** A shard that was computed twice, since its worker was thought to be gone, has left a second answer. */

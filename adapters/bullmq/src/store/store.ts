@@ -1,5 +1,5 @@
 // Where bytes lie that are too many for a queue: jobs hold claims on them.
-import { type Claim, isRun, sha256, show } from '../content.ts';
+import { type Claim, isName, isRun, sha256, show } from '../content.ts';
 
 /**
  * Keeps bytes by name, each for an owner: a run, a request or a context, a UUID that ends the name. What is put twice under one name is the same bytes. Once
@@ -20,7 +20,8 @@ export interface Store {
 /** The owner in a name. */
 export function ownerOf(name: string): string {
   const owner = name.slice(-36);
-  if (!isRun(owner)) throw new RangeError(`store: expected a name that ends with its owner's UUID, got ${show(name)}`);
+  if (!isName(name) || !isRun(owner))
+    throw new RangeError(`store: expected letters, digits and hyphens that end with an owner's UUID, got ${show(name)}`);
   return owner;
 }
 
