@@ -31,14 +31,22 @@ function parseUrl(url: string): URL {
   return parsed;
 }
 
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError('redis: "url" expected user and password with %25 for a percent sign, got one that begins no escape');
+  }
+}
+
 /** ioredis' options for an address. A command waits for the connection however long that takes: who calls says so, and goes on when it is back. */
 export function redisOptions(address: RedisAddress): RedisOptions {
   const { protocol, hostname, port, username, password, pathname } = parseUrl(address.url);
   return {
     host: hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
     port: Number(port || 6379),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
+    ...(username && { username: decoded(username) }),
+    ...(password && { password: decoded(password) }),
     db: Number(pathname.slice(1) || 0),
     ...(protocol === 'rediss:' && { tls: address.ca === undefined ? {} : { ca: readFileSync(address.ca) } }),
     maxRetriesPerRequest: null,
@@ -49,16 +57,20 @@ export function redisOptions(address: RedisAddress): RedisOptions {
   };
 }
 
-/** A connection of its own. `onTrouble` hears, once for each loss, that it is gone and why. */
+/** Milliseconds after which it is said again that a connection is gone. */
+const AGAIN_MS = 60_000;
+
+/** A connection of its own. `onTrouble` hears that it is gone and why: at once, and once a minute until it is back. */
 export function connect(address: RedisAddress, onTrouble: (why: string) => void = () => {}): Redis {
   const redis = new Redis<'legacy'>(redisOptions(address) as RedisOptions & { replyMapping?: 'legacy' });
-  let lost = false;
+  let told = 0;
   redis.on('error', (error: Error) => {
-    if (!lost) onTrouble(`${showAddress(address)}: ${error.message || (error as NodeJS.ErrnoException).code}`);
-    lost = true;
+    if (Date.now() - told < AGAIN_MS) return;
+    told = Date.now();
+    onTrouble(`${showAddress(address)}: ${error.message || (error as NodeJS.ErrnoException).code}`);
   });
   redis.on('ready', () => {
-    lost = false;
+    told = 0;
   });
   return redis;
 }
@@ -69,7 +81,7 @@ interface Closing {
 }
 
 /** How long a farewell may take: a server that is gone does not answer it. */
-const FAREWELL_MS = 1000;
+export const FAREWELL_MS = 1000;
 
 /** Closes what stands on connections, then these. */
 export async function closeAll(parts: readonly Closing[], connections: readonly Redis[]): Promise<void> {
@@ -81,4 +93,22 @@ export async function closeAll(parts: readonly Closing[], connections: readonly 
   await Promise.race([all, late]);
   clearTimeout(timer);
   for (const connection of connections) connection.disconnect();
+}
+
+/** Milliseconds that the work under way is waited for while the server is gone: without it nobody can be told of the result. */
+const GONE_MS = 5000;
+
+/** Ends a worker once its job is done; at once where its server has been gone for a while: somebody else gets the job. */
+export async function closeWorker(worker: Closing, connection: Redis): Promise<void> {
+  let seen = Date.now();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const gone = new Promise<void>((resolve) => {
+    timer = setInterval(() => {
+      if (connection.status === 'ready') seen = Date.now();
+      else if (Date.now() - seen > GONE_MS) resolve();
+    }, 250);
+  });
+  await Promise.race([worker.close(), gone]);
+  clearInterval(timer);
+  connection.disconnect();
 }

@@ -278,6 +278,13 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
     await finish();
   });
 
+  test('hosts that compute in different precisions are refused', async () => {
+    await publishKeys(2);
+    await Promise.all([hold(0), hold(1, '--precision', 'int16'), merge()]);
+    await expect(ask(S - 4, 4, { causal: true })).rejects.toThrow(/expected hosts of one precision, got int16 and reproducible/);
+    await finish();
+  });
+
   test('what is wrong with a request is an error at the asking end, and the hosts go on', async () => {
     await publishKeys(1);
     await Promise.all([hold(0), merge()]);

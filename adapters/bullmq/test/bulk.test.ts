@@ -15,7 +15,7 @@ import { connect } from '../src/redis.ts';
 import { redisStore } from '../src/store/redis-store.ts';
 import type { Store } from '../src/store/store.ts';
 import { contents, MODEL, removeAll, sentences, shardsOf, temporary, writeCorpus } from './kit/files.ts';
-import { bulk, endAll, startNode, startWork, wireTo } from './kit/processes.ts';
+import { bulk, endAll, MAIN, startNode, startWork, wireTo } from './kit/processes.ts';
 import { freePort, mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
 
 // A damaged line, which has a row nonetheless, and two alike.
@@ -108,6 +108,43 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(embed.printed()).toMatch(/no connection to Redis/);
     expect(contents(out)).toEqual(alone);
     await expectNothingLeft();
+  });
+
+  test('Redis loses all that it holds', async () => {
+    await work();
+    const out = temporary();
+    const embed = run(out);
+    await untilShards(out, 20);
+    const client = connect({ url: redis.url });
+    await client.flushall();
+    client.disconnect();
+    expect([await embed.ended, embed.printed()]).toEqual([0, expect.stringContaining('2000 texts of width')]);
+    expect(contents(out)).toEqual(alone);
+    await expectNothingLeft();
+  });
+
+  test('a run and a worker end at SIGTERM where Redis is gone', async () => {
+    const own = await startRedis();
+    const worker = await startWork('--model', MODEL, '--redis', own.url);
+    const out = temporary();
+    const embed = bulk('embed', corpus, '--model', MODEL, '--out', out, '--redis', own.url, ...SMALL);
+    await untilShards(out, 5);
+    own.stop();
+    await Promise.all([embed, worker].map(({ until }) => until(/no connection to Redis/)));
+    for (const { child } of [embed, worker]) child.kill('SIGTERM');
+    const late = sleep(15_000).then(() => 'late');
+    expect(await Promise.all([embed, worker].map(({ ended }) => Promise.race([ended, late])))).toEqual([143, 0]);
+    expect(contents(out)).not.toHaveProperty('.lock');
+  });
+
+  test('a run ends at SIGTERM while it waits for texts', async () => {
+    const out = temporary();
+    const embed = startNode([MAIN, 'embed', '-', '--model', MODEL, '--out', out, '--local'], {}, 'pipe');
+    embed.child.stdin?.write('one\n');
+    await untilShards(out, 0);
+    await sleep(500);
+    embed.child.kill('SIGTERM');
+    expect(await Promise.race([embed.ended, sleep(10_000).then(() => 'late')])).toBe(143);
   });
 
   test('a worker that is cut off for 20 seconds', async () => {

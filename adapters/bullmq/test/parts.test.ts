@@ -1,15 +1,20 @@
 // The parts that need no queue: reading a corpus, cutting, files of vectors, models by their checksum, the store.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Encoder } from 'relpos/models';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { orAborted } from '../src/abort.ts';
 import { embedItems } from '../src/bulk/compute.ts';
+import type { ShardWork } from '../src/bulk/computer.ts';
 import { type Item, openCorpus } from '../src/bulk/corpus.ts';
 import { cutShards } from '../src/bulk/cut.ts';
+import { embedCorpus } from '../src/bulk/embed-corpus.ts';
 import { readAnswer, readJob } from '../src/bulk/job.ts';
 import { fetchModel, MANIFEST, manifestOf, readManifest } from '../src/bulk/model.ts';
 import { OutFolder } from '../src/bulk/out-folder.ts';
@@ -64,7 +69,30 @@ describe('a corpus', () => {
   test('gzip by its first bytes, whatever the name', async () => {
     expect(await read('a.jsonl.gz', gzipSync('{"text":"one"}\n{"text":"two"}\n'))).toEqual(['one', 'two']);
     expect(await read('a.txt', gzipSync('one\ntwo'))).toEqual(['one', 'two']);
-    await expect(read('a.txt.gz', gzipSync('x'.repeat(1000)).subarray(0, 20))).rejects.toThrow(/unexpected end of file/);
+    await expect(read('a.txt.gz', gzipSync('x'.repeat(1000)).subarray(0, 20))).rejects.toThrow(
+      /corpus: .* is damaged, or ends before its gzip does: unexpected end of file/,
+    );
+    await expect(read('a.txt.gz', Buffer.concat([gzipSync('one'), Buffer.from('more')]))).rejects.toThrow(/is damaged/);
+    expect(await read('a.txt.gz', Buffer.concat([gzipSync('one\n'), gzipSync('two')]))).toEqual(['one', 'two']);
+    await expect(read('a.txt.gz', gzipSync(gzipSync('one')))).rejects.toThrow(/got gzip within gzip/);
+  });
+  test('what Windows writes, and what JSON escapes', async () => {
+    expect(await read('a.txt', '\ufeffone\r\ntwo\r\n')).toEqual(['one', 'two']);
+    expect(await read('a.jsonl', '\ufeff{"text":"a\\ud800b"}\r\n{"text":"\\u0000"}')).toEqual(['a\ud800b', '\0']);
+  });
+  test('ends where it waits for more', async () => {
+    const path = join(temporary(), 'pipe');
+    execFileSync('mkfifo', [path]);
+    // Open for both, so that neither end waits for the other.
+    const writer = await open(path, 'r+');
+    const corpus = await openCorpus(path);
+    const items = corpus.items[Symbol.asyncIterator]();
+    await writer.write('one\n');
+    expect(await items.next()).toEqual({ done: false, value: 'one' });
+    const next = items.next();
+    corpus.stop(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    await writer.close();
   });
   test('lines that are too long, or no UTF-8, keep their rows', async () => {
     expect(await read('a.txt', `a\n${'b'.repeat(11)}\n${'c'.repeat(10)}`, { longest: 10 })).toEqual([
@@ -75,7 +103,8 @@ describe('a corpus', () => {
     expect(await read('a.txt', Uint8Array.of(97, 10, 0xff, 10, 98))).toEqual(['a', { reason: 'the line is not UTF-8' }, 'b']);
   });
   test('a file that is not there', async () => {
-    await expect(openCorpus(join(temporary(), 'none.txt'))).rejects.toThrow(/ENOENT/);
+    await expect(openCorpus(join(temporary(), 'none.txt'))).rejects.toThrow(/corpus: expected a file, got ".*none.txt": there is none/);
+    await expect(openCorpus(temporary())).rejects.toThrow(/corpus: expected a file, got the folder/);
   });
 });
 
@@ -90,6 +119,17 @@ describe('cutting', () => {
     expect(await cut(['a'.repeat(40), 'b'.repeat(40), 'c'.repeat(4000), 'd'], 24)).toEqual([2, 1, 1]);
     expect(await cut([], 10)).toEqual([]);
     expect(await cut([{ reason: 'x' }, { reason: 'y' }], 10)).toEqual([2]);
+  });
+  test('by bytes where tokens are no bound', async () => {
+    const long = Array.from({ length: 40 }, (_, n) => `${n}`.padEnd(2 ** 20));
+    const source = async function* () {
+      yield* long;
+    };
+    const shards = await all(cutShards(source(), 2 ** 30, 8));
+    expect(shards.map(({ items }) => items.length)).toEqual([32, 8]);
+    // The worst of JSON, six bytes for one, is still unpacked.
+    const worst = Array.from({ length: 32 }, () => '\0'.repeat(2 ** 20));
+    expect((await decodeTexts(await encodeTexts(worst))).length).toBe(32);
   });
   test('all texts are there once, in order', async () => {
     await fc.assert(
@@ -209,6 +249,10 @@ describe('a text that cannot be embedded', () => {
       setAside: [{ row: 0 }, { row: 1 }],
     });
   });
+  test('options that no text can have are no fault of a text', async () => {
+    const wrong = { embed: () => Promise.reject(new RangeError('embed: "prompt" expected one of query, got "other"')) };
+    await expect(embedItems(wrong as unknown as Encoder, ['one', 'two'], { ...settings, prompt: 'other' })).rejects.toThrow(/"prompt"/);
+  });
   test('a model that is gone is no fault of a text', async () => {
     const gone = { embed: () => Promise.reject(Object.assign(new Error('embed: the encoder was disposed'), { code: 'disposed' })) };
     await expect(embedItems(gone as unknown as Encoder, ['a'], settings)).rejects.toThrow(/disposed/);
@@ -298,6 +342,23 @@ describe('models by their checksum', () => {
     expect(Object.keys(contents(cache)).filter((path) => path.endsWith('.part') || path.endsWith('tokenizer.json'))).toEqual([]);
     await expect(fetchModel('http://127.0.0.1:1', 'short', cache)).rejects.toThrow(/needs its checksum/);
   });
+  test('a manifest without end, and a server that is not there', async () => {
+    server = createServer((_, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(65_536)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await expect(fetchModel(`http://127.0.0.1:${port}`, 'ab'.repeat(32), temporary())).rejects.toThrow(
+      /expected 1048576 bytes at most, got more/,
+    );
+    await expect(fetchModel('http://127.0.0.1:1', 'ab'.repeat(32), temporary())).rejects.toThrow(
+      /^http:\/\/127.0.0.1:1\/\S+ cannot be reached: .+/,
+    );
+  });
   test('a manifest cannot name files elsewhere', () => {
     for (const path of ['../config.json', '/etc/passwd.json', 'a/b/c.json', 'run.sh', '..\\x.json', MANIFEST]) {
       const text = JSON.stringify({ version: 1, files: [{ path, bytes: 1, sha256: 'ab'.repeat(32) }] });
@@ -348,11 +409,75 @@ describe('the folder of results', () => {
     await expect(OutFolder.open(out, settings, 100)).rejects.toThrow(/process 1 of .* is at/);
     writeFileSync(join(out, '.lock'), `${(await import('node:os')).hostname()} 4194305`);
     mkdirSync(join(out, 'shards'), { recursive: true });
-    writeFileSync(join(out, 'shards/half.part'), 'x');
+    for (const name of ['shards/half.part', 'index.json.5.0.part']) writeFileSync(join(out, name), 'x');
     const second = await OutFolder.open(out, settings, 100);
     expect(second.run).toBe(first.run);
     expect(readdirSync(join(out, 'shards'))).toEqual([]);
+    expect(readdirSync(out)).not.toContain('index.json.5.0.part');
+    await expect(OutFolder.open(out, settings, 100)).rejects.toThrow(/process \d+ of .* is at/);
     await second.close();
+    // Its process ended before it wrote who it was.
+    writeFileSync(join(out, '.lock'), '');
+    await (await OutFolder.open(out, settings, 100)).close();
+    writeFileSync(join(out, '.lock'), 'elsewhere 5');
+    await expect(OutFolder.open(out, settings, 100)).rejects.toThrow(/process 5 of elsewhere is at/);
+    expect(
+      readdirSync(out)
+        .filter((name) => name.startsWith('.'))
+        .sort(),
+    ).toEqual(['.lock', '.run']);
+  });
+  test('keeps the name of a run until all that the run left elsewhere is gone', async () => {
+    const texts = join(temporary(), 'a.txt');
+    writeFileSync(texts, 'one\n');
+    const out = temporary();
+    const attempt = async (finish: () => Promise<void>): Promise<string> => {
+      const folder = await OutFolder.open(out, settings, 100);
+      const compute = async ({ name, items }: ShardWork): Promise<Uint8Array> =>
+        encodeVectors(
+          name,
+          gather(
+            items.map(() => Float32Array.of(1)),
+            1,
+          ),
+        );
+      const computer = { ahead: 1, compute, finish, close: async () => {} };
+      try {
+        const { signal } = new AbortController();
+        await embedCorpus({ corpus: await openCorpus(texts), out: folder, computer, settings, tokens: 100, signal });
+      } catch {
+      } finally {
+        await folder.close();
+      }
+      return folder.run;
+    };
+    const first = await attempt(() => Promise.reject(new Error('killed')));
+    expect(readdirSync(out)).toContain('index.json');
+    expect(await attempt(async () => {})).toBe(first);
+    expect(readdirSync(out)).not.toContain('.run');
+    expect(await attempt(async () => {})).not.toBe(first);
+  });
+  test('ends at a stop, whatever the computer waits for', async () => {
+    const texts = join(temporary(), 'a.txt');
+    writeFileSync(texts, 'one\n');
+    const folder = await OutFolder.open(temporary(), settings, 100);
+    const never = new Promise<never>(() => {});
+    const computer = {
+      ahead: 1,
+      compute: (_: ShardWork, signal: AbortSignal) => orAborted(never, signal),
+      finish: async () => {},
+      close: async () => {},
+    };
+    const run = embedCorpus({
+      corpus: await openCorpus(texts),
+      out: folder,
+      computer,
+      settings,
+      tokens: 100,
+      signal: AbortSignal.timeout(50),
+    });
+    await expect(run).rejects.toThrow(/timeout/);
+    await folder.close();
   });
 });
 
@@ -370,7 +495,7 @@ describe('addresses of Redis', () => {
     expect(showAddress({ url: 'redis://me:secret@host:1/2' })).toBe('redis://host:1/2');
   });
   test('wrong ones are refused without their password', () => {
-    for (const url of ['http://x:secret@y', 'secret', 'redis://h/secret', 'redis://:secret@h:99999999']) {
+    for (const url of ['http://x:secret@y', 'redis://:secret%zz@h', 'secret', 'redis://h/secret', 'redis://:secret@h:99999999']) {
       expect(() => redisOptions({ url }), url).toThrow(/^redis: "url" expected/);
       try {
         redisOptions({ url });

@@ -3,7 +3,7 @@ import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createEngine, type Engine, encodeState, RelposError, type Tensor } from 'relpos';
 import { type Claim, integer, record } from '../content.ts';
-import { connect, type RedisAddress } from '../redis.ts';
+import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { type Context, floatsOf, hostQueue, lookUp, seenChunks } from './context.ts';
 import { attentionOptions, type Request, readRequest } from './request.ts';
@@ -18,7 +18,8 @@ export interface ShardHostOptions {
   readonly threads?: number;
   /** Bytes that the engine may take: the chunks of this host, a request and its answer have to fit. */
   readonly maxMemory?: number;
-  readonly precision?: 'reproducible' | 'int16';
+  /** The same for all hosts of a context. Default reproducible. */
+  readonly precision?: Precision;
   readonly lockMs?: number;
   readonly warn: (text: string) => void;
 }
@@ -26,7 +27,12 @@ export interface ShardHostOptions {
 /** What a host answers: a state for each of its chunks that the queries see. */
 export interface HostAnswer {
   readonly states: readonly Claim[];
+  /** What the states were computed in: states of several precisions have the bits of none. */
+  readonly precision: Precision;
 }
+
+export const PRECISIONS = ['reproducible', 'int16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 /** How often a job may lose its host: one that was killed is started again by whoever watches over it. */
 const MOST_STALLS = 10;
@@ -60,10 +66,10 @@ async function hold(engine: Engine, store: Store, context: Context, host: number
 
 /** Starts a host: its chunks are in memory when it resolves. */
 export async function startShardHost(options: ShardHostOptions): Promise<{ readonly memory: () => number; close(): Promise<void> }> {
-  const { redis, context: id, host, threads = 1, maxMemory, precision, lockMs = LOCK_MS, warn } = options;
+  const { redis, context: id, host, threads = 1, maxMemory, precision = 'reproducible', lockMs = LOCK_MS, warn } = options;
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = options.store(connection);
-  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), ...(precision && { precision }) });
+  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), precision });
   const context = await lookUp(connection, id);
   integer(host, 'host: "host"', 0, context.hosts - 1);
   const held = await hold(engine, store, context, host);
@@ -91,7 +97,7 @@ export async function startShardHost(options: ShardHostOptions): Promise<{ reado
     } finally {
       q.dispose();
     }
-    return { states };
+    return { states, precision };
   };
   const process = async (job: Job): Promise<HostAnswer> => {
     try {
@@ -108,15 +114,15 @@ export async function startShardHost(options: ShardHostOptions): Promise<{ reado
     maxStalledCount: MOST_STALLS,
     skipVersionCheck: true,
   });
-  worker.on('error', (error) => warn(error.message));
+  // Of a connection that is gone it has been told.
+  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
   worker.on('failed', (_, error) => warn(`a request failed here: ${error.message}`));
   return {
     memory: () => engine.memoryUsage().reserved,
     async close() {
-      await worker.close();
+      await closeWorker(worker, connection);
       engine.dispose();
       await store.close();
-      connection.disconnect();
     },
   };
 }

@@ -2,11 +2,11 @@
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { collectStates, createEngine, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
-import { type Claim, readClaim, record } from '../content.ts';
-import { connect, type RedisAddress } from '../redis.ts';
+import { type Claim, readClaim, record, show } from '../content.ts';
+import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { lookUp, mergeQueue, seenChunks } from './context.ts';
-import { refuseIfWrong } from './host.ts';
+import { type HostAnswer, PRECISIONS, refuseIfWrong } from './host.ts';
 import { readRequest } from './request.ts';
 
 export interface MergerOptions {
@@ -27,12 +27,22 @@ const MOST_STALLS = 10;
 const LOCK_MS = 30_000;
 const MOST_STATES = 4096;
 
-/** Claims on states that a host answered with. */
-function readStates(given: unknown): Claim[] {
-  const { states } = record(given, 'answer', ['states']);
+/** What a host answered. */
+function readAnswer(given: unknown): HostAnswer {
+  const { states, precision } = record(given, 'answer', ['states', 'precision']);
   if (!Array.isArray(states) || states.length > MOST_STATES)
     throw new RangeError(`answer: "states" expected a list of ${MOST_STATES} at most`);
-  return states.map((state: unknown, n) => readClaim(state, `answer.states[${n}]`));
+  const known = PRECISIONS.find((one) => one === precision);
+  if (!known) throw new RangeError(`answer: "precision" expected one of ${PRECISIONS.join(', ')}, got ${show(precision)}`);
+  return { states: states.map((state: unknown, n) => readClaim(state, `answer.states[${n}]`)), precision: known };
+}
+
+/** Claims on the states of all hosts, which must have computed alike: else the whole had bits that hang on who answered. */
+function statesOf(given: readonly unknown[]): Claim[] {
+  const answers = given.map(readAnswer);
+  const precisions = [...new Set(answers.map(({ precision }) => precision))].sort();
+  if (precisions.length > 1) throw new RangeError(`merge: expected hosts of one precision, got ${precisions.join(' and ')}`);
+  return answers.flatMap(({ states }) => states);
 }
 
 /** Starts a merger; several may work for one context. */
@@ -47,8 +57,7 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
     const request = readRequest(record(job.data, 'job', ['request']).request);
     const [failure] = Object.values(await job.getIgnoredChildrenFailures());
     if (failure !== undefined) throw new UnrecoverableError(failure);
-    const answers = Object.values(await job.getChildrenValues());
-    const states = answers.flatMap(readStates);
+    const states = statesOf(Object.values(await job.getChildrenValues()));
     const decoded: DecodedState[] = [];
     for (const state of states) decoded.push(decodeState(await redeem(store, state)));
     const seen = seenChunks(context, { start: request.start, end: request.start + request.queries }, request.options);
@@ -82,14 +91,14 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
     maxStalledCount: MOST_STALLS,
     skipVersionCheck: true,
   });
-  worker.on('error', (error) => warn(error.message));
+  // Of a connection that is gone it has been told.
+  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
   worker.on('failed', (_, error) => warn(`a merge failed here: ${error.message}`));
   return {
     async close() {
-      await worker.close();
+      await closeWorker(worker, connection);
       engine.dispose();
       await store.close();
-      connection.disconnect();
     },
   };
 }

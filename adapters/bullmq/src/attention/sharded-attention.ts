@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { type FlowJob, FlowProducer, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { decodeState } from 'relpos';
-import { type Claim, integer, readClaim, record } from '../content.ts';
+import { type Claim, integer, MOST_BYTES, readClaim, record, show } from '../content.ts';
 import { JobEndings } from '../job-endings.ts';
 import { closeAll, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
@@ -54,6 +54,12 @@ export interface ShardedResult {
 }
 
 const ATTEMPTS = 8;
+/** Seconds after which a request that nobody asks for any more goes from the queue. */
+const KEEP_S = 3600;
+
+function expectFloats(given: unknown, what: string): void {
+  if (!(given instanceof Float32Array)) throw new TypeError(`${what} expected a Float32Array, got ${show(given)}`);
+}
 
 /** Attention over keys that lie with hosts. */
 export class ShardedAttention {
@@ -85,17 +91,25 @@ export class ShardedAttention {
     const { redis, batch, keyHeads, headDim, valueDim = headDim, totalKeys, hosts, causal = true, keys, signal, onProgress } = options;
     integer(totalKeys, 'publish: "totalKeys"', 1, 2 ** 31);
     integer(hosts, 'publish: "hosts"', 1, 2048);
+    for (const [name, size] of Object.entries({ batch, keyHeads, headDim, valueDim })) integer(size, `publish: "${name}"`, 1, 65_536);
+    const plan = planChunks(totalKeys, hosts, causal);
+    const most = 4 * batch * keyHeads * Math.max(headDim, valueDim) * Math.max(...plan.map((chunk) => chunk.keys));
+    if (most > MOST_BYTES)
+      throw new RangeError(
+        `publish: "hosts" expected so many that a chunk takes ${MOST_BYTES} bytes at most, got ${hosts}, which makes it ${most}`,
+      );
     const client = connect(redis);
     const store = options.store(client);
     const id = randomUUID();
     const chunks: Chunk[] = [];
     try {
       await store.begin(id);
-      const plan = planChunks(totalKeys, hosts, causal);
       for (const [n, { first, keys: count, host }] of plan.entries()) {
         signal?.throwIfAborted();
         const { k, v } = await keys(first, count);
         const rows = batch * keyHeads * count;
+        expectFloats(k, 'publish: "k"');
+        expectFloats(v, 'publish: "v"');
         if (k.length !== rows * headDim)
           throw new RangeError(`publish: "k" expected B·G·keys·D = ${rows * headDim} numbers, got ${k.length}`);
         if (v.length !== rows * valueDim)
@@ -143,6 +157,7 @@ export class ShardedAttention {
     const { batch, headDim, totalKeys } = this.context;
     const options = readShardedOptions(given, 'attend');
     integer(heads, 'attend: "heads"', 1, 65_536);
+    expectFloats(q, 'attend: "q"');
     const queries = q.length / (batch * heads * headDim);
     if (!Number.isInteger(queries) || queries < 1)
       throw new RangeError(`attend: "q" expected a multiple of B·H·D = ${batch * heads * headDim} numbers, got ${q.length}`);
@@ -183,7 +198,7 @@ export class ShardedAttention {
       name: 'merge',
       queueName: mergeQueue(context.id),
       data: { request },
-      opts: { ...opts, jobId: request.id },
+      opts: { ...opts, jobId: request.id, removeOnComplete: { age: KEEP_S }, removeOnFail: { age: KEEP_S } },
       children: [...hosts].map(child),
     });
     const whole = await this.#end(request.id, signal);

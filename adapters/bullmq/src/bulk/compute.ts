@@ -6,17 +6,18 @@ import { gather, type Vectors } from './vectors.ts';
 
 type Result = Float32Array | { readonly reason: string };
 
-const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+/** A text that every model takes. */
+const HARMLESS = 'a';
 
-/** A fault of the text itself, not of the machine or of the model: what it is, in words. */
-function faultOf(error: unknown): string {
-  if (codeOf(error) === 'disposed') throw error;
+/** What is wrong with a text, in words. If a harmless one fails as well it is not the text, but the machine or the options: that is thrown. */
+async function faultOf(error: unknown, encoder: Encoder, options: EmbedOptions): Promise<string> {
+  await encoder.embed(HARMLESS, options);
   return error instanceof Error ? error.message : String(error);
 }
 
-/** How wide a model's vectors are: asked once, of a text that every model takes. */
+/** How wide a model's vectors are: asked once. */
 async function widthOf(encoder: Encoder): Promise<number> {
-  const known = widths.get(encoder) ?? (await encoder.embed('a')).length;
+  const known = widths.get(encoder) ?? (await encoder.embed(HARMLESS)).length;
   widths.set(encoder, known);
   return known;
 }
@@ -42,7 +43,7 @@ async function embedAll(encoder: Encoder, texts: readonly string[], options: Emb
     return await encoder.embed(texts, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    if (texts.length === 1) return [{ reason: faultOf(error) }];
+    if (texts.length === 1) return [{ reason: await faultOf(error, encoder, options) }];
   }
   const results: Result[] = [];
   const half = texts.length >> 1;

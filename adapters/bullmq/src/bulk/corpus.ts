@@ -1,10 +1,12 @@
 // Texts from a file or a stream, one after another, without holding more than a line: JSON lines, lines, either of them in gzip.
-import { createReadStream } from 'node:fs';
+import { createReadStream, open as openFd } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import process from 'node:process';
 import { pipeline, Readable } from 'node:stream';
-import { TextDecoder } from 'node:util';
+import { promisify, TextDecoder } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { orAborted } from '../abort.ts';
 import { show } from '../content.ts';
 
 /** A text, or why a line has none: such a line keeps its row. */
@@ -28,6 +30,8 @@ export interface Corpus {
   readonly read: () => number;
   /** Bytes in all, if that is known. */
   readonly total: number | undefined;
+  /** Ends the reading, also one that waits for more to come: it fails with this reason. */
+  readonly stop: (reason: unknown) => void;
 }
 
 const NEWLINE = 10;
@@ -35,26 +39,47 @@ const LONGEST = 2 ** 20;
 
 /** Opens a corpus: a file's name, or `-` for standard input. */
 export async function openCorpus(path: string, options: CorpusOptions = {}): Promise<Corpus> {
-  const isInput = path === '-';
-  const total = isInput ? undefined : (await stat(path)).size;
-  const source: Readable = isInput ? process.stdin : createReadStream(path);
+  const { source, total } = path === '-' ? { source: process.stdin, total: undefined } : await openFile(path);
   const format = options.format ?? (/\.(jsonl|ndjson|json)(\.gz)?$/i.test(path) ? 'jsonl' : 'text');
+  const ending = new AbortController();
+  const stop = (reason: unknown): void => {
+    ending.abort(reason);
+    source.destroy();
+  };
+  if (options.signal?.aborted) stop(options.signal.reason);
+  options.signal?.addEventListener('abort', () => stop(options.signal?.reason));
   let read = 0;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const chunk of source) {
-      options.signal?.throwIfAborted();
-      read += (chunk as Uint8Array).length;
-      yield chunk as Uint8Array;
+    const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    for (;;) {
+      // A stream that was destroyed still waits for what it had begun to read: a pipe's end may never come.
+      const { value, done } = await orAborted(chunks.next(), ending.signal);
+      if (done) return;
+      read += value.length;
+      yield value;
     }
   };
-  const lines = linesOf(unzipped(counted()), options.longest ?? LONGEST);
-  return { items: itemsOf(lines, format, options.field ?? 'text'), read: () => read, total };
+  const lines = linesOf(unzipped(counted(), path), options.longest ?? LONGEST);
+  return { items: itemsOf(lines, format, options.field ?? 'text'), read: () => read, total, stop };
 }
 
-/** What gzip's first two bytes begin is unpacked, whatever it is called. */
-async function* unzipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The bytes of a file, and how many there are. A folder, or nothing, is no corpus. */
+async function openFile(path: string): Promise<{ source: Readable; total: number | undefined }> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`corpus: expected a file, got ${show(path)}: ${error.code === 'ENOENT' ? 'there is none' : error.message}`);
+  });
+  if (found.isDirectory()) throw new Error(`corpus: expected a file, got the folder ${show(path)}`);
+  if (!found.isFIFO()) return { source: createReadStream(path), total: found.size };
+  // A pipe is read as a socket is: a read of a file that waits for its end would keep the process from ending.
+  return { source: new Socket({ fd: await promisify(openFd)(path, 'r'), readable: true, writable: false }), total: undefined };
+}
+
+const isGzip = (head: Uint8Array): boolean => head[0] === 0x1f && head[1] === 0x8b;
+
+/** The first two bytes of a stream at least, if it has so many, and a stream of all of them. */
+async function headOf(chunks: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Array; whole: AsyncGenerator<Uint8Array> }> {
   const source = chunks[Symbol.asyncIterator]();
-  let head = Buffer.alloc(0);
+  let head: Uint8Array = Buffer.alloc(0);
   while (head.length < 2) {
     const { value, done } = await source.next();
     if (done) break;
@@ -64,11 +89,24 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     yield head;
     for (let next = await source.next(); !next.done; next = await source.next()) yield next.value;
   };
-  if (head[0] !== 0x1f || head[1] !== 0x8b) return yield* whole();
+  return { head, whole: whole() };
+}
+
+/** What gzip's first two bytes begin is unpacked, whatever it is called. */
+async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  const packed = await headOf(chunks);
+  if (!isGzip(packed.head)) return yield* packed.whole;
   const gunzip = createGunzip();
   // A fault of either end comes out of the reading.
-  pipeline(Readable.from(whole()), gunzip, () => {});
-  yield* gunzip as AsyncIterable<Uint8Array>;
+  pipeline(Readable.from(packed.whole), gunzip, () => {});
+  try {
+    const { head, whole } = await headOf(gunzip as AsyncIterable<Uint8Array>);
+    if (isGzip(head)) throw new RangeError(`corpus: expected texts in ${show(path)}, got gzip within gzip`);
+    yield* whole;
+  } catch (error) {
+    if (!(error as NodeJS.ErrnoException).code?.startsWith('Z_')) throw error;
+    throw new Error(`corpus: ${show(path)} is damaged, or ends before its gzip does: ${(error as Error).message}`);
+  }
 }
 
 /** Lines as bytes; undefined for one that is longer than `longest`. */

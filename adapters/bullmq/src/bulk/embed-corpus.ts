@@ -1,5 +1,7 @@
 // A run: shards are cut from the corpus as it is read, those that are there are passed over, as many as the computer takes are under way, and the folder
 // gets its index at the end.
+import { setMaxListeners } from 'node:events';
+import { orAborted } from '../abort.ts';
 import type { Computer } from './computer.ts';
 import type { Corpus, Item } from './corpus.ts';
 import { type Batch, cutShards } from './cut.ts';
@@ -51,6 +53,8 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
   // One fault ends all that is under way.
   const own = new AbortController();
   const signal = AbortSignal.any([options.signal, own.signal]);
+  // Each shard under way listens to it.
+  setMaxListeners(0, signal);
   const done: Done[] = [];
   const underWay = new Set<Promise<void>>();
   /** Shards under way by name: two that are alike are one. */
@@ -82,10 +86,14 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
     tell();
   };
 
+  const stop = (): void => corpus.stop(signal.reason);
+  signal.addEventListener('abort', stop);
+  const batches = cutShards(corpus.items, tokens, settings.maxLength);
   try {
-    for await (const batch of cutShards(corpus.items, tokens, settings.maxLength)) {
-      signal.throwIfAborted();
-      const one = handle(batch, corpus.read())
+    for (;;) {
+      const next = await orAborted(batches.next(), signal);
+      if (next.done) break;
+      const one = handle(next.value, corpus.read())
         .catch((error: unknown) => {
           failure ??= { error };
           own.abort(error);
@@ -101,10 +109,13 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
     own.abort(error);
   }
   await Promise.all(underWay);
+  signal.removeEventListener('abort', stop);
   options.signal.throwIfAborted();
   if (failure) throw failure.error;
   const result = await finish(out, done);
-  await computer.finish();
+  await orAborted(computer.finish(), signal);
+  // Last: a run that ends before this is found again by its name, with all that it left behind elsewhere.
+  await out.forgetRun();
   return result;
 }
 

@@ -42,7 +42,10 @@ async function checksum(path: string): Promise<string> {
 /** The manifest of a folder. Its own copy there, if there is one, is not asked. */
 export async function manifestOf(folder: string): Promise<Manifest> {
   const paths: string[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: Error) => {
+    throw new Error(`model: expected a folder with a config.json, got ${show(folder)}: ${error.message}`);
+  });
+  for (const entry of entries) {
     if (!entry.isDirectory()) paths.push(entry.name);
     else if (/^\d+_\w+$/.test(entry.name)) for (const name of await readdir(join(folder, entry.name))) paths.push(`${entry.name}/${name}`);
   }
@@ -83,11 +86,26 @@ export function readManifest(text: string): Manifest {
 }
 
 async function fetchBytes(address: URL, most: number, signal: AbortSignal | undefined): Promise<Response> {
-  const response = await fetch(address, signal ? { signal } : {});
+  const response = await fetch(address, signal ? { signal } : {}).catch((error: Error) => {
+    if (signal?.aborted) throw error;
+    throw new Error(`${address.href} cannot be reached: ${(error.cause as Error | undefined)?.message || error.message}`);
+  });
   if (!response.ok) throw new Error(`${address.href}: ${response.status} ${response.statusText}`);
   const length = Number(response.headers.get('content-length') ?? 0);
   if (length > most) throw new RangeError(`${address.href}: expected ${most} bytes at most, got ${length}`);
   return response;
+}
+
+/** A text that is not read further than `most` bytes, whatever its header says. */
+async function fetchText(address: URL, most: number, signal: AbortSignal | undefined): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of (await fetchBytes(address, most, signal)).body ?? []) {
+    bytes += part.length;
+    if (bytes > most) throw new RangeError(`${address.href}: expected ${most} bytes at most, got more`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
 }
 
 /** Takes a file to the disk as it comes; it has its name only once it is whole and is what the manifest says. */
@@ -138,8 +156,7 @@ export async function fetchModel(
   const base = new URL(address.endsWith('/') ? address : `${address}/`);
   const folder = join(cache, digest);
   const kept = await readFile(join(folder, MANIFEST), 'utf8').catch(() => undefined);
-  const text =
-    kept !== undefined && sha256(kept) === digest ? kept : await (await fetchBytes(new URL(MANIFEST, base), MOST_MANIFEST, signal)).text();
+  const text = kept !== undefined && sha256(kept) === digest ? kept : await fetchText(new URL(MANIFEST, base), MOST_MANIFEST, signal);
   const { digest: found, files } = readManifest(text);
   if (found !== digest) throw new RangeError(`${base.href}${MANIFEST}: expected the checksum ${digest}, got ${found}`);
   await mkdir(folder, { recursive: true });

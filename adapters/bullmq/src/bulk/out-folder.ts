@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRun, sha256, show } from '../content.ts';
 import { writeWhole } from '../store/folder-store.ts';
-import { lock } from './lock.ts';
+import { lock, unlock } from './lock.ts';
 import { readSettings, type Settings, settingsText } from './settings.ts';
 import { decodeVectors, type SetAside } from './vectors.ts';
 
@@ -61,18 +61,18 @@ export class OutFolder {
     const locked = await lock(folder);
     try {
       // What a process that was killed had not finished to write.
-      for (const name of await readdir(join(folder, 'shards')))
-        if (name.endsWith('.part')) await rm(join(folder, 'shards', name), { force: true });
+      for (const place of [folder, join(folder, 'shards')])
+        for (const name of await readdir(place)) if (name.endsWith('.part')) await rm(join(place, name), { force: true });
       return new OutFolder(folder, settings, await begin(folder, settings, tokens), locked);
     } catch (error) {
-      await rm(locked, { force: true });
+      await unlock(locked);
       throw error;
     }
   }
 
   /** Leaves the folder to others. */
   async close(): Promise<void> {
-    await rm(this.#lock, { force: true });
+    await unlock(this.#lock);
   }
 
   #path(name: string): string {
@@ -104,6 +104,10 @@ export class OutFolder {
     const about = { format: FORMAT, settings: this.#settings, rows, width, setAside: setAside.length };
     const lines = entries.map((entry) => `  ${JSON.stringify(entry)}`).join(',\n');
     await writeWhole(join(this.#folder, 'index.json'), `${JSON.stringify(about).slice(0, -1)},"shards":[\n${lines}\n]}\n`);
+  }
+
+  /** The run is over: the next one at this folder has another name. */
+  async forgetRun(): Promise<void> {
     await rm(join(this.#folder, NAME), { force: true });
   }
 }

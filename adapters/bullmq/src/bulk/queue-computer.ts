@@ -1,11 +1,13 @@
 // Shards by workers: each is a job named by its run and its content, so that a run which goes on finds it again, done or under way.
 import { type Job, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { isName, show } from '../content.ts';
+import { orAborted } from '../abort.ts';
+import { isName, isSha256, show } from '../content.ts';
 import { type Ending, JobEndings } from '../job-endings.ts';
 import { closeAll, connect, type RedisAddress } from '../redis.ts';
-import { deposit, redeem, type Store } from '../store/store.ts';
+import { deposit, ownerOf, redeem, type Store } from '../store/store.ts';
 import type { Computer, ShardWork } from './computer.ts';
+import { keysOf } from './heartbeat.ts';
 import { type EmbedJob, readAnswer } from './job.ts';
 import { queueName, type Settings } from './settings.ts';
 import { encodeTexts, shardName } from './texts.ts';
@@ -30,6 +32,8 @@ const BACKOFF_MS = 1000;
 
 /** How often a shard is put into the queue that came to no good end there: what lay in the store may have been damaged. */
 const TRIES = 3;
+/** Seconds after which jobs that are over go by themselves: their run was given up. */
+const KEEP_S = 7 * 24 * 3600;
 
 export class QueueComputer implements Computer {
   readonly ahead: number;
@@ -40,7 +44,6 @@ export class QueueComputer implements Computer {
   readonly #store: Store;
   readonly #warn: (text: string) => void;
   readonly #run: string;
-  #begun: Promise<void> | undefined;
   readonly #endings: JobEndings;
 
   constructor({ redis, settings, run, ahead, store, warn }: QueueComputerOptions) {
@@ -64,7 +67,13 @@ export class QueueComputer implements Computer {
     return this.#queue.getWorkersCount();
   }
 
-  async compute({ name, items }: ShardWork, signal: AbortSignal): Promise<Uint8Array> {
+  compute(work: ShardWork, signal: AbortSignal): Promise<Uint8Array> {
+    return orAborted(this.#computed(work, signal), signal).catch((error: Error) => {
+      throw error.name === 'ReplyError' ? new Error(`Redis refuses: ${error.message.replace(/ script: [0-9a-f]{40}.*$/s, '')}`) : error;
+    });
+  }
+
+  async #computed({ name, items }: ShardWork, signal: AbortSignal): Promise<Uint8Array> {
     let failure = '';
     for (let tries = 0; tries < TRIES; tries++) {
       const ending = await this.#queued(name, items, signal);
@@ -75,6 +84,7 @@ export class QueueComputer implements Computer {
         if (bytes) return bytes;
         failure = 'its answers cannot be read';
       } else if (STALLED.test(ending.failure)) {
+        await this.#forget(ending.job);
         return encodeVectors(name, await this.#divided(items, signal));
       } else {
         failure = ending.failure;
@@ -107,11 +117,12 @@ export class QueueComputer implements Computer {
     const old = await this.#queue.getJob(id);
     // What failed before the run was stopped is tried anew.
     if (old && (await old.getState()) === 'failed') await this.#forget(old);
-    this.#begun ??= this.#store.begin(this.#run);
-    await this.#begun;
+    // Each time: what the store knew of the run goes with a server that loses what it holds.
+    await this.#store.begin(this.#run);
     const texts = await deposit(this.#store, 'texts', await encodeTexts(items), this.#run);
     const job: EmbedJob = { version: 1, run: this.#run, shard: name, texts, count: items.length, settings: this.#settings };
-    await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS } });
+    const keep = { removeOnComplete: { age: KEEP_S }, removeOnFail: { age: KEEP_S } };
+    await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS }, ...keep });
     return this.#endings.of(id, signal);
   }
 
@@ -120,6 +131,8 @@ export class QueueComputer implements Computer {
     try {
       const { shard, vectors } = readAnswer(given);
       if (shard !== name) throw new RangeError(`answer: "shard" expected ${name}, got ${show(shard)}`);
+      if (ownerOf(vectors.name) !== this.#run)
+        throw new RangeError(`answer: "vectors" expected what is put for ${this.#run}, got ${show(vectors.name)}`);
       const bytes = await redeem(this.#store, vectors);
       decodeVectors(bytes, name, rows);
       await this.#forget(job, vectors.name);
@@ -133,11 +146,22 @@ export class QueueComputer implements Computer {
 
   async #forget(job: Job, vectors?: string): Promise<void> {
     await job.remove().catch(() => {});
-    for (const name of [(job.data as Partial<EmbedJob> | null)?.texts?.name, vectors]) if (isName(name)) await this.#store.delete(name);
+    for (const name of [(job.data as Partial<EmbedJob> | null)?.texts?.name, vectors])
+      if (isName(name) && name.endsWith(this.#run)) await this.#store.delete(name);
   }
 
-  /** A shard that was computed twice, since its worker was thought to be gone, has left a second answer. */
+  /**
+   * What the run has left behind: a second answer of a shard that was computed twice, since its worker was thought to be gone; halves of a shard that
+   * were computed before it was whole.
+   */
   async finish(): Promise<void> {
+    const prefix = this.#queue.toKey(`${this.#run}-`);
+    const [own] = this.#connections as [Redis, Redis];
+    for (const key of await keysOf(own, `${prefix}*`)) {
+      const name = key.slice(prefix.length);
+      const job: Job | undefined = isSha256(name) ? await this.#queue.getJob(this.#id(name)) : undefined;
+      if (job) await this.#forget(job);
+    }
     await this.#store.sweep(this.#run);
   }
 

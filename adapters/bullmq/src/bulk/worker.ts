@@ -2,7 +2,7 @@
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Encoder } from 'relpos/models';
-import { connect, type RedisAddress } from '../redis.ts';
+import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { embedItems } from './compute.ts';
 import { type EmbedAnswer, type EmbedJob, readJob } from './job.ts';
@@ -83,14 +83,14 @@ export async function startWorker({
     maxStalledCount: MOST_STALLS,
     skipVersionCheck: true,
   });
-  worker.on('error', (error) => warn(error.message));
+  // Of a connection that is gone it has been told.
+  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
   worker.on('failed', (job, error) => warn(`a shard failed here${job ? `, attempt ${job.attemptsMade}` : ''}: ${error.message}`));
   return {
     broken,
     async close() {
-      await worker.close();
+      await closeWorker(worker, connection);
       await store.close();
-      connection.disconnect();
     },
   };
 }

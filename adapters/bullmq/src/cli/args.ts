@@ -13,7 +13,8 @@ export interface Args {
   word(name: string): string | undefined;
   /** An option that has to be there. */
   need(name: string): string;
-  count(name: string): number | undefined;
+  /** A whole number from 1 to `most`. */
+  count(name: string, most: number): number | undefined;
 }
 
 /** Reads them; `least` and `most` operands are expected. */
@@ -44,11 +45,19 @@ export function readArgs(
       if (!found) throw new UsageError(`--${name} is missing`);
       return found;
     },
-    count(name) {
+    count(name, most) {
       const text = word(name);
       if (text === undefined) return undefined;
-      if (!/^\d{1,15}$/.test(text) || Number(text) < 1) throw new UsageError(`--${name} expected a whole number from 1, got "${text}"`);
+      if (!/^\d{1,15}$/.test(text) || Number(text) < 1 || Number(text) > most)
+        throw new UsageError(`--${name} expected a whole number from 1 to ${most}, got "${text}"`);
       return Number(text);
     },
   };
 }
+
+/** Threads of a process at most. */
+export const MOST_THREADS = 256;
+/** Seconds of a lock at most: a day. */
+export const MOST_LOCK_S = 86_400;
+/** The last port. */
+export const MOST_PORT = 65_535;

@@ -71,7 +71,7 @@ export async function loadModel({ folder, weights }: NamedModel, threads: number
 }
 
 export function settingsOf(args: Args, { model, weights }: Pick<NamedModel, 'model' | 'weights'>): Settings {
-  const [pooling, prompt, maxLength] = [args.word('pooling'), args.word('prompt'), args.count('max-length')];
+  const [pooling, prompt, maxLength] = [args.word('pooling'), args.word('prompt'), args.count('max-length', 2 ** 20)];
   return readSettings(
     {
       model,

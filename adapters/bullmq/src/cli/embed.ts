@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Computer, localComputer } from '../bulk/computer.ts';
 import { openCorpus } from '../bulk/corpus.ts';
 import { embedCorpus, type Progress } from '../bulk/embed-corpus.ts';
@@ -8,8 +9,8 @@ import { forgetRun, type RunState, writeRun } from '../bulk/heartbeat.ts';
 import { OutFolder } from '../bulk/out-folder.ts';
 import { QueueComputer } from '../bulk/queue-computer.ts';
 import { queueName } from '../bulk/settings.ts';
-import { connect } from '../redis.ts';
-import { readArgs, UsageError } from './args.ts';
+import { connect, FAREWELL_MS } from '../redis.ts';
+import { MOST_PORT, MOST_THREADS, readArgs, UsageError } from './args.ts';
 import { loadModel, MODEL_OPTIONS, modelOf, REDIS_OPTIONS, redisOf, say, settingsOf, stopSignal, storeOf, warner } from './common.ts';
 import { Metrics } from './metrics.ts';
 
@@ -63,42 +64,41 @@ export async function embed(given: readonly string[]): Promise<number> {
   if (format !== undefined && format !== 'jsonl' && format !== 'text')
     throw new UsageError(`--format expected jsonl or text, got "${format}"`);
   const out = args.need('out');
-  const tokens = args.count('shard-tokens') ?? 16_384;
+  const tokens = args.count('shard-tokens', 2 ** 30) ?? 16_384;
   const model = await modelOf(args);
   const settings = settingsOf(args, model);
   const signal = stopSignal('stopping; the same command goes on from here');
   const warn = warner();
   const field = args.word('field');
-  const corpus = await openCorpus(path, { signal, ...(format && { format }), ...(field !== undefined && { field }) });
-  const folder = await OutFolder.open(out, settings, tokens);
   const redis = redisOf(args);
   const local = args.flag('local');
-  const computer: Computer & { workers?: () => Promise<number> } = local
-    ? localComputer(await loadModel(model, args.count('threads') ?? 1, signal), settings)
-    : new QueueComputer({ redis, settings, run: folder.run, ahead: args.count('ahead') ?? 32, store: storeOf(args), warn });
-  const watch = new Watch(corpus.total !== undefined);
-  const metrics = await watch.metrics(args.count('metrics'), args.word('metrics-host'));
-  const beat = local ? undefined : heartbeat(redis, { queue: queueName(settings), out: resolve(out) }, watch, computer, warn);
+  const [threads, ahead, port] = [
+    args.count('threads', MOST_THREADS) ?? 1,
+    args.count('ahead', 65_536) ?? 32,
+    args.count('metrics', MOST_PORT),
+  ];
+  const corpus = await openCorpus(path, { signal, ...(format && { format }), ...(field !== undefined && { field }) });
+  const folder = await OutFolder.open(out, settings, tokens);
+  /** What has to be ended, whatever comes. */
+  const ends: (() => unknown)[] = [() => folder.close()];
   try {
-    const result = await embedCorpus({
-      corpus,
-      out: folder,
-      computer,
-      settings,
-      tokens,
-      signal,
-      onProgress: (progress) => watch.take(progress),
-    });
+    const watch = new Watch(corpus.total !== undefined);
+    ends.push(() => watch.end());
+    const metrics = await watch.metrics(port, args.word('metrics-host'));
+    ends.push(() => metrics?.close());
+    const computer: Computer & { workers?: () => Promise<number> } = local
+      ? localComputer(await loadModel(model, threads, signal), settings)
+      : new QueueComputer({ redis, settings, run: folder.run, ahead, store: storeOf(args), warn });
+    ends.push(() => computer.close());
+    if (!local) ends.push(heartbeat(redis, { queue: queueName(settings), out: resolve(out) }, watch, computer, warn));
+    const onProgress = (progress: Progress): void => watch.take(progress);
+    const result = await embedCorpus({ corpus, out: folder, computer, settings, tokens, signal, onProgress });
     watch.end();
     const aside = result.setAside ? `, ${result.setAside} set aside (${out}/set-aside.jsonl)` : '';
     say(`${result.rows} texts of width ${result.width} in ${result.shards} shards${aside}: ${out}/index.json`);
     return 0;
   } finally {
-    watch.end();
-    await beat?.();
-    metrics?.close();
-    await computer.close();
-    await folder.close();
+    for (const end of ends.reverse()) await end();
   }
 }
 
@@ -109,7 +109,7 @@ const LINE_MS = process.stderr.isTTY ? 500 : 10_000;
 class Watch {
   last: Progress = { texts: 0, found: 0, setAside: 0, shards: 0, underWay: 0, share: undefined };
   readonly began = Date.now();
-  #said = 0;
+  #said = Date.now();
   #drawn = false;
   #marks: { readonly at: number; readonly texts: number; readonly share: number }[] = [];
   readonly #known: boolean;
@@ -163,8 +163,9 @@ class Watch {
   }
 }
 
-function duration(seconds: number): string {
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.round(seconds) % 60];
+function duration(exact: number): string {
+  const seconds = Math.round(exact);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
 }
 
@@ -196,7 +197,8 @@ function heartbeat(
   }, BEAT_MS);
   return async () => {
     clearInterval(timer);
-    if (redis.status === 'ready') await forgetRun(redis, id).catch(() => {});
+    const forgotten = redis.status === 'ready' ? forgetRun(redis, id).catch(() => {}) : Promise.resolve();
+    await Promise.race([forgotten, sleep(FAREWELL_MS)]);
     redis.disconnect();
   };
 }

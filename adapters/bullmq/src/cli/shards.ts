@@ -2,7 +2,7 @@
 // The command line of those who hold keys and merge states.
 import { startShardHost } from '../attention/host.ts';
 import { startMerger } from '../attention/merger.ts';
-import { type Args, readArgs, UsageError } from './args.ts';
+import { type Args, MOST_LOCK_S, MOST_THREADS, readArgs, UsageError } from './args.ts';
 import { REDIS_OPTIONS, redisOf, say, stopSignal, storeOf, warner } from './common.ts';
 import { runCommands } from './run.ts';
 
@@ -31,12 +31,12 @@ const COMMON = { ...REDIS_OPTIONS, context: 'word', store: 'word', lock: 'count'
 const NONE = { least: 0, most: 0, what: 'options alone' };
 
 const common = (args: Args) => {
-  const most = args.count('max-memory');
+  const most = args.count('max-memory', 65_536);
   return {
     redis: redisOf(args),
     store: storeOf(args),
     context: args.need('context'),
-    lockMs: (args.count('lock') ?? 30) * 1000,
+    lockMs: (args.count('lock', MOST_LOCK_S) ?? 30) * 1000,
     ...(most !== undefined && { maxMemory: most * 2 ** 20 }),
     warn: warner(),
   };
@@ -59,7 +59,7 @@ async function hold(given: readonly string[]): Promise<number> {
   const precision = args.word('precision') ?? 'reproducible';
   if (precision !== 'reproducible' && precision !== 'int16')
     throw new UsageError(`--precision expected reproducible or int16, got "${precision}"`);
-  const options = { ...common(args), host: Number(host), threads: args.count('threads') ?? 1, precision } as const;
+  const options = { ...common(args), host: Number(host), threads: args.count('threads', MOST_THREADS) ?? 1, precision } as const;
   return until(signal, startShardHost(options), `holding: host ${host} of ${options.context}`);
 }
 

@@ -16,15 +16,17 @@ const PATIENCE_MS = 5000;
 export async function status(given: readonly string[]): Promise<number> {
   const args = readArgs(given, { ...REDIS_OPTIONS, json: 'flag' }, { least: 0, most: 0, what: 'options alone' });
   const address = redisOf(args);
-  let trouble = 'no answer';
+  let trouble = `${showAddress(address)}: no answer`;
   const redis = connect(address, (why) => {
     trouble = why;
   });
   try {
     const late = new Promise<never>((_, reject) =>
-      setTimeout(() => reject(new Error(`Redis at ${showAddress(address)} cannot be reached: ${trouble}`)), PATIENCE_MS).unref(),
+      setTimeout(() => reject(new Error(`Redis cannot be reached: ${trouble}`)), PATIENCE_MS).unref(),
     );
-    const found = await Promise.race([gatherStatus(redis), late]);
+    const found = await Promise.race([gatherStatus(redis), late]).catch((error: Error) => {
+      throw /^Redis/.test(error.message) ? error : new Error(`Redis at ${showAddress(address)}: ${error.message}`);
+    });
     process.stdout.write(args.flag('json') ? `${JSON.stringify(found)}\n` : text(found));
     return 0;
   } finally {

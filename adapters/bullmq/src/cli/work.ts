@@ -1,5 +1,5 @@
 import { startWorker } from '../bulk/worker.ts';
-import { readArgs } from './args.ts';
+import { MOST_LOCK_S, MOST_PORT, MOST_THREADS, readArgs } from './args.ts';
 import { loadModel, MODEL_OPTIONS, modelOf, REDIS_OPTIONS, redisOf, say, stopSignal, storeOf, warner } from './common.ts';
 import { Metrics } from './metrics.ts';
 
@@ -32,14 +32,14 @@ export async function work(given: readonly string[]): Promise<number> {
   const args = readArgs(given, OPTIONS, { least: 0, most: 0, what: 'options alone' });
   const signal = stopSignal('finishing the shard that is under way');
   const model = await modelOf(args);
-  const encoder = await loadModel(model, args.count('threads') ?? 1, signal);
+  const encoder = await loadModel(model, args.count('threads', MOST_THREADS) ?? 1, signal);
   const metrics = new Metrics('work');
   const [texts, aside, seconds] = [
     metrics.counter('texts_total', 'Texts that this worker embedded'),
     metrics.counter('set_aside_total', 'Texts that this worker set aside'),
     metrics.seconds('shard_seconds', 'Seconds of a shard'),
   ];
-  const port = args.count('metrics');
+  const port = args.count('metrics', MOST_PORT);
   const host = args.word('metrics-host') ?? '127.0.0.1';
   if (port !== undefined) say(`metrics: http://${host}:${await metrics.listen({ port, host })}/metrics`);
   const worker = await startWorker({
@@ -47,7 +47,7 @@ export async function work(given: readonly string[]): Promise<number> {
     encoder,
     model,
     store: storeOf(args),
-    lockMs: (args.count('lock') ?? 30) * 1000,
+    lockMs: (args.count('lock', MOST_LOCK_S) ?? 30) * 1000,
     warn: warner(),
     onShard(shard) {
       texts.inc(shard.texts - shard.setAside);

@@ -7,7 +7,15 @@ const KEEP_S = 7 * 24 * 3600;
 /** Of an owner's set, which is there as long as things can be put for it. */
 const MARK = '.';
 
-/** In one step: bytes are there if, and only if, their owner is and knows of them. */
+/** In one step each, whose error is the server's own: that of a transaction only says that it was discarded. */
+const BEGIN = `
+redis.call('SADD', KEYS[1], ARGV[1])
+return redis.call('EXPIRE', KEYS[1], ARGV[2])`;
+const DELETE = `
+redis.call('SREM', KEYS[1], ARGV[1])
+return redis.call('UNLINK', KEYS[2])`;
+
+/** Bytes are there if, and only if, their owner is and knows of them. */
 const PUT = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SADD', KEYS[1], ARGV[1])
@@ -21,7 +29,7 @@ export function redisStore(redis: Redis, prefix = 'relpos-store'): Store {
   const owned = (owner: string): string => `${prefix}:of:${owner}`;
   return {
     async begin(owner) {
-      await redis.multi().sadd(owned(owner), MARK).expire(owned(owner), KEEP_S).exec();
+      await redis.eval(BEGIN, 1, owned(owner), MARK, KEEP_S);
     },
     async put(name, bytes) {
       const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -33,11 +41,7 @@ export function redisStore(redis: Redis, prefix = 'relpos-store'): Store {
       return (await redis.getBuffer(key(name))) ?? undefined;
     },
     async delete(name) {
-      await redis
-        .multi()
-        .unlink(key(name))
-        .srem(owned(ownerOf(name)), name)
-        .exec();
+      await redis.eval(DELETE, 2, owned(ownerOf(name)), key(name), name);
     },
     async sweep(owner) {
       const names = await redis.smembers(owned(owner));

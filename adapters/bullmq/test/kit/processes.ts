@@ -4,7 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** The command line's program. */
+export const MAIN: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface Running {
   readonly child: ChildProcess;
@@ -26,8 +27,12 @@ export function endAll(): void {
 const PATIENCE_MS = 60_000;
 
 /** Starts a program of Node.js. */
-export function startNode(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+export function startNode(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input: 'ignore' | 'pipe' = 'ignore',
+): Running {
+  const child = spawn(process.execPath, args, { stdio: [input, 'pipe', 'pipe'], env: { ...process.env, ...env } });
   running.add(child);
   let printed = '';
   const listeners = new Set<() => void>();
