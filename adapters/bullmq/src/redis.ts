@@ -75,6 +75,13 @@ export function connect(address: RedisAddress, onTrouble: (why: string) => void 
   return redis;
 }
 
+/** All keys of a pattern. */
+export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const some of redis.scanStream({ match: pattern, count: 500 })) keys.push(...(some as string[]));
+  return [...new Set(keys)].sort();
+}
+
 /** What of BullMQ is closed: it may have connections of its own beside the one that it was given. */
 interface Closing {
   close(): Promise<void>;

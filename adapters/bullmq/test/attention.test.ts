@@ -249,6 +249,24 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
     await finish();
   });
 
+  test('keys that cannot be published are refused before any is sent', async () => {
+    const given = { redis: { url: redis.url }, store: redisStore, batch: B, keyHeads: G, headDim: D, totalKeys: S, hosts: 2, keys };
+    for (const [wrong, why] of [
+      [{ batch: 0 }, /publish: "batch" expected an integer from 1/],
+      [{ headDim: Number.NaN }, /publish: "headDim" expected an integer/],
+      [
+        { totalKeys: 2 ** 24, hosts: 1, causal: false },
+        /publish: "hosts" expected so many that a chunk takes 536870912 bytes at most, got 1/,
+      ],
+      [{ keys: () => ({ k: [1], v: [1] }) as never }, /publish: "k" expected a Float32Array, got \[1\]/],
+    ] as const) {
+      await expect(ShardedAttention.publish({ ...given, ...wrong })).rejects.toThrow(why);
+    }
+    const client = connect({ url: redis.url });
+    expect(await client.keys('relpos-*')).toEqual([]);
+    client.disconnect();
+  });
+
   test('a host that is killed in the middle, started again, gives the same bits', async () => {
     await publishKeys(2);
     const [first] = await Promise.all([hold(0), hold(1), merge()]);
@@ -278,6 +296,22 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
     await finish();
   });
 
+  test('what is stopped while a host is at it leaves nothing behind', async () => {
+    await publishKeys(2);
+    const [first] = await Promise.all([hold(0), hold(1), merge()]);
+    const controller = new AbortController();
+    const asked = [0, 1, 2, 3].map((n) =>
+      sharded.attend(made(H, 500 * n, 500, D, 3), { start: 500 * n, heads: H, causal: true, signal: controller.signal }),
+    );
+    const ended = Promise.allSettled(asked);
+    await sleep(100);
+    first.child.kill('SIGSTOP');
+    await sleep(100);
+    controller.abort(new Error('enough'));
+    expect((await ended).at(-1)).toMatchObject({ status: 'rejected', reason: new Error('enough') });
+    await finish();
+  });
+
   test('hosts that compute in different precisions are refused', async () => {
     await publishKeys(2);
     await Promise.all([hold(0), hold(1, '--precision', 'int16'), merge()]);
@@ -289,7 +323,11 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
     await publishKeys(1);
     await Promise.all([hold(0), merge()]);
     const q = made(H, 0, 4, D, 3);
-    await expect(sharded.attend(q, { start: 0, heads: 3 })).rejects.toThrow(/"q" expected a multiple/);
+    await expect(sharded.attend(q, { start: 0, heads: 3 })).rejects.toThrow(
+      /"heads" expected a multiple of the context's 2 heads of keys, got 3/,
+    );
+    await expect(sharded.attend(q.subarray(1), { start: 0, heads: H })).rejects.toThrow(/"q" expected a multiple/);
+    await expect(sharded.attend([...q] as unknown as Float32Array, { start: 0, heads: H })).rejects.toThrow(/"q" expected a Float32Array/);
     await expect(sharded.attend(q, { start: S, heads: H })).rejects.toThrow(/"start" expected an integer from 0 to 2996, got 3000/);
     await expect(sharded.attend(q, { start: 0, heads: H, encoding: { name: 'bias' as 'alibi', options: {} } })).rejects.toThrow(
       /expected one of alibi/,

@@ -13,7 +13,7 @@ import { decodeVectors } from '../src/bulk/vectors.ts';
 import { startWorker } from '../src/bulk/worker.ts';
 import { connect } from '../src/redis.ts';
 import { redisStore } from '../src/store/redis-store.ts';
-import type { Store } from '../src/store/store.ts';
+import { deposit, type Store } from '../src/store/store.ts';
 import { contents, MODEL, removeAll, sentences, shardsOf, temporary, writeCorpus } from './kit/files.ts';
 import { bulk, endAll, MAIN, startNode, startWork, wireTo } from './kit/processes.ts';
 import { freePort, mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
@@ -108,6 +108,19 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(embed.printed()).toMatch(/no connection to Redis/);
     expect(contents(out)).toEqual(alone);
     await expectNothingLeft();
+  });
+
+  test('what is put while its owner is swept is not kept', async () => {
+    const client = connect({ url: redis.url });
+    const store = redisStore(client);
+    const owner = 'c0ffee00-0000-4000-8000-000000000000';
+    await store.begin(owner);
+    await deposit(store, 'texts', Uint8Array.of(1), owner);
+    const swept = store.sweep(owner);
+    await expect(deposit(store, 'texts', Uint8Array.of(2), owner)).rejects.toThrow(/what it was for is over/);
+    await swept;
+    await expectNothingLeft();
+    client.disconnect();
   });
 
   test('Redis loses all that it holds', async () => {
@@ -262,6 +275,17 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(worker.child.exitCode).toBeNull();
   });
 
+  test('options that the model cannot have end a run with the reason, and set no text aside', async () => {
+    await work();
+    const words = ['embed', corpus, '--model', MODEL, '--prompt', 'other', ...SMALL];
+    for (const how of [['--local'], ['--redis', redis.url]]) {
+      const out = temporary();
+      const embed = bulk(...words, '--out', out, ...how);
+      expect([await embed.ended, embed.printed()]).toEqual([1, expect.stringContaining('"prompt" expected one of none, got "other"')]);
+      expect(contents(out)).not.toHaveProperty('index.json');
+    }
+  });
+
   test('a folder of another run is refused, with the difference', async () => {
     const out = temporary();
     expect(await bulk('embed', corpus, '--model', MODEL, '--out', out, '--local', ...SMALL).ended).toBe(0);
@@ -279,11 +303,15 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     const out = temporary();
     const embed = run(out, '--metrics', `${ports[1]}`);
     await untilShards(out, 20);
+    const [ofWorker, ofRun] = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
+    // However fast the machine is, the run goes on until it is looked at.
+    worker.child.kill('SIGSTOP');
     await sleep(2500);
     const status = bulk('status', '--redis', redis.url);
     expect(await status.ended).toBe(0);
     expect(status.printed()).toMatch(/^relpos-embed-[0-9a-f]{16}: 1 workers; shards: /m);
-    const [ofWorker, ofRun] = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
+    expect(status.printed()).toContain(`run of ${out}: `);
+    worker.child.kill('SIGCONT');
     expect(ofWorker).toMatch(/^relpos_bulk_texts_total\{role="work"\} [1-9]/m);
     expect(ofRun).toMatch(/^relpos_bulk_texts\{role="embed"\} [1-9]/m);
     expect(await embed.ended).toBe(0);

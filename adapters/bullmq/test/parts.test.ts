@@ -457,6 +457,12 @@ describe('the folder of results', () => {
     expect(readdirSync(out)).not.toContain('.run');
     expect(await attempt(async () => {})).not.toBe(first);
   });
+  test('has no index of shards that somebody took away', async () => {
+    const folder = await OutFolder.open(temporary(), settings, 100);
+    const entry = { file: `shards/${'cd'.repeat(32)}.safetensors`, first: 0, rows: 1, sha256: 'ab'.repeat(32) };
+    await expect(folder.finish([entry], 1, [])).rejects.toThrow(/1 shards are gone again/);
+    await folder.close();
+  });
   test('ends at a stop, whatever the computer waits for', async () => {
     const texts = join(temporary(), 'a.txt');
     writeFileSync(texts, 'one\n');

@@ -121,7 +121,8 @@ export async function withdraw(redis: Redis, id: string): Promise<void> {
 }
 
 /** Where the host of a context listens, and where states are merged. */
-export const hostQueue = (id: string, host: number): string => `relpos-attend-${id}-${host}`;
+export const hostQueues = (id: string): string => `relpos-attend-${id}-`;
+export const hostQueue = (id: string, host: number): string => `${hostQueues(id)}${host}`;
 export const mergeQueue = (id: string): string => `relpos-merge-${id}`;
 
 /** Bytes of f32 in the order of the store. */

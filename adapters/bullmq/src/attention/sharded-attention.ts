@@ -6,13 +6,14 @@ import type { Redis } from 'ioredis';
 import { decodeState } from 'relpos';
 import { type Claim, integer, MOST_BYTES, readClaim, record, show } from '../content.ts';
 import { JobEndings } from '../job-endings.ts';
-import { closeAll, connect, type RedisAddress } from '../redis.ts';
+import { closeAll, connect, keysOf, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import {
   type Chunk,
   type Context,
   floatBytes,
   hostQueue,
+  hostQueues,
   lookUp,
   mergeQueue,
   planChunks,
@@ -154,9 +155,11 @@ export class ShardedAttention {
     q: Float32Array,
     { start, heads, signal, ...given }: ShardedOptions & { readonly start: number; readonly heads: number; readonly signal?: AbortSignal },
   ): Promise<ShardedResult> {
-    const { batch, headDim, totalKeys } = this.context;
+    const { batch, keyHeads, headDim, totalKeys } = this.context;
     const options = readShardedOptions(given, 'attend');
     integer(heads, 'attend: "heads"', 1, 65_536);
+    if (heads % keyHeads !== 0)
+      throw new RangeError(`attend: "heads" expected a multiple of the context's ${keyHeads} heads of keys, got ${heads}`);
     expectFloats(q, 'attend: "q"');
     const queries = q.length / (batch * heads * headDim);
     if (!Number.isInteger(queries) || queries < 1)
@@ -221,12 +224,15 @@ export class ShardedAttention {
 
   /** Takes the context back: its tensors go from the store, and its queues from Redis. Hosts that still run are of no use any more. */
   async withdraw(): Promise<void> {
-    const { id, hosts } = this.context;
+    const { id } = this.context;
     const [own] = this.#connections as [Redis];
     await withdraw(own, id);
     await this.#store.sweep(id);
-    for (const name of [mergeQueue(id), ...Array.from({ length: hosts }, (_, host) => hostQueue(id, host))]) {
-      await new Queue(name, { connection: own, skipVersionCheck: true }).obliterate({ force: true });
+    // Whatever BullMQ keeps: it has no command that takes parents which wait for their children.
+    const prefix = this.#merges.toKey('').slice(0, -mergeQueue(id).length - 1);
+    for (const pattern of [`${prefix}${mergeQueue(id)}:*`, `${prefix}${hostQueues(id)}*`]) {
+      const keys = await keysOf(own, pattern);
+      for (let n = 0; n < keys.length; n += 1000) await own.unlink(...keys.slice(n, n + 1000));
     }
   }
 

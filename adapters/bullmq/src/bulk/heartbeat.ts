@@ -1,6 +1,7 @@
 // What a run tells of itself in Redis, for `relpos-bulk status` on any machine.
 import type { Redis } from 'ioredis';
 import { show } from '../content.ts';
+import { keysOf } from '../redis.ts';
 import type { Progress } from './embed-corpus.ts';
 
 /** A run as it is seen from elsewhere. */
@@ -22,13 +23,6 @@ export async function writeRun(redis: Redis, id: string, state: RunState): Promi
 
 export async function forgetRun(redis: Redis, id: string): Promise<void> {
   await redis.unlink(`${PREFIX}${id}`);
-}
-
-/** All keys of a pattern. */
-export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const some of redis.scanStream({ match: pattern, count: 500 })) keys.push(...(some as string[]));
-  return [...new Set(keys)].sort();
 }
 
 export async function readRuns(redis: Redis): Promise<RunState[]> {

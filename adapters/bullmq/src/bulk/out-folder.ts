@@ -1,7 +1,7 @@
 // The folder of results: shards by name, each whole or not there, and at the end an index that says which rows are in which.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isRun, sha256, show } from '../content.ts';
 import { writeWhole } from '../store/folder-store.ts';
 import { lock, unlock } from './lock.ts';
@@ -99,6 +99,9 @@ export class OutFolder {
 
   /** The end of a run: what was set aside, one line of JSON each, then the index. */
   async finish(entries: readonly IndexEntry[], width: number, setAside: readonly SetAside[]): Promise<void> {
+    const there = new Set(await readdir(join(this.#folder, 'shards')));
+    const gone = entries.filter(({ file }) => !there.has(basename(file))).length;
+    if (gone) throw new Error(`out: ${gone} shards are gone again from ${this.#folder}: the same command computes them anew`);
     const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
     await writeWhole(join(this.#folder, 'set-aside.jsonl'), setAside.map((one) => `${JSON.stringify(one)}\n`).join(''));
     const about = { format: FORMAT, settings: this.#settings, rows, width, setAside: setAside.length };

@@ -67,7 +67,7 @@ export async function startWorker({
     const items = await decodeTexts(await redeem(store, work.texts)).catch(refuseIfWrong);
     if (items.length !== work.count || shardName(items, work.settings) !== work.shard)
       throw new UnrecoverableError('job: its texts are not those that its shard is named by');
-    const vectors = await embedItems(encoder, items, work.settings);
+    const vectors = await embedItems(encoder, items, work.settings).catch(refuseIfWrong);
     // A worker that stood still may have lost its job meanwhile: then somebody else answers, and this answer would lie in the store for nobody.
     if (!(await job.extendLock(token, lockMs))) throw new Error('the job was given to another worker meanwhile');
     const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors), work.run).catch((error: unknown) => breakDown(error));

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { Queue } from 'bullmq';
-import { keysOf, readRuns } from '../bulk/heartbeat.ts';
-import { connect, showAddress } from '../redis.ts';
+import { readRuns } from '../bulk/heartbeat.ts';
+import { connect, keysOf, showAddress } from '../redis.ts';
 import { readArgs } from './args.ts';
 import { REDIS_OPTIONS, redisOf } from './common.ts';
 
