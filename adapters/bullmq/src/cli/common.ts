@@ -18,14 +18,14 @@ export const MODEL_OPTIONS = { model: 'word', sha256: 'word', weights: 'word', c
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** Trouble, but one that may come a thousand times: the same words are said once in ten seconds. */
-export function warner(): (text: string) => void {
+export function warner(program: string): (text: string) => void {
   const last = new Map<string, number>();
   return (text) => {
     const now = Date.now();
     if (now - (last.get(text) ?? 0) < 10_000) return;
     if (last.size > 100) last.clear();
     last.set(text, now);
-    say(`relpos-bulk: ${text}`);
+    say(`${program}: ${text}`);
   };
 }
 
@@ -86,12 +86,12 @@ export function settingsOf(args: Args, { model, weights }: Pick<NamedModel, 'mod
 }
 
 /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
-export function stopSignal(text: string): AbortSignal {
+export function stopSignal(program: string, text: string): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143);
-      say(`relpos-bulk: ${text}`);
+      say(`${program}: ${text}`);
       controller.abort(new Stopped(name));
     });
   }

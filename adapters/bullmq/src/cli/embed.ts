@@ -67,8 +67,8 @@ export async function embed(given: readonly string[]): Promise<number> {
   const tokens = args.count('shard-tokens', 2 ** 30) ?? 16_384;
   const model = await modelOf(args);
   const settings = settingsOf(args, model);
-  const signal = stopSignal('stopping; the same command goes on from here');
-  const warn = warner();
+  const signal = stopSignal('relpos-bulk', 'stopping; the same command goes on from here');
+  const warn = warner('relpos-bulk');
   const field = args.word('field');
   const redis = redisOf(args);
   const local = args.flag('local');

@@ -27,6 +27,7 @@ Merges what the hosts of a context answer, until it is stopped. One is enough; s
 --lock are as for hold.
 `;
 
+const PROGRAM = 'relpos-shards';
 const COMMON = { ...REDIS_OPTIONS, context: 'word', store: 'word', lock: 'count', 'max-memory': 'count' } as const;
 const NONE = { least: 0, most: 0, what: 'options alone' };
 
@@ -38,7 +39,7 @@ const common = (args: Args) => {
     context: args.need('context'),
     lockMs: (args.count('lock', MOST_LOCK_S) ?? 30) * 1000,
     ...(most !== undefined && { maxMemory: most * 2 ** 20 }),
-    warn: warner(),
+    warn: warner(PROGRAM),
   };
 };
 
@@ -53,7 +54,7 @@ async function until(signal: AbortSignal, started: Promise<{ close(): Promise<vo
 
 async function hold(given: readonly string[]): Promise<number> {
   const args = readArgs(given, { ...COMMON, host: 'word', threads: 'count', precision: 'word' }, NONE);
-  const signal = stopSignal('finishing the request that is under way');
+  const signal = stopSignal(PROGRAM, 'finishing the request that is under way');
   const host = args.need('host');
   if (!/^\d{1,9}$/.test(host)) throw new UsageError(`--host expected a whole number from 0, got "${host}"`);
   const precision = args.word('precision') ?? 'reproducible';
@@ -65,11 +66,11 @@ async function hold(given: readonly string[]): Promise<number> {
 
 async function merge(given: readonly string[]): Promise<number> {
   const options = common(readArgs(given, COMMON, NONE));
-  return until(stopSignal('finishing the merge that is under way'), startMerger(options), `merging: ${options.context}`);
+  return until(stopSignal(PROGRAM, 'finishing the merge that is under way'), startMerger(options), `merging: ${options.context}`);
 }
 
 await runCommands({
-  program: 'relpos-shards',
+  program: PROGRAM,
   about: 'attention over keys that no machine holds: its hosts and its mergers',
   commands: {
     hold: { run: hold, help: HOLD_HELP, summary: 'hold the keys of one host' },

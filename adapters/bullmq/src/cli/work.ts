@@ -30,7 +30,7 @@ const OPTIONS = {
 
 export async function work(given: readonly string[]): Promise<number> {
   const args = readArgs(given, OPTIONS, { least: 0, most: 0, what: 'options alone' });
-  const signal = stopSignal('finishing the shard that is under way');
+  const signal = stopSignal('relpos-bulk', 'finishing the shard that is under way');
   const model = await modelOf(args);
   const encoder = await loadModel(model, args.count('threads', MOST_THREADS) ?? 1, signal);
   const metrics = new Metrics('work');
@@ -48,7 +48,7 @@ export async function work(given: readonly string[]): Promise<number> {
     model,
     store: storeOf(args),
     lockMs: (args.count('lock', MOST_LOCK_S) ?? 30) * 1000,
-    warn: warner(),
+    warn: warner('relpos-bulk'),
     onShard(shard) {
       texts.inc(shard.texts - shard.setAside);
       aside.inc(shard.setAside);

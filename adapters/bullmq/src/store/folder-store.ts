@@ -19,7 +19,8 @@ export async function writeWhole(path: string, bytes: Uint8Array | string): Prom
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    const { message, code } = error as NodeJS.ErrnoException;
+    throw Object.assign(new Error(`${path} cannot be written: ${message}`), { code });
   }
 }
 
