@@ -1,10 +1,22 @@
-/** What comes of a promise, or the reason of the signal: also where what is awaited never ends, as a command to a server that is gone. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/**
+ * What comes of a promise, or the reason of the signal: also where what is awaited never ends, as a command to a server that is gone. It has `graceMs` to
+ * end by itself first.
+ */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, graceMs = 0): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = (): void => reject(signal.reason);
+    const stop = (): void => {
+      if (graceMs === 0) end();
+      else timer = setTimeout(end, graceMs);
+    };
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    };
+    promise.then(resolve, reject).finally(over);
   });
 }

@@ -75,6 +75,30 @@ export function connect(address: RedisAddress, onTrouble: (why: string) => void 
   return redis;
 }
 
+/** Milliseconds that a server may take to answer somebody who asks whether it is there. */
+const PATIENCE_MS = 5000;
+
+/** A connection to a server that answers. One that does not is an error, with the reason. */
+export async function reach(address: RedisAddress): Promise<Redis> {
+  let trouble: string | undefined;
+  const redis = connect(address, (why) => {
+    trouble = why;
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer')), PATIENCE_MS);
+  });
+  try {
+    await Promise.race([redis.ping(), late]);
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw new Error(`Redis cannot be reached: ${trouble ?? `${showAddress(address)}: ${(error as Error).message}`}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** All keys of a pattern. */
 export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
   const keys: string[] = [];

@@ -1,5 +1,6 @@
 // Attention over keys that lie with several processes: the bits are those of the same chunks on one machine.
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createEngine, planShards, rotary } from 'relpos';
@@ -10,7 +11,7 @@ import { ShardedAttention, type ShardedResult } from '../src/attention/sharded-a
 import { connect } from '../src/redis.ts';
 import { redisStore } from '../src/store/redis-store.ts';
 import { endAll, type Running, startNode } from './kit/processes.ts';
-import { mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
+import { freePort, mayLeaveOut, startRedis, type TestRedis } from './kit/redis.ts';
 
 const [B, H, G, D, E, S] = [1, 4, 2, 32, 32, 3000];
 const SHARDS = fileURLToPath(new URL('../dist/cli/shards.js', import.meta.url));
@@ -247,6 +248,23 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
       await alone(100, 10, { causal: true, window: { left: 50 } }),
     );
     await finish();
+  });
+
+  test('a server that is not there, or goes, is no reason to wait for ever', async () => {
+    const given = { store: redisStore, batch: B, keyHeads: G, headDim: D, totalKeys: S, hosts: 2, keys };
+    const port = await freePort();
+    const nowhere = { url: `redis://:secret@127.0.0.1:${port}` };
+    const told = expect.stringMatching(`^Redis cannot be reached: redis://127.0.0.1:${port}: connect ECONNREFUSED`);
+    await expect(ShardedAttention.publish({ ...given, redis: nowhere })).rejects.toMatchObject({ message: told });
+    await expect(ShardedAttention.open({ redis: nowhere, store: redisStore, context: randomUUID() })).rejects.toMatchObject({
+      message: told,
+    });
+    const own = await startRedis();
+    const context = await ShardedAttention.publish({ ...given, redis: { url: own.url } });
+    own.stop();
+    await sleep(200);
+    await expect(context.attend(made(H, 0, 1, D, 3), { start: 0, heads: H, signal: AbortSignal.timeout(500) })).rejects.toThrow(/timeout/);
+    await context.close();
   });
 
   test('keys that cannot be published are refused before any is sent', async () => {

@@ -1,12 +1,14 @@
 // The asking end: publishes keys and values once, then sends queries. What it asks is a BullMQ flow: a job for each host that the queries see, and a parent
 // that merges their states.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FlowJob, FlowProducer, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { decodeState } from 'relpos';
+import { orAborted } from '../abort.ts';
 import { type Claim, integer, MOST_BYTES, readClaim, record, show } from '../content.ts';
 import { JobEndings } from '../job-endings.ts';
-import { closeAll, connect, keysOf, type RedisAddress } from '../redis.ts';
+import { closeAll, connect, FAREWELL_MS, keysOf, type RedisAddress, reach } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import {
   type Chunk,
@@ -99,7 +101,7 @@ export class ShardedAttention {
       throw new RangeError(
         `publish: "hosts" expected so many that a chunk takes ${MOST_BYTES} bytes at most, got ${hosts}, which makes it ${most}`,
       );
-    const client = connect(redis);
+    const client = await reach(redis);
     const store = options.store(client);
     const id = randomUUID();
     const chunks: Chunk[] = [];
@@ -119,8 +121,8 @@ export class ShardedAttention {
           first,
           keys: count,
           host,
-          k: await deposit(store, 'keys', floatBytes(k), id),
-          v: await deposit(store, 'values', floatBytes(v), id),
+          k: await orAborted(deposit(store, 'keys', floatBytes(k), id), signal),
+          v: await orAborted(deposit(store, 'values', floatBytes(v), id), signal),
         });
         onProgress?.({ done: n + 1, total: plan.length });
       }
@@ -128,7 +130,7 @@ export class ShardedAttention {
       await publish(client, context);
       return new ShardedAttention(context, redis, options.store);
     } catch (error) {
-      await store.sweep(id).catch(() => {});
+      await Promise.race([store.sweep(id).catch(() => {}), sleep(FAREWELL_MS)]);
       throw error;
     } finally {
       client.disconnect();
@@ -137,7 +139,7 @@ export class ShardedAttention {
 
   /** A context that was published elsewhere. */
   static async open(options: Pick<PublishOptions, 'redis' | 'store'> & { readonly context: string }): Promise<ShardedAttention> {
-    const client = connect(options.redis);
+    const client = await reach(options.redis);
     try {
       return new ShardedAttention(await lookUp(client, options.context), options.redis, options.store);
     } finally {
@@ -166,19 +168,15 @@ export class ShardedAttention {
       throw new RangeError(`attend: "q" expected a multiple of B·H·D = ${batch * heads * headDim} numbers, got ${q.length}`);
     integer(start, 'attend: "start"', 0, totalKeys - queries);
     signal?.throwIfAborted();
-    const id = randomUUID();
+    const request = { version: 1, id: randomUUID(), start, heads, queries, options } as const;
+    return orAborted(this.#asked(request, q, signal), signal, FAREWELL_MS);
+  }
+
+  async #asked(about: Omit<Request, 'q'>, q: Float32Array, signal?: AbortSignal): Promise<ShardedResult> {
+    const { id } = about;
     await this.#store.begin(id);
-    const request: Request = {
-      version: 1,
-      id,
-      start,
-      heads,
-      queries,
-      q: await deposit(this.#store, 'queries', floatBytes(q), id),
-      options,
-    };
     try {
-      return await this.#ask(request, signal);
+      return await this.#ask({ ...about, q: await deposit(this.#store, 'queries', floatBytes(q), id) }, signal);
     } finally {
       // Queries, states and the whole: also those of a host that answered late.
       await this.#store.sweep(id).catch(() => {});

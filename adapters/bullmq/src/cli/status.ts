@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { readRuns } from '../bulk/heartbeat.ts';
-import { connect, keysOf, showAddress } from '../redis.ts';
+import { keysOf, reach } from '../redis.ts';
 import { readArgs } from './args.ts';
 import { REDIS_OPTIONS, redisOf } from './common.ts';
 
@@ -10,23 +11,11 @@ export const STATUS_HELP = `relpos-bulk status [--redis <url>] [--json]
 The runs that are under way, and of each model's queue the shards and the workers.
 `;
 
-/** How long a server may take to answer. */
-const PATIENCE_MS = 5000;
-
 export async function status(given: readonly string[]): Promise<number> {
   const args = readArgs(given, { ...REDIS_OPTIONS, json: 'flag' }, { least: 0, most: 0, what: 'options alone' });
-  const address = redisOf(args);
-  let trouble = `${showAddress(address)}: no answer`;
-  const redis = connect(address, (why) => {
-    trouble = why;
-  });
+  const redis = await reach(redisOf(args));
   try {
-    const late = new Promise<never>((_, reject) =>
-      setTimeout(() => reject(new Error(`Redis cannot be reached: ${trouble}`)), PATIENCE_MS).unref(),
-    );
-    const found = await Promise.race([gatherStatus(redis), late]).catch((error: Error) => {
-      throw /^Redis/.test(error.message) ? error : new Error(`Redis at ${showAddress(address)}: ${error.message}`);
-    });
+    const found = await gatherStatus(redis);
     process.stdout.write(args.flag('json') ? `${JSON.stringify(found)}\n` : text(found));
     return 0;
   } finally {
@@ -36,7 +25,7 @@ export async function status(given: readonly string[]): Promise<number> {
 
 type Found = Awaited<ReturnType<typeof gatherStatus>>;
 
-async function gatherStatus(redis: ReturnType<typeof connect>) {
+async function gatherStatus(redis: Redis) {
   const names = (await keysOf(redis, 'bull:relpos-embed-*:meta')).map((key) => key.split(':')[1] as string);
   const queues = [];
   for (const name of names) {
