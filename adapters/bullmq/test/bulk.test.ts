@@ -319,6 +319,21 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(await worker.ended).toBe(0);
   });
 
+  test('status shows nothing that somebody else made to look like a run', async () => {
+    const client = connect({ url: redis.url });
+    const run = { queue: 'q', began: 'b', written: 'w', out: '/o\u001b[2Jut', texts: 1, found: 0, setAside: 0, shards: 0, underWay: 0 };
+    const states = [run, { ...run, share: 'all' }, { ...run, out: 5 }, null, 5].map((state) => JSON.stringify(state));
+    for (const [n, state] of [...states, '{'].entries()) await client.set(`relpos-bulk-run:${n}`, state);
+    await client.lpush('relpos-bulk-run:list', 'x');
+    await client.hset('bull:relpos-embed-\u001b[2J:meta', 'a', 'b');
+    const status = bulk('status', '--redis', redis.url);
+    expect(await status.ended).toBe(0);
+    expect(status.printed().match(/^run of .*/gm)).toEqual(['run of /o [2Jut: 1 texts, 0 set aside, 0 shards under way, since b, q']);
+    expect(status.printed()).not.toContain('\u001b');
+    await client.flushall();
+    client.disconnect();
+  });
+
   test('a password is passed on and never printed', async () => {
     const locked = await startRedis({ password: 'se/cret:1@' });
     try {

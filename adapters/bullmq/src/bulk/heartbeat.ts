@@ -25,15 +25,22 @@ export async function forgetRun(redis: Redis, id: string): Promise<void> {
   await redis.unlink(`${PREFIX}${id}`);
 }
 
+/** Reads what a run tells of itself, as hostile as a file. */
+function readState(text: string): RunState {
+  const state = JSON.parse(text) as RunState;
+  const { queue, began, written, out, texts, found, setAside, shards, underWay, share } = state;
+  const words = [queue, began, written, out].every((word) => typeof word === 'string');
+  const numbers = [texts, found, setAside, shards, underWay, share ?? 0].every((number) => Number.isFinite(number));
+  if (!words || !numbers) throw new RangeError(show(text));
+  return state;
+}
+
 export async function readRuns(redis: Redis): Promise<RunState[]> {
   const states: RunState[] = [];
   for (const key of await keysOf(redis, `${PREFIX}*`)) {
-    const text = await redis.get(key);
-    if (text === null) continue;
     try {
-      const state = JSON.parse(text) as RunState;
-      if (typeof state.queue !== 'string' || typeof state.texts !== 'number') throw new RangeError(show(text));
-      states.push(state);
+      const text = await redis.get(key);
+      if (text !== null) states.push(readState(text));
     } catch {} // Not one of ours.
   }
   return states;

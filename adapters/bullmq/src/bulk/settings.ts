@@ -47,6 +47,8 @@ export const settingsText = ({ model, weights, pooling, normalize, prompt, maxLe
 export const queueName = ({ model, weights }: Pick<Settings, 'model' | 'weights'>): string =>
   `relpos-embed-${sha256(`${model} ${weights}`).slice(0, 16)}`;
 
+export const isQueue = (name: string): boolean => /^relpos-embed-[0-9a-f]{16}$/.test(name);
+
 /** What settings make of a call. */
 export const embedOptions = ({ pooling, normalize, prompt, maxLength }: Settings): Record<string, unknown> => ({
   ...(pooling !== undefined && { pooling }),

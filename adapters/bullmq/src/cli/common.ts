@@ -15,7 +15,10 @@ export const REDIS_OPTIONS = { redis: 'word', 'redis-ca': 'word' } as const;
 /** Options that say which model. */
 export const MODEL_OPTIONS = { model: 'word', sha256: 'word', weights: 'word', cache: 'word' } as const;
 
-export const say = (text: string): void => void process.stderr.write(`${text}\n`);
+/** Text of one line without what commands a terminal: some of it came from the queue. */
+export const plain = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+
+export const say = (text: string): void => void process.stderr.write(`${plain(text)}\n`);
 
 /** Trouble, but one that may come a thousand times: the same words are said once in ten seconds. */
 export function warner(program: string): (text: string) => void {

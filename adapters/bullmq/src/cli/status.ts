@@ -2,9 +2,10 @@ import process from 'node:process';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { readRuns } from '../bulk/heartbeat.ts';
+import { isQueue } from '../bulk/settings.ts';
 import { keysOf, reach } from '../redis.ts';
 import { readArgs } from './args.ts';
-import { REDIS_OPTIONS, redisOf } from './common.ts';
+import { plain, REDIS_OPTIONS, redisOf } from './common.ts';
 
 export const STATUS_HELP = `relpos-bulk status [--redis <url>] [--json]
 
@@ -26,7 +27,7 @@ export async function status(given: readonly string[]): Promise<number> {
 type Found = Awaited<ReturnType<typeof gatherStatus>>;
 
 async function gatherStatus(redis: Redis) {
-  const names = (await keysOf(redis, 'bull:relpos-embed-*:meta')).map((key) => key.split(':')[1] as string);
+  const names = (await keysOf(redis, 'bull:relpos-embed-*:meta')).map((key) => key.split(':')[1] as string).filter(isQueue);
   const queues = [];
   for (const name of names) {
     const queue = new Queue(name, { connection: redis, skipVersionCheck: true });
@@ -53,6 +54,6 @@ function text({ runs, queues }: Found): string {
     } = one as Record<string, number> & { name: string; workers: number };
     return `${name}: ${workers} workers; shards: ${waiting} waiting, ${active} active, ${delayed} to be tried again, ${completed} done and not fetched, ${failed} failed`;
   });
-  const all = [...lines, ...shards];
+  const all = [...lines, ...shards].map(plain);
   return `${all.length ? all.join('\n') : 'nothing: no run and no queue'}\n`;
 }
