@@ -271,9 +271,8 @@ export async function loadTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> 
 /** Gives the library the tokens that it did not get from the file; those that are added come on top. */
 function complete({ model }: Library, { ids, tokens }: Vocabulary): void {
   for (const [token, id] of model.tokens_to_ids) ids.set(token, id);
-  model.vocab.forEach((token, id) => {
-    tokens[id] = token;
-  });
+  // By its keys: one id of a billion makes a list of a billion places, nearly all of them empty.
+  for (const id of Object.keys(model.vocab)) tokens[Number(id)] = model.vocab[Number(id)] as string;
   model.tokens_to_ids = ids;
   model.vocab = tokens;
 }

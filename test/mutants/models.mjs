@@ -126,7 +126,7 @@ const texts = [
   source('an id is octal', 'vocabulary.ts', '(digits > 1 && text.charCodeAt(first) === ZERO) || ', '', vocabulary),
   source('any object called so is the vocabulary', 'tokenizer-file.ts', ' || file.model.vocab !== MARK', '', vocabulary),
   source('added tokens are forgotten', 'tokenizer.ts', 'ids.set(token, id);', '', vocabulary),
-  source('added tokens have no text', 'tokenizer.ts', 'tokens[id] = token;', '', vocabulary),
+  source('added tokens have no text', 'tokenizer.ts', 'tokens[Number(id)] = model.vocab[Number(id)] as string;', ';', vocabulary),
   source('the longer text is not cut first', 'tokenizer.ts', 'Math.min(first, second, half)', 'half', tokens),
   source(
     'of two that are as long the first has the odd token',
