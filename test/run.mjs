@@ -137,6 +137,13 @@ const chosen = words[0] === 'quick' ? quick : steps;
 const asked = words.filter((word) => word !== 'quick');
 work = mkdtempSync(join(tmpdir(), 'relpos-test-'));
 
+/** Bundlers say "production" to the whole process, which npm then takes for a wish to leave out what development needs. */
+const { NODE_ENV } = process.env;
+function restoreEnvironment() {
+  if (NODE_ENV === undefined) delete process.env.NODE_ENV;
+  else process.env.NODE_ENV = NODE_ENV;
+}
+
 const lines = [];
 const failures = [];
 let passed = 0;
@@ -149,6 +156,7 @@ for (const [name, run] of Object.entries(chosen)) {
   } catch (error) {
     checks = [{ name, error: String(error.stack ?? error) }];
   }
+  restoreEnvironment();
   const failed = checks.filter(({ error }) => error);
   failures.push(...failed.map((check) => `${name}: ${check.name}\n${check.error}`));
   passed += checks.length - failed.length;
