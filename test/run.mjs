@@ -87,7 +87,7 @@ async function adapters() {
     console.log('adapters: left out, for the packages of adapters/bullmq could not be installed');
     return installs;
   }
-  const built = script('build', '--prefix', 'adapters/bullmq');
+  const built = [...script('build', '--prefix', 'adapters/bullmq'), ...script('types', '--prefix', 'adapters/bullmq')];
   if (built.some(({ error }) => error)) return [...installs, ...built];
   const tests = vitest('--root', 'adapters/bullmq');
   const { packageChecks } = await import('../adapters/bullmq/test/package.mjs');
