@@ -6,10 +6,10 @@ import { packageChecks } from './package.mjs';
 import { site } from './server.mjs';
 import { filesOfSite, sizeOf } from './sizes.mjs';
 
-/** The library has nothing of the page in its tarball. */
+/** The library has nothing of the page in its tarball, nor of the adapters. */
 function libraryCheck(tarball) {
   const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
-  const wrong = files.filter((path) => /^package\/web\/|lab/i.test(path));
+  const wrong = files.filter((path) => /^package\/(web|adapters)\/|(^|[/-])lab([./-]|$)/i.test(path));
   const error = files.length < 100 ? `${tarball} has only ${files.length} files` : wrong.join('\n');
   return { name: "the library's tarball has nothing of the page", ...(error && { error }) };
 }
