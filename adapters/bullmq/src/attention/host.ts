@@ -1,8 +1,9 @@
 // A host: holds the keys and values of its chunks, and answers requests with partial states. One that starts anew finds its chunks in the store.
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { createEngine, type Engine, encodeState, RelposError, type Tensor } from 'relpos';
+import { createEngine, type Engine, encodeState, type Tensor } from 'relpos';
 import { type Claim, integer, record } from '../content.ts';
+import { workAt } from '../one-at-a-time.ts';
 import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { type Context, floatsOf, hostQueue, lookUp, seenChunks } from './context.ts';
@@ -35,21 +36,13 @@ export const PRECISIONS = ['reproducible', 'int16'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 /** How often a job may lose its host: one that was killed is started again by whoever watches over it. */
-const MOST_STALLS = 10;
-const LOCK_MS = 30_000;
+export const MOST_STALLS = 10;
 
 interface Held {
   readonly index: number;
   readonly first: number;
   readonly k: Tensor;
   readonly v: Tensor;
-}
-
-/** What is wrong with a request, or too large for this host, stays so. */
-export function refuseIfWrong(error: unknown): never {
-  const full = error instanceof RelposError && error.code === 'out-of-memory';
-  if (full || error instanceof RangeError || error instanceof TypeError) throw new UnrecoverableError(error.message);
-  throw error;
 }
 
 async function hold(engine: Engine, store: Store, context: Context, host: number): Promise<Held[]> {
@@ -66,7 +59,7 @@ async function hold(engine: Engine, store: Store, context: Context, host: number
 
 /** Starts a host: its chunks are in memory when it resolves. */
 export async function startShardHost(options: ShardHostOptions): Promise<{ readonly memory: () => number; close(): Promise<void> }> {
-  const { redis, context: id, host, threads = 1, maxMemory, precision = 'reproducible', lockMs = LOCK_MS, warn } = options;
+  const { redis, context: id, host, threads = 1, maxMemory, precision = 'reproducible', lockMs, warn } = options;
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = options.store(connection);
   const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), precision });
@@ -99,24 +92,14 @@ export async function startShardHost(options: ShardHostOptions): Promise<{ reado
     }
     return { states, precision };
   };
-  const process = async (job: Job): Promise<HostAnswer> => {
-    try {
-      return await answer(readRequest(record(job.data, 'job', ['request']).request));
-    } catch (error) {
-      return refuseIfWrong(error);
-    }
-  };
-  const worker = new Worker(hostQueue(id, host), process, {
+  const attend = (job: Job): Promise<HostAnswer> => answer(readRequest(record(job.data, 'job', ['request']).request));
+  const worker = workAt(hostQueue(id, host), async (job) => attend(job), {
     connection,
-    concurrency: 1,
-    lockDuration: lockMs,
-    stalledInterval: lockMs,
-    maxStalledCount: MOST_STALLS,
-    skipVersionCheck: true,
+    lockMs,
+    mostStalls: MOST_STALLS,
+    what: 'request',
+    warn,
   });
-  // Of a connection that is gone it has been told.
-  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
-  worker.on('failed', (_, error) => warn(`a request failed here: ${error.message}`));
   return {
     memory: () => engine.memoryUsage().reserved,
     async close() {

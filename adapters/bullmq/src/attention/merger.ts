@@ -1,12 +1,13 @@
 // Merging: the parent of a request's jobs takes their states in the order of the keys. The order is fixed, so the bits are, whoever answered first.
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { collectStates, createEngine, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
 import { type Claim, readClaim, record, show } from '../content.ts';
+import { workAt } from '../one-at-a-time.ts';
 import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { lookUp, mergeQueue, seenChunks } from './context.ts';
-import { type HostAnswer, PRECISIONS, refuseIfWrong } from './host.ts';
+import { type HostAnswer, MOST_STALLS, PRECISIONS } from './host.ts';
 import { readRequest } from './request.ts';
 
 export interface MergerOptions {
@@ -23,8 +24,6 @@ export interface MergeAnswer {
   readonly whole: Claim;
 }
 
-const MOST_STALLS = 10;
-const LOCK_MS = 30_000;
 const MOST_STATES = 4096;
 
 /** What a host answered. */
@@ -47,7 +46,7 @@ function statesOf(given: readonly unknown[]): Claim[] {
 
 /** Starts a merger; several may work for one context. */
 export async function startMerger(options: MergerOptions): Promise<{ close(): Promise<void> }> {
-  const { redis, context: id, maxMemory, lockMs = LOCK_MS, warn } = options;
+  const { redis, context: id, maxMemory, lockMs, warn } = options;
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = options.store(connection);
   const engine = await createEngine({ threads: 1, ...(maxMemory !== undefined && { maxMemory }) });
@@ -78,22 +77,7 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
       }
     }
   };
-  const process = (job: Job): Promise<MergeAnswer> =>
-    merge(job).catch((error: unknown) => {
-      if (error instanceof UnrecoverableError) throw error;
-      return refuseIfWrong(error);
-    });
-  const worker = new Worker(mergeQueue(id), process, {
-    connection,
-    concurrency: 1,
-    lockDuration: lockMs,
-    stalledInterval: lockMs,
-    maxStalledCount: MOST_STALLS,
-    skipVersionCheck: true,
-  });
-  // Of a connection that is gone it has been told.
-  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
-  worker.on('failed', (_, error) => warn(`a merge failed here: ${error.message}`));
+  const worker = workAt(mergeQueue(id), merge, { connection, lockMs, mostStalls: MOST_STALLS, what: 'merge', warn });
   return {
     async close() {
       await closeWorker(worker, connection);

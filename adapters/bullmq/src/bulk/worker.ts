@@ -1,7 +1,8 @@
 // A worker: takes jobs of its model from the queue, one after another.
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Encoder } from 'relpos/models';
+import { workAt } from '../one-at-a-time.ts';
 import { closeWorker, connect, type RedisAddress } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
 import { embedItems } from './compute.ts';
@@ -16,14 +17,13 @@ export interface WorkerOptions {
   /** What the encoder is: jobs for another one are refused. */
   readonly model: Pick<Settings, 'model' | 'weights'>;
   readonly store: (redis: Redis) => Store;
-  /** Milliseconds after which a worker that gives no sign counts as gone. */
+  /** Milliseconds after which a worker that gives no sign counts as gone; default 30,000. */
   readonly lockMs?: number;
   readonly onShard?: (shard: { readonly texts: number; readonly setAside: number; readonly seconds: number }) => void;
   /** Told of jobs that failed here and of lost connections. */
   readonly warn: (text: string) => void;
 }
 
-const LOCK_MS = 30_000;
 /** Faults of a disk that the next shard would meet too. */
 const DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EFBIG']);
 /** How often a job may lose its worker before it is given up: its texts are then tried by halves. */
@@ -38,15 +38,7 @@ export interface Working {
 }
 
 /** Starts to work. */
-export async function startWorker({
-  redis,
-  encoder,
-  model,
-  store: makeStore,
-  lockMs = LOCK_MS,
-  onShard,
-  warn,
-}: WorkerOptions): Promise<Working> {
+export async function startWorker({ redis, encoder, model, store: makeStore, lockMs, onShard, warn }: WorkerOptions): Promise<Working> {
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = makeStore(connection);
   let tellBroken: (error: Error) => void = () => {};
@@ -61,31 +53,21 @@ export async function startWorker({
     }
     throw error;
   };
-  const process = async (job: Job, token = ''): Promise<EmbedAnswer> => {
+  const embed = async (job: Job, token: string, lock: number): Promise<EmbedAnswer> => {
     const began = performance.now();
     const work = checked(job.data, model);
-    const items = await decodeTexts(await redeem(store, work.texts)).catch(refuseIfWrong);
+    const items = await decodeTexts(await redeem(store, work.texts));
     if (items.length !== work.count || shardName(items, work.settings) !== work.shard)
-      throw new UnrecoverableError('job: its texts are not those that its shard is named by');
-    const vectors = await embedItems(encoder, items, work.settings).catch(refuseIfWrong);
+      throw new RangeError('job: its texts are not those that its shard is named by');
+    const vectors = await embedItems(encoder, items, work.settings);
     // A worker that stood still may have lost its job meanwhile: then somebody else answers, and this answer would lie in the store for nobody.
-    if (!(await job.extendLock(token, lockMs))) throw new Error('the job was given to another worker meanwhile');
+    if (!(await job.extendLock(token, lock))) throw new Error('the job was given to another worker meanwhile');
     const claim = await deposit(store, 'vectors', encodeVectors(work.shard, vectors), work.run).catch((error: unknown) => breakDown(error));
     const setAside = vectors.setAside.length;
     onShard?.({ texts: items.length, setAside, seconds: (performance.now() - began) / 1000 });
     return { version: 1, shard: work.shard, vectors: claim, setAside };
   };
-  const worker = new Worker(queueName(model), process, {
-    connection,
-    concurrency: 1,
-    lockDuration: lockMs,
-    stalledInterval: lockMs,
-    maxStalledCount: MOST_STALLS,
-    skipVersionCheck: true,
-  });
-  // Of a connection that is gone it has been told.
-  worker.on('error', (error) => connection.status === 'ready' && warn(error.message));
-  worker.on('failed', (job, error) => warn(`a shard failed here${job ? `, attempt ${job.attemptsMade}` : ''}: ${error.message}`));
+  const worker = workAt(queueName(model), embed, { connection, lockMs, mostStalls: MOST_STALLS, what: 'shard', warn });
   return {
     broken,
     async close() {
@@ -95,18 +77,8 @@ export async function startWorker({
   };
 }
 
-/** What is wrong with a job stays wrong: it is not tried again. */
-function refuseIfWrong(error: unknown): never {
-  if (error instanceof RangeError || error instanceof TypeError) throw new UnrecoverableError(error.message);
-  throw error;
-}
-
 function checked(data: unknown, model: Pick<Settings, 'model' | 'weights'>): EmbedJob {
-  try {
-    const job = readJob(data);
-    if (queueName(job.settings) !== queueName(model)) throw new RangeError('job: it is for another model than this worker has');
-    return job;
-  } catch (error) {
-    return refuseIfWrong(error);
-  }
+  const job = readJob(data);
+  if (queueName(job.settings) !== queueName(model)) throw new RangeError('job: it is for another model than this worker has');
+  return job;
 }
