@@ -26,28 +26,21 @@ function command(name, args) {
 }
 
 /** Tests that ran. One that was skipped, since a browser or runtime is missing here, is named; where everything must be, it stays and fails. */
-function ranOrNamed(tests) {
-  if (process.env.CI === 'true') return tests;
-  const skipped = tests.filter(({ status }) => status === 'skipped');
-  for (const { fullName } of skipped) console.log(`vitest: ${fullName} was skipped: something that it needs is not installed here`);
-  return tests.filter(({ status }) => status !== 'skipped');
+function ranOrNamed(checks) {
+  if (process.env.CI === 'true') return checks.map((check) => (check.status === 'skipped' ? { ...check, error: 'skipped' } : check));
+  const skipped = checks.filter(({ status }) => status === 'skipped');
+  for (const { name } of skipped) console.log(`vitest: ${name} was skipped: something that it needs is not installed here`);
+  return checks.filter(({ status }) => status !== 'skipped');
 }
 
 /** The vitest suites, or those of some folders, or those of another configuration; each test is a check. */
 function vitest(...words) {
   const report = join(work, 'vitest.json');
-  const args = ['run', ...words, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
-  const { status } = spawnSync('node_modules/.bin/vitest', args, { stdio: 'inherit' });
+  rmSync(report, { force: true });
+  const args = ['run', ...words, '--reporter=dot', `--reporter=${join(root, 'test/vitest-checks.mjs')}`];
+  const { status } = spawnSync('node_modules/.bin/vitest', args, { stdio: 'inherit', env: { ...process.env, RELPOS_CHECKS: report } });
   if (!existsSync(report)) return [{ name: 'vitest', error: `no report, exit code ${status}` }];
-  const files = JSON.parse(readFileSync(report, 'utf8')).testResults;
-  const checks = files.flatMap(({ name, message, status: outcome, assertionResults }) => [
-    ...ranOrNamed(assertionResults).map((test) => ({
-      name: test.fullName,
-      ...(test.status !== 'passed' && { error: test.failureMessages?.join('\n') || test.status }),
-    })),
-    ...(outcome === 'failed' && assertionResults.every((test) => test.status !== 'failed') ? [{ name, error: message || outcome }] : []),
-  ]);
-  // A failure outside of any test, such as an unhandled rejection, shows in the exit code alone.
+  const checks = ranOrNamed(JSON.parse(readFileSync(report, 'utf8')));
   return status !== 0 && checks.every(({ error }) => !error) ? [...checks, { name: 'vitest', error: `exit code ${status}` }] : checks;
 }
 

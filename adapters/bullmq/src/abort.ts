@@ -1,9 +1,13 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * What comes of a promise, or the reason of the signal: also where what is awaited never ends, as a command to a server that is gone. It has `graceMs` to
  * end by itself first.
  */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, graceMs = 0): Promise<T> {
   if (!signal) return promise;
+  // All that is under way may listen to one signal, which is no leak.
+  setMaxListeners(0, signal);
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const end = (): void => reject(signal.reason);

@@ -1,4 +1,5 @@
 // Runs with real processes: whatever happens to them, the folder of results is that of one process, byte for byte.
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,10 +8,14 @@ import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
 import { loadEncoder } from 'relpos/models';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { embedItems } from '../src/bulk/compute.ts';
 import type { IndexEntry } from '../src/bulk/out-folder.ts';
+import { QueueComputer } from '../src/bulk/queue-computer.ts';
 import { queueName, readSettings } from '../src/bulk/settings.ts';
-import { decodeVectors } from '../src/bulk/vectors.ts';
+import { shardName } from '../src/bulk/texts.ts';
+import { decodeVectors, encodeVectors } from '../src/bulk/vectors.ts';
 import { startWorker } from '../src/bulk/worker.ts';
+import { sha256 } from '../src/content.ts';
 import { connect } from '../src/redis.ts';
 import { redisStore } from '../src/store/redis-store.ts';
 import { deposit, type Store } from '../src/store/store.ts';
@@ -36,7 +41,10 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(await bulk('embed', corpus, '--model', MODEL, '--out', out, '--local', ...SMALL).ended).toBe(0);
     alone = contents(out);
   });
-  afterEach(endAll);
+  afterEach(async () => {
+    await endAll();
+    await redis.clear();
+  });
   afterAll(() => {
     redis?.stop();
     removeAll();
@@ -136,6 +144,44 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     await expectNothingLeft();
   });
 
+  test.each(['before', 'after'] as const)('Redis loses all that it holds just %s a shard’s texts are put', async (when) => {
+    await work();
+    const settings = readSettings({ model: await digestOf(), weights: 'default' }, 'test');
+    let losses = 1;
+    const forgetful = (client: Redis): Store => {
+      const store = redisStore(client);
+      const lose = async (now: typeof when): Promise<void> => {
+        if (now === when && losses-- > 0) await client.flushall();
+      };
+      const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+        await lose('before');
+        await store.put(name, bytes);
+        await lose('after');
+      };
+      return { ...store, put };
+    };
+    const warned: string[] = [];
+    const computer = new QueueComputer({
+      redis: { url: redis.url },
+      settings,
+      run: randomUUID(),
+      ahead: 1,
+      store: forgetful,
+      warn: (text) => warned.push(text),
+    });
+    const encoder = await loadEncoder(MODEL);
+    const [items, signal] = [sentences(5), new AbortController().signal];
+    const name = shardName(items, settings);
+    const expected = encodeVectors(name, await embedItems(encoder, items, settings, signal));
+    expect(sha256(await computer.compute({ name, items }, signal))).toBe(sha256(expected));
+    expect(losses).toBeLessThanOrEqual(0);
+    expect(warned).toEqual([]);
+    await computer.finish();
+    await computer.close();
+    encoder.dispose();
+    await expectNothingLeft();
+  });
+
   test('a run and a worker end at SIGTERM where Redis is gone', async () => {
     const own = await startRedis();
     const worker = await startWork('--model', MODEL, '--redis', own.url);
@@ -190,7 +236,7 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     expect(contents(out)).toEqual(alone);
     await expectNothingLeft();
     // A third finds all of it, and needs no worker.
-    endAll();
+    await endAll();
     const third = run(out);
     expect(await third.ended).toBe(0);
     expect(contents(out)).toEqual(alone);
@@ -399,7 +445,7 @@ describe.skipIf(mayLeaveOut)('a corpus by workers', () => {
     const embed = bulk(...words, '--out', out, '--redis', redis.url);
     expect([await embed.ended, embed.printed()]).toEqual([0, expect.stringContaining('its halves are tried')]);
     over = true;
-    endAll();
+    await endAll();
     await supervisor;
     expect(readFileSync(join(out, 'set-aside.jsonl'), 'utf8')).toBe(
       '{"row":23,"reason":"its worker ended, or stood still, each time that it was tried"}\n',

@@ -1,6 +1,5 @@
 // A run: shards are cut from the corpus as it is read, those that are there are passed over, as many as the computer takes are under way, and the folder
 // gets its index at the end.
-import { setMaxListeners } from 'node:events';
 import { orAborted } from '../abort.ts';
 import type { Computer } from './computer.ts';
 import type { Corpus, Item } from './corpus.ts';
@@ -53,8 +52,6 @@ export async function embedCorpus(options: RunOptions): Promise<RunResult> {
   // One fault ends all that is under way.
   const own = new AbortController();
   const signal = AbortSignal.any([options.signal, own.signal]);
-  // Each shard under way listens to it.
-  setMaxListeners(0, signal);
   const done: Done[] = [];
   const underWay = new Set<Promise<void>>();
   /** Shards under way by name: two that are alike are one. */

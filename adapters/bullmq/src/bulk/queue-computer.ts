@@ -2,10 +2,10 @@
 import { type Job, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { orAborted } from '../abort.ts';
-import { isName, isSha256, show } from '../content.ts';
+import { type Claim, isName, isSha256, show } from '../content.ts';
 import { type Ending, JobEndings } from '../job-endings.ts';
 import { closeAll, connect, keysOf, type RedisAddress } from '../redis.ts';
-import { deposit, ownerOf, redeem, type Store } from '../store/store.ts';
+import { deposit, OverError, ownerOf, redeem, type Store } from '../store/store.ts';
 import type { Computer, ShardWork } from './computer.ts';
 import { type EmbedJob, readAnswer } from './job.ts';
 import { queueName, type Settings } from './settings.ts';
@@ -29,7 +29,7 @@ const STALLED = /stalled more than allowable limit/;
 const ATTEMPTS = 8;
 const BACKOFF_MS = 1000;
 
-/** How often a shard is put into the queue that came to no good end there: what lay in the store may have been damaged. */
+/** How often a shard is put into store and queue that came to no good end there: what lay in them may have been damaged or lost. */
 const TRIES = 3;
 /** Seconds after which jobs that are over go by themselves: their run was given up. */
 const KEEP_S = 7 * 24 * 3600;
@@ -116,13 +116,25 @@ export class QueueComputer implements Computer {
     const old = await this.#queue.getJob(id);
     // What failed before the run was stopped is tried anew.
     if (old && (await old.getState()) === 'failed') await this.#forget(old);
-    // Each time: what the store knew of the run goes with a server that loses what it holds.
-    await this.#store.begin(this.#run);
-    const texts = await deposit(this.#store, 'texts', await encodeTexts(items), this.#run);
+    const bytes = await encodeTexts(items);
+    const texts = await this.#deposited(bytes);
     const job: EmbedJob = { version: 1, run: this.#run, shard: name, texts, count: items.length, settings: this.#settings };
     const keep = { removeOnComplete: { age: KEEP_S }, removeOnFail: { age: KEEP_S } };
     await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS }, ...keep });
-    return this.#endings.of(id, signal);
+    // A server may lose all that it holds before it is given the job, and then has a job without texts, whose attempts fail.
+    return this.#endings.of(id, signal, () => this.#deposited(bytes));
+  }
+
+  /** Puts texts into the store. What it knew of the run goes with a server that loses what it holds, also between the two steps. */
+  async #deposited(bytes: Uint8Array): Promise<Claim> {
+    for (let tries = 1; ; tries++) {
+      await this.#store.begin(this.#run);
+      try {
+        return await deposit(this.#store, 'texts', bytes, this.#run);
+      } catch (error) {
+        if (!(error instanceof OverError) || tries === TRIES) throw error;
+      }
+    }
   }
 
   /** The vectors that an answer stands for, checked; what is behind the job goes from queue and store. Undefined if they are gone or wrong: the shard is computed again. */

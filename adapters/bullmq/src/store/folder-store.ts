@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { isOver, ownerOf, type Store } from './store.ts';
+import { OverError, ownerOf, type Store } from './store.ts';
 
 let count = 0;
 
@@ -37,7 +37,7 @@ export function folderStore(folder: string): Store {
       try {
         await writeWhole(join(place(name), name), bytes);
       } catch (error) {
-        throw isMissing(error) ? isOver(name) : error;
+        throw isMissing(error) ? new OverError(name) : error;
       }
     },
     async get(name, most) {

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { isOver, ownerOf, type Store } from './store.ts';
+import { OverError, ownerOf, type Store } from './store.ts';
 
 /** Seconds that bytes are kept if nobody deletes them: what a run leaves behind does not stay for ever. */
 const KEEP_S = 7 * 24 * 3600;
@@ -38,7 +38,7 @@ export function redisStore(redis: Redis, prefix = 'relpos-store'): Store {
     },
     async put(name, bytes) {
       const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      if (!(await redis.eval(PUT, 2, owned(ownerOf(name)), key(name), name, body, KEEP_S))) throw isOver(name);
+      if (!(await redis.eval(PUT, 2, owned(ownerOf(name)), key(name), name, body, KEEP_S))) throw new OverError(name);
     },
     async get(name, most) {
       const length = await redis.strlen(key(name));

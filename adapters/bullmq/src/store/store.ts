@@ -25,8 +25,13 @@ export function ownerOf(name: string): string {
   return owner;
 }
 
-/** The error of a put for an owner that has been swept. */
-export const isOver = (name: string): Error => new Error(`${name} is not kept: what it was for is over`);
+/** The error of a put for an owner that has been swept, or that a server has lost. */
+export class OverError extends Error {
+  constructor(name: string) {
+    super(`${name} is not kept: what it was for is over`);
+    this.name = 'OverError';
+  }
+}
 
 /** Puts bytes under `<kind>-<their SHA-256>-<owner>`. */
 export async function deposit(store: Store, kind: string, bytes: Uint8Array, owner: string): Promise<Claim> {

@@ -17,11 +17,12 @@ export interface Running {
   readonly ended: Promise<number | string>;
 }
 
-const running = new Set<ChildProcess>();
+const running = new Set<Running>();
 
-/** Ends what a failed test left running. */
-export function endAll(): void {
-  for (const child of running) child.kill('SIGKILL');
+/** Ends what a test left running. */
+export async function endAll(): Promise<void> {
+  for (const { child } of running) child.kill('SIGKILL');
+  await Promise.all([...running].map(({ ended }) => ended));
 }
 
 const PATIENCE_MS = 60_000;
@@ -33,7 +34,6 @@ export function startNode(
   input: 'ignore' | 'pipe' = 'ignore',
 ): Running {
   const child = spawn(process.execPath, args, { stdio: [input, 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  running.add(child);
   let printed = '';
   const listeners = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
@@ -43,7 +43,6 @@ export function startNode(
     });
   }
   const ended = new Promise<number | string>((resolve) => child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown')));
-  ended.then(() => running.delete(child));
   const until = (pattern: RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
       const fail = (why: string): void => {
@@ -65,7 +64,10 @@ export function startNode(
       });
       look();
     });
-  return { child, printed: () => printed, until, ended };
+  const one = { child, printed: () => printed, until, ended };
+  running.add(one);
+  ended.then(() => running.delete(one));
+  return one;
 }
 
 /** `relpos-bulk` with these words. */

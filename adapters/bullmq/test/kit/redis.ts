@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import { connect } from '../../src/redis.ts';
 
 const PROGRAMS = ['redis-server', 'valkey-server'];
@@ -41,6 +42,8 @@ export interface TestRedis {
   readonly url: string;
   /** The certificate, of a server with TLS. */
   readonly certificate: string | undefined;
+  /** Takes all that it holds from it: what a failed test left behind must not fail the next. */
+  clear(): Promise<void>;
   /** Ends it as a power cut would, and starts it again with what its append-only file holds. */
   restart(pause: number): Promise<void>;
   stop(): void;
@@ -83,24 +86,27 @@ export async function startRedis({ password, tls = false }: Kind = {}): Promise<
   const listen = tls ? ['--port', '0', '--tls-port', String(port), ...secure] : ['--port', String(port)];
   const words = [...listen, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
   let child: ChildProcess | undefined;
-  const start = async (): Promise<void> => {
-    child = spawn(program as string, [...words, ...(password === undefined ? [] : ['--requirepass', password])], { stdio: 'ignore' });
+  const ask = async <T>(question: (redis: Redis) => Promise<T>): Promise<T> => {
     const redis = connect({ url, ...(certificate !== undefined && { ca: certificate }) });
     try {
-      for (let left = 100; ; left--) {
-        const ready = await Promise.race([redis.ping().then(() => true), sleep(100, false)]);
-        if (ready) return;
-        if (!left) throw new Error('the server did not start in ten seconds');
-      }
+      return await question(redis);
     } finally {
       redis.disconnect();
     }
+  };
+  const start = async (): Promise<void> => {
+    child = spawn(program as string, [...words, ...(password === undefined ? [] : ['--requirepass', password])], { stdio: 'ignore' });
+    const ready = await ask((redis) => Promise.race([redis.ping(), sleep(10_000, undefined, { ref: false })]));
+    if (ready !== 'PONG') throw new Error('the server did not start in ten seconds');
   };
   await start();
   return {
     port,
     url,
     certificate,
+    async clear() {
+      await ask((redis) => redis.flushall());
+    },
     async restart(pause) {
       const gone = new Promise((resolve) => child?.once('exit', resolve));
       child?.kill('SIGKILL');
