@@ -463,7 +463,8 @@ async function trifles({ module }: Lab): Promise<void> {
   const rig = await createRig(module, 2);
   const seen: number[] = [];
   await rig.pool.run(rig.job({ kernel: 'count', tiles: 0 }), { onProgress: (done, total) => seen.push(done, total) });
-  assert(seen.join() === '0,0', `progress ${seen}`);
+  // Once at its end, and before that where the machine is slow.
+  assert(/^0,0(,0,0)*$/.test(seen.join()), `progress ${seen}`);
   rig.pool.runSync(rig.job({ kernel: 'count', tiles: 0 }));
   await good(rig, 1);
   rig.pool.dispose();
