@@ -24,3 +24,13 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
     promise.then(resolve, reject).finally(over);
   });
 }
+
+/** What a start gives; one that fails has what it had begun ended first. */
+export async function orEnded<T>(starting: Promise<T>, end: () => Promise<void>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}

@@ -5,7 +5,13 @@ export { type Chunk, type Context, planChunks } from './attention/context.ts';
 export { type HostAnswer, type ShardHostOptions, startShardHost } from './attention/host.ts';
 export { type MergeAnswer, type MergerOptions, startMerger } from './attention/merger.ts';
 export type { NamedEncoding, ShardedOptions } from './attention/request.ts';
-export { type KeysAndValues, type PublishOptions, ShardedAttention, type ShardedResult } from './attention/sharded-attention.ts';
+export {
+  type ContextAddress,
+  type KeysAndValues,
+  type PublishOptions,
+  ShardedAttention,
+  type ShardedResult,
+} from './attention/sharded-attention.ts';
 export { type Computer, localComputer, type ShardWork } from './bulk/computer.ts';
 export { type Corpus, type CorpusOptions, type Item, openCorpus } from './bulk/corpus.ts';
 export { embedCorpus, type Progress, type RunOptions, type RunResult } from './bulk/embed-corpus.ts';

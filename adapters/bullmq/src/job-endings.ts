@@ -21,8 +21,8 @@ export class JobEndings {
     events.on('failed', wake);
   }
 
-  /** The end of a job, once it is there; undefined if the job is gone. `beforeRetry` is called now and then while it waits for its next attempt. */
-  async of(id: string, signal?: AbortSignal, beforeRetry?: () => Promise<unknown>): Promise<Ending | undefined> {
+  /** The end of a job, once it is there; undefined if the job is gone. Until then `onLook` is called now and then with the state that it is in. */
+  async of(id: string, signal?: AbortSignal, onLook?: (state: string) => Promise<unknown>): Promise<Ending | undefined> {
     for (;;) {
       signal?.throwIfAborted();
       // Before the look, so that an end between the look and the wait is heard.
@@ -34,7 +34,7 @@ export class JobEndings {
         if (!job) return undefined;
         return state === 'completed' ? { job, answer: job.returnvalue } : { job, failure: job.failedReason ?? 'without a reason' };
       }
-      if (state === 'delayed') await beforeRetry?.();
+      await onLook?.(state);
       await woken;
     }
   }

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { createEngine, planShards, rotary } from 'relpos';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { planChunks, readContext, seenChunks } from '../src/attention/context.ts';
+import { startShardHost } from '../src/attention/host.ts';
+import { startMerger } from '../src/attention/merger.ts';
 import { readRequest, readShardedOptions } from '../src/attention/request.ts';
 import { ShardedAttention, type ShardedResult } from '../src/attention/sharded-attention.ts';
 import { connect } from '../src/redis.ts';
@@ -139,6 +141,7 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
   });
   afterAll(() => redis?.stop());
 
+  const at = () => ({ redis: { url: redis.url }, store: redisStore });
   const start = async (ready: RegExp, ...words: string[]): Promise<Running> => {
     const running = startNode([SHARDS, ...words, '--redis', redis.url, '--lock', '2']);
     await running.until(ready);
@@ -331,6 +334,49 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
     await sleep(100);
     controller.abort(new Error('enough'));
     expect((await ended).at(-1)).toMatchObject({ status: 'rejected', reason: new Error('enough') });
+    await finish();
+  });
+
+  test('a request too large for the merger leaves nothing in its memory', async () => {
+    await publishKeys(2);
+    const merger = await startMerger({ ...at(), context: sharded.context.id, maxMemory: 2 ** 21, warn: () => {} });
+    await Promise.all([hold(0), hold(1)]);
+    for (let n = 0; n < 3; n++) await expect(ask(1600, 1400, { causal: true })).rejects.toThrow(/memory/);
+    expect(await ask(2500, 500, { causal: true })).toEqual(await alone(2500, 500, { causal: true }));
+    await merger.close();
+    await finish();
+  });
+
+  test('a start that fails leaves no connection', async () => {
+    const client = connect({ url: redis.url });
+    const clients = async () =>
+      String(await client.client('LIST'))
+        .trim()
+        .split('\n').length;
+    const before = await clients();
+    const nowhere = { ...at(), context: randomUUID(), warn: () => {} };
+    await expect(startShardHost({ ...nowhere, host: 0 })).rejects.toThrow(/there is no context/);
+    await expect(startMerger(nowhere)).rejects.toThrow(/there is no context/);
+    while ((await clients()) > before) await sleep(20);
+    client.disconnect();
+  });
+
+  test('who is not running that a request waits for is said', async () => {
+    const warned: string[] = [];
+    await publishKeys(3);
+    await sharded.close();
+    sharded = await ShardedAttention.open({
+      ...at(),
+      context: sharded.context.id,
+      warn: (text) => warned.push(text),
+    });
+    await hold(1);
+    const asked = ask(S - 2, 2, { causal: true });
+    while (warned.length === 0) await sleep(50);
+    expect(warned).toEqual([`attend: context ${sharded.context.id} waits for host 0, host 2, the merger: start what is not running`]);
+    await Promise.all([hold(0), hold(2), merge()]);
+    expect(await asked).toEqual(await alone(S - 2, 2, { causal: true }));
+    expect(warned.length).toBe(1);
     await finish();
   });
 

@@ -29,6 +29,11 @@ async function chooses(lab) {
   lab.check('only what was missing is computed', (await lab.eval(`lab.text('.length .progress [role=status]')`)).startsWith('1 loss of'));
   const hash = 'schemes=shaw%2Calibi%2Crotary&windows=64&at=64';
   await lab.until(`location.hash === '#/length?${hash}'`, 'the address says what is chosen');
+  await lab.eval(`location.hash = '#/cell'`);
+  await lab.until(`document.querySelector('.panel.cell')`, 'another panel is there');
+  await lab.eval(`location.hash = '#/length?${hash}'`);
+  await lab.until(`${cells}.length === 3 && !${cells}.includes('–')`, 'whoever comes back finds the losses');
+  lab.check('nothing is computed again', (await lab.eval(`lab.text('.length .controls')`)).includes('All that is chosen is computed.'));
 }
 
 /** A text of one's own: too short, then long enough. */

@@ -40,6 +40,11 @@ async function runs(lab) {
   await lab.eval("lab.set('Shown as', 'tokens')");
   await lab.until("/\\d tokens\\/s/.test(lab.text('[aria-labelledby=results] tbody'))", 'rows show tokens a second');
   await copies(lab);
+  const hash = await lab.eval('location.hash');
+  await lab.eval("location.hash = '#/cell'");
+  await lab.until("document.querySelector('.panel.cell') !== null", 'another panel is there');
+  await lab.eval(`location.hash = ${JSON.stringify(hash)}`);
+  await lab.until(`${rows} === 1 && lab.text('.verdict').startsWith('same bits')`, 'whoever comes back finds the result');
 }
 
 async function copies(lab) {

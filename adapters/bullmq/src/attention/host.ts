@@ -2,6 +2,7 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createEngine, type Engine, encodeState, type Tensor } from 'relpos';
+import { orEnded } from '../abort.ts';
 import { type Claim, integer, record } from '../content.ts';
 import { workAt } from '../one-at-a-time.ts';
 import { closeWorker, connect, type RedisAddress } from '../redis.ts';
@@ -60,12 +61,20 @@ async function hold(engine: Engine, store: Store, context: Context, host: number
 /** Starts a host: its chunks are in memory when it resolves. */
 export async function startShardHost(options: ShardHostOptions): Promise<{ readonly memory: () => number; close(): Promise<void> }> {
   const { redis, context: id, host, threads = 1, maxMemory, precision = 'reproducible', lockMs, warn } = options;
+  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), precision });
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = options.store(connection);
-  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), precision });
-  const context = await lookUp(connection, id);
-  integer(host, 'host: "host"', 0, context.hosts - 1);
-  const held = await hold(engine, store, context, host);
+  const end = async (): Promise<void> => {
+    connection.disconnect();
+    engine.dispose();
+    await store.close();
+  };
+  const start = async () => {
+    const context = await lookUp(connection, id);
+    integer(host, 'host: "host"', 0, context.hosts - 1);
+    return { context, held: await hold(engine, store, context, host) };
+  };
+  const { context, held } = await orEnded(start(), end);
 
   const answer = async (request: Request): Promise<HostAnswer> => {
     const { batch, headDim, totalKeys, chunks } = context;
@@ -104,8 +113,7 @@ export async function startShardHost(options: ShardHostOptions): Promise<{ reado
     memory: () => engine.memoryUsage().reserved,
     async close() {
       await closeWorker(worker, connection);
-      engine.dispose();
-      await store.close();
+      await end();
     },
   };
 }

@@ -2,6 +2,7 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { collectStates, createEngine, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
+import { orEnded } from '../abort.ts';
 import { type Claim, readClaim, record, show } from '../content.ts';
 import { workAt } from '../one-at-a-time.ts';
 import { closeWorker, connect, type RedisAddress } from '../redis.ts';
@@ -47,10 +48,15 @@ function statesOf(given: readonly unknown[]): Claim[] {
 /** Starts a merger; several may work for one context. */
 export async function startMerger(options: MergerOptions): Promise<{ close(): Promise<void> }> {
   const { redis, context: id, maxMemory, lockMs, warn } = options;
+  const engine = await createEngine({ threads: 1, ...(maxMemory !== undefined && { maxMemory }) });
   const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
   const store = options.store(connection);
-  const engine = await createEngine({ threads: 1, ...(maxMemory !== undefined && { maxMemory }) });
-  const context = await lookUp(connection, id);
+  const end = async (): Promise<void> => {
+    connection.disconnect();
+    engine.dispose();
+    await store.close();
+  };
+  const context = await orEnded(lookUp(connection, id), end);
 
   const merge = async (job: Job): Promise<MergeAnswer> => {
     const request = readRequest(record(job.data, 'job', ['request']).request);
@@ -63,8 +69,10 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
     const empty = [...seen.keys()].filter((index) => !seen[index]);
     const ordered = collectStates(decoded, context.chunks.length, { empty });
     if (ordered.some((state) => state.id !== request.id)) throw new RangeError(`merge: expected states of the request ${request.id}`);
-    const loaded = ordered.map((state) => loadState(engine, state));
+    const loaded: ReturnType<typeof loadState>[] = [];
     try {
+      // One by one: those before one that finds no room are given back too.
+      for (const state of ordered) loaded.push(loadState(engine, state));
       const merged = await engine.mergeStates(loaded);
       const bytes = encodeState(merged, { id: request.id });
       merged.out.dispose();
@@ -81,8 +89,7 @@ export async function startMerger(options: MergerOptions): Promise<{ close(): Pr
   return {
     async close() {
       await closeWorker(worker, connection);
-      engine.dispose();
-      await store.close();
+      await end();
     },
   };
 }

@@ -10,6 +10,7 @@ import { type Claim, integer, MOST_BYTES, readClaim, record, show } from '../con
 import { JobEndings } from '../job-endings.ts';
 import { closeAll, connect, FAREWELL_MS, keysOf, type RedisAddress, reach } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
+import { Absences } from './absences.ts';
 import {
   type Chunk,
   type Context,
@@ -31,9 +32,15 @@ export interface KeysAndValues {
   readonly v: Float32Array;
 }
 
-export interface PublishOptions {
+/** Where a context is. */
+export interface ContextAddress {
   readonly redis: RedisAddress;
   readonly store: (redis: Redis) => Store;
+  /** Told, once a minute, which hosts a request waits for that are not running, or that the merger is not; default `console.warn`. */
+  readonly warn?: (text: string) => void;
+}
+
+export interface PublishOptions extends ContextAddress {
   readonly batch: number;
   readonly keyHeads: number;
   readonly headDim: number;
@@ -73,12 +80,14 @@ export class ShardedAttention {
   readonly #merges: Queue;
   readonly #events: QueueEvents;
   readonly #endings: JobEndings;
+  readonly #absences: Absences;
 
-  private constructor(context: Context, redis: RedisAddress, makeStore: (redis: Redis) => Store) {
+  private constructor(context: Context, { redis, store, warn = console.warn }: ContextAddress) {
     this.context = context;
     const [own, events] = [connect(redis), connect(redis)];
     this.#connections = [own, events];
-    this.#store = makeStore(own);
+    this.#store = store(own);
+    this.#absences = new Absences(context.id, own, warn);
     this.#flows = new FlowProducer({ connection: own, skipVersionCheck: true });
     this.#merges = new Queue(mergeQueue(context.id), { connection: own, skipVersionCheck: true });
     this.#events = new QueueEvents(mergeQueue(context.id), { connection: events, skipVersionCheck: true });
@@ -128,7 +137,7 @@ export class ShardedAttention {
       }
       const context: Context = { version: 1, id, batch, keyHeads, headDim, valueDim, totalKeys, hosts, chunks };
       await publish(client, context);
-      return new ShardedAttention(context, redis, options.store);
+      return new ShardedAttention(context, options);
     } catch (error) {
       await Promise.race([store.sweep(id).catch(() => {}), sleep(FAREWELL_MS)]);
       throw error;
@@ -138,10 +147,10 @@ export class ShardedAttention {
   }
 
   /** A context that was published elsewhere. */
-  static async open(options: Pick<PublishOptions, 'redis' | 'store'> & { readonly context: string }): Promise<ShardedAttention> {
+  static async open(options: ContextAddress & { readonly context: string }): Promise<ShardedAttention> {
     const client = await reach(options.redis);
     try {
-      return new ShardedAttention(await lookUp(client, options.context), options.redis, options.store);
+      return new ShardedAttention(await lookUp(client, options.context), options);
     } finally {
       client.disconnect();
     }
@@ -202,15 +211,15 @@ export class ShardedAttention {
       opts: { ...opts, jobId: request.id, removeOnComplete: { age: KEEP_S }, removeOnFail: { age: KEEP_S } },
       children: [...hosts].map(child),
     });
-    const whole = await this.#end(request.id, signal);
+    const whole = await this.#end(request.id, hosts, signal);
     const { out, lse } = decodeState(await redeem(this.#store, whole));
     return { out: out as Float32Array, lse };
   }
 
   /** What the merger answered. */
-  async #end(id: string, signal?: AbortSignal): Promise<Claim> {
+  async #end(id: string, hosts: ReadonlySet<number>, signal?: AbortSignal): Promise<Claim> {
     try {
-      const ending = await this.#endings.of(id, signal);
+      const ending = await this.#endings.of(id, signal, this.#absences.watch(hosts));
       if (!ending) throw new Error('attend: the request failed: its job is gone');
       if ('failure' in ending) throw new Error(`attend: the request failed: ${ending.failure}`);
       return readClaim(record(ending.answer, 'answer', ['whole']).whole, 'answer.whole');
@@ -235,7 +244,7 @@ export class ShardedAttention {
   }
 
   async close(): Promise<void> {
-    await closeAll([this.#flows, this.#merges, this.#events], this.#connections);
+    await closeAll([this.#flows, this.#merges, this.#events, this.#absences], this.#connections);
     await this.#store.close();
   }
 }

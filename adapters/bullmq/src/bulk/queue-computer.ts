@@ -122,7 +122,7 @@ export class QueueComputer implements Computer {
     const keep = { removeOnComplete: { age: KEEP_S }, removeOnFail: { age: KEEP_S } };
     await this.#queue.add('embed', job, { jobId: id, attempts: ATTEMPTS, backoff: { type: 'exponential', delay: BACKOFF_MS }, ...keep });
     // A server may lose all that it holds before it is given the job, and then has a job without texts, whose attempts fail.
-    return this.#endings.of(id, signal, () => this.#deposited(bytes));
+    return this.#endings.of(id, signal, async (state) => state === 'delayed' && this.#deposited(bytes));
   }
 
   /** Puts texts into the store. What it knew of the run goes with a server that loses what it holds, also between the two steps. */

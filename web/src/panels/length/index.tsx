@@ -1,5 +1,6 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { useSettings } from '../../address.ts';
+import { useKept } from '../../kept.ts';
 import { Choice, Toggle } from '../../ui/controls.tsx';
 import { Copy } from '../../ui/copy.tsx';
 import { Progress } from '../../ui/work.tsx';
@@ -24,7 +25,7 @@ const toggled = <T,>(all: readonly T[], chosen: readonly T[], one: T, on: boolea
 
 export default function Length() {
   const [settings, set] = useSettings('length', readSettings, writeSettings);
-  const [own, setOwn] = useState('');
+  const [own = '', keepOwn] = useKept<string>('own text');
   const { schemes, windows, source } = settings;
   const { data, failure, results, work, run, stop, missing } = useLosses(settings, own);
   const text = useMemo(() => data && bytesOf(source, data.text, own), [data, source, own]);
@@ -41,7 +42,7 @@ export default function Length() {
         <div class="controls">
           <Chosen settings={settings} set={set} />
           <Choice label="Text" value={source} options={SOURCES} onChange={(next) => set({ ...settings, source: next })} />
-          {source === 'own' && <OwnText own={own} setOwn={setOwn} bytes={text?.length ?? 0} windows={windows} />}
+          {source === 'own' && <OwnText own={own} setOwn={(text) => keepOwn(() => text)} bytes={text?.length ?? 0} windows={windows} />}
           <div class="row">
             <button type="button" class="first" onClick={run} disabled={work.busy || missing === 0}>
               Compute

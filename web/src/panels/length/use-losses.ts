@@ -1,11 +1,12 @@
 import { type Remote, wrap } from 'comlink';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useKept } from '../../kept.ts';
 import { startWorker } from '../../start-worker.ts';
 import { type Tell, useWork, type Work } from '../../ui/work.tsx';
 import type { Api } from './compute.ts';
 import { keyOf, type Results } from './results.ts';
 import { SCHEMES, type SchemeName, type WindowLength } from './schemes.ts';
-import { bytesOf, fitting, type Settings } from './texts.ts';
+import { bytesOf, fitting, type Settings, type Source } from './texts.ts';
 
 const FOLDER = 'models/positions/';
 
@@ -78,7 +79,7 @@ export function useLosses(settings: Settings, own: string) {
   const { source, schemes, windows } = settings;
   const [data, setData] = useState<Data>();
   const [failure, setFailure] = useState<string>();
-  const [kept, setKept] = useState<{ text: Uint8Array; results: Results }>();
+  const [kept, keep] = useKept<{ read: string; results: Results }>('losses');
   const { work, run: start, stop } = useWork();
   const worker = useWorker();
   useEffect(() => {
@@ -86,7 +87,8 @@ export function useLosses(settings: Settings, own: string) {
   }, []);
 
   const text = useMemo(() => data && bytesOf(source, data.text, own), [data, source, own]);
-  const results: Results = kept && kept.text === text ? kept.results : NOTHING;
+  const read = readOf(source, own);
+  const results: Results = kept?.read === read ? kept.results : NOTHING;
   const missing = useMemo(() => (text ? jobs(schemes, fitting(windows, text)) : []), [schemes, windows, text]).filter(
     ({ scheme, window }) => !results.has(keyOf(scheme, window)),
   );
@@ -106,9 +108,9 @@ export function useLosses(settings: Settings, own: string) {
         const losses = await Promise.race([api.evaluate(job.scheme, job.window, text, folder), broken]);
         signal.throwIfAborted();
         if (!losses) throw new Error('The evaluation was ended by another.');
-        setKept((last) => ({
-          text,
-          results: new Map([...(last?.text === text ? last.results : []), [keyOf(job.scheme, job.window), losses]]),
+        keep((last) => ({
+          read,
+          results: new Map([...(last?.read === read ? last.results : []), [keyOf(job.scheme, job.window), losses]]),
         }));
         done += costOf(job);
       }
@@ -117,7 +119,7 @@ export function useLosses(settings: Settings, own: string) {
       return `${missing.length} ${missing.length === 1 ? 'loss' : 'losses'} of ${(text.length - 1).toLocaleString('en')} bytes in ${seconds} s, on ${threads} ${threads === 1 ? 'thread' : 'threads'}.`;
     };
     void start(evaluate);
-  }, [text, missing, start, worker]);
+  }, [text, read, missing, start, worker, keep]);
 
   // What is read changed: what goes on is of another text. Not later than the change is seen, or it would stop what is begun after it.
   useLayoutEffect(() => stop, [text, stop]);
@@ -126,11 +128,14 @@ export function useLosses(settings: Settings, own: string) {
   useEffect(() => {
     if (opened.current || !text) return;
     opened.current = true;
-    if (source !== 'own') run();
-  }, [text, source, run]);
+    if (source !== 'own' && missing.length > 0) run();
+  }, [text, source, missing, run]);
 
   return { data, failure, results, work, run, stop, missing: missing.length } satisfies { work: Work; [name: string]: unknown };
 }
+
+/** What is read, by name: a held-out text, or the visitor's own. */
+const readOf = (source: Source, own: string): string => (source === 'own' ? `own: ${own}` : source);
 
 const NOTHING: Results = new Map();
 

@@ -1,6 +1,7 @@
 import './style.css';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { useSettings } from '../../address.ts';
+import { useKept } from '../../kept.ts';
 import { OWN } from './client.ts';
 import { Files } from './files.tsx';
 import { Looks } from './looks.tsx';
@@ -19,11 +20,9 @@ const BODIES: Readonly<Record<Part, (props: PartProps) => preact.JSX.Element>> =
 export default function Panel() {
   const [settings, setSettings] = useSettings('models', readSettings, writeSettings);
   const own = useMemo((): Models => ({ encoder: OWN.encoder(), decoder: OWN.decoder() }), []);
-  const [models, setModels] = useState<Models>(kept ?? own);
-  const choose = (changed: Partial<Models>): void => {
-    kept = { ...models, ...changed };
-    setModels(kept);
-  };
+  // Models that were dropped stay while the page does.
+  const [models = own, keep] = useKept<Models>('models');
+  const choose = (changed: Partial<Models>): void => keep((last = own) => ({ ...last, ...changed }));
   const set = (changed: Partial<Settings>): void => setSettings({ ...settings, ...changed });
   const Body = BODIES[settings.part];
   return (
@@ -42,6 +41,3 @@ export default function Panel() {
     </>
   );
 }
-
-/** Models that were dropped stay while the page does. */
-let kept: Models | undefined;

@@ -1,5 +1,6 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { useSettings } from '../../address.ts';
+import { useKept } from '../../kept.ts';
 import { Choice, Slider, Toggle } from '../../ui/controls.tsx';
 import { Copy } from '../../ui/copy.tsx';
 import { Progress, useWork } from '../../ui/work.tsx';
@@ -31,8 +32,8 @@ export default function Panel() {
   const cores = crossOriginIsolated ? coresOf(navigator.hardwareConcurrency) : 1;
   const { read, write } = useMemo(() => settingsFor(cores), [cores]);
   const [settings, set] = useSettings('speed', read, write);
-  const [found, setFound] = useState<Found>();
-  const [contest, setContest] = useState<ContestFound>();
+  const [found, keepFound] = useKept<Found>('benchmark');
+  const [contest, keepContest] = useKept<ContestFound>('contest');
   const bench = useWork();
   const other = useWork();
   const busy = bench.work.busy || other.work.busy;
@@ -40,7 +41,7 @@ export default function Panel() {
   const start = (): Promise<void> =>
     bench.run(async (signal, tell) => {
       const began = performance.now();
-      const { rows } = await runBench(settings, signal, setFound, tell);
+      const { rows } = await runBench(settings, signal, (next) => keepFound(() => next), tell);
       return `Done: ${rows.length} ${rows.length === 1 ? 'row' : 'rows'} in ${((performance.now() - began) / 1000).toFixed(0)} s.`;
     });
   return (
@@ -90,7 +91,7 @@ export default function Panel() {
           settings={settings}
           cases={chosenCases(settings.cases)}
           found={contest}
-          setFound={setContest}
+          setFound={(next) => keepContest(() => next)}
           work={other}
           busy={bench.work.busy}
         />
