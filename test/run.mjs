@@ -37,7 +37,7 @@ function ranOrNamed(checks) {
 function vitest(...words) {
   const report = join(work, 'vitest.json');
   rmSync(report, { force: true });
-  const args = ['run', ...words, '--reporter=dot', `--reporter=${join(root, 'test/vitest-checks.mjs')}`];
+  const args = ['run', ...words, `--reporter=${join(root, 'test/vitest-checks.mjs')}`];
   const { status } = spawnSync('node_modules/.bin/vitest', args, { stdio: 'inherit', env: { ...process.env, RELPOS_CHECKS: report } });
   if (!existsSync(report)) return [{ name: 'vitest', error: `no report, exit code ${status}` }];
   const checks = ranOrNamed(JSON.parse(readFileSync(report, 'utf8')));

@@ -1,4 +1,5 @@
-// A reporter of vitest: every test as a check, and what went wrong outside of any. Written as JSON to the file that RELPOS_CHECKS names.
+// A reporter of vitest. It prints a line for each file, and what tests print; every test as a check, and what went wrong outside of any, is written as JSON
+// to the file that RELPOS_CHECKS names.
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
@@ -33,6 +34,16 @@ const ofModule = (module) => [
 ];
 
 export default class Checks {
+  onUserConsoleLog({ content }) {
+    process.stdout.write(content);
+  }
+
+  onTestModuleEnd(module) {
+    const tests = [...module.children.allTests()];
+    const seconds = (module.diagnostic().duration / 1000).toFixed(1);
+    console.log(`${module.ok() ? '✓' : '✗'} ${module.relativeModuleId}: ${tests.length} tests, ${seconds} s`);
+  }
+
   onTestRunEnd(modules, unhandled) {
     const outside = unhandled.map((error) => ({ name: 'outside of any test', status: 'failed', error: told(error) }));
     writeFileSync(process.env.RELPOS_CHECKS, JSON.stringify([...modules.flatMap(ofModule), ...outside]));

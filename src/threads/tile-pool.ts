@@ -260,13 +260,13 @@ export class TilePool implements Pool {
         this.#ending = undefined;
       });
     }
-    return new Promise((resolve) => {
+    return new Promise<void>((resolve) => {
       const cancel = after(SETTLE_MS, resolve);
       void group.over.then(() => {
         cancel();
         resolve();
       });
-    });
+    }).catch(() => {}); // No timer, no waiting.
   }
 
   dispose(): void {

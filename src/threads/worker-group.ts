@@ -264,9 +264,14 @@ export class WorkerGroup {
       let cancel = (): void => {};
       const rearm = (): void => {
         cancel = after(ms, () => {
-          rearm();
-          if (inside(this.words) === 0) this.#event();
-          else look();
+          try {
+            rearm();
+            if (inside(this.words) === 0) this.#event();
+            else look();
+          } catch (error) {
+            // Where clock or timers throw there is no waiting.
+            this.lose(String(error));
+          }
         });
       };
       rearm();
@@ -281,8 +286,10 @@ export class WorkerGroup {
   /** Dismisses the workers; `over` settles when they are over. Those that have ended count as such at once. */
   dismiss(): void {
     if (!this.#shutDown()) return;
-    if (this.#settle()) this.#endAll(this.#members);
-    else void this.#end();
+    const end = (): void => this.#endAll(this.#members);
+    if (this.#settle()) end();
+    // Where clock or timers throw there is no waiting.
+    else this.#end().catch(end);
   }
 
   /** Dismisses the workers without another thought, since nobody uses the memory any more. */

@@ -1,8 +1,12 @@
 /** A host whose clocks and timers throw, when the engine is made or later: every call settles, and those after the fault are as ever. */
+import process from 'node:process';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createEngine, type Engine, rotary } from '../../src/index.ts';
 import { after } from '../../src/platform/time.ts';
+import type { Stage } from '../../src/threads/types.ts';
 import { hashBits, numbers } from '../conformance/numbers.ts';
+import { compileKernels } from '../threads/kernels.ts';
+import { createRig } from '../threads/rig.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -80,4 +84,37 @@ test('a timer that cannot be cleared does not call back once it was cancelled', 
   expect(cancel).not.toThrow();
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(called).not.toHaveBeenCalled();
+});
+
+const module = await WebAssembly.compile(await compileKernels());
+
+// A rejection that nobody can hear of ends a process of Node; here it fails the run of the tests, and is told by name.
+test.each([
+  ['the clock', { performance: { now: boom } }],
+  ['a timer', { setTimeout: boom }],
+])('%s throws while a worker is inside a tile: the call rejects, the worker is ended, and nothing else is heard', async (_, fault) => {
+  const unheard: unknown[] = [];
+  const hear = (error: unknown): void => void unheard.push(error);
+  process.on('unhandledRejection', hear);
+  const rig = await createRig(module, 2);
+  const job = rig.job({ kernel: 'holdOnWorker', tiles: 2 });
+  const flag = new Int32Array(rig.memory.buffer, (job.stages[0] as Stage).job + 24, 1);
+  const controller = new AbortController();
+  const call = rig.pool.run(job, { signal: controller.signal });
+  const outcome = call.then(
+    () => 'resolved',
+    (error: Error) => error.message,
+  );
+  while (flag[0] !== 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  stub(fault);
+  controller.abort(new Error('stopped'));
+  expect(['stopped', 'not here']).toContain(await outcome);
+  vi.unstubAllGlobals();
+  expect(rig.reserve.quarantines.length).toBe(1);
+  await rig.reserve.quarantines[0];
+  await rig.pool.run(rig.job({ kernel: 'count', tiles: 20, slot: 1 }));
+  rig.assertOnce(20, 1);
+  rig.pool.dispose();
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
 });

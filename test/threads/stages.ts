@@ -418,7 +418,8 @@ async function trifles({ module }: Lab): Promise<void> {
   for (const job of [jobOf([]), rig.job({ kernel: 'count', tiles: 0 }, { kernel: 'count', tiles: 0, slot: 1 })]) {
     const seen: number[] = [];
     await rig.pool.run(job, { onProgress: (done, total) => seen.push(done, total) });
-    assert(seen.join() === '0,0', `progress ${seen}`);
+    // Once at its end, and before that where the machine is slow.
+    assert(/^0,0(,0,0)*$/.test(seen.join()), `progress ${seen}`);
     rig.pool.runSync(job);
   }
   await good(rig);
