@@ -120,9 +120,15 @@ export function Chart(props: ChartProps) {
       plot.current = new uPlot(optionsOf(last.current, element.clientWidth, element), dataOf(last.current), element);
     };
     make();
-    const resized = new ResizeObserver(() => {
+    const fit = (): void => {
       const width = element.clientWidth;
       if (plot.current && width > 0 && plot.current.width !== width) plot.current.setSize({ width, height: last.current.height ?? 260 });
+    };
+    // In the next frame: a size set in the observer may bring a scroll bar, which it would have to hear of at once, and says so as an error.
+    let frame = 0;
+    const resized = new ResizeObserver(() => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(fit);
     });
     resized.observe(element);
     const scheme = matchMedia('(prefers-color-scheme: dark)');
@@ -130,6 +136,7 @@ export function Chart(props: ChartProps) {
     return () => {
       scheme.removeEventListener('change', make);
       resized.disconnect();
+      cancelAnimationFrame(frame);
       plot.current?.destroy();
       plot.current = undefined;
     };
