@@ -370,8 +370,14 @@ describe.skipIf(mayLeaveOut)('a context with several processes', () => {
       context: sharded.context.id,
       warn: (text) => warned.push(text),
     });
-    await hold(1);
+    const second = await hold(1);
     const asked = ask(S - 2, 2, { causal: true });
+    // It has answered, and is not missed.
+    const client = connect({ url: redis.url });
+    const events = `bull:relpos-attend-${sharded.context.id}-1:events`;
+    while (!JSON.stringify(await client.xrange(events, '-', '+')).includes('"completed"')) await sleep(20);
+    client.disconnect();
+    second.child.kill('SIGTERM');
     while (warned.length === 0) await sleep(50);
     expect(warned).toEqual([`attend: context ${sharded.context.id} waits for host 0, host 2, the merger: start what is not running`]);
     await Promise.all([hold(0), hold(2), merge()]);

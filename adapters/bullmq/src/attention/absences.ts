@@ -7,7 +7,10 @@ import { hostQueue, mergeQueue } from './context.ts';
 const FIRST_MS = 5000;
 const AGAIN_MS = 60_000;
 
-/** Looks, now and then, whether the processes of a context are there, and says which are not. */
+/** Jobs that are not over. */
+const UNDER_WAY = ['wait', 'active', 'delayed', 'prioritized', 'waiting-children'] as const;
+
+/** Looks, now and then, whether the processes of a context that have something to do are there, and says which are not. */
 export class Absences {
   readonly #context: string;
   readonly #connection: Redis;
@@ -40,7 +43,8 @@ export class Absences {
     if (!this.#queues.has(name)) queue.on('error', () => {});
     this.#queues.set(name, queue);
     // A server that does not list its clients says nothing about them.
-    return (await queue.getWorkersCount().catch(() => undefined)) === 0;
+    const workers = await queue.getWorkersCount().catch(() => undefined);
+    return workers === 0 && (await queue.getJobCountByTypes(...UNDER_WAY)) > 0;
   }
 
   async close(): Promise<void> {
