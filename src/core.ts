@@ -1,7 +1,8 @@
 // What stands behind an engine: memory, kernels and threads, and their end. Calls are the engine's; a part of the package that makes calls of
 // its own does without an engine, whose calls are much to load.
 
-import { type Arena, ended } from './memory/arena.ts';
+import { ended } from './arguments/errors.ts';
+import type { Arena } from './memory/arena.ts';
 import { keepParts } from './parts.ts';
 import type { Context } from './plan/context.ts';
 import type { Arithmetic } from './plan/plan.ts';

@@ -1,4 +1,4 @@
-import { RelposError } from './arguments/errors.ts';
+import { ended, RelposError } from './arguments/errors.ts';
 import { prepareAttention } from './attention/attention.ts';
 import { type EstimateRequest, estimate, type MemoryEstimate } from './attention/estimate.ts';
 import { type AttentionOptions, checkOptions, checkPrepareOptions, checkSyncOptions } from './attention/options.ts';
@@ -7,7 +7,7 @@ import type { SelfTestReport } from './attention/selftest.ts';
 import { checkWeightsOptions, checkWeightsSyncOptions, type WeightsOptions, weightsSteps } from './attention/weights.ts';
 import { type Capabilities, contextOf, endCore, type Made } from './core.ts';
 import { type KVCache, type KVCacheOptions, makeCache } from './kvcache/kvcache.ts';
-import { ended, type MemoryUsage } from './memory/arena.ts';
+import type { MemoryUsage } from './memory/arena.ts';
 import { Disposing } from './memory/dispose.ts';
 import type { DType } from './memory/dtypes.ts';
 import { makeTensor, type Tensor, type TensorData, type TensorLike } from './memory/tensor.ts';

@@ -44,3 +44,6 @@ export class RelposError extends Error {
     if (detail.limit !== undefined) this.limit = detail.limit;
   }
 }
+
+/** What is thrown at who comes after the engine's end. */
+export const ended = (): RelposError => new RelposError('disposed', 'the engine was disposed');

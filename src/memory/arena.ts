@@ -1,6 +1,6 @@
 // The one memory: how large it may become, and who has which part of it.
 
-import { RelposError } from '../arguments/errors.ts';
+import { ended, RelposError } from '../arguments/errors.ts';
 import type { WasmMemory } from '../platform/types.ts';
 import { roundUp } from './round.ts';
 
@@ -49,9 +49,6 @@ interface Hole {
   at: number;
   size: number;
 }
-
-/** What is thrown at who comes too late. */
-export const ended = (): RelposError => new RelposError('disposed', 'the engine was disposed');
 
 /** First-fit allocator over the memory, 64-byte aligned; neighbouring holes merge. Growth is by an eighth more than is needed. */
 export class Arena {

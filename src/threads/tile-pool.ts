@@ -1,6 +1,6 @@
-import { RelposError } from '../arguments/errors.ts';
+import { ended, RelposError } from '../arguments/errors.ts';
 import { mayBlock } from '../platform/host.ts';
-import { after, nextTask, now } from '../platform/time.ts';
+import { nextTask, now } from '../platform/time.ts';
 import { Alone } from './alone.ts';
 import type { SharedJob } from './caller.ts';
 import { jobOf, listOf } from './job.ts';
@@ -10,8 +10,6 @@ import type { WorkerGroup, WorkerGroupPlan } from './worker-group.ts';
 
 /** Milliseconds of steps that the caller runs between two turns of the event loop. */
 const SLICE_MS = 8;
-/** Milliseconds that a call which lost a worker waits for the end of its thread before it rejects. */
-const SETTLE_MS = 1200;
 
 const IN_DOUBT = 'a thread of the last workers may still run';
 
@@ -66,7 +64,7 @@ export class TilePool implements Pool {
   }
 
   extend(module: KernelModule): Promise<void> {
-    if (this.#disposed) return Promise.reject(disposedError());
+    if (this.#disposed) return Promise.reject(ended());
     try {
       this.#add(module);
     } catch (error) {
@@ -102,7 +100,7 @@ export class TilePool implements Pool {
   }
 
   run(job: Job, options: JobOptions = {}): Promise<void> {
-    if (this.#disposed) return Promise.reject(disposedError());
+    if (this.#disposed) return Promise.reject(ended());
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     const task = new Task(job, options);
     this.#waiting.push(task);
@@ -215,7 +213,7 @@ export class TilePool implements Pool {
   }
 
   runSync(job: Job): void {
-    if (this.#disposed) throw disposedError();
+    if (this.#disposed) throw ended();
     const group = this.#sharers(job) > 1 && mayBlock() ? this.#freeGroup() : undefined;
     const stages = this.#stages(job);
     const threads = group ? this.#sharers(job) : 1;
@@ -251,28 +249,21 @@ export class TilePool implements Pool {
   /** Dismisses a group, its memory in quarantine until it is over; resolves when it is, or after a while. */
   #dismiss(group: WorkerGroup): Promise<void> {
     if (this.#group === group) this.#group = undefined;
-    group.dismiss();
-    if (group.isOver) return Promise.resolve();
-    if (this.#ending !== group) {
+    const dismissed = group.dismiss();
+    if (!group.isOver && this.#ending !== group) {
       this.#ending = group;
       this.#reserve.quarantine(group.over);
       void group.over.then(() => {
         this.#ending = undefined;
       });
     }
-    return new Promise<void>((resolve) => {
-      const cancel = after(SETTLE_MS, resolve);
-      void group.over.then(() => {
-        cancel();
-        resolve();
-      });
-    }).catch(() => {}); // No timer, no waiting.
+    return dismissed;
   }
 
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.fail(disposedError());
+    for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.fail(ended());
     this.#group?.abandon();
     this.#ending?.abandon();
     // Nothing of a pool that somebody keeps shall keep the memory.
@@ -291,7 +282,3 @@ const trapError = ({ name, why, ...detail }: Trap): RelposError =>
 
 /** What a job writes, each once. */
 const outputsOf = ({ stages }: Job): Set<Output> => new Set(stages.flatMap(({ outputs = [] }) => outputs));
-
-function disposedError(): RelposError {
-  return new RelposError('disposed', 'the engine was disposed of');
-}

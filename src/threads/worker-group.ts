@@ -23,6 +23,8 @@ export interface WorkerGroupPlan {
 
 /** Milliseconds that `dismiss` gives running tiles before it ends their threads. */
 const GRACE_MS = 200;
+/** Milliseconds that a call which lost a worker waits for the end of its thread before it rejects. */
+const SETTLE_MS = 1200;
 /** Milliseconds between two looks whether a lost worker is over after all: twice as many each time. */
 const POLL_MS = 10;
 const MOST_POLL_MS = 2000;
@@ -37,7 +39,7 @@ export async function startWorkerGroup(plan: WorkerGroupPlan): Promise<WorkerGro
       return group;
     } catch (error) {
       failures.push(`${starter.name}: ${error instanceof Error ? error.message : String(error)}`);
-      group.dismiss();
+      void group.dismiss();
       await group.over;
     }
   }
@@ -254,42 +256,36 @@ export class WorkerGroup {
   }
 
   /**
-   * Resolves when the gate's message comes or the group is lost; looks for itself every `ms` milliseconds, since a browser drops the message
-   * of a worker that was ended after it left, and calls `look`. That timer is also what keeps the process alive: on all runtimes alike, and
+   * Resolves when nobody is inside or the group is lost. It hears of both; it looks for itself every `ms` milliseconds, since a browser drops the
+   * message of a worker that was ended after it left, and calls `look`. That timer is also what keeps the process alive: on all runtimes alike, and
    * for exactly as long as somebody waits.
    */
-  untilEmpty(ms: number, look: () => void): Promise<void> {
-    if (this.#lost !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      let cancel = (): void => {};
-      const rearm = (): void => {
-        cancel = after(ms, () => {
-          try {
-            rearm();
-            if (inside(this.words) === 0) this.#event();
-            else look();
-          } catch (error) {
-            // Where clock or timers throw there is no waiting.
-            this.lose(String(error));
-          }
-        });
-      };
-      rearm();
-      this.#event = () => {
-        cancel();
-        this.#event = () => {};
-        resolve();
-      };
-    });
+  async untilEmpty(ms: number, look: () => void): Promise<void> {
+    while (this.#lost === undefined && inside(this.words) !== 0) {
+      const heard = await new Promise<boolean>((resolve) => {
+        const cancel = after(ms, () => resolve(false));
+        this.#event = () => {
+          cancel();
+          resolve(true);
+        };
+      });
+      if (!heard) look();
+    }
   }
 
-  /** Dismisses the workers; `over` settles when they are over. Those that have ended count as such at once. */
-  dismiss(): void {
-    if (!this.#shutDown()) return;
-    const end = (): void => this.#endAll(this.#members);
-    if (this.#settle()) end();
-    // Where clock or timers throw there is no waiting.
-    else this.#end().catch(end);
+  /**
+   * Dismisses the workers; `over` settles when they are over. Those that have ended count as such at once. Resolves when they are over, or after a
+   * while; where timers throw it waits for none.
+   */
+  async dismiss(): Promise<void> {
+    if (this.#shutDown()) void this.#end();
+    if (this.#isOver) return;
+    let cancel = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = after(SETTLE_MS, resolve);
+    });
+    await Promise.race([this.over, late]).catch(() => {});
+    cancel();
   }
 
   /** Dismisses the workers without another thought, since nobody uses the memory any more. */
@@ -329,19 +325,24 @@ export class WorkerGroup {
   }
 
   /**
-   * Ends workers that may be inside: after a grace where the host says when a thread has ended; elsewhere each when it has come out, since
-   * a thread that was ended in the middle of a tile would be in doubt for ever.
+   * Ends the workers: at once if none is inside. Those that may be: after a grace where the host says when a thread has ended; elsewhere each
+   * when it has come out, since a thread that was ended in the middle of a tile would be in doubt for ever.
    */
   async #end(): Promise<void> {
-    for (const end = now() + GRACE_MS; !this.#settle() && now() < end; ) await nextTask();
-    let left = this.#members.filter((member) => this.#inside(member) && !member.handle.confirms);
-    this.#endAll(this.#members.filter((member) => !left.includes(member)));
-    for (let wait = POLL_MS; !this.#abandoned && (!this.#settle() || left.length); wait = Math.min(2 * wait, MOST_POLL_MS)) {
-      await new Promise<void>((resolve) => {
-        after(wait, resolve, false);
-      });
-      for (const member of left) if (!this.#inside(member)) member.handle.end();
-      left = left.filter((member) => this.#inside(member));
+    try {
+      for (const end = now() + GRACE_MS; !this.#settle() && now() < end; ) await nextTask();
+      let left = this.#members.filter((member) => this.#inside(member) && !member.handle.confirms);
+      this.#endAll(this.#members.filter((member) => !left.includes(member)));
+      for (let wait = POLL_MS; !this.#abandoned && (!this.#settle() || left.length); wait = Math.min(2 * wait, MOST_POLL_MS)) {
+        await new Promise<void>((resolve) => {
+          after(wait, resolve, false);
+        });
+        for (const member of left) if (!this.#inside(member)) member.handle.end();
+        left = left.filter((member) => this.#inside(member));
+      }
+    } catch {
+      // Where clock or timers throw there is no waiting.
+      this.#endAll(this.#members);
     }
   }
 }
