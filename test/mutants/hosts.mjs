@@ -13,13 +13,7 @@ const lives = [
     'if (!data.held && member.life',
     pages,
   ),
-  source(
-    'a dropped message is waited for',
-    'threads/worker-group.ts',
-    'if (inside(this.words) === 0) this.#event();',
-    'if (inside(this.words) < 0) this.#event();',
-    pages,
-  ),
+  source('a dropped message is waited for', 'threads/worker-group.ts', 'after(ms, () => resolve(false))', 'after(ms, () => {})', pages),
 ];
 
 const turns = [

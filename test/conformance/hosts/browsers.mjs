@@ -50,21 +50,45 @@ async function framesOf(page, threads) {
   return best;
 }
 
+/** A browser that can be started anew, with the interface of one. */
+async function restartable(launch) {
+  let browser = await launch();
+  return {
+    get version() {
+      return browser.version;
+    },
+    open: (url) => browser.open(url),
+    close: () => browser.close(),
+    async restart() {
+      await browser.close();
+      browser = await launch();
+    },
+  };
+}
+
+/** Whether an answer was lost by the browser: its driver failed, or it stands still. What a page throws comes as a plain `Error`. */
+const isLost = (error, sticks) =>
+  error.name === 'WebDriverError' ||
+  /Could not parse script result/.test(error.message) ||
+  (sticks && /took more than/.test(error.message));
+
 /**
- * What a page answers. Two browsers lose an answer now and then, neither where the page could help it: Firefox 153, one time in ten to thirty on a
- * loaded machine, never comes back to a worker that makes a worker of a `blob:` URL (the thread stands still within the browser, where no deadline
- * of ours is heard), and WebKit's driver, seen once, cannot read what its own browser sent. The page is opened anew, and that is said.
+ * What a page answers, and the page. Two browsers lose an answer now and then, neither where the page could help it: Firefox 153, one time in ten to
+ * thirty on a loaded machine, never comes back to a worker that makes a worker of a `blob:` URL (the thread stands still within the browser, where no
+ * deadline of ours is heard), and WebKit's process for the page, seen twice, ends in the middle, whereupon its driver "could not parse script result" and
+ * opens no page any more. The browser is started anew, and that is said.
  */
-async function answerOf(host, browser, url, { context, test, sticks }, page, asked) {
+async function answerOf(host, browser, url, { context, test, sticks }, asked, page) {
   for (let left = OPENINGS - 1; ; left--) {
     try {
-      const answer = page.ask(test, asked);
-      return await (sticks ? within(STUCK_MS, `${test} on ${asked} threads at ${url}`, answer) : answer);
+      const opened = page ?? (await open(browser, url));
+      const answer = opened.ask(test, asked);
+      return [await (sticks ? within(STUCK_MS, `${test} on ${asked} threads at ${url}`, answer) : answer), opened];
     } catch (error) {
-      const lost = /Could not parse script result/.test(error.message) || (sticks && /took more than/.test(error.message));
-      if (!left || !lost) throw error;
-      console.log(`conformance: ${host}, ${context}: opened anew, for ${error.message}`);
-      page = await open(browser, url);
+      if (!left || !isLost(error, sticks)) throw error;
+      console.log(`conformance: ${host}, ${context}: started anew, for ${error.message || error.name}`);
+      await browser.restart();
+      page = undefined;
     }
   }
 }
@@ -72,10 +96,11 @@ async function answerOf(host, browser, url, { context, test, sticks }, page, ask
 async function rowsOf(host, browser, address, place) {
   const { context, path, threads, expected } = place;
   const url = `${address}${path}`;
-  const page = await open(browser, url);
+  let page;
   const rows = [];
   for (const asked of threads) {
-    const found = await answerOf(host, browser, url, place, page, asked);
+    const [found, opened] = await answerOf(host, browser, url, place, asked, page);
+    page = opened;
     const row = { ...found, host, version: browser.version, context, asked, expected: expected ?? { threads: asked } };
     if (context === 'isolated page' && asked <= 2) row.frames = await framesOf(page, asked);
     rows.push(row);
@@ -132,7 +157,7 @@ function host({ name, missing, launch }) {
       const server = await servePages(project);
       const address = `http://127.0.0.1:${server.address().port}`;
       try {
-        const found = await withBrowser(await launch(), async (browser) => {
+        const found = await withBrowser(await restartable(launch), async (browser) => {
           const rows = [];
           for (const context of CONTEXTS) rows.push(...(await rowsOf(name, browser, address, context)));
           return { rows, checks: await policyChecks(name, browser, address) };
