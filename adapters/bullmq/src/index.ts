@@ -3,7 +3,8 @@
  */
 export { type Chunk, type Context, planChunks } from './attention/context.ts';
 export { type HostAnswer, type ShardHostOptions, startShardHost } from './attention/host.ts';
-export { type MergeAnswer, type MergerOptions, startMerger } from './attention/merger.ts';
+export { type MergeAnswer, startMerger } from './attention/merger.ts';
+export type { ProcessOptions } from './attention/process.ts';
 export type { NamedEncoding, ShardedOptions } from './attention/request.ts';
 export {
   type ContextAddress,

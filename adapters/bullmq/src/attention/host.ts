@@ -1,29 +1,22 @@
 // A host: holds the keys and values of its chunks, and answers requests with partial states. One that starts anew finds its chunks in the store.
 import type { Job } from 'bullmq';
-import type { Redis } from 'ioredis';
-import { createEngine, type Engine, encodeState, type Tensor } from 'relpos';
+import { type Engine, encodeState, type Tensor } from 'relpos';
 import { orEnded } from '../abort.ts';
 import { type Claim, integer, record } from '../content.ts';
 import { workAt } from '../one-at-a-time.ts';
-import { closeWorker, connect, type RedisAddress } from '../redis.ts';
+import { closeWorker } from '../redis.ts';
 import { deposit, redeem, type Store } from '../store/store.ts';
-import { type Context, floatsOf, hostQueue, lookUp, seenChunks } from './context.ts';
+import { type Context, floatsOf, hostQueue, seenChunks } from './context.ts';
+import { begin, type ProcessOptions } from './process.ts';
 import { attentionOptions, type Request, readRequest } from './request.ts';
 
-export interface ShardHostOptions {
-  readonly redis: RedisAddress;
-  readonly store: (redis: Redis) => Store;
-  /** The context's name. */
-  readonly context: string;
+/** `maxMemory`: the chunks of this host, a request and its answer have to fit. */
+export interface ShardHostOptions extends ProcessOptions {
   /** Which of its hosts this is, from 0. */
   readonly host: number;
   readonly threads?: number;
-  /** Bytes that the engine may take: the chunks of this host, a request and its answer have to fit. */
-  readonly maxMemory?: number;
   /** The same for all hosts of a context. Default reproducible. */
   readonly precision?: Precision;
-  readonly lockMs?: number;
-  readonly warn: (text: string) => void;
 }
 
 /** What a host answers: a state for each of its chunks that the queries see. */
@@ -60,21 +53,13 @@ async function hold(engine: Engine, store: Store, context: Context, host: number
 
 /** Starts a host: its chunks are in memory when it resolves. */
 export async function startShardHost(options: ShardHostOptions): Promise<{ readonly memory: () => number; close(): Promise<void> }> {
-  const { redis, context: id, host, threads = 1, maxMemory, precision = 'reproducible', lockMs, warn } = options;
-  const engine = await createEngine({ threads, ...(maxMemory !== undefined && { maxMemory }), precision });
-  const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
-  const store = options.store(connection);
-  const end = async (): Promise<void> => {
-    connection.disconnect();
-    engine.dispose();
-    await store.close();
-  };
-  const start = async () => {
-    const context = await lookUp(connection, id);
+  const { context: id, host, threads = 1, precision = 'reproducible', lockMs, warn } = options;
+  const { connection, store, engine, context, end } = await begin(options, { threads, precision });
+  const start = async (): Promise<Held[]> => {
     integer(host, 'host: "host"', 0, context.hosts - 1);
-    return { context, held: await hold(engine, store, context, host) };
+    return hold(engine, store, context, host);
   };
-  const { context, held } = await orEnded(start(), end);
+  const held = await orEnded(start(), end);
 
   const answer = async (request: Request): Promise<HostAnswer> => {
     const { batch, headDim, totalKeys, chunks } = context;

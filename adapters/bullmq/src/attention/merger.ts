@@ -1,24 +1,14 @@
 // Merging: the parent of a request's jobs takes their states in the order of the keys. The order is fixed, so the bits are, whoever answered first.
 import { type Job, UnrecoverableError } from 'bullmq';
-import type { Redis } from 'ioredis';
-import { collectStates, createEngine, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
-import { orEnded } from '../abort.ts';
+import { collectStates, type DecodedState, decodeState, encodeState, loadState } from 'relpos';
 import { type Claim, readClaim, record, show } from '../content.ts';
 import { workAt } from '../one-at-a-time.ts';
-import { closeWorker, connect, type RedisAddress } from '../redis.ts';
-import { deposit, redeem, type Store } from '../store/store.ts';
-import { lookUp, mergeQueue, seenChunks } from './context.ts';
+import { closeWorker } from '../redis.ts';
+import { deposit, redeem } from '../store/store.ts';
+import { mergeQueue, seenChunks } from './context.ts';
 import { type HostAnswer, MOST_STALLS, PRECISIONS } from './host.ts';
+import { begin, type ProcessOptions } from './process.ts';
 import { readRequest } from './request.ts';
-
-export interface MergerOptions {
-  readonly redis: RedisAddress;
-  readonly store: (redis: Redis) => Store;
-  readonly context: string;
-  readonly maxMemory?: number;
-  readonly lockMs?: number;
-  readonly warn: (text: string) => void;
-}
 
 /** What a merger answers: the whole. */
 export interface MergeAnswer {
@@ -46,17 +36,9 @@ function statesOf(given: readonly unknown[]): Claim[] {
 }
 
 /** Starts a merger; several may work for one context. */
-export async function startMerger(options: MergerOptions): Promise<{ close(): Promise<void> }> {
-  const { redis, context: id, maxMemory, lockMs, warn } = options;
-  const engine = await createEngine({ threads: 1, ...(maxMemory !== undefined && { maxMemory }) });
-  const connection = connect(redis, (why) => warn(`no connection to Redis (${why}); waiting for it`));
-  const store = options.store(connection);
-  const end = async (): Promise<void> => {
-    connection.disconnect();
-    engine.dispose();
-    await store.close();
-  };
-  const context = await orEnded(lookUp(connection, id), end);
+export async function startMerger(options: ProcessOptions): Promise<{ close(): Promise<void> }> {
+  const { context: id, lockMs, warn } = options;
+  const { connection, store, engine, context, end } = await begin(options, { threads: 1 });
 
   const merge = async (job: Job): Promise<MergeAnswer> => {
     const request = readRequest(record(job.data, 'job', ['request']).request);
